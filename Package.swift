@@ -1,0 +1,43 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// `@_lifetime`: lets the compiler prove that a borrowed value does not outlive its transaction or map.
+let lifetimes: [SwiftSetting] = strict + [.enableExperimentalFeature("Lifetimes")]
+
+let package = Package(
+  name: "engram",
+  products: [
+    .library(name: "Engram", targets: ["Engram"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
+    .systemLibrary(name: "CBLAS", pkgConfig: "blas", providers: [.apt(["libblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"]), .brew(["xxhash"])]),
+    .target(name: "Checksums", dependencies: ["CXXHash"], swiftSettings: strict),
+    .systemLibrary(name: "CStatfs"),
+    .target(name: "Files", dependencies: ["CStatfs"], swiftSettings: strict),
+    .target(name: "LMDB", dependencies: ["CLMDB", "Checksums", "Files"], swiftSettings: lifetimes),
+    .target(name: "VectorSearch", dependencies: ["CBLAS", "Checksums", "Files"], swiftSettings: lifetimes),
+    .target(
+      name: "Engram",
+      dependencies: [
+        "Checksums", "Files", "LMDB", "VectorSearch",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+      ],
+      swiftSettings: lifetimes),
+    .testTarget(name: "EngramTests", dependencies: ["Engram"], swiftSettings: lifetimes),
+  ]
+)

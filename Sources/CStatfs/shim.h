@@ -1,0 +1,4 @@
+// statfs(2), which the Glibc module of the toolchain leaves out.
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif

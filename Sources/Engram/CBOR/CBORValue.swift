@@ -1,0 +1,31 @@
+/// One CBOR data item (RFC 8949), as a tree.
+///
+/// Records reach this form only where no Swift type is at hand: `memtool inspect`, the JSON Lines exchange and migrations.
+package indirect enum CBORValue: Sendable, Equatable {
+  /// Major type 0: 0 … 2⁶⁴ − 1.
+  case unsigned(UInt64)
+  /// Major type 1: the value is −1 − n.
+  case negative(UInt64)
+  case bytes([UInt8])
+  case text(String)
+  case array([CBORValue])
+  /// Entries in the order in which they stand; the encoder sorts them by their encoded keys.
+  case map([Entry])
+  case tag(UInt64, CBORValue)
+  case bool(Bool)
+  case null
+  case undefined
+  case simple(UInt8)
+  /// Any width: the encoder chooses the shortest that keeps the value.
+  case float(Double)
+
+  package struct Entry: Sendable, Equatable {
+    package let key: CBORValue
+    package let value: CBORValue
+
+    package init(key: CBORValue, value: CBORValue) {
+      self.key = key
+      self.value = value
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Synchronization
+
+/// Wakes those who wait for this process's next commit.
+final class CommitSignal: Sendable {
+  private struct State {
+    var count = 0
+    var isFinished = false
+    var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+    var nextWaiter = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// Commits announced so far.
+  var count: Int { state.withLock { $0.count } }
+  var isFinished: Bool { state.withLock { $0.isFinished } }
+
+  func announce() { wake { $0.count += 1 } }
+
+  /// The store closes: nobody waits any longer.
+  func finish() { wake { $0.isFinished = true } }
+
+  private func wake(_ change: (inout State) -> Void) {
+    let waiters = state.withLock { state in
+      change(&state)
+      let waiters = state.waiters.values
+      state.waiters = [:]
+      return waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// Returns once more than `count` commits were announced, the store closes, the time is over or the task is cancelled.
+  func wait(past count: Int, atMost duration: Duration) async {
+    let id = state.withLock { state in
+      state.nextWaiter += 1
+      return state.nextWaiter
+    }
+    let timer = Task {
+      try? await Task.sleep(for: duration)
+      self.resume(id)
+    }
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+        let isOver = state.withLock { state in
+          if state.count > count || state.isFinished || Task.isCancelled { return true }
+          state.waiters[id] = continuation
+          return false
+        }
+        if isOver { continuation.resume() }
+      }
+    } onCancel: {
+      resume(id)
+    }
+    timer.cancel()
+  }
+
+  private func resume(_ id: Int) {
+    state.withLock { $0.waiters.removeValue(forKey: id) }?.resume()
+  }
+}

@@ -1,0 +1,25 @@
+/// Says which embedder made a vector.
+///
+/// Vectors are comparable only when their identities are equal. A store pins the identity of its embedder, so it can refuse
+/// another one by name instead of returning meaningless scores.
+public struct EmbedderIdentity: Sendable, Hashable, Codable, CustomStringConvertible {
+  /// The model or algorithm, such as `hashing`. It names no place, address or key.
+  public let name: String
+
+  /// The number of components of each vector.
+  public let dimension: Int
+
+  /// Changes whenever the same text would give another vector.
+  public let version: String
+
+  public init(name: String, dimension: Int, version: String) {
+    self.name = name
+    self.dimension = dimension
+    self.version = version
+  }
+
+  /// For example `hashing, version 1, 384 dimensions`.
+  public var description: String {
+    "\(name), version \(version), \(dimension) dimensions"
+  }
+}

@@ -1,0 +1,42 @@
+/// Why a JSON text was refused, and where.
+package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+  package enum Code: Sendable, Equatable {
+    /// The text ends inside a value.
+    case unexpectedEnd
+    /// A byte that the grammar does not allow here.
+    case unexpectedCharacter
+    /// Something follows the value.
+    case trailingContent
+    /// Valid JSON so far, but another kind of value than the caller asked for.
+    case typeMismatch
+    case controlCharacter
+    case invalidEscape
+    case loneSurrogate
+    case invalidUTF8
+    case invalidNumber
+    /// The number does not fit the type asked for, or overflows to infinity.
+    case numberOutOfRange
+    case depthExceeded
+    case duplicateKey
+    /// An array of another length than expected.
+    case wrongCount
+    case invalidBase64
+    /// A `$` form that stands for no CBOR item, or a CBOR item that no form stands for.
+    case invalidForm
+  }
+
+  package let code: Code
+  /// Zero-based byte offset into the text; for an error of a writer, the length of its output.
+  package let offset: Int
+  /// English, without the offset.
+  package let message: String
+
+  package init(_ code: Code, offset: Int, _ message: String) {
+    self.code = code
+    self.offset = offset
+    self.message = message
+  }
+
+  /// The message with a column that counts bytes from 1, as editors do for ASCII.
+  package var description: String { "\(message) (column \(offset + 1))" }
+}

@@ -1,0 +1,72 @@
+/// The bounds of what a record may hold, and the errors for what lies outside them.
+enum Limits {
+  static let userIDBytes = 1024
+  static let textBytes = 1 << 20
+  /// kind, sessionID, speaker, dedupeKey, metadata keys.
+  static let nameBytes = 1024
+  static let metadataBytes = 256 << 10
+  static let contextBytes = 8 << 20
+  static let dimension = 1...65_536
+
+  static func checkUserID(_ userID: String) throws(StoreError) {
+    let count = userID.utf8.count
+    if count == 0 { throw StoreError(.invalidUserID, "the userID is empty, it needs 1 to \(userIDBytes) UTF-8 bytes") }
+    if count > userIDBytes { throw StoreError(.invalidUserID, "the userID has \(count) UTF-8 bytes, at most \(userIDBytes) are allowed") }
+  }
+
+  static func checkName(_ value: String?, _ field: StaticString) throws(StoreError) {
+    guard let count = value?.utf8.count, count > nameBytes else { return }
+    throw StoreError(.valueTooLarge, "\(field) has \(count) UTF-8 bytes, at most \(nameBytes) are allowed")
+  }
+
+  static func checkText(_ text: String) throws(StoreError) {
+    let count = text.utf8.count
+    if count > textBytes { throw StoreError(.valueTooLarge, "the text has \(count) UTF-8 bytes, at most \(textBytes) are allowed") }
+  }
+
+  static func checkRecordType(_ type: String) throws(StoreError) {
+    let isAllowed = type.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+        true
+      default: false
+      }
+    }
+    guard isAllowed, (1...64).contains(type.utf8.count) else {
+      throw StoreError(.invalidArgument, "the record type '\(type)' needs 1 to 64 letters, digits, '.', '_' or '-'")
+    }
+  }
+
+  static func check(_ memory: Memory) throws(StoreError) {
+    try checkUserID(memory.userID)
+    try checkText(memory.text)
+    try checkName(memory.kind, "kind")
+    try checkName(memory.sessionID, "sessionID")
+    try checkName(memory.speaker, "speaker")
+    try checkName(memory.dedupeKey, "dedupeKey")
+    guard (0...1).contains(memory.importance) else {
+      throw StoreError(.invalidArgument, "the importance is \(memory.importance), it must lie in 0…1")
+    }
+    guard WallClock.range.contains(memory.createdAt.milliseconds) else {
+      throw StoreError(.invalidArgument, "createdAt lies outside the years 1 to 9999")
+    }
+    if let expiresAt = memory.expiresAt, !WallClock.range.contains(expiresAt.milliseconds) {
+      throw StoreError(.invalidArgument, "expiresAt lies outside the years 1 to 9999")
+    }
+    var bytes = 0
+    for (key, value) in memory.metadata {
+      try checkName(key, "a metadata key")
+      bytes += key.utf8.count + 9
+      switch value {
+      case .string(let text): bytes += text.utf8.count
+      case .double(let number) where !number.isFinite:
+        throw StoreError(.notFinite, "the metadata value '\(key)' is \(number), it must be finite")
+      default: break
+      }
+    }
+    guard bytes <= metadataBytes else {
+      throw StoreError(.valueTooLarge, "the metadata has about \(bytes) bytes, at most \(metadataBytes) are allowed")
+    }
+  }
+}

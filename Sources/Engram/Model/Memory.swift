@@ -1,0 +1,99 @@
+public import Foundation
+
+/// One thing remembered about one user. Immutable: `with(…)` makes a changed copy, and the store decides what may change.
+public struct Memory: Sendable, Hashable, Identifiable {
+  public let id: MemoryID
+  public let userID: String
+  /// At most 1 MiB of UTF-8.
+  public let text: String
+  /// What sort of memory it is, such as `fact` or `message`: the application's own word.
+  public let kind: String?
+  public let sessionID: String?
+  public let speaker: String?
+  /// Whole milliseconds.
+  public let createdAt: Date
+  /// 0…1.
+  public let importance: Double
+  /// From this instant on the memory counts as absent; nil: never.
+  public let expiresAt: Date?
+  /// No other memory of the user has the same key.
+  public let dedupeKey: String?
+  public let metadata: [String: MetadataValue]
+
+  init(
+    id: MemoryID, userID: String, text: String, kind: String?, sessionID: String?, speaker: String?, createdAt: Date,
+    importance: Double, expiresAt: Date?, dedupeKey: String?, metadata: [String: MetadataValue]
+  ) {
+    self.id = id
+    self.userID = userID
+    self.text = text
+    self.kind = kind
+    self.sessionID = sessionID
+    self.speaker = speaker
+    self.createdAt = createdAt
+    self.importance = importance
+    self.expiresAt = expiresAt
+    self.dedupeKey = dedupeKey
+    self.metadata = metadata
+  }
+
+  /// A copy in which the given fields are changed; id, userID, creation time and dedupe key stay.
+  public func with(
+    text: String? = nil, kind: String?? = nil, sessionID: String?? = nil, speaker: String?? = nil, importance: Double? = nil,
+    expiresAt: Date?? = nil, metadata: [String: MetadataValue]? = nil
+  ) -> Memory {
+    Memory(
+      id: id, userID: userID,
+      text: text ?? self.text,
+      kind: kind ?? self.kind,
+      sessionID: sessionID ?? self.sessionID,
+      speaker: speaker ?? self.speaker,
+      createdAt: createdAt,
+      importance: importance ?? self.importance,
+      expiresAt: (expiresAt ?? self.expiresAt)?.roundedToMilliseconds,
+      dedupeKey: dedupeKey,
+      metadata: metadata ?? self.metadata)
+  }
+}
+
+/// A memory that is not stored yet. The store gives it an id, unless it brings one.
+public struct MemoryDraft: Sendable, Hashable {
+  /// Nil: the store makes one.
+  public var id: MemoryID?
+  /// 1 to 1024 UTF-8 bytes, any characters.
+  public var userID: String
+  /// At most 1 MiB of UTF-8.
+  public var text: String
+  /// Nil: the store's embedder supplies one if there is one, else the memory is not found by vector.
+  public var embedding: Embedding?
+  public var kind: String?
+  public var sessionID: String?
+  public var speaker: String?
+  /// Rounded to milliseconds; nil: the moment of the commit.
+  public var createdAt: Date?
+  /// 0…1.
+  public var importance: Double
+  public var expiresAt: Date?
+  /// Adding a second memory of the same user and key adds nothing and returns the first one's id.
+  public var dedupeKey: String?
+  public var metadata: [String: MetadataValue]
+
+  public init(
+    userID: String, text: String, embedding: Embedding? = nil, kind: String? = nil, sessionID: String? = nil,
+    speaker: String? = nil, createdAt: Date? = nil, importance: Double = 0.5, expiresAt: Date? = nil, dedupeKey: String? = nil,
+    metadata: [String: MetadataValue] = [:], id: MemoryID? = nil
+  ) {
+    self.id = id
+    self.userID = userID
+    self.text = text
+    self.embedding = embedding
+    self.kind = kind
+    self.sessionID = sessionID
+    self.speaker = speaker
+    self.createdAt = createdAt
+    self.importance = importance
+    self.expiresAt = expiresAt
+    self.dedupeKey = dedupeKey
+    self.metadata = metadata
+  }
+}

@@ -1,0 +1,69 @@
+/// One value of a memory's metadata: a string, an integer, a double or a bool.
+public enum MetadataValue: Sendable, Hashable {
+  case string(String)
+  case integer(Int64)
+  /// Finite: the store refuses other doubles.
+  case double(Double)
+  case bool(Bool)
+}
+
+extension MetadataValue: Codable {
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if let value = try? container.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? container.decode(Int64.self) {
+      self = .integer(value)
+    } else if let value = try? container.decode(Double.self) {
+      self = .double(value)
+    } else {
+      self = .string(try container.decode(String.self))
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .string(let value): try container.encode(value)
+    case .integer(let value): try container.encode(value)
+    case .double(let value): try container.encode(value)
+    case .bool(let value): try container.encode(value)
+    }
+  }
+}
+
+extension MetadataValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral {
+  public init(stringLiteral value: String) { self = .string(value) }
+  public init(integerLiteral value: Int64) { self = .integer(value) }
+  public init(floatLiteral value: Double) { self = .double(value) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension MetadataValue: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .string(let value): value
+    case .integer(let value): "\(value)"
+    case .double(let value): "\(value)"
+    case .bool(let value): "\(value)"
+    }
+  }
+
+  /// The value as a number, where it is one.
+  var number: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .double(let value): value
+    case .string, .bool: nil
+    }
+  }
+
+  /// Whether both are numbers of the same value, or equal values of the same kind.
+  func matches(_ other: MetadataValue) -> Bool {
+    switch (self, other) {
+    case (.integer(let mine), .integer(let theirs)): mine == theirs
+    case (.integer, .double), (.double, .integer), (.double, .double): number == other.number
+    default: self == other
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/// Whose memories are meant.
+public enum SearchScope: Sendable, Hashable {
+  /// One user's, and by construction nobody else's.
+  case user(String)
+  case all
+}
+
+/// A search by vector.
+public struct SearchQuery: Sendable, Hashable {
+  /// `dimension` finite components; scaled to unit length here when the metric is cosine.
+  public var embedding: Embedding
+  public var scope: SearchScope
+  /// The most results to return; at least 1.
+  public var limit: Int
+  /// Results below this score are left out; nil: none are.
+  public var threshold: Float?
+  public var filter: Filter?
+  /// Whether each result says how its score came about.
+  public var explains: Bool
+
+  public init(
+    embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, explains: Bool = false
+  ) {
+    self.embedding = embedding
+    self.scope = scope
+    self.limit = limit
+    self.threshold = threshold
+    self.filter = filter
+    self.explains = explains
+  }
+}
+
+/// One memory found, with its score.
+public struct SearchResult: Sendable, Hashable {
+  public let memory: Memory
+  /// The `cblas_sdot` of the query with the memory's row; higher is better.
+  public let score: Float
+  /// Present where the query asked for it.
+  public let explanation: Explanation?
+
+  /// How a score came about.
+  public struct Explanation: Sendable, Hashable {
+    public let metric: Metric
+    /// The row of the embedding in the row file.
+    public let row: Int
+    /// Rows whose score was computed for the query.
+    public let rowsScored: Int
+    /// Rows that the scope holds.
+    public let rowsInScope: Int
+    /// The commit whose state was searched.
+    public let batchSequence: UInt64
+  }
+}

@@ -1,0 +1,166 @@
+import Files
+import LMDB
+import VectorSearch
+
+/// Why a call failed. Unless a code says otherwise nothing was changed, and the store stays usable.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+  public enum Code: Sendable, Hashable {
+    // The caller's input
+    /// The vector has another number of components than the store.
+    case dimensionMismatch
+    /// A component is NaN or infinite as a 32-bit float.
+    case notFinite
+    /// A vector without direction, in a store that compares by cosine.
+    case zeroNorm
+    /// A norm above 1e18.
+    case normTooLarge
+    /// The text changed, and neither a new embedding nor an embedder is there.
+    case embeddingRequired
+    /// The store has no embeddings, or no embedder to make one from a text.
+    case embedderRequired
+    /// Empty, or longer than 1024 UTF-8 bytes.
+    case invalidUserID
+    /// A text above 1 MiB, or another field above its bound.
+    case valueTooLarge
+    /// A parameter outside its range.
+    case invalidArgument
+    /// Another memory has the id or the dedupe key.
+    case conflict
+    /// No such memory.
+    case notFound
+    /// The value cannot be encoded.
+    case encodingFailed
+    /// The record does not decode as the requested type.
+    case decodingFailed
+    /// A line of an import is wrong.
+    case invalidImport
+    // The store and its surroundings
+    case storeMissing
+    case storeExists
+    /// The directory holds something else.
+    case notAStore
+    /// The store has another dimension or metric than was asked for.
+    case storeMismatch
+    /// The store is pinned to another embedder.
+    case embedderMismatch
+    /// The store was written by a later version.
+    case newerFormat
+    /// A value, row or file is damaged.
+    case corrupted
+    case diskFull
+    case permissionDenied
+    case readOnlyFileSystem
+    case networkFileSystem
+    /// A process of another pid namespace has the store open.
+    case foreignNamespace
+    /// All reader slots are taken.
+    case tooManyReaders
+    case inputOutput
+    // The state of this process
+    /// Another process, or this one's own earlier writes, held the writer lock past the deadline.
+    case writerBusy(processID: Int32?)
+    /// `write` was called inside a write body.
+    case nestedWrite
+    case snapshotExpired
+    case closed
+    /// The store was opened read-only.
+    case readOnly
+    /// A flush failed: this process writes no more. Reading goes on.
+    case poisoned
+    /// The commit failed half-way: whether it happened shows when the store is opened again.
+    case inDoubt
+    /// Snapshots or writes were still under way at the deadline of `close`.
+    case stillInUse
+    /// The changes asked for are no longer in the log.
+    case lagged
+    /// The store moved on to another generation: open it again.
+    case superseded
+  }
+
+  public let code: Code
+  /// English: what was wrong, by name, and what to do.
+  public let message: String
+  /// What the layer below said.
+  public let cause: (any Error)?
+
+  public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+    self.code = code
+    self.message = message
+    self.cause = cause
+  }
+
+  public var description: String {
+    cause.map { "\(message) (\($0))" } ?? message
+  }
+}
+
+extension StoreError {
+  /// Gives an error of a lower layer its place in ``Code``; a `StoreError` and errors of the caller's own stay as they are.
+  static func wrapping(_ error: any Error, _ doing: @autoclosure () -> String) -> any Error {
+    switch error {
+    case let error as FileError: StoreError(error, doing())
+    case let error as LMDBError: StoreError(error, doing())
+    case let error as VectorError: StoreError(error)
+    case let error as RowFileError: StoreError(error)
+    default: error
+    }
+  }
+
+  init(_ error: FileError, _ doing: String) {
+    let code: Code =
+      if error.isNoSpace {
+        .diskFull
+      } else if error.isReadOnlyFileSystem {
+        .readOnlyFileSystem
+      } else if error.isPermission || error.isSymbolicLink {
+        .permissionDenied
+      } else {
+        .inputOutput
+      }
+    self.init(code, "\(doing): \(error.path): \(error.reason)", cause: error)
+  }
+
+  init(_ error: LMDBError, _ doing: String) {
+    let code: Code =
+      if error.isNoSpace || error.isMapFull {
+        .diskFull
+      } else if error.isReadersFull {
+        .tooManyReaders
+      } else if error.isReadOnlyFileSystem {
+        .readOnlyFileSystem
+      } else if error.isPermission {
+        .permissionDenied
+      } else if error.isPanic {
+        .inDoubt
+      } else if error.isCorruption {
+        .corrupted
+      } else {
+        .inputOutput
+      }
+    self.init(code, "\(doing): \(error)", cause: error)
+  }
+
+  init(_ error: VectorError) {
+    switch error {
+    case .dimensionMismatch(let expected, let found):
+      self.init(.dimensionMismatch, "the vector has \(found) components, the store has dimension \(expected)", cause: error)
+    case .notFinite(let index):
+      self.init(.notFinite, "component \(index) of the vector is NaN or infinite as a 32-bit float", cause: error)
+    case .zeroNorm:
+      self.init(.zeroNorm, "the vector is zero, which has no direction to compare by cosine", cause: error)
+    case .normTooLarge(let norm):
+      self.init(.normTooLarge, "the vector's norm is \(norm), the largest allowed is \(VectorPreparation.largestNorm)", cause: error)
+    }
+  }
+
+  init(_ error: RowFileError) {
+    switch error {
+    case .headerMismatch(let field, let expected, let found):
+      self.init(.corrupted, "rows.f32 does not belong to this store: its \(field) is \(found), expected \(expected)", cause: error)
+    case .truncated(let expected, let found):
+      self.init(.corrupted, "rows.f32 is truncated: \(found) bytes, at least \(expected) expected", cause: error)
+    case .checksumMismatch(let row):
+      self.init(.corrupted, "row \(row) of rows.f32 does not match its checksum", cause: error)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+public import Logging
+
+/// How a store is opened.
+public struct StoreOptions: Sendable {
+  public enum Access: Sendable, Hashable {
+    case readWrite
+    /// Nothing is created or changed; the reader table of LMDB is still written to.
+    case readOnly
+  }
+
+  public enum Durability: Sendable, Hashable {
+    /// An acknowledged write is on disk.
+    case immediate
+    /// A killed process loses nothing; a power failure loses at most the writes of the last `maxDelay`. Integrity always holds.
+    case eventual(maxDelay: Duration)
+  }
+
+  /// Components of an embedding, 1…65,536. Nil: what the store has, or the embedder; for a new store without either, one of contexts
+  /// and plain memories. A store of another dimension is refused.
+  public var dimension: Int?
+  /// Nil: what the store has; cosine for a new one.
+  public var metric: Metric?
+  public var access: Access
+  /// Makes a store where there is none.
+  public var createsIfMissing: Bool
+  /// Taken from the first opener of the process.
+  public var durability: Durability
+  /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name.
+  public var embedder: (any Embedder)?
+  /// Earlier versions kept of each context.
+  public var historyLimit: Int
+  /// A snapshot held longer is released and then throws `.snapshotExpired`; nil: never.
+  public var snapshotMaxAge: Duration?
+  /// How long a write may wait for its turn before it fails with `.writerBusy`; nil: for ever.
+  public var writeDeadline: Duration?
+  /// Writes that may wait; past that, `write` suspends its caller.
+  public var queueLimit: Int
+  public var logger: Logger
+
+  public init(
+    dimension: Int? = nil, metric: Metric? = nil, access: Access = .readWrite, createsIfMissing: Bool = true,
+    durability: Durability = .immediate, embedder: (any Embedder)? = nil, historyLimit: Int = 16,
+    snapshotMaxAge: Duration? = .seconds(600), writeDeadline: Duration? = .seconds(30), queueLimit: Int = 4096,
+    logger: Logger = Logger(label: "engram")
+  ) {
+    self.dimension = dimension
+    self.metric = metric
+    self.access = access
+    self.createsIfMissing = createsIfMissing
+    self.durability = durability
+    self.embedder = embedder
+    self.historyLimit = historyLimit
+    self.snapshotMaxAge = snapshotMaxAge
+    self.writeDeadline = writeDeadline
+    self.queueLimit = queueLimit
+    self.logger = logger
+  }
+}

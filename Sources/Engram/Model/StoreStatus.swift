@@ -1,0 +1,46 @@
+public import Foundation
+
+/// What a store is doing right now, as this process sees it.
+public struct StoreStatus: Sendable {
+  public let memories: Int
+  public let contexts: Int
+  public let users: Int
+  public let dimension: Int?
+  public let metric: Metric
+  public let embedder: EmbedderIdentity?
+  public let generation: UInt64
+  /// Commits so far, of all processes.
+  public let batchSequence: UInt64
+  /// Nil before the first commit.
+  public let lastCommit: Date?
+  public let durability: StoreOptions.Durability
+  /// Rows that are searched, and those that the row file holds in all.
+  public let rowsLive: Int
+  public let rowsAllocated: Int
+  /// Writes of this process that wait.
+  public let queueDepth: Int
+  public let isCommitting: Bool
+  /// Whether this process waits for another one's write.
+  public let isWaitingForWriter: Bool
+  /// Batches that this process committed, and the writes in them.
+  public let batches: Int
+  public let writes: Int
+  /// Why this process writes no more; nil while it may.
+  public let poison: StoreError?
+  /// Snapshots that this process holds, the oldest first.
+  public let snapshots: [HeldSnapshot]
+  /// The slots of LMDB's reader table, of all processes.
+  public let readers: [Reader]
+
+  public struct HeldSnapshot: Sendable, Hashable {
+    public let age: Duration
+    /// LMDB's number of the snapshot.
+    public let transactionID: Int
+  }
+
+  public struct Reader: Sendable, Hashable {
+    public let processID: Int32
+    /// Nil for a slot that pins nothing.
+    public let transactionID: Int?
+  }
+}

@@ -1,0 +1,50 @@
+import LMDB
+import VectorSearch
+
+/// A record of `blocks`: up to 128 consecutive rows of one user, and which of them live. All that a scan needs.
+///
+/// A slot is used once in the life of a generation: a row that a snapshot may still see never changes.
+struct BlockRecord: Sendable, Equatable {
+  let firstRow: Int
+  /// Rows of the block, 4…128.
+  let capacity: Int
+  /// Slots given out so far, live or dead.
+  var used = 0
+  /// Bit i: the row `firstRow` + i is visible.
+  var live: LiveMask = 0
+  /// Some live row expires, so that a scan must look at the columns.
+  var hasExpiry = false
+
+  static let byteCount = 27
+
+  init(firstRow: Int, capacity: Int) {
+    self.firstRow = firstRow
+    self.capacity = capacity
+  }
+
+  func encode(into bytes: inout [UInt8]) {
+    bytes.appendBigEndian(UInt64(firstRow))
+    bytes.append(UInt8(capacity))
+    bytes.append(UInt8(used))
+    bytes.append(hasExpiry ? 1 : 0)
+    bytes.appendBigEndian(live)
+  }
+
+  init(_ value: RawSpan) throws(StoreError) {
+    guard value.byteCount == Self.byteCount else { throw StoreError(.corrupted, "a record of blocks has \(value.byteCount) bytes") }
+    firstRow = Int(truncatingIfNeeded: value.bigEndian(at: 0, as: UInt64.self))
+    capacity = Int(value.bigEndian(at: 8, as: UInt8.self))
+    used = Int(value.bigEndian(at: 9, as: UInt8.self))
+    hasExpiry = value.bigEndian(at: 10, as: UInt8.self) & 1 != 0
+    live = value.bigEndian(at: 11)
+    guard firstRow >= 0, used <= capacity, capacity <= RowFile.blockCapacity, used == 128 || live >> UInt128(used) == 0 else {
+      throw StoreError(.corrupted, "a record of blocks contradicts itself")
+    }
+  }
+}
+
+extension [UInt8] {
+  mutating func appendBigEndian<Integer: FixedWidthInteger>(_ value: Integer) {
+    for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> shift)) }
+  }
+}

@@ -1,0 +1,204 @@
+import Foundation
+import LMDB
+
+/// A record of `contexts` or `history`: a record of any type, with what the store knows about it.
+enum ContextEnvelope {
+  /// What stands around a record.
+  struct Header: Sendable, Equatable {
+    var userID = ""
+    /// Counts from 1 for each user and type.
+    var version: UInt64 = 0
+    var schema = 1
+    var updatedAt: Int64 = 0
+  }
+
+  static func encode(_ header: Header, record: [UInt8], into writer: inout CBORWriter) {
+    writer.map(count: 5)
+    writer.key("record")
+    unsafe record.withUnsafeBytes { unsafe writer.encoded($0) }
+    writer.key("schema")
+    writer.int(header.schema)
+    writer.key("userID")
+    writer.text(header.userID)
+    writer.key("version")
+    writer.unsigned(header.version)
+    writer.key("updatedAt")
+    writer.int(header.updatedAt)
+  }
+
+  /// The header, with the bytes of the record lent to `body`.
+  static func decode<Value>(
+    _ value: RawSpan, _ body: (Header, UnsafeRawBufferPointer) throws -> Value
+  ) throws -> Value {
+    try unsafe value.withUnsafeBytes { buffer in
+      var header = Header()
+      var range: Range<Int>?
+      var reader = unsafe CBORReader(buffer)
+      do throws(CBORError) {
+        unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+          if unsafe key.equals("record") {
+            let start = reader.offset
+            try reader.skip()
+            range = start..<reader.offset
+          } else if unsafe key.equals("schema") {
+            header.schema = try reader.readInteger(Int.self)
+          } else if unsafe key.equals("userID") {
+            header.userID = try reader.readText()
+          } else if unsafe key.equals("version") {
+            header.version = try reader.readUInt64()
+          } else if unsafe key.equals("updatedAt") {
+            header.updatedAt = try reader.readInt64()
+          } else {
+            return false
+          }
+          return true
+        }
+        _ = try reader.required(range, "record")
+      } catch {
+        throw StoreError(.corrupted, "a context record does not decode", cause: error)
+      }
+      // SAFETY: the range was read from this buffer, so it lies inside.
+      return unsafe try body(header, UnsafeRawBufferPointer(rebasing: buffer[range!]))
+    }
+  }
+
+  // MARK: Records of any type
+
+  /// The bytes of a record. `UserContext` takes its direct path.
+  static func encode<Record: ContextRecord>(_ record: Record) throws(StoreError) -> [UInt8] {
+    if let context = record as? UserContext {
+      var writer = CBORWriter()
+      context.encode(into: &writer)
+      return writer.bytes
+    }
+    do {
+      return try CBOREncoder().encode(record)
+    } catch {
+      throw StoreError(.encodingFailed, "the \(Record.recordType) of user '\(record.userID)' cannot be encoded", cause: error)
+    }
+  }
+
+  static func decode<Record: ContextRecord>(
+    _ type: Record.Type, header: Header, record: UnsafeRawBufferPointer
+  ) throws(StoreError) -> Record {
+    if Record.self == UserContext.self, header.schema == UserContext.schemaVersion {
+      var reader = unsafe CBORReader(record)
+      do throws(CBORError) {
+        // SAFETY: the types were compared above; this is the identity.
+        return unsafe unsafeBitCast(try UserContext(&reader), to: Record.self)
+      } catch {
+        throw undecodable(type, header, error)
+      }
+    }
+    do {
+      if header.schema == Record.schemaVersion { return unsafe try CBORDecoder().decode(type, from: record) }
+      var decoder = CBORDecoder()
+      decoder.userInfo[Migrated<Record>.version] = header.schema
+      return unsafe try decoder.decode(Migrated<Record>.self, from: record).record
+    } catch {
+      throw undecodable(type, header, error)
+    }
+  }
+
+  private static func undecodable<Record: ContextRecord>(_ type: Record.Type, _ header: Header, _ error: any Error) -> StoreError {
+    StoreError(
+      .decodingFailed,
+      "the \(Record.recordType) of user '\(header.userID)' (schema \(header.schema)) does not decode as \(Record.self) (schema \(Record.schemaVersion))",
+      cause: error)
+  }
+
+  /// Leads the decoder of an older record to the type's own migration.
+  private struct Migrated<Record: ContextRecord>: Decodable {
+    static var version: CodingUserInfoKey { CodingUserInfoKey(rawValue: "engram.schemaVersion")! }
+
+    let record: Record
+
+    init(from decoder: any Decoder) throws {
+      let version = decoder.userInfo[Self.version] as? Int ?? 1
+      record = try Record.migrate(fromVersion: version, decoder)
+    }
+  }
+}
+
+extension UserContext {
+  /// The direct path: the same bytes as the generic encoder's.
+  func encode(into writer: inout CBORWriter) {
+    writer.map(count: 7 + (lastMessage == nil ? 0 : 1) + (lastResponse == nil ? 0 : 1))
+    writer.key("topics")
+    writer.array(count: topics.count)
+    for topic in topics { writer.text(topic) }
+    writer.key("userID")
+    writer.text(userID)
+    writer.key("lastSeen")
+    writer.int(lastSeen.milliseconds)
+    writer.key("firstSeen")
+    writer.int(firstSeen.milliseconds)
+    if let lastMessage {
+      writer.key("lastMessage")
+      writer.text(lastMessage)
+    }
+    writer.key("preferences")
+    writer.map(count: preferences.count)
+    for (key, value) in preferences.sorted(by: { CBORKeyOrder.precedes($0.key, $1.key) }) {
+      writer.text(key)
+      writer.text(value)
+    }
+    if let lastResponse {
+      writer.key("lastResponse")
+      writer.text(lastResponse)
+    }
+    writer.key("friendshipLevel")
+    writer.int(friendshipLevel)
+    writer.key("conversationsCount")
+    writer.int(conversationsCount)
+  }
+
+  /// The direct path, without the generic machinery.
+  init(_ reader: inout CBORReader) throws(CBORError) {
+    var userID: String?
+    var topics: [String] = []
+    var preferences: [String: String] = [:]
+    var lastMessage: String?
+    var lastResponse: String?
+    var conversationsCount = 0
+    var friendshipLevel = 0
+    var firstSeen: Int64?
+    var lastSeen: Int64?
+    unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+      if unsafe key.equals("topics") {
+        var count = try reader.readArrayCount()
+        topics.reserveCapacity(count ?? 0)
+        while try reader.hasNext(&count) { topics.append(try reader.readText()) }
+      } else if unsafe key.equals("userID") {
+        userID = try reader.readText()
+      } else if unsafe key.equals("lastSeen") {
+        lastSeen = try reader.readInt64()
+      } else if unsafe key.equals("firstSeen") {
+        firstSeen = try reader.readInt64()
+      } else if unsafe key.equals("lastMessage") {
+        lastMessage = try reader.readNullIfPresent() ? nil : try reader.readText()
+      } else if unsafe key.equals("preferences") {
+        var count = try reader.readMapCount()
+        preferences.reserveCapacity(count ?? 0)
+        while try reader.hasNext(&count) {
+          let key = try reader.readText()
+          preferences[key] = try reader.readText()
+        }
+      } else if unsafe key.equals("lastResponse") {
+        lastResponse = try reader.readNullIfPresent() ? nil : try reader.readText()
+      } else if unsafe key.equals("friendshipLevel") {
+        friendshipLevel = try reader.readInteger(Int.self)
+      } else if unsafe key.equals("conversationsCount") {
+        conversationsCount = try reader.readInteger(Int.self)
+      } else {
+        return false
+      }
+      return true
+    }
+    let first = try reader.required(firstSeen, "firstSeen")
+    self.init(
+      userID: try reader.required(userID, "userID"), conversationsCount: conversationsCount, friendshipLevel: friendshipLevel,
+      preferences: preferences, topics: topics, lastMessage: lastMessage, lastResponse: lastResponse,
+      firstSeen: Date(milliseconds: first), lastSeen: Date(milliseconds: lastSeen ?? first))
+  }
+}

@@ -1,0 +1,186 @@
+import Foundation
+import LMDB
+
+/// A record of `memories`: the memory, and where its embedding lies.
+struct MemoryRecord: Sendable, Equatable {
+  static let schemaVersion = 1
+
+  var memory: Memory
+  /// Nil: a memory without an embedding.
+  var row: RowReference?
+
+  /// Where an embedding lies, and the XXH3-64 of its bytes.
+  struct RowReference: Sendable, Equatable {
+    let row: Int
+    /// The block of the user that the row belongs to.
+    let block: UInt32
+    let checksum: UInt64
+  }
+
+  /// A direct path, without the generic machinery: about a microsecond.
+  func encode(into writer: inout CBORWriter) {
+    let optionals = [memory.kind != nil, memory.sessionID != nil, memory.speaker != nil, memory.expiresAt != nil,
+      memory.dedupeKey != nil, !memory.metadata.isEmpty]
+    writer.map(count: 5 + optionals.count { $0 } + (row == nil ? 0 : 3))
+    if let row {
+      writer.key("row")
+      writer.int(row.row)
+    }
+    if let kind = memory.kind {
+      writer.key("kind")
+      writer.text(kind)
+    }
+    writer.key("text")
+    writer.text(memory.text)
+    if let row {
+      writer.key("block")
+      writer.unsigned(UInt64(row.block))
+    }
+    writer.key("schema")
+    writer.int(Self.schemaVersion)
+    writer.key("userID")
+    writer.text(memory.userID)
+    if let speaker = memory.speaker {
+      writer.key("speaker")
+      writer.text(speaker)
+    }
+    if !memory.metadata.isEmpty {
+      writer.key("metadata")
+      memory.metadata.encode(into: &writer)
+    }
+    writer.key("createdAt")
+    writer.int(memory.createdAt.milliseconds)
+    if let dedupeKey = memory.dedupeKey {
+      writer.key("dedupeKey")
+      writer.text(dedupeKey)
+    }
+    if let expiresAt = memory.expiresAt {
+      writer.key("expiresAt")
+      writer.int(expiresAt.milliseconds)
+    }
+    if let sessionID = memory.sessionID {
+      writer.key("sessionID")
+      writer.text(sessionID)
+    }
+    writer.key("importance")
+    writer.double(memory.importance)
+    if let row {
+      writer.key("rowChecksum")
+      writer.unsigned(row.checksum)
+    }
+  }
+
+  /// - Parameter id: The key that the record was found under.
+  init(_ value: RawSpan, id: MemoryID) throws(StoreError) {
+    self = try RecordCoding.decode(value, "memory \(id)") { reader throws(CBORError) in try MemoryRecord(&reader, id: id) }
+  }
+
+  init(memory: Memory, row: RowReference?) {
+    self.memory = memory
+    self.row = row
+  }
+
+  private init(_ reader: inout CBORReader, id: MemoryID) throws(CBORError) {
+    var userID: String?
+    var text: String?
+    var createdAt: Int64?
+    var kind: String?
+    var sessionID: String?
+    var speaker: String?
+    var dedupeKey: String?
+    var importance = 0.5
+    var expiresAt: Int64?
+    var metadata: [String: MetadataValue] = [:]
+    var row: Int?
+    var block: UInt32?
+    var checksum: UInt64?
+    unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+      if unsafe key.equals("row") {
+        row = try reader.readInteger(Int.self)
+      } else if unsafe key.equals("kind") {
+        kind = try reader.readText()
+      } else if unsafe key.equals("text") {
+        text = try reader.readText()
+      } else if unsafe key.equals("block") {
+        block = try reader.readInteger(UInt32.self)
+      } else if unsafe key.equals("userID") {
+        userID = try reader.readText()
+      } else if unsafe key.equals("speaker") {
+        speaker = try reader.readText()
+      } else if unsafe key.equals("metadata") {
+        metadata = try [String: MetadataValue](&reader)
+      } else if unsafe key.equals("createdAt") {
+        createdAt = try reader.readInt64()
+      } else if unsafe key.equals("dedupeKey") {
+        dedupeKey = try reader.readText()
+      } else if unsafe key.equals("expiresAt") {
+        expiresAt = try reader.readInt64()
+      } else if unsafe key.equals("sessionID") {
+        sessionID = try reader.readText()
+      } else if unsafe key.equals("importance") {
+        importance = try reader.readDouble()
+      } else if unsafe key.equals("rowChecksum") {
+        checksum = try reader.readUInt64()
+      } else {
+        return false
+      }
+      return true
+    }
+    memory = Memory(
+      id: id, userID: try reader.required(userID, "userID"), text: try reader.required(text, "text"), kind: kind,
+      sessionID: sessionID, speaker: speaker, createdAt: Date(milliseconds: try reader.required(createdAt, "createdAt")),
+      importance: importance, expiresAt: expiresAt.map { Date(milliseconds: $0) }, dedupeKey: dedupeKey, metadata: metadata)
+    if let row {
+      self.row = RowReference(
+        row: row, block: try reader.required(block, "block"), checksum: try reader.required(checksum, "rowChecksum"))
+    } else {
+      self.row = nil
+    }
+  }
+}
+
+extension [String: MetadataValue] {
+  /// A CBOR map of text keys in the deterministic order: shorter keys first, then by bytes.
+  func encode(into writer: inout CBORWriter) {
+    writer.map(count: count)
+    for (key, value) in sorted(by: { CBORKeyOrder.precedes($0.key, $1.key) }) {
+      writer.text(key)
+      switch value {
+      case .string(let value): writer.text(value)
+      case .integer(let value): writer.int(value)
+      case .double(let value): writer.double(value)
+      case .bool(let value): writer.bool(value)
+      }
+    }
+  }
+
+  init(_ reader: inout CBORReader) throws(CBORError) {
+    self.init()
+    var count = try reader.readMapCount()
+    while try reader.hasNext(&count) {
+      let key = try reader.readText()
+      switch reader.peekMajor {
+      case .text: self[key] = .string(try reader.readText())
+      case .unsigned, .negative: self[key] = .integer(try reader.readInt64())
+      default: self[key] = try reader.readBoolOrReal()
+      }
+    }
+  }
+}
+
+/// The order of text keys in a deterministic CBOR map (RFC 8949, section 4.2.1).
+enum CBORKeyOrder {
+  static func precedes(_ left: String, _ right: String) -> Bool {
+    let (leftCount, rightCount) = (left.utf8.count, right.utf8.count)
+    if leftCount != rightCount { return leftCount < rightCount }
+    return left.utf8.lexicographicallyPrecedes(right.utf8)
+  }
+}
+
+
+extension CBORReader {
+  fileprivate mutating func readBoolOrReal() throws(CBORError) -> MetadataValue {
+    if let byte = peekByte, byte == 0xF4 || byte == 0xF5 { return .bool(try readBool()) }
+    return .double(try readDouble())
+  }
+}

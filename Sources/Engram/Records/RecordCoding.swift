@@ -1,0 +1,48 @@
+import LMDB
+
+/// Reads the CBOR map of a record field by field: unknown keys are skipped, so that later versions may add some.
+enum RecordCoding {
+  /// Calls `field` for each key; it returns false for a key that it does not know.
+  static func readMap(
+    _ reader: inout CBORReader, _ field: (_ key: UnsafeRawBufferPointer, _ reader: inout CBORReader) throws(CBORError) -> Bool
+  ) throws(CBORError) {
+    var count = try reader.readMapCount()
+    while try reader.hasNext(&count) {
+      guard reader.peekMajor == .text else {
+        try reader.skip()
+        try reader.skip()
+        continue
+      }
+      // SAFETY: the key points into the record, which outlives the reader.
+      let key = unsafe try reader.readTextBytes()
+      if unsafe try !field(key, &reader) { try reader.skip() }
+    }
+  }
+
+  /// Decodes a whole value, naming it in the error where it is damaged.
+  static func decode<Value>(
+    _ value: RawSpan, _ name: @autoclosure () -> String, _ body: (inout CBORReader) throws(CBORError) -> Value
+  ) throws(StoreError) -> Value {
+    // `withUnsafeBytes` rethrows untyped errors, so the outcome travels as a value.
+    let outcome = unsafe value.withUnsafeBytes { buffer -> Result<Value, CBORError> in
+      var reader = unsafe CBORReader(buffer)
+      do throws(CBORError) {
+        return .success(try body(&reader))
+      } catch {
+        return .failure(error)
+      }
+    }
+    switch outcome {
+    case .success(let value): return value
+    case .failure(let error): throw StoreError(.corrupted, "\(name()) does not decode", cause: error)
+    }
+  }
+}
+
+extension CBORReader {
+  /// A count or number that must be present in a record.
+  func required<Value>(_ value: Value?, _ field: StaticString) throws(CBORError) -> Value {
+    guard let value else { throw CBORError(.typeMismatch, at: offset, "the field '\(field)' is missing") }
+    return value
+  }
+}

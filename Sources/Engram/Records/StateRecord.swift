@@ -1,0 +1,93 @@
+import LMDB
+
+/// The record `meta`/`state`: what every commit changes.
+struct StateRecord: Sendable, Equatable {
+  /// Commits so far: the identity of a snapshot.
+  var batchSequence: UInt64 = 0
+  /// Rows from here on hold nothing.
+  var rowsHigh = 0
+  /// Rows whose bit is set.
+  var rowsLive = 0
+  /// Records, those that have expired and are not swept yet included.
+  var memories = 0
+  var contexts = 0
+  var users = 0
+  /// The last batch whose codes were flushed; zero while there are none.
+  var codesSequence: UInt64 = 0
+  /// The generation that took this one's place; zero while it is the live one.
+  var supersededBy: UInt64 = 0
+  /// Milliseconds since 1970.
+  var lastCommit: Int64 = 0
+  /// Entries of `log`, and the first batch of which it holds every entry.
+  var logCount = 0
+  var logFirst: UInt64 = 1
+  /// Tokens kept.
+  var tokens = 0
+
+  init() {}
+
+  func encode(into writer: inout CBORWriter) {
+    writer.map(count: 12)
+    writer.key("users")
+    writer.int(users)
+    writer.key("tokens")
+    writer.int(tokens)
+    writer.key("contexts")
+    writer.int(contexts)
+    writer.key("logCount")
+    writer.int(logCount)
+    writer.key("logFirst")
+    writer.unsigned(logFirst)
+    writer.key("memories")
+    writer.int(memories)
+    writer.key("rowsHigh")
+    writer.int(rowsHigh)
+    writer.key("rowsLive")
+    writer.int(rowsLive)
+    writer.key("lastCommit")
+    writer.int(lastCommit)
+    writer.key("supersededBy")
+    writer.unsigned(supersededBy)
+    writer.key("batchSequence")
+    writer.unsigned(batchSequence)
+    writer.key("codesSequence")
+    writer.unsigned(codesSequence)
+  }
+
+  init(_ value: RawSpan) throws(StoreError) {
+    self = try RecordCoding.decode(value, "the store's state record") { reader throws(CBORError) in
+      var state = StateRecord()
+      unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+        if unsafe key.equals("users") {
+          state.users = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("tokens") {
+          state.tokens = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("contexts") {
+          state.contexts = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("logCount") {
+          state.logCount = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("logFirst") {
+          state.logFirst = try reader.readUInt64()
+        } else if unsafe key.equals("memories") {
+          state.memories = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("rowsHigh") {
+          state.rowsHigh = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("rowsLive") {
+          state.rowsLive = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("lastCommit") {
+          state.lastCommit = try reader.readInt64()
+        } else if unsafe key.equals("supersededBy") {
+          state.supersededBy = try reader.readUInt64()
+        } else if unsafe key.equals("batchSequence") {
+          state.batchSequence = try reader.readUInt64()
+        } else if unsafe key.equals("codesSequence") {
+          state.codesSequence = try reader.readUInt64()
+        } else {
+          return false
+        }
+        return true
+      }
+      return state
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import LMDB
+
+/// A record of `users`: who stands behind a user key, and the counts. Gone with the user's last memory and context.
+struct UserRecord: Sendable, Equatable {
+  let userID: String
+  var memories = 0
+  var contexts = 0
+  /// Live rows.
+  var rows = 0
+  /// Blocks allocated so far: the next one's number.
+  var blocks: UInt32 = 0
+  /// The block that the next row goes into; equal to `blocks` when a new run is due.
+  var filling: UInt32 = 0
+
+  var isEmpty: Bool { memories == 0 && contexts == 0 }
+
+  init(userID: String) { self.userID = userID }
+
+  /// Rows of the next run: half of what lives, in fours, so that a small user wastes little and a large one streams.
+  var nextRunRows: Int { min(max((rows / 2 + 3) / 4 * 4, 4), 1024) }
+
+  func encode(into writer: inout CBORWriter) {
+    writer.map(count: 6)
+    writer.key("rows")
+    writer.int(rows)
+    writer.key("blocks")
+    writer.unsigned(UInt64(blocks))
+    writer.key("userID")
+    writer.text(userID)
+    writer.key("filling")
+    writer.unsigned(UInt64(filling))
+    writer.key("contexts")
+    writer.int(contexts)
+    writer.key("memories")
+    writer.int(memories)
+  }
+
+  init(_ value: RawSpan) throws(StoreError) {
+    self = try RecordCoding.decode(value, "a record of users") { reader throws(CBORError) in
+      var userID: String?
+      var counts = UserRecord(userID: "")
+      unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+        if unsafe key.equals("rows") {
+          counts.rows = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("blocks") {
+          counts.blocks = try reader.readInteger(UInt32.self)
+        } else if unsafe key.equals("userID") {
+          userID = try reader.readText()
+        } else if unsafe key.equals("filling") {
+          counts.filling = try reader.readInteger(UInt32.self)
+        } else if unsafe key.equals("contexts") {
+          counts.contexts = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("memories") {
+          counts.memories = try reader.readInteger(Int.self)
+        } else {
+          return false
+        }
+        return true
+      }
+      var record = UserRecord(userID: try reader.required(userID, "userID"))
+      record.memories = counts.memories
+      record.contexts = counts.contexts
+      record.rows = counts.rows
+      record.blocks = counts.blocks
+      record.filling = counts.filling
+      return record
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+/// Exact search: every live row in scope that the filter does not exclude is scored by `cblas_sdot`, block by block.
+///
+/// A user's search walks that user's blocks only, so its cost does not depend on anybody else's rows. The filter is decided by
+/// the block's columns where that is possible; a record is read only for a row whose score could still enter the result.
+struct ExactSearch: ~Escapable {
+  private let reader: RecordReader
+  private let rows: RowFile
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, rows: RowFile) {
+    self.reader = reader
+    self.rows = rows
+  }
+
+  /// One query in the course of a search.
+  private struct Running {
+    let embedding: [Float]
+    let user: UserKey?
+    let filter: Filter?
+    var best: TopK<MemoryID, Hit>
+    var rowsScored = 0
+    var rowsInScope = 0
+  }
+
+  /// Where a candidate was found, and its record if the filter had to look at it.
+  private struct Hit {
+    let row: Int
+    let record: MemoryRecord?
+  }
+
+  /// Runs all queries in one pass over each scope.
+  ///
+  /// - Returns: For each query, in order, its results.
+  func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
+    var running = try queries.map { query in
+      guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
+      if let threshold = query.threshold, threshold.isNaN { throw StoreError(.invalidArgument, "the threshold of a search is NaN") }
+      return Running(
+        embedding: try VectorPreparation.prepare(query.embedding.values, dimension: rows.header.dimension, metric: rows.header.metric),
+        user: try userKey(query.scope), filter: query.filter,
+        best: TopK(limit: query.limit, threshold: query.threshold ?? -.infinity))
+    }
+    try scan(&running)
+    let sequence = try reader.state().batchSequence
+    return try zip(queries, running).map { query, running in try results(query, running, sequence) }
+  }
+
+  /// The key of the scope's user; nil for all users.
+  private func userKey(_ scope: SearchScope) throws -> UserKey? {
+    guard case .user(let userID) = scope else { return nil }
+    try Limits.checkUserID(userID)
+    return reader.userKey(userID)
+  }
+
+  private func scan(_ running: inout [Running]) throws {
+    var indexesByUser: [UserKey?: [Int]] = [:]
+    for (index, query) in running.enumerated() { indexesByUser[query.user, default: []].append(index) }
+    for (user, indexes) in indexesByUser {
+      var cursor = try reader.view.cursor(in: reader.schema.blocks)
+      let prefix = user.map { Key.user($0) } ?? Key()
+      var found = try user == nil ? cursor.first() : cursor.seek(to: prefix)
+      while found, cursor.key.hasPrefix(prefix.bytes) {
+        guard cursor.key.byteCount == 20 else { throw StoreError(.corrupted, "a key of blocks has \(cursor.key.byteCount) bytes") }
+        let block = try BlockRecord(try cursor.value())
+        if block.live != 0 {
+          let key = BlockKey(user: UserKey(cursor.key), number: cursor.key.bigEndian(at: 16))
+          try scan(block, key, &running, indexes)
+        }
+        found = try cursor.next()
+      }
+    }
+  }
+
+  private func scan(_ block: BlockRecord, _ key: BlockKey, _ running: inout [Running], _ indexes: [Int]) throws {
+    guard let value = try reader.view.value(.block(key), in: reader.schema.columns) else {
+      throw StoreError(.corrupted, "block \(key.number) of a user has no columns")
+    }
+    let columns = try ColumnsView(value)
+    guard columns.count == block.used else { throw StoreError(.corrupted, "block \(key.number) of a user and its columns disagree") }
+    var live = block.live
+    if block.hasExpiry {
+      for slot in 0..<block.used where columns.expiresAt(slot) <= reader.now { live &= ~(1 << LiveMask(slot)) }
+    }
+    for index in indexes {
+      running[index].rowsInScope += live.nonzeroBitCount
+      let masks = running[index].filter?.masks(columns) ?? .all
+      let candidates = live & masks.possible
+      running[index].rowsScored += candidates.nonzeroBitCount
+      let embedding = running[index].embedding
+      let filter = running[index].filter
+      var best = running[index].best
+      try rows.forEachScore(query: embedding.span, firstRow: block.firstRow, live: candidates) { slot, score in
+        guard best.admits(score) else { return }
+        let id = columns.id(slot)
+        var record: MemoryRecord?
+        if masks.certain & (1 << LiveMask(slot)) == 0, let filter {
+          record = try reader.memoryRecord(id)
+          guard let memory = record?.memory, filter.matches(memory) else { return }
+        }
+        best.insert(score: score, id: id, payload: Hit(row: block.firstRow + slot, record: record))
+      }
+      running[index].best = best
+    }
+  }
+
+  /// Reads the records of the best, and checks that each row is the one its record was written with.
+  private func results(_ query: SearchQuery, _ running: Running, _ sequence: UInt64) throws -> [SearchResult] {
+    try running.best.sorted().map { candidate in
+      guard let record = try candidate.payload.record ?? reader.memoryRecord(candidate.id),
+        let reference = record.row, reference.row == candidate.payload.row
+      else { throw StoreError(.corrupted, "row \(candidate.payload.row) and the record of memory \(candidate.id) disagree") }
+      if case .user(let userID) = query.scope, record.memory.userID != userID {
+        throw StoreError(.corrupted, "memory \(candidate.id) stands in the blocks of another user")
+      }
+      try rows.verify(row: reference.row, checksum: reference.checksum)
+      return SearchResult(
+        memory: record.memory, score: candidate.score,
+        explanation: query.explains
+          ? .init(
+            metric: reader.store.metric, row: reference.row, rowsScored: running.rowsScored, rowsInScope: running.rowsInScope,
+            batchSequence: sequence) : nil)
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+/// What a filter says of a block's slots by its columns alone: some match for certain, others only their record can decide.
+struct FilterMasks: Equatable {
+  var certain: LiveMask
+  /// Includes the certain ones.
+  var possible: LiveMask
+
+  static let all = FilterMasks(certain: .max, possible: .max)
+  static let undecided = FilterMasks(certain: 0, possible: .max)
+
+  init(certain: LiveMask, possible: LiveMask) {
+    self.certain = certain
+    self.possible = possible
+  }
+
+  private init(exactly mask: LiveMask) { self.init(certain: mask, possible: mask) }
+
+  static func exactly(_ mask: LiveMask) -> FilterMasks { FilterMasks(exactly: mask) }
+}
+
+extension Filter {
+  /// Evaluates the filter on every slot of a block at once.
+  func masks(_ columns: borrowing ColumnsView) -> FilterMasks {
+    switch self {
+    case .kind(let kind):
+      guard let index = columns.kinds().firstIndex(of: kind) else { return .exactly(0) }
+      return .exactly(Self.mask(columns.count) { columns.kindIndex($0) == index + 1 })
+    case .session(let session):
+      guard let index = columns.sessions().firstIndex(of: session) else { return .exactly(0) }
+      return .exactly(Self.mask(columns.count) { columns.sessionIndex($0) == index + 1 })
+    case .ids(let ids):
+      return .exactly(Self.mask(columns.count) { ids.contains(columns.id($0)) })
+    case .created(let from, let to):
+      return .exactly(Self.mask(columns.count) { Self.contains(columns.createdAt($0), from, to) })
+    case .expires(let from, let to):
+      return .exactly(
+        Self.mask(columns.count) { columns.expiresAt($0) != BlockColumns.never && Self.contains(columns.expiresAt($0), from, to) })
+    case .speaker, .importance, .metadata, .metadataRange, .hasMetadata:
+      return .undecided
+    case .and(let parts):
+      return parts.reduce(into: .all) { masks, part in
+        let other = part.masks(columns)
+        masks = FilterMasks(certain: masks.certain & other.certain, possible: masks.possible & other.possible)
+      }
+    case .or(let parts):
+      return parts.reduce(into: .exactly(0)) { masks, part in
+        let other = part.masks(columns)
+        masks = FilterMasks(certain: masks.certain | other.certain, possible: masks.possible | other.possible)
+      }
+    case .not(let part):
+      let masks = part.masks(columns)
+      return FilterMasks(certain: ~masks.possible, possible: ~masks.certain)
+    }
+  }
+
+  private static func mask(_ count: Int, _ matches: (Int) -> Bool) -> LiveMask {
+    var mask: LiveMask = 0
+    for slot in 0..<count where matches(slot) { mask |= 1 << LiveMask(slot) }
+    return mask
+  }
+
+  private static func contains(_ time: Int64, _ from: Date?, _ to: Date?) -> Bool {
+    if let from, time < from.milliseconds { return false }
+    if let to, time >= to.milliseconds { return false }
+    return true
+  }
+
+  /// Evaluates the filter on a whole memory: what every evaluation by columns must agree with.
+  func matches(_ memory: Memory) -> Bool {
+    switch self {
+    case .kind(let kind): return memory.kind == kind
+    case .session(let session): return memory.sessionID == session
+    case .speaker(let speaker): return memory.speaker == speaker
+    case .ids(let ids): return ids.contains(memory.id)
+    case .created(let from, let to): return Self.contains(memory.createdAt.milliseconds, from, to)
+    case .expires(let from, let to): return memory.expiresAt.map { Self.contains($0.milliseconds, from, to) } ?? false
+    case .importance(let least): return memory.importance >= least
+    case .metadata(let key, let value): return memory.metadata[key]?.matches(value) ?? false
+    case .metadataRange(let key, let from, let to):
+      guard let value = memory.metadata[key] else { return false }
+      return Self.isOrdered(from, value, allowingEqual: true) && Self.isOrdered(value, to, allowingEqual: false)
+    case .hasMetadata(let key): return memory.metadata[key] != nil
+    case .and(let parts): return parts.allSatisfy { $0.matches(memory) }
+    case .or(let parts): return parts.contains { $0.matches(memory) }
+    case .not(let part): return !part.matches(memory)
+    }
+  }
+
+  /// Whether `left` comes before `right`; nil bounds are open, and values of different kinds are never in order.
+  private static func isOrdered(_ left: MetadataValue?, _ right: MetadataValue?, allowingEqual: Bool) -> Bool {
+    guard let left, let right else { return true }
+    if case .string(let left) = left, case .string(let right) = right { return left < right || (allowingEqual && left == right) }
+    if case .integer(let left) = left, case .integer(let right) = right { return left < right || (allowingEqual && left == right) }
+    guard let left = left.number, let right = right.number else { return false }
+    return left < right || (allowingEqual && left == right)
+  }
+}

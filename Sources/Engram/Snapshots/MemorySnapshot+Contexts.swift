@@ -1,0 +1,64 @@
+extension MemorySnapshot {
+  /// The user's context.
+  ///
+  /// - Returns: Nil where the user has none; a damaged record throws.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`, `.snapshotExpired`.
+  /// - Complexity: O(log users), a few microseconds.
+  public func context(for userID: String) throws -> UserContext? {
+    try context(UserContext.self, for: userID)
+  }
+
+  /// The user's record of another type.
+  public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
+    try read { try $0.checkedContext(type, userID) }
+  }
+
+  /// Earlier versions of the user's context, the newest first.
+  public func history(for userID: String, limit: Int = 16) throws -> [ContextVersion<UserContext>] {
+    try history(UserContext.self, for: userID, limit: limit)
+  }
+
+  /// Earlier versions of a record of another type, the newest first.
+  public func history<Record: ContextRecord>(
+    _ type: Record.Type, for userID: String, limit: Int = 16
+  ) throws -> [ContextVersion<Record>] {
+    try read { try $0.checkedHistory(type, userID, limit) }
+  }
+
+  /// Users who have a context or a memory, in an order that is always the same but means nothing.
+  ///
+  /// - Parameter userID: The last user of the page before; nil for the first page.
+  public func users(after userID: String? = nil, limit: Int = 100) throws -> [UserSummary] {
+    try read { try $0.users(after: userID, limit: limit).map(UserSummary.init) }
+  }
+}
+
+/// A user and what is stored of the user.
+public struct UserSummary: Sendable, Hashable {
+  public let userID: String
+  /// Memories, those that have expired and are not swept yet included.
+  public let memories: Int
+  /// Context records of all types.
+  public let contexts: Int
+  /// Memories with an embedding.
+  public let embeddings: Int
+
+  init(_ record: UserRecord) {
+    userID = record.userID
+    memories = record.memories
+    contexts = record.contexts
+    embeddings = record.rows
+  }
+}
+
+extension RecordReader {
+  func checkedContext<Record: ContextRecord>(_ type: Record.Type, _ userID: String) throws -> Record? {
+    try Limits.checkUserID(userID)
+    return try context(type, userID)
+  }
+
+  func checkedHistory<Record: ContextRecord>(_ type: Record.Type, _ userID: String, _ limit: Int) throws -> [ContextVersion<Record>] {
+    try Limits.checkUserID(userID)
+    return try history(type, userID, limit: limit)
+  }
+}

@@ -1,0 +1,87 @@
+import VectorSearch
+
+extension MemorySnapshot {
+  /// A memory; nil where there is none or it has expired.
+  public func memory(_ id: MemoryID) throws -> Memory? {
+    try read { try $0.liveMemoryRecord(id)?.memory }
+  }
+
+  /// A copy of a memory's embedding as it is stored, for the cosine metric of unit length; nil where the memory has none or is absent.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted` where the row does not have the checksum in its record.
+  public func embedding(of id: MemoryID) throws -> Embedding? {
+    try withEmbedding(of: id) { components in Embedding((0..<components.count).map { components[$0] }) }
+  }
+
+  /// Lends the row of a memory without copying it.
+  ///
+  /// - Parameter body: Gets `dimension` components, valid for the call.
+  /// - Returns: Nil where the memory has no embedding or is absent.
+  public func withEmbedding<Value>(of id: MemoryID, _ body: (Span<Float>) throws -> Value) throws -> Value? {
+    try read { reader in
+      guard let reference = try reader.liveMemoryRecord(id)?.row else { return nil }
+      guard let rows = generation.rows else { throw StoreError(.corrupted, "memory \(id) names a row, and the store has none") }
+      guard try reference.row < reader.state().rowsHigh else {
+        throw StoreError(.corrupted, "memory \(id) names row \(reference.row), beyond the last one")
+      }
+      try rows.verify(row: reference.row, checksum: reference.checksum)
+      return try body(rows.row(reference.row))
+    }
+  }
+
+  /// How many memories the scope holds.
+  public func count(scope: SearchScope = .all) throws -> Int {
+    try read { reader in
+      if case .user(let userID) = scope { try Limits.checkUserID(userID) }
+      return try reader.count(scope)
+    }
+  }
+
+  /// A page of a user's memories by time.
+  ///
+  /// - Parameters:
+  ///   - newestFirst: The direction.
+  ///   - memory: The last memory of the page before; nil for the first page.
+  ///   - filter: Only memories that match; the page is filled all the same.
+  /// - Returns: At most `limit` memories by `createdAt`, equal times by id.
+  public func memories(
+    for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
+  ) throws -> [Memory] {
+    guard limit > 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must be at least 1") }
+    return try read { reader in
+      try Limits.checkUserID(userID)
+      var page: [Memory] = []
+      let position = memory.map { TimelinePosition(createdAt: $0.createdAt.milliseconds, id: $0.id) }
+      try reader.forEachMemory(of: userID, newestFirst: newestFirst, after: position) { record in
+        if filter?.matches(record.memory) ?? true { page.append(record.memory) }
+        return page.count < limit
+      }
+      return page
+    }
+  }
+
+  /// Calls `body` with every memory of all users in the order of ids, until it returns false.
+  public func forEachMemory(_ body: (Memory) throws -> Bool) throws {
+    try read { try $0.forEachMemory(after: nil) { try body($0.memory) } }
+  }
+
+  /// Memories most similar to a query.
+  ///
+  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
+  /// - Throws: ``StoreError`` `.dimensionMismatch`, `.notFinite`, `.zeroNorm`, `.normTooLarge`, `.invalidArgument`, `.invalidUserID`,
+  ///   `.corrupted`; the snapshot stays usable.
+  /// - Complexity: O(rows in scope × dimension).
+  public func search(_ query: SearchQuery) throws -> [SearchResult] {
+    try search(batch: [query])[0]
+  }
+
+  /// Many searches in one pass over the rows.
+  ///
+  /// - Returns: For each query, in order, its results.
+  public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
+    guard let rows = generation.rows else {
+      throw StoreError(.dimensionMismatch, "the store was made without a dimension: it holds no embeddings to search")
+    }
+    return try read { try ExactSearch($0, rows: rows).results(queries) }
+  }
+}

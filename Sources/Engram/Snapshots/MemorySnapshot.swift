@@ -1,0 +1,32 @@
+import LMDB
+import VectorSearch
+
+/// Everything in the store at one instant: records, embeddings, and the time by which expiry is judged.
+///
+/// Taking one blocks nobody and is never blocked. A held snapshot pins the pages of its instant and makes the file grow; past
+/// ``StoreOptions/snapshotMaxAge`` it is released, and further access throws `.snapshotExpired`. Used by one task at a time.
+public struct MemorySnapshot: ~Copyable {
+  private let pool: SnapshotPool
+  private let box: SnapshotBox
+  private let isListed: Bool
+  let generation: Generation
+
+  init(pool: SnapshotPool, generation: Generation, isListed: Bool) throws {
+    self.pool = pool
+    self.generation = generation
+    self.isListed = isListed
+    box = try pool.take(lists: isListed)
+  }
+
+  deinit { pool.give(box, lists: isListed) }
+
+  func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value { try box.read(body) }
+
+  /// The number of the commit that the snapshot shows: one more with every commit of any process.
+  public var batchSequence: UInt64 {
+    get throws { try read { try $0.state().batchSequence } }
+  }
+}
+
+@available(*, unavailable)
+extension MemorySnapshot: Sendable {}

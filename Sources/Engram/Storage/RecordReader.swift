@@ -1,0 +1,215 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+/// Reads records at one instant: of a snapshot, or of a write transaction with its own changes.
+///
+/// Every read by user compares the full userID with the one in the record.
+struct RecordReader: ~Escapable {
+  let view: TransactionView
+  let schema: Schema
+  /// The generation's fixed record: dimension, metric and secret.
+  let store: StoreRecord
+  /// Milliseconds since 1970: what expires is judged by it.
+  let now: Int64
+
+  @_lifetime(copy view)
+  init(_ view: TransactionView, schema: Schema, store: StoreRecord, now: Int64) {
+    self.view = view
+    self.schema = schema
+    self.store = store
+    self.now = now
+  }
+
+  func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: store.secret) }
+
+  func state() throws -> StateRecord {
+    guard let value = try view.value(.state, in: schema.meta) else { throw StoreError(.corrupted, "the store's state record is missing") }
+    return try StateRecord(value)
+  }
+
+  // MARK: Users
+
+  func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {
+    guard let value = try view.value(.user(key), in: schema.users) else { return nil }
+    let record = try UserRecord(value)
+    return record.userID == userID ? record : nil
+  }
+
+  /// Users in the order of their keys, which is neither that of the names nor that of time, but always the same.
+  func users(after userID: String?, limit: Int) throws -> [UserRecord] {
+    var records: [UserRecord] = []
+    var cursor = try view.cursor(in: schema.users)
+    var found: Bool
+    if let userID {
+      guard let next = Key.user(userKey(userID)).successorOfPrefix() else { return [] }
+      found = try cursor.seek(to: next)
+    } else {
+      found = try cursor.first()
+    }
+    while found, records.count < limit {
+      records.append(try UserRecord(try cursor.value()))
+      found = try cursor.next()
+    }
+    return records
+  }
+
+  // MARK: Contexts
+
+  /// Calls `body` with the record, or returns nil where the user has none of the type.
+  func context<Value>(
+    _ recordType: String, _ userID: String, _ body: (ContextEnvelope.Header, UnsafeRawBufferPointer) throws -> Value
+  ) throws -> Value? {
+    guard let value = try view.value(.context(userKey(userID), recordType), in: schema.contexts) else { return nil }
+    return unsafe try ContextEnvelope.decode(value) { header, record in
+      guard header.userID == userID else { return nil }
+      return unsafe try body(header, record)
+    }
+  }
+
+  func context<Record: ContextRecord>(_ type: Record.Type, _ userID: String) throws -> Record? {
+    unsafe try context(Record.recordType, userID) { header, record in unsafe try ContextEnvelope.decode(type, header: header, record: record) }
+  }
+
+  /// Earlier versions, the newest first.
+  func history<Record: ContextRecord>(_ type: Record.Type, _ userID: String, limit: Int) throws -> [ContextVersion<Record>] {
+    var versions: [ContextVersion<Record>] = []
+    let prefix = Key.history(userKey(userID), Record.recordType)
+    guard let end = prefix.successorOfPrefix() else { return [] }
+    var cursor = try view.cursor(in: schema.history)
+    var found = try cursor.seek(before: end)
+    while found, versions.count < limit, cursor.key.hasPrefix(prefix.bytes) {
+      let version = unsafe try ContextEnvelope.decode(try cursor.value()) { header, record -> ContextVersion<Record>? in
+        guard header.userID == userID else { return nil }
+        return ContextVersion(
+          version: Int(clamping: header.version), updatedAt: Date(milliseconds: header.updatedAt),
+          context: unsafe try ContextEnvelope.decode(type, header: header, record: record))
+      }
+      if let version { versions.append(version) }
+      found = try cursor.previous()
+    }
+    return versions
+  }
+
+  // MARK: Memories
+
+  /// The record, expired or not; nil where there is none.
+  func memoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
+    guard let value = try view.value(.memory(id), in: schema.memories) else { return nil }
+    return try MemoryRecord(value, id: id)
+  }
+
+  func isExpired(_ memory: Memory) -> Bool {
+    guard let expiresAt = memory.expiresAt else { return false }
+    return expiresAt.milliseconds <= now
+  }
+
+  /// The record; nil where there is none or it has expired.
+  func liveMemoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
+    guard let record = try memoryRecord(id), !isExpired(record.memory) else { return nil }
+    return record
+  }
+
+  /// The id that a dedupe key stands for; nil where it is free.
+  func dedupe(_ userID: String, _ dedupeKey: String) throws -> MemoryID? {
+    guard let value = try view.value(.dedupe(userKey(userID), userKey(dedupeKey)), in: schema.dedupe) else { return nil }
+    guard value.byteCount == 16 else { throw StoreError(.corrupted, "a record of dedupe has \(value.byteCount) bytes") }
+    return MemoryID(value, at: 0)
+  }
+
+  /// How many expired memories of the user (nil: of all users) the sweep has not removed yet.
+  func expiredCount(_ user: UserKey?) throws -> Int {
+    var count = 0
+    try forEachExpired(limit: .max) { _, owner in
+      if user == nil || owner == user { count += 1 }
+    }
+    return count
+  }
+
+  /// Calls `body` for the memories that have expired by ``now``, the earliest first.
+  func forEachExpired(limit: Int, _ body: (MemoryID, UserKey) throws -> Void) throws {
+    var cursor = try view.cursor(in: schema.expiry)
+    var found = try cursor.first()
+    var left = limit
+    while found, left > 0, cursor.key.byteCount == 24, cursor.key.orderedInt64(at: 0) <= now {
+      try body(MemoryID(cursor.key, at: 8), try Self.expiryOwner(try cursor.value()))
+      left -= 1
+      found = try cursor.next()
+    }
+  }
+
+  private static func expiryOwner(_ value: RawSpan) throws(StoreError) -> UserKey {
+    guard value.byteCount == 16 else { throw StoreError(.corrupted, "a record of expiry has \(value.byteCount) bytes") }
+    return UserKey(value)
+  }
+
+  /// Live memories of the scope.
+  func count(_ scope: SearchScope) throws -> Int {
+    switch scope {
+    case .all: return try state().memories - (try expiredCount(nil))
+    case .user(let userID):
+      let key = userKey(userID)
+      guard let record = try user(key, userID) else { return 0 }
+      return record.memories - (try expiredCount(key))
+    }
+  }
+
+  /// Walks a user's live memories by time until `body` returns false.
+  ///
+  /// - Parameter position: Where to go on: after this memory in the chosen direction.
+  func forEachMemory(
+    of userID: String, newestFirst: Bool, after position: TimelinePosition?, _ body: (MemoryRecord) throws -> Bool
+  ) throws {
+    let key = userKey(userID)
+    let prefix = Key.user(key)
+    var cursor = try view.cursor(in: schema.timeline)
+    var found: Bool
+    if newestFirst {
+      if let position {
+        found = try cursor.seek(before: .timeline(key, position.createdAt, position.id))
+      } else if let end = prefix.successorOfPrefix() {
+        found = try cursor.seek(before: end)
+      } else {
+        found = try cursor.last()
+      }
+    } else if let position {
+      let start = Key.timeline(key, position.createdAt, position.id)
+      found = try cursor.seek(to: start)
+      let isPosition = found && cursor.key.equals(start.bytes)
+      if isPosition { found = try cursor.next() }
+    } else {
+      found = try cursor.seek(to: prefix)
+    }
+    while found, cursor.key.byteCount == 40, cursor.key.hasPrefix(prefix.bytes) {
+      _ = try cursor.value()
+      let id = MemoryID(cursor.key, at: 24)
+      guard let record = try memoryRecord(id) else { throw StoreError(.corrupted, "the timeline names memory \(id), which has no record") }
+      if record.memory.userID == userID, !isExpired(record.memory), try !body(record) { return }
+      found = newestFirst ? try cursor.previous() : try cursor.next()
+    }
+  }
+
+  /// Walks every live memory in the order of ids until `body` returns false.
+  func forEachMemory(after id: MemoryID?, _ body: (MemoryRecord) throws -> Bool) throws {
+    var cursor = try view.cursor(in: schema.memories)
+    var found: Bool
+    if let id {
+      guard let next = Key.memory(id).successorOfPrefix() else { return }
+      found = try cursor.seek(to: next)
+    } else {
+      found = try cursor.first()
+    }
+    while found {
+      guard cursor.key.byteCount == 16 else { throw StoreError(.corrupted, "a key of memories has \(cursor.key.byteCount) bytes") }
+      let record = try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0))
+      if !isExpired(record.memory), try !body(record) { return }
+      found = try cursor.next()
+    }
+  }
+}
+
+/// A place in a user's timeline.
+struct TimelinePosition: Sendable, Hashable {
+  let createdAt: Int64
+  let id: MemoryID
+}

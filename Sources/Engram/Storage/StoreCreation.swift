@@ -1,0 +1,108 @@
+import Files
+import Foundation
+import LMDB
+import VectorSearch
+
+/// Makes an empty store: built and flushed beside its place, then renamed into it, so that no half-made store is ever seen.
+enum StoreCreation {
+  /// - Returns: Whether this call made the store; false where another process was faster.
+  /// - Throws: ``StoreError``; nothing is left behind.
+  static func create(at path: String, options: StoreOptions) throws -> Bool {
+    let dimension = try dimension(options)
+    let temporary = StorePaths(directory: "\(path).tmp-\(String(UInt64.random(in: .min ... .max), radix: 36))")
+    try removeAbandoned(besides: path)
+    try Directories.create(temporary.directory)
+    do {
+      // Held until the rename: tells others that this directory is not abandoned.
+      let alive = try FileLock(path: temporary.aliveLock)
+      try alive.lock(.exclusive)
+      let store = StoreRecord(
+        storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
+        embedder: options.embedder?.identity, secret: randomBytes(192), createdAt: WallClock.now())
+      try createGeneration(in: temporary.generation(1), store)
+      for path in [temporary.openLock, temporary.writerLock] { _ = try FileHandle(path: path, access: .createNew) }
+      var current = try AtomicFile(destination: temporary.current)
+      try current.append(Array("gen-1\n".utf8))
+      try current.commit()
+      try Directories.synchronize(temporary.directory)
+      return try publish(temporary.directory, at: path)
+    } catch {
+      // The first error is the one to tell.
+      try? Directories.removeTree(temporary.directory)
+      throw StoreError.wrapping(error, "the store \(path) cannot be made")
+    }
+  }
+
+  private static func dimension(_ options: StoreOptions) throws(StoreError) -> Int? {
+    guard let dimension = options.dimension ?? options.embedder?.identity.dimension else { return nil }
+    guard Limits.dimension.contains(dimension) else {
+      throw StoreError(.invalidArgument, "the dimension is \(dimension), it must lie in 1…\(Limits.dimension.upperBound)")
+    }
+    if let embedder = options.embedder?.identity, embedder.dimension != dimension {
+      throw StoreError(.embedderMismatch, "the embedder '\(embedder)' does not make vectors of dimension \(dimension)")
+    }
+    return dimension
+  }
+
+  private static func createGeneration(in directory: String, _ store: StoreRecord) throws {
+    try Directories.create(directory)
+    var options = Environment.Options()
+    options.mapSizeBytes = 64 << 20
+    options.createsDatabases = true
+    let environment = try Environment(path: directory, databases: Schema.names, options: options)
+    let schema = Schema(environment)
+    var transaction = try LMDB.WriteTransaction(environment)
+    try transaction.put(.store, store.encoded(), in: schema.meta)
+    var writer = CBORWriter()
+    StateRecord().encode(into: &writer)
+    try transaction.put(.state, writer.bytes, in: schema.meta)
+    try transaction.commit()
+    guard environment.close() else { throw StoreError(.stillInUse, "the new store's environment cannot be closed") }
+    // LMDB makes its files under the umask.
+    for name in ["data.mdb", "lock.mdb"] { try Directories.makePrivate("\(directory)/\(name)") }
+    if let header = RowFileHeader(store) {
+      try RowFile.create(path: "\(directory)/\(Generation.rowFileName)", header: header)
+    }
+    try FileHandle(path: "\(directory)/data.mdb", access: .readWrite).synchronize()
+    try Directories.synchronize(directory)
+  }
+
+  private static func publish(_ temporary: String, at path: String) throws -> Bool {
+    do throws(FileError) {
+      try Directories.rename(temporary, to: path)
+      return true
+    } catch {
+      guard error.isExisting else { throw error }
+      try Directories.removeTree(temporary)
+      return false
+    }
+  }
+
+  /// Removes what a killed creation left: nobody holds its lock.
+  private static func removeAbandoned(besides path: String) throws {
+    let (parent, prefix) = (Directories.parent(of: path), Directories.name(of: path) + ".tmp-")
+    guard let names = try? Directories.entries(parent) else { return }
+    for name in names where name.hasPrefix(prefix) {
+      let paths = StorePaths(directory: "\(parent)/\(name)")
+      guard let lock = try? FileLock(existing: paths.aliveLock), (try? lock.tryLock(.exclusive)) == true else { continue }
+      try? Directories.removeTree(paths.directory)
+    }
+  }
+
+  private static func randomBytes(_ count: Int) -> [UInt8] {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+  }
+}
+
+extension RowFileHeader {
+  /// Nil for a store without embeddings.
+  init?(_ store: StoreRecord) {
+    guard let dimension = store.dimension else { return nil }
+    self.init(storeID: store.storeID, generation: store.generation, dimension: dimension, metric: store.metric.rows)
+  }
+}
+
+extension UUID {
+  var bytes: [UInt8] { unsafe withUnsafeBytes(of: uuid) { unsafe Array($0) } }
+}

@@ -1,0 +1,168 @@
+import Files
+import Foundation
+import LMDB
+import VectorSearch
+
+/// Opens the files of a store, checking each before it is trusted.
+///
+/// Blocks: called on a thread of its own, never on the cooperative pool.
+enum StoreOpening {
+  /// What holds a store open.
+  struct Files: ~Copyable, Sendable {
+    let paths: StorePaths
+    /// Shared by every process that has the store open.
+    let alive: FileLock
+    let generation: Generation
+  }
+
+  /// Makes the store where it is missing and may be made, and checks the directory.
+  ///
+  /// - Returns: The directory's canonical path and identity.
+  static func prepare(_ path: String, options: StoreOptions) throws -> (path: String, id: FileID) {
+    if try Directories.status(path, followingLinks: true) == nil || isEmptyDirectory(path) {
+      guard options.access == .readWrite, options.createsIfMissing else {
+        throw StoreError(.storeMissing, "there is no store at \(path)")
+      }
+      guard let parent = try Directories.status(Directories.parent(of: path), followingLinks: true), parent.isDirectory else {
+        throw StoreError(.storeMissing, "the directory \(Directories.parent(of: path)) for the new store does not exist")
+      }
+      try refuseNetwork(Directories.parent(of: path))
+      _ = try StoreCreation.create(at: path, options: options)
+    }
+    guard let resolved = Directories.resolved(path), let status = try Directories.status(resolved), status.isDirectory,
+      try Directories.status(StorePaths(directory: resolved).current) != nil
+    else { throw StoreError(.notAStore, "\(path) is not an Engram store: it has no file 'current'") }
+    try refuseNetwork(resolved)
+    return (resolved, status.id)
+  }
+
+  private static func isEmptyDirectory(_ path: String) throws -> Bool {
+    guard let status = try Directories.status(path, followingLinks: true), status.isDirectory else { return false }
+    return try Directories.entries(path).isEmpty
+  }
+
+  private static func refuseNetwork(_ path: String) throws {
+    if let name = try FileSystems.networkFileSystemName(at: path) {
+      throw StoreError(.networkFileSystem, "\(path) lies on a network file system (\(name)), where locks and maps do not hold: use a local disk")
+    }
+  }
+
+  static func open(_ path: String, options: StoreOptions) throws -> Files {
+    let paths = StorePaths(directory: path)
+    let opening = try FileLock(path: paths.openLock)
+    try opening.lock(.exclusive)
+    let alive = try FileLock(path: paths.aliveLock)
+    try join(alive, opening, path)
+    let generation = try openGeneration(paths, options: options)
+    try opening.unlock()
+    return Files(paths: paths, alive: alive, generation: generation)
+  }
+
+  /// Takes a share in `alive.lock`. The first process notes its pid namespace; one of another is refused, because LMDB tells
+  /// readers and writers apart by pid and thread.
+  private static func join(_ alive: borrowing FileLock, _ opening: borrowing FileLock, _ path: String) throws {
+    let own = MachineIdentity.processNamespace() ?? ""
+    if try alive.tryLock(.exclusive) {
+      try opening.writeNote(own)
+    } else if let note = opening.readNote(), note != own {
+      throw StoreError(.foreignNamespace, "a process of another pid namespace (\(note)) has the store \(path) open: use it from one namespace at a time")
+    }
+    try alive.lock(.shared)
+  }
+
+  private static func openGeneration(_ paths: StorePaths, options: StoreOptions) throws -> Generation {
+    let text = String(decoding: try FileHandle(path: paths.current, access: .read).read(count: 64, at: 0), as: UTF8.self)
+    guard var number = StorePaths.generationNumber(text) else {
+      throw StoreError(.corrupted, "the file \(paths.current) does not name a generation")
+    }
+    while true {
+      let (generation, state) = try openGeneration(paths, number: number, options: options)
+      // A crash between the last commit of a generation and the rename of `current` leaves the old name there.
+      guard state.supersededBy > number else { return generation }
+      number = state.supersededBy
+      guard generation.environment.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
+    }
+  }
+
+  private static func openGeneration(_ paths: StorePaths, number: UInt64, options: StoreOptions) throws -> (Generation, StateRecord) {
+    let directory = paths.generation(number)
+    let data = "\(directory)/data.mdb"
+    guard let status = try Directories.status(data) else { throw StoreError(.corrupted, "the store's file \(data) is missing") }
+    guard status.sizeBytes >= 2 * 4096 else { throw StoreError(.corrupted, "\(data) is truncated: it has \(status.sizeBytes) bytes") }
+    var environmentOptions = Environment.Options()
+    environmentOptions.isReadOnly = options.access == .readOnly
+    if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
+    let environment = try Environment(path: directory, databases: Schema.names, options: environmentOptions)
+    do {
+      if try environment.readerTable().isUnlocked {
+        throw StoreError(.readOnlyFileSystem, "\(directory) is mounted read-only, where snapshots are not protected from writers: mount it writable, or copy it")
+      }
+      try environment.clearStaleReaders()
+      let schema = Schema(environment)
+      let store = try pinned(try readStore(environment, schema, number, options), environment, schema, options, writerLock: paths.writerLock)
+      let state = try readState(environment, schema)
+      let rows = try RowFileHeader(store).map { header in
+        try RowFile(
+          path: "\(directory)/\(Generation.rowFileName)", header: header, rowCount: state.rowsHigh,
+          isReadOnly: options.access == .readOnly)
+      }
+      return (Generation(directory: directory, environment: environment, schema: schema, store: store, rows: rows), state)
+    } catch {
+      _ = environment.close()
+      throw error
+    }
+  }
+
+  private static func readState(_ environment: Environment, _ schema: Schema) throws -> StateRecord {
+    let transaction = try ReadTransaction(environment)
+    guard let value = try transaction.view.value(.state, in: schema.meta) else { throw StoreError(.corrupted, "the store's state record is missing") }
+    return try StateRecord(value)
+  }
+
+  /// Reads the store's own record and compares it with what the caller asks for.
+  private static func readStore(
+    _ environment: Environment, _ schema: Schema, _ number: UInt64, _ options: StoreOptions
+  ) throws -> StoreRecord {
+    let transaction = try ReadTransaction(environment)
+    guard let value = try transaction.view.value(.store, in: schema.meta) else { throw StoreError(.corrupted, "the store's own record is missing") }
+    let store = try StoreRecord(value)
+    guard store.generation == number, store.secret.count == 192, store.storeID.count == 16 else {
+      throw StoreError(.corrupted, "the store's own record is that of generation \(store.generation), expected \(number)")
+    }
+    let unknown = store.features.readOnlyCompatible & ~StoreRecord.Features.knownReadOnlyCompatible
+    if unknown != 0, options.access == .readWrite {
+      throw StoreError(.newerFormat, "this version of Engram may read the store but not write it (feature bits \(String(unknown, radix: 16))): open it read-only")
+    }
+    if let dimension = options.dimension, dimension != store.dimension {
+      let has = store.dimension.map { "dimension \($0)" } ?? "no dimension"
+      throw StoreError(.storeMismatch, "the store has \(has), \(dimension) was asked for")
+    }
+    if let metric = options.metric, metric != store.metric {
+      throw StoreError(.storeMismatch, "the store compares by \(store.metric.rawValue), \(metric.rawValue) was asked for")
+    }
+    if let asked = options.embedder?.identity {
+      if let pinned = store.embedder, pinned != asked {
+        throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
+      }
+      guard asked.dimension == store.dimension else {
+        throw StoreError(.embedderMismatch, "the embedder '\(asked)' does not make vectors of the store's dimension (\(store.dimension.map(String.init) ?? "none"))")
+      }
+    }
+    return store
+  }
+
+  /// The first opener for writing that brings an embedder pins its identity.
+  private static func pinned(
+    _ store: StoreRecord, _ environment: Environment, _ schema: Schema, _ options: StoreOptions, writerLock: String
+  ) throws -> StoreRecord {
+    guard store.embedder == nil, let identity = options.embedder?.identity, options.access == .readWrite else { return store }
+    var store = store
+    store.embedder = identity
+    let lock = try FileLock(path: writerLock)
+    try lock.lock(.exclusive)
+    var transaction = try LMDB.WriteTransaction(environment)
+    try transaction.put(.store, store.encoded(), in: schema.meta)
+    try transaction.commit()
+    return store
+  }
+}

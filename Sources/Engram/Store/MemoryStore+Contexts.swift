@@ -1,0 +1,71 @@
+extension MemoryStore {
+  /// The user's context as last committed.
+  ///
+  /// - Returns: Nil where the user has none.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`, `.tooManyReaders`, `.closed`.
+  /// - Complexity: O(log users), a few microseconds; waits for nobody.
+  public func context(for userID: String) throws -> UserContext? {
+    try briefly { try $0.context(for: userID) }
+  }
+
+  /// The user's record of another type.
+  public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
+    try briefly { try $0.context(type, for: userID) }
+  }
+
+  /// Earlier versions of the user's context, the newest first.
+  public func history(for userID: String, limit: Int = 16) throws -> [ContextVersion<UserContext>] {
+    try briefly { try $0.history(for: userID, limit: limit) }
+  }
+
+  /// Earlier versions of a record of another type, the newest first.
+  public func history<Record: ContextRecord>(
+    _ type: Record.Type, for userID: String, limit: Int = 16
+  ) throws -> [ContextVersion<Record>] {
+    try briefly { try $0.history(type, for: userID, limit: limit) }
+  }
+
+  /// A page of users; see ``MemorySnapshot/users(after:limit:)``.
+  public func users(after userID: String? = nil, limit: Int = 100) throws -> [UserSummary] {
+    try briefly { try $0.users(after: userID, limit: limit) }
+  }
+
+  /// Stores a context; the one it replaces becomes history.
+  public func put<Record: ContextRecord>(_ context: Record) async throws {
+    try await writer().write { try $0.put(context) }
+  }
+
+  /// Counts one more exchange of the user and remembers its two sides; a user seen for the first time gets a fresh context.
+  ///
+  /// - Returns: The stored context.
+  @discardableResult
+  public func updateContext(for userID: String, message: String, response: String) async throws -> UserContext {
+    try await writer().write { try $0.updateContext(for: userID, message: message, response: response) }
+  }
+
+  /// Reads, changes and stores the user's context in one step: no update of anybody is lost.
+  ///
+  /// - Parameter transform: Runs once, on the writer thread. A user seen for the first time gets a fresh context.
+  @discardableResult
+  public func updateContext(
+    for userID: String, _ transform: @escaping @Sendable (UserContext) throws -> UserContext
+  ) async throws -> UserContext {
+    try await writer().write { try $0.updateContext(for: userID, transform) }
+  }
+
+  /// The same for a record of any type; `transform` gets nil where there is none yet.
+  @discardableResult
+  public func updateContext<Record: ContextRecord>(
+    _ type: Record.Type, for userID: String, _ transform: @escaping @Sendable (Record?) throws -> Record
+  ) async throws -> Record {
+    try await writer().write { try $0.updateContext(type, for: userID, transform) }
+  }
+
+  /// Deletes a context with its history.
+  ///
+  /// - Returns: Whether there was one.
+  @discardableResult
+  public func deleteContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) async throws -> Bool {
+    try await writer().write { try $0.deleteContext(type, for: userID) }
+  }
+}

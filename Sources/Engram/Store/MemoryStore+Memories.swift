@@ -1,0 +1,119 @@
+extension MemoryStore {
+  // MARK: Reading
+
+  /// A memory; nil where there is none or it has expired.
+  public func memory(_ id: MemoryID) throws -> Memory? {
+    try briefly { try $0.memory(id) }
+  }
+
+  /// A memory's embedding as it is stored; nil where it has none or is absent.
+  public func embedding(of id: MemoryID) throws -> Embedding? {
+    try briefly { try $0.embedding(of: id) }
+  }
+
+  /// How many memories the scope holds.
+  public func count(scope: SearchScope = .all) throws -> Int {
+    try briefly { try $0.count(scope: scope) }
+  }
+
+  /// A page of a user's memories by time; see ``MemorySnapshot/memories(for:newestFirst:after:limit:filter:)``.
+  public func memories(
+    for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
+  ) throws -> [Memory] {
+    try briefly { try $0.memories(for: userID, newestFirst: newestFirst, after: memory, limit: limit, filter: filter) }
+  }
+
+  // MARK: Writing
+
+  /// Adds a memory. One without an embedding is embedded first if the store has an embedder.
+  ///
+  /// - Returns: Its id, or that of the user's memory with the same dedupe key.
+  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict`, and those of ``write(token:_:)``.
+  @discardableResult
+  public func add(_ draft: MemoryDraft) async throws -> MemoryID {
+    try await add([draft])[0]
+  }
+
+  /// Adds memories in one commit: all of them or none.
+  ///
+  /// - Returns: Their ids, in the order of the drafts.
+  @discardableResult
+  public func add(_ drafts: [MemoryDraft]) async throws -> [MemoryID] {
+    let writer = try writer()
+    let store = core.generation.store
+    var prepared: [PreparedDraft] = []
+    prepared.reserveCapacity(drafts.count)
+    for draft in try await embedded(drafts) { prepared.append(try PreparedDraft(draft, store: store)) }
+    let ready = prepared
+    return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in
+      var ids: [MemoryID] = []
+      ids.reserveCapacity(ready.count)
+      for draft in ready { ids.append(try transaction.add(draft)) }
+      return ids
+    }
+  }
+
+  /// The drafts with the embeddings that the store's embedder supplies for those without.
+  private func embedded(_ drafts: [MemoryDraft]) async throws -> [MemoryDraft] {
+    let missing = drafts.indices.filter { drafts[$0].embedding == nil }
+    guard hasEmbedder, !missing.isEmpty else { return drafts }
+    for index in missing { try Limits.checkText(drafts[index].text) }
+    let embeddings = try await embed(missing.map { drafts[$0].text })
+    var drafts = drafts
+    for (index, embedding) in zip(missing, embeddings) { drafts[index].embedding = embedding }
+    return drafts
+  }
+
+  func embed(_ texts: [String]) async throws -> [Embedding] {
+    let embedder = try requireEmbedder()
+    let embeddings = try await embedder.embed(texts)
+    guard embeddings.count == texts.count else {
+      throw StoreError(.embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
+    }
+    return embeddings
+  }
+
+  /// Replaces a memory by a changed copy of it.
+  ///
+  /// - Parameters:
+  ///   - embedding: The new embedding. Nil keeps the old one; with a new text, the store's embedder makes it.
+  ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is.
+  /// - Returns: The stored memory.
+  /// - Throws: ``StoreError`` `.notFound`, `.embeddingRequired`, and those of ``write(token:_:)``.
+  @discardableResult
+  public func update(
+    _ id: MemoryID, embedding: Embedding? = nil, _ transform: @escaping @Sendable (Memory) throws -> Memory
+  ) async throws -> Memory {
+    let writer = try writer()
+    guard embedding == nil, hasEmbedder else { return try await writer.write { try $0.update(id, embedding: embedding, transform) } }
+    while true {
+      guard let current = try memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
+      let text = try transform(current).text
+      // Embedded outside the transaction; should another write change the text meanwhile, once more.
+      let supplied = text == current.text ? nil : try await embed([text])[0]
+      let stored = try await writer.write { transaction -> Memory? in
+        guard let now = try transaction.memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
+        let changed = try transform(now)
+        guard changed.text == now.text || (supplied != nil && changed.text == text) else { return nil }
+        return try transaction.update(id, embedding: changed.text == now.text ? nil : supplied) { _ in changed }
+      }
+      if let stored { return stored }
+    }
+  }
+
+  /// Deletes a memory.
+  ///
+  /// - Returns: Whether there was one.
+  @discardableResult
+  public func delete(_ id: MemoryID) async throws -> Bool {
+    try await writer().write { try $0.delete(id) }
+  }
+
+  /// Deletes every memory of the scope that the filter matches, in one commit.
+  ///
+  /// - Returns: How many.
+  @discardableResult
+  public func delete(where filter: Filter, scope: SearchScope) async throws -> Int {
+    try await writer().write(runsAlone: true) { try $0.delete(where: filter, scope: scope) }
+  }
+}

@@ -1,0 +1,137 @@
+public import Foundation
+import LMDB
+import Metrics
+import Synchronization
+
+/// A store of contexts and memories: one directory on disk, used by any number of tasks and processes at once.
+///
+/// Reads are synchronous, take microseconds and never wait for a writer. Writes are asynchronous and durable when they return.
+/// Call ``close(deadline:)`` when done; a handle that is dropped closes its store behind your back.
+public final class MemoryStore: Sendable {
+  let core: StoreCore
+  private let access: StoreOptions.Access
+  private let embedder: (any Embedder)?
+  private let isClosed = Mutex(false)
+
+  /// Opens the store at `url`, making it first where there is none.
+  ///
+  /// A store that this process has open already is not opened a second time: the handles share it, and the first one's durability,
+  /// deadlines and limits hold.
+  ///
+  /// - Throws: ``StoreError``; see the codes there. Nothing is changed on a failure.
+  public static func open(at url: URL, options: StoreOptions = StoreOptions()) async throws -> MemoryStore {
+    guard url.isFileURL else { throw StoreError(.invalidArgument, "a store lies in a directory: \(url) is not a file URL") }
+    let path = url.path
+    let core = try await onBlockingThread { try StoreRegistry.acquire(path, options: options) }
+    return MemoryStore(core: core, options: options)
+  }
+
+  private init(core: StoreCore, options: StoreOptions) {
+    self.core = core
+    access = options.access
+    embedder = options.embedder
+  }
+
+  deinit {
+    guard !isClosed.withLock({ $0 }) else { return }
+    let core = core
+    // A deinit cannot wait: the files are closed by a thread of their own, after the snapshots that outlive the handle.
+    Task.detached {
+      if StoreRegistry.isLastHandle(core) { try? await core.drain(until: .now + .seconds(60)) }
+      try? await onBlockingThread { try StoreRegistry.release(core) }
+    }
+  }
+
+  /// Waits for the writes under way, then closes the store.
+  ///
+  /// - Throws: ``StoreError`` `.stillInUse` where snapshots are still held at the deadline: nothing is forced, and `close` can be called
+  ///   again. Closing a closed store does nothing.
+  public func close(deadline: Duration = .seconds(10)) async throws {
+    let core = core
+    if isClosed.withLock({ $0 }) { return }
+    if StoreRegistry.isLastHandle(core) { try await core.drain(until: .now + deadline) }
+    try await onBlockingThread { try StoreRegistry.release(core) }
+    isClosed.withLock { $0 = true }
+  }
+
+  // MARK: Snapshots
+
+  /// Takes a snapshot to hold: everything read through it is of this instant.
+  public func snapshot() throws -> MemorySnapshot {
+    try snapshot(isListed: true)
+  }
+
+  /// Runs `body` on a snapshot of this instant.
+  public func read<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) throws -> Value {
+    try body(try snapshot(isListed: true))
+  }
+
+  private func snapshot(isListed: Bool) throws -> MemorySnapshot {
+    if isClosed.withLock({ $0 }) { throw StoreError(.closed, "the store is closed") }
+    StoreMetrics.snapshots.increment()
+    return try MemorySnapshot(pool: core.pool, generation: core.generation, isListed: isListed)
+  }
+
+  /// A snapshot for one call.
+  func briefly<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) throws -> Value {
+    try body(try snapshot(isListed: false))
+  }
+
+  // MARK: Writing
+
+  /// Runs `body` in a transaction: all or nothing, durable on return.
+  ///
+  /// - Parameters:
+  ///   - token: Kept with the commit, so that ``wasCommitted(_:)`` can answer a caller that lost the outcome; at most 1024 bytes. A token
+  ///     that was committed before throws `.conflict`.
+  ///   - body: Synchronous; runs once, on the writer thread.
+  /// - Returns: What the body returns.
+  /// - Throws: What the body throws, with its changes undone; `CancellationError` where the task was cancelled before the body began;
+  ///   ``StoreError`` `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.poisoned`, `.inDoubt`.
+  public func write<Value: Sendable>(
+    token: String? = nil, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
+  ) async throws -> Value {
+    try Limits.checkName(token, "the token")
+    return try await writer().write(token: token, body)
+  }
+
+  func writer() throws(StoreError) -> WriteCoordinator {
+    if isClosed.withLock({ $0 }) { throw StoreError(.closed, "the store is closed") }
+    if access == .readOnly { throw StoreError(.readOnly, "the store was opened read-only") }
+    return try core.writer()
+  }
+
+  /// Whether a write with this token was committed. The store remembers the last 16,384 tokens.
+  public func wasCommitted(_ token: String) throws -> Bool {
+    try briefly { snapshot in
+      try snapshot.read { reader in try reader.view.contains(.token(reader.userKey(token)), in: reader.schema.tokens) }
+    }
+  }
+
+  // MARK: Embedding
+
+  func requireEmbedder() throws(StoreError) -> any Embedder {
+    guard let embedder else {
+      throw StoreError(.embedderRequired, "a text can only be searched or embedded with an embedder: open the store with the one that it is pinned to (\(core.generation.store.embedder.map { "\($0)" } ?? "none yet"))")
+    }
+    return embedder
+  }
+
+  var hasEmbedder: Bool { embedder != nil && core.generation.store.dimension != nil }
+
+  // MARK: Changes
+
+  /// The changes committed from now on, by this and other processes.
+  ///
+  /// - Parameter userID: Only this user's; nil: everybody's.
+  public func changes(for userID: String? = nil) throws -> ChangeSequence {
+    ChangeSequence(core: core, userID: userID, start: try briefly { try $0.batchSequence })
+  }
+}
+
+/// What swift-metrics is told; commits are counted by the coordinator.
+enum StoreMetrics {
+  static let snapshots = Counter(label: "engram.snapshots")
+  static let searches = Counter(label: "engram.searches")
+  static let searchTimer = Metrics.Timer(label: "engram.search.duration")
+}

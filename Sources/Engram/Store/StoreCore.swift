@@ -1,0 +1,143 @@
+import Files
+import Foundation
+import LMDB
+import Logging
+import Metrics
+import Synchronization
+
+/// One store as this process has it open, shared by all its handles.
+final class StoreCore: Sendable {
+  let id: FileID
+  let generation: Generation
+  let pool: SnapshotPool
+  /// Nil in a store that was opened read-only.
+  let coordinator: WriteCoordinator?
+  let options: StoreOptions
+  let commits = CommitSignal()
+  private let files: StoreOpening.Files
+  private let maintenance = Mutex<Task<Void, Never>?>(nil)
+
+  init(id: FileID, _ files: consuming StoreOpening.Files, options: StoreOptions) throws {
+    self.id = id
+    generation = files.generation
+    pool = SnapshotPool(files.generation)
+    self.options = options
+    let signal = commits
+    coordinator =
+      options.access == .readWrite
+      ? try WriteCoordinator(
+        generation: files.generation, lockPath: files.paths.writerLock, options: options, onCommit: { signal.announce() })
+      : nil
+    self.files = files
+    let task = Task { [weak self] in
+      while let self, !Task.isCancelled {
+        await self.maintain()
+        try? await Task.sleep(for: self.maintenanceInterval)
+      }
+    }
+    maintenance.withLock { $0 = task }
+  }
+
+  var paths: StorePaths { files.paths }
+
+  /// Compares the options of a second opening in this process with the store that is open.
+  func check(_ asked: StoreOptions) throws(StoreError) {
+    if asked.access == .readWrite, coordinator == nil {
+      throw StoreError(.readOnly, "this process has the store open read-only: close it before opening it for writing")
+    }
+    if let dimension = asked.dimension, dimension != generation.store.dimension {
+      throw StoreError(.storeMismatch, "the store has dimension \(generation.store.dimension.map(String.init) ?? "none"), \(dimension) was asked for")
+    }
+    if let metric = asked.metric, metric != generation.store.metric {
+      throw StoreError(.storeMismatch, "the store compares by \(generation.store.metric.rawValue), \(metric.rawValue) was asked for")
+    }
+    if let asked = asked.embedder?.identity, asked != generation.store.embedder {
+      let pinned = generation.store.embedder.map { "made by '\($0)'" } ?? "of no known embedder"
+      throw StoreError(.embedderMismatch, "the store's embeddings are \(pinned), the embedder given is '\(asked)'")
+    }
+  }
+
+  func writer() throws(StoreError) -> WriteCoordinator {
+    guard let coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
+    return coordinator
+  }
+
+  // MARK: Maintenance
+
+  private var maintenanceInterval: Duration {
+    var interval = Duration.seconds(1)
+    if let age = options.snapshotMaxAge { interval = min(interval, age / 4) }
+    if case .eventual(let delay) = options.durability { interval = min(interval, delay / 2) }
+    return max(interval, .milliseconds(10))
+  }
+
+  private let lastReaderCheck = Mutex(ContinuousClock.now)
+
+  /// What needs doing from time to time: overdue snapshots, deferred flushes, expired memories, slots of dead readers.
+  private func maintain() async {
+    if let age = options.snapshotMaxAge { pool.expire(olderThan: age) }
+    do {
+      if let coordinator {
+        if case .eventual = options.durability { try await coordinator.flushDeferred() }
+        try await sweep(coordinator)
+      }
+      let isDue = lastReaderCheck.withLock { last in
+        guard ContinuousClock.now - last > .seconds(60) else { return false }
+        last = .now
+        return true
+      }
+      if isDue { try generation.environment.clearStaleReaders() }
+    } catch let error as StoreError where error.code == .closed {
+      return
+    } catch {
+      options.logger.warning("the store's maintenance failed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Removes what has expired; readers have stopped seeing it at its time.
+  private func sweep(_ coordinator: WriteCoordinator) async throws {
+    var swept = 1
+    while swept > 0 {
+      var isDue = false
+      try pool.read { reader in try reader.forEachExpired(limit: 1) { _, _ in isDue = true } }
+      guard isDue else { return }
+      swept = try await coordinator.write { try $0.sweepExpired(limit: 1024) }
+    }
+  }
+
+  // MARK: Closing
+
+  /// Lets waiting writes finish and refuses new ones.
+  ///
+  /// - Throws: ``StoreError`` `.stillInUse` past the deadline; the store then writes no more but can be closed again later.
+  func drain(until deadline: ContinuousClock.Instant) async throws {
+    coordinator?.queue.close()
+    maintenance.withLock { $0?.cancel() }
+    commits.finish()
+    while coordinator?.queue.isIdle == false {
+      guard ContinuousClock.now < deadline else { throw StoreError(.stillInUse, "writes were still under way at the deadline of close: close again later") }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    pool.close()
+    while generation.environment.liveTransactionCount > 0 {
+      guard ContinuousClock.now < deadline else {
+        throw StoreError(.stillInUse, "\(generation.environment.liveTransactionCount) snapshots were still held at the deadline of close: drop them and close again")
+      }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+  }
+
+  /// Closes what ``drain(until:)`` has emptied.
+  func closeFiles() throws {
+    maintenance.withLock { $0?.cancel() }
+    coordinator?.queue.close()
+    pool.close()
+    let opening = try FileLock(path: paths.openLock)
+    try opening.lock(.exclusive)
+    if case .eventual = options.durability, coordinator != nil { try generation.environment.synchronize() }
+    guard generation.environment.close() else {
+      throw StoreError(.stillInUse, "\(generation.environment.liveTransactionCount) snapshots are still held")
+    }
+    try opening.unlock()
+  }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import VectorSearch
+
+/// A draft that was checked by itself, before any lock is taken: only it fails.
+struct PreparedDraft: Sendable {
+  private let draft: MemoryDraft
+  private let id: MemoryID
+  /// The row as it will stand in the file; nil for a memory without an embedding.
+  let components: [Float]?
+
+  /// - Throws: ``StoreError`` naming the field that is out of bounds.
+  init(_ draft: MemoryDraft, store: StoreRecord) throws(StoreError) {
+    self.draft = draft
+    id = draft.id ?? MemoryID()
+    var prepared: [Float]?
+    if let embedding = draft.embedding { prepared = try Self.components(embedding, store: store) }
+    components = prepared
+    try Limits.check(memory(now: 0))
+  }
+
+  static func components(_ embedding: Embedding, store: StoreRecord) throws(StoreError) -> [Float] {
+    guard let dimension = store.dimension else {
+      throw StoreError(.dimensionMismatch, "the vector has \(embedding.values.count) components, the store was made without a dimension and holds none")
+    }
+    do throws(VectorError) {
+      return try VectorPreparation.prepare(embedding.values, dimension: dimension, metric: store.metric.rows)
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  /// - Parameter now: Milliseconds since 1970, for a draft without a time.
+  func memory(now: Int64) -> Memory {
+    Memory(
+      id: id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
+      createdAt: draft.createdAt?.roundedToMilliseconds ?? Date(milliseconds: now), importance: draft.importance,
+      expiresAt: draft.expiresAt?.roundedToMilliseconds, dedupeKey: draft.dedupeKey, metadata: draft.metadata)
+  }
+
+  /// About what storing it takes.
+  var sizeBytes: Int { 512 + draft.text.utf8.count + (components?.count ?? 0) * 4 }
+}

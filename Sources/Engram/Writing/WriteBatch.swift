@@ -1,0 +1,382 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+/// One LMDB write transaction with what gathers beside it: rows, blocks, users' counts and the log.
+///
+/// Records go to LMDB at once; users, blocks and columns are kept in memory until ``finish(sequence:now:)``, so that a batch of a
+/// thousand memories writes each of them once. Lives on the writer thread.
+struct WriteBatch: ~Copyable {
+  /// A block and its columns. Nil in the cache: to be deleted.
+  struct Block: Sendable, Equatable {
+    var record: BlockRecord
+    var columns: BlockColumns
+  }
+
+  private var transaction: LMDB.WriteTransaction
+  let schema: Schema
+  let store: StoreRecord
+  let historyLimit: Int
+  let now: Int64
+  private(set) var state: StateRecord
+  private let initialState: StateRecord
+  private var users: [UserKey: UserRecord?] = [:]
+  private var blocks: [BlockKey: Block?] = [:]
+  private var staging: RowStaging?
+  private var log: [LogRecord] = []
+  private var tokens: [String] = []
+  /// Present while a body runs whose batch has others.
+  private var journal: WriteJournal?
+  /// LMDB refused a change: the transaction can only be aborted.
+  private(set) var failure: LMDBError?
+  private var writer = CBORWriter()
+
+  /// Blocks kept in memory before they are written out, in a large import.
+  private static let blockCacheLimit = 8192
+  /// Bounds of `log` and `tokens`.
+  static let logLimit = 65_536
+  static let tokenLimit = 16_384
+
+  init(_ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64) throws {
+    self.historyLimit = historyLimit
+    self.now = now
+    schema = generation.schema
+    store = generation.store
+    staging = generation.rows.map { RowStaging($0) }
+    state = try RecordReader(transaction.view, schema: generation.schema, store: generation.store, now: now).state()
+    initialState = state
+    self.transaction = transaction
+  }
+
+  /// What the batch sees; users and blocks are seen through ``user(_:_:)`` and ``block(_:)`` instead.
+  var reader: RecordReader {
+    @_lifetime(borrow self)
+    get { RecordReader(transaction.view, schema: schema, store: store, now: now) }
+  }
+
+  /// Whether a commit would change anything.
+  var isUnchanged: Bool { state == initialState && log.isEmpty && tokens.isEmpty && users.isEmpty && blocks.isEmpty }
+
+  // MARK: Values
+
+  private mutating func remember(_ key: borrowing Key, in database: Database) throws {
+    guard journal != nil else { return }
+    var old: [UInt8]?
+    if let value = try transaction.view.value(key, in: database) { old = unsafe value.withUnsafeBytes { unsafe Array($0) } }
+    journal?.values.append((database, copy key, old))
+  }
+
+  mutating func put(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws {
+    try remember(key, in: database)
+    try store(key, value, in: database)
+  }
+
+  mutating func delete(_ key: borrowing Key, in database: Database) throws {
+    try remember(key, in: database)
+    try remove(key, in: database)
+  }
+
+  private mutating func store(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws(LMDBError) {
+    do throws(LMDBError) {
+      try transaction.put(key, value, in: database)
+    } catch {
+      failure = error
+      throw error
+    }
+  }
+
+  private mutating func remove(_ key: borrowing Key, in database: Database) throws(LMDBError) {
+    do throws(LMDBError) {
+      try transaction.delete(key, in: database)
+    } catch {
+      failure = error
+      throw error
+    }
+  }
+
+  /// The bytes that `body` writes.
+  mutating func encoded(_ body: (inout CBORWriter) throws -> Void) rethrows -> [UInt8] {
+    writer.removeAll()
+    try body(&writer)
+    return writer.bytes
+  }
+
+  // MARK: Users, blocks and rows
+
+  /// - Throws: ``StoreError`` `.conflict` in the case, never seen, that another userID has the same 128-bit key.
+  mutating func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {
+    var record: UserRecord?
+    if let cached = users[key] {
+      record = cached
+    } else if let value = try transaction.view.value(.user(key), in: schema.users) {
+      record = try UserRecord(value)
+    }
+    if let record, record.userID != userID { throw StoreError(.conflict, "another userID has the key of '\(userID)': use a different one") }
+    return record
+  }
+
+  /// Changes a user's counts; makes the record for a new user and removes it with the last memory and context.
+  mutating func updateUser(_ key: UserKey, _ userID: String, _ change: (inout UserRecord, inout WriteBatch) throws -> Void) throws {
+    let old = try user(key, userID)
+    if journal != nil, journal?.users[key] == nil { journal?.users.updateValue(old, forKey: key) }
+    var record = old ?? UserRecord(userID: userID)
+    try change(&record, &self)
+    if record.isEmpty {
+      for number in record.filling..<record.blocks { setBlock(BlockKey(user: key, number: number), nil) }
+      if old != nil { state.users -= 1 }
+      users.updateValue(nil, forKey: key)
+    } else {
+      if old == nil { state.users += 1 }
+      users.updateValue(record, forKey: key)
+    }
+  }
+
+  mutating func block(_ key: BlockKey) throws -> Block {
+    let block = try findBlock(key)
+    if journal != nil, journal?.blocks[key] == nil { journal?.blocks.updateValue(block, forKey: key) }
+    guard let block else { throw StoreError(.corrupted, "block \(key.number) of a user is missing") }
+    return block
+  }
+
+  private func findBlock(_ key: BlockKey) throws -> Block? {
+    if let cached = blocks[key] { return cached }
+    guard let value = try transaction.view.value(.block(key), in: schema.blocks) else { return nil }
+    let record = try BlockRecord(value)
+    guard let columns = try transaction.view.value(.block(key), in: schema.columns) else {
+      throw StoreError(.corrupted, "block \(key.number) of a user has no columns")
+    }
+    return Block(record: record, columns: BlockColumns(try ColumnsView(columns)))
+  }
+
+  mutating func setBlock(_ key: BlockKey, _ block: Block?) {
+    if journal != nil, journal?.blocks[key] == nil { journal?.blocks.updateValue(nil, forKey: key) }
+    blocks.updateValue(block, forKey: key)
+  }
+
+  /// Gives the memory a fresh slot and hands its components to the file.
+  mutating func addRow(_ components: [Float], of memory: Memory, key: UserKey, user: inout UserRecord) throws -> MemoryRecord.RowReference {
+    precondition(staging != nil, "only a store with embeddings has rows")
+    var number = user.filling
+    var block: Block
+    while true {
+      if number == user.blocks { allocateRun(key, &user) }
+      block = try self.block(BlockKey(user: key, number: number))
+      if block.record.used < block.record.capacity { break }
+      number += 1
+    }
+    user.filling = number
+    let slot = block.record.used
+    let row = block.record.firstRow + slot
+    block.record.used += 1
+    block.record.live |= 1 << LiveMask(slot)
+    block.columns.slots.append(BlockColumns.Slot(memory))
+    if memory.expiresAt != nil { block.record.hasExpiry = true }
+    setBlock(BlockKey(user: key, number: number), block)
+    try staging?.append(row: row, components)
+    user.rows += 1
+    state.rowsLive += 1
+    return MemoryRecord.RowReference(row: row, block: number, checksum: RowFile.checksum(of: components.span))
+  }
+
+  /// The user's next run of consecutive rows, cut into blocks.
+  private mutating func allocateRun(_ key: UserKey, _ user: inout UserRecord) {
+    var left = user.nextRunRows
+    while left > 0 {
+      let capacity = min(left, RowFile.blockCapacity)
+      let record = BlockRecord(firstRow: state.rowsHigh, capacity: capacity)
+      setBlock(BlockKey(user: key, number: user.blocks), Block(record: record, columns: BlockColumns()))
+      user.blocks += 1
+      state.rowsHigh += capacity
+      left -= capacity
+    }
+  }
+
+  /// Hides a row. Its bytes stay until the generation is rebuilt; nothing else of the memory does.
+  mutating func removeRow(_ reference: MemoryRecord.RowReference, key: UserKey, user: inout UserRecord) throws {
+    let blockKey = BlockKey(user: key, number: reference.block)
+    var block = try block(blockKey)
+    let slot = reference.row - block.record.firstRow
+    guard (0..<block.record.used).contains(slot), block.record.live & (1 << LiveMask(slot)) != 0 else {
+      throw StoreError(.corrupted, "row \(reference.row) is not live in the block that its record names")
+    }
+    block.record.live &= ~(1 << LiveMask(slot))
+    block.columns.slots[slot] = .empty
+    block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
+    let isDead = block.record.live == 0 && block.record.used == block.record.capacity
+    setBlock(blockKey, isDead ? nil : block)
+    if isDead, reference.block == user.filling { user.filling += 1 }
+    user.rows -= 1
+    state.rowsLive -= 1
+  }
+
+  /// Replaces what the columns say of a row that stays.
+  mutating func updateColumns(_ reference: MemoryRecord.RowReference, of memory: Memory, key: UserKey) throws {
+    let blockKey = BlockKey(user: key, number: reference.block)
+    var block = try block(blockKey)
+    let slot = reference.row - block.record.firstRow
+    guard block.columns.slots.indices.contains(slot), block.columns.slots[slot].id == memory.id else {
+      throw StoreError(.corrupted, "the columns of row \(reference.row) name another memory than \(memory.id)")
+    }
+    block.columns.slots[slot] = BlockColumns.Slot(memory)
+    block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
+    setBlock(blockKey, block)
+  }
+
+  // MARK: Counts, log and tokens
+
+  mutating func countMemories(_ change: Int) { state.memories += change }
+  mutating func countContexts(_ change: Int) { state.contexts += change }
+
+  mutating func append(_ record: LogRecord) {
+    // Past the bound only the fact is kept that there was more; the batch then begins a new log.
+    if log.count <= Self.logLimit { log.append(record) }
+  }
+
+  mutating func append(token: String) { tokens.append(token) }
+
+  // MARK: Bodies
+
+  /// Begins to remember, so that ``undo()`` can restore this state.
+  mutating func beginJournal() {
+    journal = WriteJournal(state: state, logCount: log.count, tokenCount: tokens.count, rowMark: staging?.mark ?? 0)
+  }
+
+  mutating func endJournal() { journal = nil }
+
+  /// Takes back everything since ``beginJournal()``.
+  mutating func undo() throws(LMDBError) {
+    guard let journal else { return }
+    self.journal = nil
+    for change in journal.values.reversed() {
+      if let old = change.old {
+        try store(change.key, old, in: change.database)
+      } else {
+        try remove(change.key, in: change.database)
+      }
+    }
+    users.merge(journal.users) { _, old in old }
+    blocks.merge(journal.blocks) { _, old in old }
+    staging?.drop(from: journal.rowMark)
+    log.removeSubrange(journal.logCount...)
+    tokens.removeSubrange(journal.tokenCount...)
+    state = journal.state
+  }
+
+  /// Writes gathered blocks and rows out when there are very many, between the operations of a large body.
+  mutating func relieve() throws {
+    guard blocks.count > Self.blockCacheLimit, journal == nil else { return }
+    try writeBlocks()
+  }
+
+  // MARK: The end of a batch
+
+  /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
+  mutating func finish() throws {
+    try staging?.write()
+    do {
+      try staging?.flush()
+    } catch {
+      throw RowFlushFailure(error: error)
+    }
+    state.batchSequence += 1
+    state.lastCommit = max(now, state.lastCommit)
+    try writeBlocks()
+    for (key, record) in users {
+      if let record {
+        try store(.user(key), encoded { record.encode(into: &$0) }, in: schema.users)
+      } else {
+        try remove(.user(key), in: schema.users)
+      }
+    }
+    try writeLog()
+    try writeTokens()
+    let state = state
+    try store(.state, encoded { state.encode(into: &$0) }, in: schema.meta)
+  }
+
+  private mutating func writeBlocks() throws {
+    var bytes: [UInt8] = []
+    for (key, block) in blocks {
+      guard let block else {
+        try remove(.block(key), in: schema.blocks)
+        try remove(.block(key), in: schema.columns)
+        continue
+      }
+      bytes.removeAll(keepingCapacity: true)
+      block.record.encode(into: &bytes)
+      try store(.block(key), bytes, in: schema.blocks)
+      bytes.removeAll(keepingCapacity: true)
+      block.columns.encode(into: &bytes)
+      try store(.block(key), bytes, in: schema.columns)
+    }
+    blocks.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func writeLog() throws {
+    if log.count > Self.logLimit {
+      log = [LogRecord(operation: .overflow, userID: "")]
+      try trimLog(to: 0)
+    }
+    for (index, record) in log.enumerated() {
+      try store(.log(state.batchSequence, UInt32(index)), encoded { record.encode(into: &$0) }, in: schema.log)
+    }
+    state.logCount += log.count
+    if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit * 3 / 4) }
+  }
+
+  /// Removes the oldest batches of the log until at most `limit` entries are left.
+  private mutating func trimLog(to limit: Int) throws {
+    while state.logCount > limit {
+      guard let oldest = try firstKey(in: schema.log), oldest.count == 12 else { return }
+      try remove(oldest, in: schema.log)
+      state.logCount -= 1
+      let sequence = oldest.bytes.bigEndian(at: 0, as: UInt64.self)
+      // A batch of which an entry is gone is not told whole any more.
+      state.logFirst = sequence + 1
+    }
+  }
+
+  private func firstKey(in database: Database) throws -> Key? {
+    var cursor = try transaction.view.cursor(in: database)
+    guard try cursor.first() else { return nil }
+    return Key(cursor.key)
+  }
+
+  private mutating func writeTokens() throws {
+    for token in tokens {
+      let hash = UserKey(token, secret: store.secret)
+      let sequence = state.batchSequence
+      let value = encoded { writer in
+        writer.map(count: 2)
+        writer.key("token")
+        writer.text(token)
+        writer.key("sequence")
+        writer.unsigned(sequence)
+      }
+      try store(.token(hash), value, in: schema.tokens)
+      try store(.tokenOrder(sequence, hash), [], in: schema.tokens)
+      state.tokens += 1
+    }
+    while state.tokens > Self.tokenLimit, let oldest = try oldestToken() {
+      try remove(.tokenOrder(oldest.sequence, oldest.hash), in: schema.tokens)
+      try remove(.token(oldest.hash), in: schema.tokens)
+      state.tokens -= 1
+    }
+  }
+
+  private func oldestToken() throws -> (sequence: UInt64, hash: UserKey)? {
+    var prefix = Key()
+    prefix.append(UInt8(1))
+    var cursor = try transaction.view.cursor(in: schema.tokens)
+    guard try cursor.seek(to: prefix), cursor.key.byteCount == 25 else { return nil }
+    return (cursor.key.bigEndian(at: 1), UserKey(cursor.key, at: 9))
+  }
+
+  /// Step 7, the one commit point.
+  consuming func commit() throws(LMDBError) { try transaction.commit() }
+}
+
+/// The rows could not be flushed: the kernel may have dropped them, so nothing may be written any more.
+struct RowFlushFailure: Error {
+  let error: any Error
+}

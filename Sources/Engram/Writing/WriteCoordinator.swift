@@ -1,0 +1,252 @@
+import Files
+import Foundation
+import LMDB
+import Logging
+import Metrics
+import Synchronization
+
+/// Serialises the writers of this process, and with `writer.lock` those of all processes.
+///
+/// Group commit without a timer: whatever queued while the last flush ran is the next batch. Everything isolated runs on one
+/// pthread of its own.
+actor WriteCoordinator {
+  private let thread: WriterThread
+  private let generation: Generation
+  private let lock: FileLock
+  private let options: StoreOptions
+  nonisolated let queue = WriteQueue()
+  nonisolated let progress = Mutex(Progress())
+  /// Told after every commit, on the writer thread.
+  private let onCommit: @Sendable () -> Void
+
+  /// What the status shows of the writer.
+  struct Progress: Sendable {
+    var isCommitting = false
+    var isWaitingForLock = false
+    var batches = 0
+    var operations = 0
+    var poison: StoreError?
+  }
+
+  private let batchCounter = Counter(label: "engram.commit.batches")
+  private let operationCounter = Counter(label: "engram.commit.operations")
+  private let commitTimer = Metrics.Timer(label: "engram.commit.duration")
+  private let waitTimer = Metrics.Timer(label: "engram.writer.wait")
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
+
+  init(generation: Generation, lockPath: String, options: StoreOptions, onCommit: @escaping @Sendable () -> Void) throws {
+    thread = WriterThread(name: "engram.writer")
+    self.generation = generation
+    self.options = options
+    self.onCommit = onCommit
+    lock = try FileLock(path: lockPath)
+  }
+
+  // MARK: The caller's side
+
+  /// Set while a body runs, and inherited by the tasks it starts: a write that such a task waits for could never begin.
+  @TaskLocal private static var isInBody = false
+
+  /// Queues `body` and returns its result once the commit that holds it is durable.
+  ///
+  /// - Throws: What the body throws, with its changes undone; ``StoreError``; `CancellationError` where the task was cancelled before
+  ///   the body began.
+  nonisolated func write<Value: Sendable>(
+    token: String? = nil, sizeBytes: Int = 0, runsAlone: Bool = false,
+    _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
+  ) async throws -> Value {
+    if Self.isInBody {
+      throw StoreError(.nestedWrite, "write was called by a task that was started in a write body: start it after the write has returned")
+    }
+    if let poison = progress.withLock({ $0.poison }) { throw poison }
+    let box = ResultBox<Value>()
+    let request = WriteRequest(
+      token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: options.writeDeadline.map { .now + $0 },
+      body: { transaction in box.value = try body(&transaction) })
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        guard request.suspend(continuation) else { return }
+        switch queue.append(request) {
+        case .refused: request.drop(StoreError(.closed, "the store is closed"))
+        case .first: Task(executorPreference: thread) { await self.drain() }
+        case .queued: break
+        }
+        if request.deadline != nil, queue.beginWatch() { Task { await self.watchDeadlines() } }
+      }
+    } onCancel: {
+      request.drop(CancellationError())
+    }
+    guard let value = box.value else { preconditionFailure("a finished body left no result") }
+    return value
+  }
+
+  /// Carries a body's result from the writer thread to its caller.
+  private final class ResultBox<Value: Sendable>: Sendable {
+    private let storage = Mutex<Value?>(nil)
+
+    var value: Value? {
+      get { storage.withLock { $0 } }
+      set { storage.withLock { $0 = newValue } }
+    }
+  }
+
+  /// One task for all deadlines: sleeps until the next one, as long as something with a deadline waits.
+  private nonisolated func watchDeadlines() async {
+    while let next = queue.expire(at: .now, { writerBusy() }) {
+      do {
+        try await Task.sleep(until: next, clock: .continuous)
+      } catch {
+        return
+      }
+    }
+  }
+
+  private nonisolated func writerBusy() -> StoreError {
+    let waits = progress.withLock { $0.isWaitingForLock }
+    let holder = waits ? lock.readNote().flatMap { Int32($0) } : MachineIdentity.processID
+    let who = waits ? holder.map { "process \($0)" } ?? "another process" : "this process's own earlier writes"
+    return StoreError(.writerBusy(processID: holder), "\(who) kept the store's writer busy past the deadline; nothing was written: try again")
+  }
+
+  /// Flushes what `.eventual` commits left to the system.
+  func flushDeferred() throws {
+    let batches = progress.withLock { $0.batches }
+    guard batches > flushedBatches else { return }
+    do {
+      try generation.environment.synchronize()
+      flushedBatches = batches
+    } catch {
+      let failure = StoreError(.poisoned, "the store could not be flushed: this process writes no more", cause: error)
+      poison(failure)
+      throw failure
+    }
+  }
+
+  private var flushedBatches = 0
+
+  // MARK: The writer thread
+
+  private func drain() {
+    repeat {
+      runBatch()
+    } while !queue.endDrainIfEmpty()
+  }
+
+  private func runBatch() {
+    let started = ContinuousClock.now
+    do {
+      try takeLock()
+    } catch {
+      for request in queue.next() { request.finish(.failure(StoreError.wrapping(error, "taking the writer lock"))) }
+      return
+    }
+    // Claimed only now: what was cancelled or timed out while another process wrote is not run.
+    let requests = queue.next()
+    if requests.isEmpty { return releaseLock() }
+    waitTimer.recordNanoseconds((ContinuousClock.now - started).nanoseconds)
+    progress.withLock { $0.isCommitting = true }
+    let results = perform(requests)
+    releaseLock()
+    progress.withLock {
+      $0.isCommitting = false
+      $0.batches += 1
+      $0.operations += requests.count
+    }
+    batchCounter.increment()
+    operationCounter.increment(by: requests.count)
+    commitTimer.recordNanoseconds((ContinuousClock.now - started).nanoseconds)
+    onCommit()
+    for (request, result) in zip(requests, results) { request.finish(result) }
+  }
+
+  private func takeLock() throws {
+    if try !lock.tryLock(.exclusive) {
+      progress.withLock { $0.isWaitingForLock = true }
+      defer { progress.withLock { $0.isWaitingForLock = false } }
+      try lock.lock(.exclusive)
+    }
+    try lock.writeNote("\(MachineIdentity.processID)")
+  }
+
+  private func releaseLock() {
+    do {
+      try lock.unlock()
+    } catch {
+      options.logger.error("the writer lock cannot be released", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Steps 2 to 7 for one batch.
+  ///
+  /// - Returns: How each request ended, in order.
+  private func perform(_ requests: [WriteRequest]) -> [Result<Void, any Error>] {
+    func all(_ error: any Error) -> [Result<Void, any Error>] { requests.map { _ in .failure(error) } }
+    if let poison = progress.withLock({ $0.poison }) { return all(poison) }
+    do {
+      var transaction = try WriteTransaction(
+        WriteBatch(
+          try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit, now: WallClock.now()))
+      guard transaction.batch.state.supersededBy == 0 else {
+        return all(StoreError(.superseded, "the store moved on to generation \(transaction.batch.state.supersededBy): open it again"))
+      }
+      var results: [Result<Void, any Error>] = []
+      for request in requests {
+        let undoes = requests.count > 1
+        if undoes { transaction.batch.beginJournal() }
+        do {
+          try Self.$isInBody.withValue(true) {
+            if let token = request.token { try transaction.record(token: token) }
+            try request.body(&transaction)
+          }
+          transaction.batch.endJournal()
+          results.append(.success(()))
+        } catch {
+          // Dropping the transaction aborts it.
+          if let failure = transaction.batch.failure { return all(StoreError(failure, "the write failed and nothing was changed")) }
+          if !undoes { return [.failure(error)] }
+          try transaction.batch.undo()
+          results.append(.failure(error))
+        }
+      }
+      if transaction.batch.isUnchanged { return results }
+      try transaction.batch.finish()
+      do {
+        try transaction.commit()
+      } catch {
+        return all(afterFailedCommit(error))
+      }
+      return results
+    } catch let failure as RowFlushFailure {
+      let error = StoreError(
+        .poisoned, "rows.f32 could not be flushed: nothing was changed, and this process writes no more; find out why the disk fails, then open the store again",
+        cause: failure.error)
+      poison(error)
+      return all(error)
+    } catch {
+      return all(StoreError.wrapping(error, "the write failed and nothing was changed"))
+    }
+  }
+
+  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after any other error the state of the disk is
+  /// unknown, and a second flush would only pretend.
+  private func afterFailedCommit(_ error: LMDBError) -> StoreError {
+    if error.isNoSpace || error.isMapFull || error.isInterrupted {
+      return StoreError(error, "the commit failed and nothing was changed")
+    }
+    let failure = StoreError(
+      error.isPanic ? .inDoubt : .poisoned,
+      "the commit failed, and whether it happened shows when the store is opened again; this process writes no more", cause: error)
+    poison(failure)
+    return failure
+  }
+
+  private func poison(_ error: StoreError) {
+    options.logger.critical("the store is read-only from now on", metadata: ["error": "\(error)"])
+    progress.withLock { $0.poison = $0.poison ?? error }
+  }
+}
+
+extension Duration {
+  var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+}

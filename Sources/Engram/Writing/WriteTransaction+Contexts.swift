@@ -1,0 +1,130 @@
+import Foundation
+import LMDB
+
+extension WriteTransaction {
+  /// The user's context as the transaction sees it.
+  ///
+  /// - Returns: Nil where the user has none.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`.
+  public func context(for userID: String) throws -> UserContext? {
+    try context(UserContext.self, for: userID)
+  }
+
+  /// The user's record of another type.
+  public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
+    try Limits.checkUserID(userID)
+    return try batch.reader.context(type, userID)
+  }
+
+  /// Stores a context; the one it replaces becomes history.
+  ///
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.encodingFailed`, `.valueTooLarge`; the transaction can go on.
+  public mutating func put<Record: ContextRecord>(_ context: Record) throws {
+    let record = try ContextEnvelope.encode(context)
+    try putContext(Record.recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record)
+  }
+
+  /// Reads, changes and stores a context in one step.
+  ///
+  /// - Parameter transform: Gets the context, or a fresh one for a user seen for the first time.
+  /// - Returns: The stored context.
+  @discardableResult
+  public mutating func updateContext(for userID: String, _ transform: (UserContext) throws -> UserContext) throws -> UserContext {
+    try updateContext(UserContext.self, for: userID) { current in
+      try transform(current ?? UserContext(userID: userID, firstSeen: Date()))
+    }
+  }
+
+  /// The same for a record of any type.
+  ///
+  /// - Parameter transform: Gets nil where the user has no such record yet.
+  @discardableResult
+  public mutating func updateContext<Record: ContextRecord>(
+    _ type: Record.Type, for userID: String, _ transform: (Record?) throws -> Record
+  ) throws -> Record {
+    let changed = try transform(try context(type, for: userID))
+    guard changed.userID == userID else {
+      throw StoreError(.invalidArgument, "the transform of '\(userID)' returned a context of '\(changed.userID)'")
+    }
+    try put(changed)
+    return changed
+  }
+
+  /// Counts one more exchange and remembers its two sides.
+  @discardableResult
+  public mutating func updateContext(for userID: String, message: String, response: String) throws -> UserContext {
+    try Limits.checkText(message)
+    try Limits.checkText(response)
+    return try updateContext(for: userID) { $0.afterExchange(message: message, response: response, at: Date()) }
+  }
+
+  /// Deletes a context with its history.
+  ///
+  /// - Returns: Whether there was one.
+  @discardableResult
+  public mutating func deleteContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Bool {
+    try Limits.checkUserID(userID)
+    try Limits.checkRecordType(Record.recordType)
+    let (key, recordType) = (batch.reader.userKey(userID), Record.recordType)
+    guard unsafe try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
+    try batch.delete(.context(key, recordType), in: batch.schema.contexts)
+    try trimHistory(key, recordType, keeping: 0)
+    try batch.updateUser(key, userID) { user, _ in user.contexts -= 1 }
+    batch.countContexts(-1)
+    batch.append(LogRecord(operation: .deleteContext, userID: userID, recordType: recordType))
+    return true
+  }
+
+  /// Stores the CBOR map of a record of any type.
+  mutating func putContext(_ recordType: String, schemaVersion: Int, userID: String, record: [UInt8]) throws {
+    try Limits.checkUserID(userID)
+    try Limits.checkRecordType(recordType)
+    guard record.count <= Limits.contextBytes else {
+      throw StoreError(.valueTooLarge, "the \(recordType) of '\(userID)' has \(record.count) bytes, at most \(Limits.contextBytes) are allowed")
+    }
+    guard let first = record.first, first >> 5 == CBORMajor.map.rawValue else {
+      throw StoreError(.encodingFailed, "a context record must encode as a map: \(recordType) does not")
+    }
+    let key = batch.reader.userKey(userID)
+    let previous = try previousVersion(key, recordType, userID)
+    var header = ContextEnvelope.Header(userID: userID, version: 1, schema: schemaVersion, updatedAt: batch.now)
+    if let previous {
+      header.version = previous.version + 1
+      if batch.historyLimit > 0 {
+        try batch.put(.history(key, recordType, version: previous.version), previous.value, in: batch.schema.history)
+      }
+      try trimHistory(key, recordType, keeping: batch.historyLimit)
+    } else {
+      try batch.updateUser(key, userID) { user, _ in user.contexts += 1 }
+      batch.countContexts(1)
+    }
+    let value = batch.encoded { ContextEnvelope.encode(header, record: record, into: &$0) }
+    try batch.put(.context(key, recordType), value, in: batch.schema.contexts)
+    batch.append(LogRecord(operation: .putContext, userID: userID, recordType: recordType))
+  }
+
+  private func previousVersion(_ key: UserKey, _ recordType: String, _ userID: String) throws -> (version: UInt64, value: [UInt8])? {
+    guard let value = try batch.reader.view.value(.context(key, recordType), in: batch.schema.contexts) else { return nil }
+    let header = unsafe try ContextEnvelope.decode(value) { header, _ in header }
+    guard header.userID == userID else { throw StoreError(.conflict, "another userID has the key of '\(userID)': use a different one") }
+    return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
+  }
+
+  /// Deletes the oldest versions until `count` are left.
+  private mutating func trimHistory(_ key: UserKey, _ recordType: String, keeping count: Int) throws {
+    let prefix = Key.history(key, recordType)
+    var versions = try historyVersions(prefix)
+    while versions.count > count { try batch.delete(.history(key, recordType, version: versions.removeFirst()), in: batch.schema.history) }
+  }
+
+  private func historyVersions(_ prefix: Key) throws -> [UInt64] {
+    var versions: [UInt64] = []
+    var cursor = try batch.reader.view.cursor(in: batch.schema.history)
+    var found = try cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes), cursor.key.byteCount == prefix.count + 8 {
+      versions.append(cursor.key.bigEndian(at: prefix.count))
+      found = try cursor.next()
+    }
+    return versions
+  }
+}

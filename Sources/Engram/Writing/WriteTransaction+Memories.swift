@@ -1,0 +1,182 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+extension WriteTransaction {
+  // MARK: Reading
+
+  /// The memory as the transaction sees it; nil where there is none or it has expired.
+  public func memory(_ id: MemoryID) throws -> Memory? {
+    try batch.reader.liveMemoryRecord(id)?.memory
+  }
+
+  // MARK: Adding
+
+  /// Adds a memory.
+  ///
+  /// A draft without an embedding is stored without one: an embedder is asked by ``MemoryStore/add(_:)-(MemoryDraft)`` only, outside the
+  /// transaction.
+  ///
+  /// - Returns: The new memory's id, or that of the user's memory with the same dedupe key.
+  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict` where the id is taken; the transaction can go on.
+  @discardableResult
+  public mutating func add(_ draft: MemoryDraft) throws -> MemoryID {
+    try add(try PreparedDraft(draft, store: batch.store))
+  }
+
+  /// Adds memories, in order.
+  @discardableResult
+  public mutating func add(_ drafts: [MemoryDraft]) throws -> [MemoryID] {
+    var ids: [MemoryID] = []
+    ids.reserveCapacity(drafts.count)
+    for draft in drafts { ids.append(try add(draft)) }
+    return ids
+  }
+
+  mutating func add(_ prepared: PreparedDraft) throws -> MemoryID {
+    let memory = prepared.memory(now: batch.now)
+    if let dedupeKey = memory.dedupeKey, let existing = try batch.reader.dedupe(memory.userID, dedupeKey) {
+      guard let record = try batch.reader.memoryRecord(existing), record.memory.userID == memory.userID, record.memory.dedupeKey == dedupeKey
+      else { throw StoreError(.corrupted, "the dedupe key '\(dedupeKey)' names memory \(existing), which does not have it") }
+      if !batch.reader.isExpired(record.memory) { return existing }
+      try remove(record)
+    }
+    if let record = try batch.reader.memoryRecord(memory.id) {
+      guard batch.reader.isExpired(record.memory) else { throw StoreError(.conflict, "the id \(memory.id) is taken by a memory of user '\(record.memory.userID)'") }
+      try remove(record)
+    }
+    let key = batch.reader.userKey(memory.userID)
+    var reference: MemoryRecord.RowReference?
+    try batch.updateUser(key, memory.userID) { user, batch in
+      user.memories += 1
+      if let components = prepared.components { reference = try batch.addRow(components, of: memory, key: key, user: &user) }
+    }
+    batch.countMemories(1)
+    try putRecord(MemoryRecord(memory: memory, row: reference))
+    try batch.put(.timeline(key, memory.createdAt.milliseconds, memory.id), [], in: batch.schema.timeline)
+    if let dedupeKey = memory.dedupeKey {
+      try batch.put(.dedupe(key, batch.reader.userKey(dedupeKey)), memory.id.bytes, in: batch.schema.dedupe)
+    }
+    try putExpiry(memory, key)
+    try batch.relieve()
+    return memory.id
+  }
+
+  private mutating func putRecord(_ record: MemoryRecord) throws {
+    let value = batch.encoded { record.encode(into: &$0) }
+    try batch.put(.memory(record.memory.id), value, in: batch.schema.memories)
+    batch.append(LogRecord(operation: .putMemory, userID: record.memory.userID, memoryID: record.memory.id))
+  }
+
+  private mutating func putExpiry(_ memory: Memory, _ key: UserKey) throws {
+    guard let expiresAt = memory.expiresAt?.milliseconds else { return }
+    var owner: [UInt8] = []
+    owner.appendBigEndian(key.high)
+    owner.appendBigEndian(key.low)
+    try batch.put(.expiry(expiresAt, memory.id), owner, in: batch.schema.expiry)
+  }
+
+  // MARK: Changing
+
+  /// Replaces a memory by a changed copy of it.
+  ///
+  /// - Parameters:
+  ///   - embedding: The new embedding; nil keeps the old one, which a new text forbids.
+  ///   - transform: Returns the changed copy, made by `with(…)`.
+  /// - Returns: The stored memory.
+  /// - Throws: ``StoreError`` `.notFound`, `.embeddingRequired`, and those of a draft; the transaction can go on.
+  @discardableResult
+  public mutating func update(_ id: MemoryID, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory) throws -> Memory {
+    guard let old = try batch.reader.liveMemoryRecord(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
+    let changed = try transform(old.memory)
+    guard changed.id == id, changed.userID == old.memory.userID else {
+      throw StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
+    }
+    try Limits.check(changed)
+    if changed.text != old.memory.text, embedding == nil, old.row != nil {
+      throw StoreError(.embeddingRequired, "the text of memory \(id) changed: give its new embedding, or open the store with an embedder")
+    }
+    let components = try embedding.map { try PreparedDraft.components($0, store: batch.store) }
+    let key = batch.reader.userKey(changed.userID)
+    var record = MemoryRecord(memory: changed, row: old.row)
+    if let components {
+      try batch.updateUser(key, changed.userID) { user, batch in
+        if let row = old.row { try batch.removeRow(row, key: key, user: &user) }
+        record.row = try batch.addRow(components, of: changed, key: key, user: &user)
+      }
+    } else if let row = old.row {
+      try batch.updateColumns(row, of: changed, key: key)
+    }
+    if changed.expiresAt != old.memory.expiresAt {
+      if let expiresAt = old.memory.expiresAt { try batch.delete(.expiry(expiresAt.milliseconds, id), in: batch.schema.expiry) }
+      try putExpiry(changed, key)
+    }
+    try putRecord(record)
+    return changed
+  }
+
+  // MARK: Deleting
+
+  /// Deletes a memory.
+  ///
+  /// - Returns: Whether there was one.
+  @discardableResult
+  public mutating func delete(_ id: MemoryID) throws -> Bool {
+    guard let record = try batch.reader.memoryRecord(id) else { return false }
+    let wasLive = !batch.reader.isExpired(record.memory)
+    try remove(record)
+    return wasLive
+  }
+
+  /// Deletes every memory of the scope that the filter matches.
+  ///
+  /// - Returns: How many.
+  /// - Complexity: O(memories in scope).
+  @discardableResult
+  public mutating func delete(where filter: Filter, scope: SearchScope) throws -> Int {
+    let ids = try matches(filter, scope)
+    for id in ids { try delete(id) }
+    return ids.count
+  }
+
+  private func matches(_ filter: Filter, _ scope: SearchScope) throws -> [MemoryID] {
+    var ids: [MemoryID] = []
+    let collect = { (record: MemoryRecord) -> Bool in
+      if filter.matches(record.memory) { ids.append(record.memory.id) }
+      return true
+    }
+    switch scope {
+    case .user(let userID):
+      try Limits.checkUserID(userID)
+      try batch.reader.forEachMemory(of: userID, newestFirst: false, after: nil, collect)
+    case .all:
+      try batch.reader.forEachMemory(after: nil, collect)
+    }
+    return ids
+  }
+
+  /// Removes at most `limit` memories that have expired.
+  ///
+  /// - Returns: How many there were.
+  mutating func sweepExpired(limit: Int) throws -> Int {
+    var ids: [MemoryID] = []
+    try batch.reader.forEachExpired(limit: limit) { id, _ in ids.append(id) }
+    for id in ids { try delete(id) }
+    return ids.count
+  }
+
+  private mutating func remove(_ record: MemoryRecord) throws {
+    let memory = record.memory
+    let key = batch.reader.userKey(memory.userID)
+    try batch.delete(.memory(memory.id), in: batch.schema.memories)
+    try batch.delete(.timeline(key, memory.createdAt.milliseconds, memory.id), in: batch.schema.timeline)
+    if let expiresAt = memory.expiresAt { try batch.delete(.expiry(expiresAt.milliseconds, memory.id), in: batch.schema.expiry) }
+    if let dedupeKey = memory.dedupeKey { try batch.delete(.dedupe(key, batch.reader.userKey(dedupeKey)), in: batch.schema.dedupe) }
+    try batch.updateUser(key, memory.userID) { user, batch in
+      user.memories -= 1
+      if let row = record.row { try batch.removeRow(row, key: key, user: &user) }
+    }
+    batch.countMemories(-1)
+    batch.append(LogRecord(operation: .deleteMemory, userID: memory.userID, memoryID: memory.id))
+  }
+}

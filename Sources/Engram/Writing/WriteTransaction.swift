@@ -1,0 +1,23 @@
+import LMDB
+import VectorSearch
+
+/// Changes that become visible and durable together. Lent to the body of ``MemoryStore/write(token:_:)``; sees its own changes.
+///
+/// The body is synchronous and runs once, on the store's writer thread; while it runs no other write of any process does, so keep
+/// slow work outside. If it throws, everything it changed is undone and the error goes to the caller.
+public struct WriteTransaction: ~Copyable {
+  var batch: WriteBatch
+
+  init(_ batch: consuming WriteBatch) { self.batch = batch }
+
+  consuming func commit() throws(LMDBError) { try batch.commit() }
+
+  /// Keeps the caller's token with the batch.
+  mutating func record(token: String) throws {
+    let hash = UserKey(token, secret: batch.store.secret)
+    if try batch.reader.view.contains(.token(hash), in: batch.schema.tokens) {
+      throw StoreError(.conflict, "a write with the token '\(token)' was committed before; it is not done twice")
+    }
+    batch.append(token: token)
+  }
+}

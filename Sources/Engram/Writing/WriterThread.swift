@@ -1,0 +1,109 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One pthread that runs an actor's jobs, and nothing else.
+///
+/// LMDB wants a write transaction begun, used and ended on one thread, and a flush must not block a thread of Swift's cooperative
+/// pool. Signals are blocked, so that no flush is interrupted. The thread ends with the last reference to the executor: an actor
+/// holds one, so no job can come later.
+final class WriterThread: SerialExecutor, TaskExecutor {
+  private let jobs = JobQueue()
+
+  init(name: String) {
+    // SAFETY: the queue is retained for the thread, which releases it; it outlives both.
+    let argument = unsafe Unmanaged.passRetained(jobs).toOpaque()
+    var attributes = pthread_attr_t()
+    unsafe pthread_attr_init(&attributes)
+    unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    // Bodies run here: as much stack as a main thread has.
+    unsafe pthread_attr_setstacksize(&attributes, 8 << 20)
+    var all = sigset_t()
+    var old = sigset_t()
+    unsafe sigfillset(&all)
+    // A new thread inherits the mask of the one that makes it.
+    unsafe pthread_sigmask(SIG_SETMASK, &all, &old)
+    var thread = pthread_t()
+    let code = unsafe pthread_create(
+      &thread, &attributes,
+      { argument in
+        // SAFETY: the argument is the queue that was retained above.
+        unsafe Unmanaged<JobQueue>.fromOpaque(argument!).takeRetainedValue().run()
+        return nil
+      }, argument)
+    unsafe pthread_sigmask(SIG_SETMASK, &old, nil)
+    unsafe pthread_attr_destroy(&attributes)
+    precondition(code == 0, "the system has no thread left for the writer (pthread_create says \(code))")
+    jobs.setExecutor(self)
+  }
+
+  deinit { jobs.stop() }
+
+  func enqueue(_ job: consuming ExecutorJob) { jobs.append(UnownedJob(job)) }
+
+  func asUnownedSerialExecutor() -> UnownedSerialExecutor { unsafe UnownedSerialExecutor(ordinary: self) }
+}
+
+/// The jobs between those who enqueue and the thread.
+@safe
+private final class JobQueue: @unchecked Sendable {
+  // SAFETY of `@unchecked`: everything below is touched with the mutex held; mutex and condition never move.
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+  private var jobs: [UnownedJob] = []
+  private var isStopped = false
+  private unowned(unsafe) var executor: WriterThread?
+
+  init() {
+    unsafe mutex = .allocate(capacity: 1)
+    unsafe condition = .allocate(capacity: 1)
+    unsafe pthread_mutex_init(mutex, nil)
+    unsafe pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    unsafe pthread_cond_destroy(condition)
+    unsafe pthread_mutex_destroy(mutex)
+    unsafe condition.deallocate()
+    unsafe mutex.deallocate()
+  }
+
+  func setExecutor(_ executor: WriterThread) {
+    unsafe pthread_mutex_lock(mutex)
+    unsafe self.executor = executor
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  func append(_ job: UnownedJob) {
+    unsafe pthread_mutex_lock(mutex)
+    jobs.append(job)
+    unsafe pthread_cond_signal(condition)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  func stop() {
+    unsafe pthread_mutex_lock(mutex)
+    isStopped = true
+    unsafe pthread_cond_signal(condition)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  func run() {
+    while true {
+      unsafe pthread_mutex_lock(mutex)
+      while jobs.isEmpty && !isStopped { unsafe pthread_cond_wait(condition, mutex) }
+      let batch = jobs
+      jobs = []
+      // SAFETY: whoever enqueued a job keeps the executor alive until the job has run. Without a job `stop` was called, by the
+      // executor's deinit, and the reference must not be touched any more.
+      let executor = batch.isEmpty ? nil : unsafe self.executor
+      unsafe pthread_mutex_unlock(mutex)
+      guard let executor else { return }
+      for job in batch {
+        unsafe job.runSynchronously(isolatedTo: executor.asUnownedSerialExecutor(), taskExecutor: executor.asUnownedTaskExecutor())
+      }
+    }
+  }
+}

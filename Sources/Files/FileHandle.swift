@@ -1,0 +1,172 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A file by what it is, not by what it is called.
+package struct FileID: Hashable, Sendable {
+  package let device: UInt64
+  package let inode: UInt64
+}
+
+/// What `fstat` says, as far as Engram asks.
+package struct FileStatus: Sendable {
+  package let id: FileID
+  package let sizeBytes: Int
+  /// Bytes of disk blocks in use.
+  package let allocatedBytes: Int
+  package let ownerID: UInt32
+  /// The permission bits, without the file type.
+  package let permissions: UInt32
+  package let isDirectory: Bool
+
+  init(_ status: stat) {
+    id = FileID(device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
+    sizeBytes = Int(status.st_size)
+    allocatedBytes = Int(status.st_blocks) * 512
+    ownerID = status.st_uid
+    permissions = UInt32(status.st_mode) & 0o7777
+    isDirectory = status.st_mode & S_IFMT == S_IFDIR
+  }
+}
+
+/// The only owner of one open descriptor; closes it when it goes.
+///
+/// Every call retries `EINTR`, carries on after a short transfer and throws ``FileError``. Descriptors are close-on-exec and
+/// never follow a symbolic link in the last path component.
+package struct FileHandle: ~Copyable, Sendable {
+  package enum Access: Sendable {
+    case read
+    case readWrite
+    /// Read and write; made with mode 0600 where it is missing.
+    case create
+    /// Read and write; refused where it exists.
+    case createNew
+  }
+
+  package let descriptor: Int32
+  package let path: String
+
+  package init(path: String, access: Access) throws(FileError) {
+    let flags =
+      switch access {
+      case .read: O_RDONLY
+      case .readWrite: O_RDWR
+      case .create: O_RDWR | O_CREAT
+      case .createNew: O_RDWR | O_CREAT | O_EXCL
+      }
+    let opened = try retrying("open", path) { unsafe open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600) }
+    // The mode of a new file must not depend on the umask.
+    if case .createNew = access, fchmod(opened, 0o600) != 0 {
+      let code = errno
+      close(opened)
+      throw FileError(errno: code, call: "fchmod", path: path)
+    }
+    descriptor = opened
+    self.path = path
+  }
+
+  deinit { close(descriptor) }
+
+  package func status() throws(FileError) -> FileStatus {
+    var status = stat()
+    try retrying("fstat", path) { unsafe fstat(descriptor, &status) }
+    return FileStatus(status)
+  }
+
+  /// Fills as much of `buffer` as the file has from `offset` on, and returns that count.
+  package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+    var done = 0
+    while done < buffer.count {
+      // SAFETY: `done < count`, so the address lies inside the caller's buffer and the length stays inside it.
+      let count = try retrying("pread", path) {
+        unsafe pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+      }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+
+  /// The next at most `count` bytes from `offset`; fewer only at the end of the file.
+  package func read(count: Int, at offset: Int) throws(FileError) -> [UInt8] {
+    var failure: FileError?
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+      do throws(FileError) {
+        // SAFETY: exactly the bytes that pread filled are declared initialised.
+        used = unsafe try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  /// Writes all of `bytes` at `offset`.
+  ///
+  /// - Throws: ``FileError``; some of the bytes may have been written.
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+    var done = 0
+    while done < bytes.count {
+      // SAFETY: `done < count`, so address and length stay inside the caller's buffer.
+      let count = try retrying("pwrite", path) {
+        unsafe pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+      }
+      // A zero-byte transfer would loop for ever; POSIX gives no other code for it.
+      if count == 0 { throw FileError(errno: ENOSPC, call: "pwrite", path: path) }
+      done += count
+    }
+  }
+
+  package func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
+    var failure: FileError?
+    unsafe bytes.withUnsafeBytes { buffer in
+      do throws(FileError) {
+        unsafe try write(buffer, at: offset)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Writes zeros from `start` up to `end`: flushing pre-written zeros is faster than flushing `fallocate`d space, and a full
+  /// disk shows here, as an error.
+  package func writeZeros(from start: Int, to end: Int) throws(FileError) {
+    let zeros = [UInt8](repeating: 0, count: min(max(end - start, 0), 1 << 20))
+    var offset = start
+    while offset < end {
+      let count = min(zeros.count, end - offset)
+      var failure: FileError?
+      unsafe zeros.withUnsafeBytes { buffer in
+        do throws(FileError) {
+          unsafe try write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+        } catch {
+          failure = error
+        }
+      }
+      if let failure { throw failure }
+      offset += count
+    }
+  }
+
+  package func truncate(to sizeBytes: Int) throws(FileError) {
+    try retrying("ftruncate", path) { ftruncate(descriptor, off_t(sizeBytes)) }
+  }
+
+  /// Flushes the file's bytes, and the size they need, to the disk. A failed flush must never be retried: the kernel has
+  /// marked the pages clean.
+  package func synchronizeData() throws(FileError) {
+    #if canImport(Darwin)
+      try retrying("fcntl(F_FULLFSYNC)", path) { fcntl(descriptor, F_FULLFSYNC) }
+    #else
+      if fdatasync(descriptor) != 0 { throw FileError(errno: errno, call: "fdatasync", path: path) }
+    #endif
+  }
+
+  package func synchronize() throws(FileError) {
+    if fsync(descriptor) != 0 { throw FileError(errno: errno, call: "fsync", path: path) }
+  }
+}

@@ -1,0 +1,59 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A `flock` on a file of its own: it goes with the process, however that ends.
+///
+/// The lock belongs to the open file description, so two `FileLock`s of one process exclude each other as two processes do.
+package struct FileLock: ~Copyable, Sendable {
+  package enum Mode: Sendable {
+    case shared
+    case exclusive
+  }
+
+  private let handle: FileHandle
+
+  /// Opens the lock file, making it where it is missing; takes no lock yet.
+  package init(path: String) throws(FileError) {
+    handle = try FileHandle(path: path, access: .create)
+  }
+
+  /// Opens an existing lock file, for a store that must not be written to; takes no lock yet.
+  package init(existing path: String) throws(FileError) {
+    handle = try FileHandle(path: path, access: .read)
+  }
+
+  /// Blocks this thread until the lock is held.
+  package func lock(_ mode: Mode) throws(FileError) {
+    try retrying("flock", handle.path) { flock(handle.descriptor, mode == .shared ? LOCK_SH : LOCK_EX) }
+  }
+
+  /// Takes the lock if nobody stands in the way.
+  package func tryLock(_ mode: Mode) throws(FileError) -> Bool {
+    do throws(FileError) {
+      try retrying("flock", handle.path) { flock(handle.descriptor, (mode == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB) }
+      return true
+    } catch {
+      if error.errno == EWOULDBLOCK { return false }
+      throw error
+    }
+  }
+
+  package func unlock() throws(FileError) {
+    try retrying("flock", handle.path) { flock(handle.descriptor, LOCK_UN) }
+  }
+
+  /// Writes a short note, such as the holder's pid, into the lock file. Only the holder may call it; nothing flushes it.
+  package func writeNote(_ text: String) throws(FileError) {
+    try handle.write(Array(text.utf8), at: 0)
+    try handle.truncate(to: text.utf8.count)
+  }
+
+  /// The holder's note, as far as it can be read.
+  package func readNote() -> String? {
+    guard let bytes = try? handle.read(count: 64, at: 0) else { return nil }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

@@ -1,0 +1,54 @@
+import CStatfs
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What kind of file system a path lies on.
+package enum FileSystems {
+  /// The name of the network file system that holds `path`, or nil where the file system is local: LMDB's locks and maps
+  /// need one kernel's view of the file.
+  package static func networkFileSystemName(at path: String) throws(FileError) -> String? {
+    #if canImport(Glibc)
+      var status = statfs()
+      try retrying("statfs", path) { unsafe statfs(path, &status) }
+      return networkNames[UInt32(truncatingIfNeeded: status.f_type)]
+    #else
+      var status = statfs()
+      try retrying("statfs", path) { unsafe statfs(path, &status) }
+      return status.f_flags & UInt32(MNT_LOCAL) == 0 ? "network" : nil
+    #endif
+  }
+
+  /// `f_type` of the network file systems of Linux (linux/magic.h and the file systems' own headers).
+  private static let networkNames: [UInt32: String] = [
+    0x6969: "NFS", 0x517B: "SMB", 0xFE53_4D42: "SMB2", 0xFF53_4D42: "CIFS", 0x0102_1997: "9P", 0x00C3_6400: "Ceph",
+    0x5346_414F: "AFS", 0x7375_7245: "Coda", 0x6B41_4653: "kAFS", 0x0BD0_0BD0: "Lustre", 0x4750_4653: "GPFS",
+    0x7461_636F: "OCFS2", 0x0116_1970: "GFS2",
+  ]
+}
+
+/// The machine's present boot and the process's place in it.
+package enum MachineIdentity {
+  /// Changes with every boot; nil where the system does not tell.
+  package static func bootID() -> String? {
+    guard let file = try? FileHandle(path: "/proc/sys/kernel/random/boot_id", access: .read),
+      let bytes = try? file.read(count: 36, at: 0), bytes.count == 36
+    else { return nil }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The process's pid namespace, as `pid:[inode]`; nil where there is no such thing.
+  package static func processNamespace() -> String? {
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
+      // SAFETY: readlink writes at most the given 64 bytes and returns how many.
+      count = unsafe max(0, buffer.withMemoryRebound(to: CChar.self) { unsafe readlink("/proc/self/ns/pid", $0.baseAddress!, $0.count) })
+    }
+    return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+  }
+
+  package static var processID: Int32 { getpid() }
+  package static var userID: UInt32 { geteuid() }
+}

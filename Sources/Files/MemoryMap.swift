@@ -1,0 +1,46 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A read-only shared map of a file, reserved far beyond its end, so that growth needs no remap.
+///
+/// Touching a byte past the end of the file is SIGBUS: the caller bounds every access by what it knows to be written.
+@safe
+package struct MemoryMap: ~Copyable, Sendable {
+  // SAFETY: the map is read-only and lives until `deinit`; concurrent reads of it are harmless.
+  private nonisolated(unsafe) let base: UnsafeRawPointer
+  package let reservedBytes: Int
+
+  /// Maps as much address space as the system gives: `preferredBytes`, a quarter of it and so on, never less than `minimumBytes`.
+  package init(_ file: borrowing FileHandle, preferredBytes: Int, minimumBytes: Int) throws(FileError) {
+    var length = max(preferredBytes, minimumBytes)
+    while true {
+      let address = unsafe mmap(nil, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.descriptor, 0)
+      if unsafe address != MAP_FAILED, let address = unsafe address {
+        unsafe base = UnsafeRawPointer(address)
+        reservedBytes = length
+        return
+      }
+      let code = errno
+      guard length > minimumBytes else { throw FileError(errno: code, call: "mmap", path: file.path) }
+      length = max(length / 4, minimumBytes)
+    }
+  }
+
+  deinit { unsafe _ = munmap(UnsafeMutableRawPointer(mutating: base), reservedBytes) }
+
+  /// The address of `offset`, for `count` readable bytes. Lives as long as the map.
+  package func pointer(at offset: Int, count: Int) -> UnsafeRawPointer {
+    precondition(offset >= 0 && count >= 0 && offset <= reservedBytes - count, "the range lies outside the map")
+    return unsafe base + offset
+  }
+
+  /// Asks the kernel to read `count` bytes from `offset` ahead; a hint that cannot fail.
+  package func prefetch(at offset: Int, count: Int) {
+    let page = 4096
+    let start = offset / page * page
+    unsafe _ = madvise(UnsafeMutableRawPointer(mutating: base + start), min(count + offset - start, reservedBytes - start), MADV_WILLNEED)
+  }
+}

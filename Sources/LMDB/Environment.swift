@@ -1,0 +1,190 @@
+import CLMDB
+import Files
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One LMDB environment: a data file, a lock file and the databases in it.
+///
+/// The same file must never be opened twice in one process: closing one would wipe the other's reader slots. The caller keeps the
+/// registry that prevents it. Threads: any; a write transaction stays on the thread that began it.
+@safe
+package final class Environment: Sendable {
+  package struct Options: Sendable {
+    package var mapSizeBytes = 1 << 40
+    package var smallestMapSizeBytes = 16 << 30
+    package var maximumReaders = 1024
+    package var isReadOnly = false
+    /// Makes the databases that are missing, in a write transaction; otherwise a missing one is an error, and opening waits for no writer.
+    package var createsDatabases = false
+    /// MDB_NOMETASYNC: a power failure may lose the last commits, never the integrity.
+    package var defersMetaFlush = false
+
+    package init() {}
+  }
+
+  // SAFETY: an MDB_env may be used by many threads at once; it is closed only when no transaction is alive.
+  nonisolated(unsafe) let handle: OpaquePointer
+  package let path: String
+  package let isReadOnly: Bool
+  package let mapSizeBytes: Int
+  package let databases: [Database]
+  private let processID: Int32
+  private let state = Mutex(State())
+
+  private struct State {
+    var liveTransactions = 0
+    var isClosed = false
+  }
+
+  /// Opens `path/data.mdb`, making it where it is missing and the environment is writable, and the named databases in it.
+  ///
+  /// A refused map size is tried again at a quarter, down to `smallestMapSizeBytes` and then to the file's own size.
+  package init(path: String, databases names: [String], options: Options) throws(LMDBError) {
+    var mapSize = options.mapSizeBytes
+    var opened: OpaquePointer
+    while true {
+      do throws(LMDBError) {
+        unsafe opened = try Self.open(path: path, databaseCount: names.count, mapSizeBytes: mapSize, options: options)
+        break
+      } catch {
+        guard error.code == ENOMEM, mapSize > options.smallestMapSizeBytes else { throw error }
+        mapSize = max(mapSize / 4, options.smallestMapSizeBytes)
+      }
+    }
+    do throws(LMDBError) {
+      unsafe databases = try Self.openDatabases(names, in: opened, create: options.createsDatabases)
+    } catch {
+      unsafe mdb_env_close(opened)
+      throw error
+    }
+    unsafe handle = opened
+    self.path = path
+    isReadOnly = options.isReadOnly
+    mapSizeBytes = mapSize
+    processID = getpid()
+  }
+
+  deinit {
+    let isClosed = state.withLock { $0.isClosed }
+    if !isClosed, processID == getpid() { unsafe mdb_env_close(handle) }
+  }
+
+  private static func open(
+    path: String, databaseCount: Int, mapSizeBytes: Int, options: Options
+  ) throws(LMDBError) -> OpaquePointer {
+    var created: OpaquePointer?
+    unsafe try check(mdb_env_create(&created), "mdb_env_create")
+    // SAFETY: mdb_env_create succeeded, so the pointer is set.
+    let environment = unsafe created!
+    do throws(LMDBError) {
+      unsafe try check(mdb_env_set_maxdbs(environment, MDB_dbi(databaseCount)), "mdb_env_set_maxdbs")
+      unsafe try check(mdb_env_set_maxreaders(environment, UInt32(options.maximumReaders)), "mdb_env_set_maxreaders")
+      unsafe try check(mdb_env_set_mapsize(environment, mapSizeBytes), "mdb_env_set_mapsize")
+      var flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
+      if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
+      if options.defersMetaFlush { flags |= UInt32(MDB_NOMETASYNC) }
+      unsafe try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open \(path)")
+      var descriptor: mdb_filehandle_t = -1
+      unsafe try check(mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")
+      // LMDB 0.9 opens the data file without O_CLOEXEC.
+      if fcntl(descriptor, F_SETFD, FD_CLOEXEC) == -1 { throw LMDBError(code: errno, operation: "fcntl(FD_CLOEXEC) \(path)") }
+      return unsafe environment
+    } catch {
+      // LMDB demands the close after a failed open, too.
+      unsafe mdb_env_close(environment)
+      throw error
+    }
+  }
+
+  private static func openDatabases(
+    _ names: [String], in environment: OpaquePointer, create: Bool
+  ) throws(LMDBError) -> [Database] {
+    var begun: OpaquePointer?
+    unsafe try check(mdb_txn_begin(environment, nil, create ? 0 : UInt32(MDB_RDONLY), &begun), "mdb_txn_begin")
+    // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
+    let transaction = unsafe begun!
+    var databases: [Database] = []
+    for name in names {
+      var handle: MDB_dbi = 0
+      let code = unsafe mdb_dbi_open(transaction, name, create ? UInt32(MDB_CREATE) : 0, &handle)
+      guard code == MDB_SUCCESS else {
+        unsafe mdb_txn_abort(transaction)
+        throw LMDBError(code: code, operation: "mdb_dbi_open \(name)")
+      }
+      databases.append(Database(handle: handle, name: name))
+    }
+    // A read transaction must be committed, too, or its handles would be closed again.
+    unsafe try check(mdb_txn_commit(transaction), "mdb_txn_commit of the database handles")
+    return databases
+  }
+
+  // MARK: Transactions
+
+  /// Counts a transaction in; refuses where the environment is closed or belongs to the parent of a fork.
+  func enter(_ operation: StaticString) throws(LMDBError) {
+    guard processID == getpid() else { throw LMDBError(code: EBADF, operation: "\(operation): opened before a fork") }
+    let isOpen = state.withLock { state in
+      if !state.isClosed { state.liveTransactions += 1 }
+      return !state.isClosed
+    }
+    guard isOpen else { throw LMDBError(code: EBADF, operation: "\(operation): the environment is closed") }
+  }
+
+  func leave() {
+    state.withLock { $0.liveTransactions -= 1 }
+  }
+
+  /// Transactions that were begun and not ended, pooled ones included.
+  package var liveTransactionCount: Int { state.withLock { $0.liveTransactions } }
+
+  /// Closes the environment if no transaction is alive.
+  ///
+  /// - Returns: Whether it is closed now.
+  package func close() -> Bool {
+    let mayClose = state.withLock { state -> Bool in
+      guard !state.isClosed, state.liveTransactions == 0 else { return false }
+      state.isClosed = true
+      return true
+    }
+    if mayClose { unsafe mdb_env_close(handle) }
+    return mayClose || state.withLock { $0.isClosed }
+  }
+
+  // MARK: Maintenance
+
+  /// Flushes what ``Options/defersMetaFlush`` left to the system.
+  package func synchronize() throws(LMDBError) {
+    unsafe try check(mdb_env_sync(handle, 1), "mdb_env_sync")
+  }
+
+  /// Frees the slots of dead processes.
+  ///
+  /// - Returns: How many were freed.
+  @discardableResult
+  package func clearStaleReaders() throws(LMDBError) -> Int {
+    var dead: Int32 = 0
+    unsafe try check(mdb_reader_check(handle, &dead), "mdb_reader_check")
+    return Int(dead)
+  }
+
+  /// The id of the last committed transaction, as this process's map shows it now.
+  package var lastTransactionID: Int {
+    var info = unsafe MDB_envinfo()
+    unsafe _ = mdb_env_info(handle, &info)
+    return unsafe info.me_last_txnid
+  }
+
+  /// Bytes of the data file that LMDB has used so far.
+  package var usedBytes: Int {
+    var info = unsafe MDB_envinfo()
+    unsafe _ = mdb_env_info(handle, &info)
+    var statistics = MDB_stat()
+    unsafe _ = mdb_env_stat(handle, &statistics)
+    return unsafe (info.me_last_pgno + 1) * Int(statistics.ms_psize)
+  }
+}

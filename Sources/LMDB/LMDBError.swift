@@ -1,0 +1,50 @@
+import CLMDB
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A failure of LMDB, or of a value's checksum: one struct over the C code.
+package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// LMDB's code, or an `errno` value.
+  package let code: Int32
+  /// The call that failed, and on what.
+  package let operation: String
+
+  package init(code: Int32, operation: String) {
+    self.code = code
+    self.operation = operation
+  }
+
+  package var description: String {
+    if self.isChecksumMismatch { return "\(operation): the value does not match its checksum" }
+    // SAFETY: mdb_strerror returns a static or thread-local NUL-terminated string, copied here.
+    return unsafe "\(operation): \(String(cString: mdb_strerror(code)))"
+  }
+
+  /// Outside the ranges of both `errno` and LMDB.
+  static let checksumMismatchCode: Int32 = -40_001
+
+  /// A value whose stored checksum differs from that of its bytes, or that is too short to carry one.
+  package var isChecksumMismatch: Bool { code == Self.checksumMismatchCode }
+  package var isReadersFull: Bool { code == MDB_READERS_FULL }
+  package var isMapFull: Bool { code == MDB_MAP_FULL }
+  package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+  package var isPermission: Bool { code == EACCES || code == EPERM }
+  package var isReadOnlyFileSystem: Bool { code == EROFS }
+  package var isInterrupted: Bool { code == EINTR }
+  /// The environment must be closed; the outcome of the transaction is in doubt.
+  package var isPanic: Bool { code == MDB_PANIC }
+  /// The file is not LMDB's, or it is damaged.
+  package var isCorruption: Bool {
+    [MDB_CORRUPTED, MDB_INVALID, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_BAD_TXN, MDB_INCOMPATIBLE].contains(code)
+      || isChecksumMismatch
+  }
+}
+
+/// Turns a C code into an error, naming the call.
+func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(LMDBError) {
+  if code != MDB_SUCCESS { throw LMDBError(code: code, operation: operation()) }
+}

@@ -1,0 +1,97 @@
+import CLMDB
+
+/// A snapshot of every database. May move between threads (MDB_NOTLS), never used by two at once.
+///
+/// Begun, it pins the pages of its instant; reset, it keeps only its reader slot and can be renewed.
+@safe
+package struct ReadTransaction: ~Copyable, Sendable {
+  private let environment: Environment
+  // SAFETY: owned by this value alone until `deinit`.
+  private nonisolated(unsafe) let transaction: OpaquePointer
+  package private(set) var isActive: Bool
+
+  /// Begins a snapshot of the last commit.
+  ///
+  /// - Throws: ``LMDBError`` with `isReadersFull` where no slot is free, those of dead processes being cleared first.
+  package init(_ environment: Environment) throws(LMDBError) {
+    let begun = unsafe try Self.beginCurrent(environment)
+    unsafe transaction = begun
+    self.environment = environment
+    isActive = true
+  }
+
+  deinit {
+    unsafe mdb_txn_abort(transaction)
+    environment.leave()
+  }
+
+  private static func beginCurrent(_ environment: Environment) throws(LMDBError) -> OpaquePointer {
+    try environment.enter("read transaction")
+    do throws(LMDBError) {
+      let begun = unsafe try begin(environment)
+      do throws(LMDBError) {
+        unsafe try refreshIfStale(begun, in: environment)
+      } catch {
+        unsafe mdb_txn_abort(begun)
+        throw error
+      }
+      return unsafe begun
+    } catch {
+      environment.leave()
+      throw error
+    }
+  }
+
+  private static func begin(_ environment: Environment) throws(LMDBError) -> OpaquePointer {
+    var begun: OpaquePointer?
+    var code = unsafe mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun)
+    if code == MDB_READERS_FULL {
+      try environment.clearStaleReaders()
+      code = unsafe mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun)
+    }
+    try check(code, "mdb_txn_begin for reading")
+    // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
+    return unsafe begun!
+  }
+
+  /// Lets go of the pages and keeps the slot.
+  package mutating func reset() {
+    guard isActive else { return }
+    unsafe mdb_txn_reset(transaction)
+    isActive = false
+  }
+
+  /// Takes a new snapshot of the last commit.
+  package mutating func renew() throws(LMDBError) {
+    reset()
+    unsafe try check(mdb_txn_renew(transaction), "mdb_txn_renew")
+    isActive = true
+    do throws(LMDBError) {
+      unsafe try Self.refreshIfStale(transaction, in: environment)
+    } catch {
+      isActive = false
+      throw error
+    }
+  }
+
+  /// A thread suspended in the middle of begin can hold an id whose pages were already given away; two commits further on is the
+  /// sign of it (lmdb.h, "Caveats").
+  private static func refreshIfStale(_ transaction: OpaquePointer, in environment: Environment) throws(LMDBError) {
+    while unsafe environment.lastTransactionID >= mdb_txn_id(transaction) + 2 {
+      unsafe mdb_txn_reset(transaction)
+      unsafe try check(mdb_txn_renew(transaction), "mdb_txn_renew")
+    }
+  }
+
+  /// LMDB's number of the snapshot.
+  package var id: Int { unsafe mdb_txn_id(transaction) }
+
+  /// The reading half; valid while the snapshot is active and unchanged.
+  package var view: TransactionView {
+    @_lifetime(borrow self)
+    get {
+      precondition(isActive, "a reset snapshot was read")
+      return unsafe _overrideLifetime(TransactionView(transaction: transaction), borrowing: self)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+package import Files
+import Checksums
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The embeddings of one generation: row-major float32, `dimension` components a row, one row every `strideBytes` bytes after a
+/// header of 4096 bytes.
+///
+/// Rows are written with `pwrite` and read through one read-only map, which shows them at once. A published row never changes, so
+/// reading needs no lock; writing is the business of whoever holds the store's writer lock.
+package final class RowFile: Sendable {
+  package let header: RowFileHeader
+  private let handle: FileHandle
+  private let map: MemoryMap
+
+  /// Address space to reserve for the map.
+  private static let preferredMapBytes = 1 << 40
+  /// The file grows by a quarter of itself, within these bounds.
+  private static let growthBytes = (256 << 10)...(32 << 20)
+
+  /// Makes a new, empty row file, flushed.
+  ///
+  /// - Throws: `FileError`.
+  package static func create(path: String, header: RowFileHeader) throws {
+    let handle = try FileHandle(path: path, access: .createNew)
+    try handle.write(header.encoded(), at: 0)
+    try handle.synchronize()
+  }
+
+  /// Opens a row file whose header must equal `header` and which must hold `rowCount` rows.
+  ///
+  /// - Throws: `FileError`, ``RowFileError``.
+  package init(path: String, header: RowFileHeader, rowCount: Int, isReadOnly: Bool) throws {
+    let handle = try FileHandle(path: path, access: isReadOnly ? .read : .readWrite)
+    try header.validate(try handle.read(count: RowFileHeader.byteCount, at: 0))
+    let (size, needed) = (try handle.status().sizeBytes, RowFileHeader.byteCount + rowCount * header.strideBytes)
+    // A map of a truncated file would be SIGBUS at the first touch.
+    guard size >= needed else { throw RowFileError.truncated(expectedBytes: needed, foundBytes: size) }
+    map = try MemoryMap(handle, preferredBytes: Self.preferredMapBytes, minimumBytes: max(needed, 1 << 30))
+    self.handle = handle
+    self.header = header
+  }
+
+  private func offset(of row: Int) -> Int { RowFileHeader.byteCount + row * header.strideBytes }
+
+  package var sizeBytes: Int { get throws(FileError) { try handle.status().sizeBytes } }
+
+  // MARK: Reading
+
+  /// The components of a row that a snapshot names. Lives as long as the row file.
+  ///
+  /// - Parameter row: Below the snapshot's high-water mark: the bytes beyond the file's end are SIGBUS.
+  @_lifetime(borrow self)
+  package func row(_ row: Int) -> Span<Float> {
+    let start = unsafe map.pointer(at: offset(of: row), count: header.dimension * 4).assumingMemoryBound(to: Float.self)
+    // SAFETY: the map lives as long as `self`, rows are aligned to 64 bytes and any bit pattern is a Float.
+    let span = unsafe Span(_unsafeStart: start, count: header.dimension)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// XXH3-64 of the row's `dimension` × 4 bytes.
+  package func checksum(ofRow row: Int) -> UInt64 { Self.checksum(of: self.row(row)) }
+
+  package static func checksum(of components: Span<Float>) -> UInt64 { unsafe XXH3.hash64(components.bytes) }
+
+  /// - Throws: ``RowFileError`` `.checksumMismatch` where the row is not the one that its record was written with.
+  package func verify(row: Int, checksum expected: UInt64) throws(RowFileError) {
+    if checksum(ofRow: row) != expected { throw .checksumMismatch(row: row) }
+  }
+
+  // MARK: Writing
+
+  /// Makes room for `rowCount` rows by writing zeros well ahead, so that a full disk is an error here and never a signal later.
+  package func reserve(rowCount: Int) throws(FileError) {
+    let size = try handle.status().sizeBytes
+    let needed = offset(of: rowCount)
+    guard needed <= map.reservedBytes else { throw FileError(errno: EFBIG, call: "map", path: handle.path) }
+    guard size < needed else { return }
+    let ahead = min(max(size / 4, Self.growthBytes.lowerBound), Self.growthBytes.upperBound)
+    do throws(FileError) {
+      try handle.writeZeros(from: size, to: needed + ahead)
+    } catch {
+      // Nearly full: what is needed now may still fit.
+      guard error.isNoSpace else { throw error }
+      try handle.writeZeros(from: size, to: needed)
+    }
+  }
+
+  /// Writes consecutive rows from `row` on; `components` holds whole strides. The rows must be reserved and not yet published.
+  package func write(strides components: [Float], fromRow row: Int) throws(FileError) {
+    precondition(components.count * 4 % header.strideBytes == 0, "whole rows are written")
+    var failure: FileError?
+    unsafe components.withUnsafeBytes { bytes in
+      do throws(FileError) {
+        unsafe try handle.write(bytes, at: offset(of: row))
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Makes every written row durable. After a failure the store must not write again: the kernel has dropped what it could not write.
+  package func synchronize() throws(FileError) { try handle.synchronizeData() }
+}

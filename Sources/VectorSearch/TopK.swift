@@ -1,0 +1,73 @@
+/// Collects the `limit` best of any number of candidates: higher score first, equal scores in ascending order of id.
+///
+/// A binary heap with the worst kept candidate on top.
+/// - Complexity: O(log limit) for a candidate that enters, O(1) for one that does not.
+package struct TopK<ID: Comparable, Payload> {
+  package struct Candidate {
+    package let score: Float
+    package let id: ID
+    package let payload: Payload
+
+    /// Whether this one belongs behind `other` in the result.
+    func isWorse(than other: Candidate) -> Bool {
+      score != other.score ? score < other.score : id > other.id
+    }
+  }
+
+  package let limit: Int
+  /// Candidates below it never enter.
+  package let threshold: Float
+  private var heap: [Candidate] = []
+
+  package init(limit: Int, threshold: Float = -.infinity) {
+    precondition(limit > 0, "a search wants at least one result")
+    self.limit = limit
+    self.threshold = threshold
+  }
+
+  /// Whether a candidate of this score could still enter, whatever its id. False for NaN.
+  package func admits(_ score: Float) -> Bool {
+    guard score >= threshold else { return false }
+    return heap.count < limit || score >= heap[0].score
+  }
+
+  package mutating func insert(score: Float, id: ID, payload: Payload) {
+    guard admits(score) else { return }
+    let candidate = Candidate(score: score, id: id, payload: payload)
+    if heap.count < limit {
+      heap.append(candidate)
+      siftUp(heap.count - 1)
+    } else if heap[0].isWorse(than: candidate) {
+      heap[0] = candidate
+      siftDown(0)
+    }
+  }
+
+  /// The kept candidates, best first.
+  package consuming func sorted() -> [Candidate] {
+    heap.sorted { $1.isWorse(than: $0) }
+  }
+
+  private mutating func siftUp(_ start: Int) {
+    var child = start
+    while child > 0 {
+      let parent = (child - 1) / 2
+      guard heap[child].isWorse(than: heap[parent]) else { return }
+      heap.swapAt(child, parent)
+      child = parent
+    }
+  }
+
+  private mutating func siftDown(_ start: Int) {
+    var parent = start
+    while true {
+      var worst = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isWorse(than: heap[worst]) {
+        worst = child
+      }
+      if worst == parent { return }
+      heap.swapAt(parent, worst)
+      parent = worst
+    }
+  }
+}
