@@ -16,8 +16,10 @@ let package = Package(
   name: "engram",
   products: [
     .library(name: "Engram", targets: ["Engram"]),
+    .executable(name: "memtool", targets: ["memtool"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
@@ -38,6 +40,19 @@ let package = Package(
         .product(name: "Metrics", package: "swift-metrics"),
       ],
       swiftSettings: lifetimes),
-    .testTarget(name: "EngramTests", dependencies: ["Engram"], swiftSettings: lifetimes),
+    .executableTarget(
+      name: "memtool",
+      dependencies: ["Engram", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Tools/memtool",
+      swiftSettings: lifetimes),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestChild"], swiftSettings: strict),
+    .testTarget(
+      name: "LMDBTests", dependencies: ["Checksums", "Files", "LMDB", "TestSupport", "TestChild"], swiftSettings: lifetimes),
+    .testTarget(
+      name: "VectorSearchTests", dependencies: ["CBLAS", "Checksums", "Files", "TestSupport", "VectorSearch"], swiftSettings: lifetimes),
+    .testTarget(
+      name: "EngramTests", dependencies: ["Engram", "Files", "LMDB", "TestSupport", "VectorSearch"], swiftSettings: lifetimes),
   ]
 )

@@ -19,7 +19,8 @@ package struct AtomicFile: ~Copyable {
     offset += bytes.count
   }
 
-  /// Flushes the bytes, gives the file its name and flushes that. On failure nothing stands under the name that did not before.
+  /// Flushes the bytes, gives the file its name and flushes that. When writing fails, nothing stands under the name that did not before; when only the last
+  /// flush of the directory fails, the whole new file may.
   package mutating func commit() throws(FileError) {
     try handle.synchronize()
     try Directories.rename(temporaryPath, to: destination)

@@ -62,8 +62,11 @@ package enum Directories {
     try retrying("unlink", path) { unsafe unlink(path) }
   }
 
-  /// Removes a directory of plain files and directories; never follows a link.
+  /// Removes a directory of plain files and directories; never follows a link, and refuses one.
   package static func removeTree(_ path: String) throws(FileError) {
+    // opendir would follow a link and empty what it points to.
+    guard let root = try status(path) else { throw FileError(errno: ENOENT, call: "rmdir", path: path) }
+    guard root.isDirectory else { throw FileError(errno: ENOTDIR, call: "rmdir", path: path) }
     for name in try entries(path) {
       let child = "\(path)/\(name)"
       if let status = try status(child), status.isDirectory {

@@ -49,16 +49,16 @@ package struct FileHandle: ~Copyable, Sendable {
   package let path: String
 
   package init(path: String, access: Access) throws(FileError) {
-    let flags =
-      switch access {
-      case .read: O_RDONLY
-      case .readWrite: O_RDWR
-      case .create: O_RDWR | O_CREAT
-      case .createNew: O_RDWR | O_CREAT | O_EXCL
-      }
-    let opened = try retrying("open", path) { unsafe open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600) }
+    let opened: Int32
+    let isNew: Bool
+    switch access {
+    case .read: (opened, isNew) = (try Self.open(path, O_RDONLY), false)
+    case .readWrite: (opened, isNew) = (try Self.open(path, O_RDWR), false)
+    case .create: (opened, isNew) = try Self.openOrCreate(path)
+    case .createNew: (opened, isNew) = (try Self.open(path, O_RDWR | O_CREAT | O_EXCL), true)
+    }
     // The mode of a new file must not depend on the umask.
-    if case .createNew = access, fchmod(opened, 0o600) != 0 {
+    if isNew, fchmod(opened, 0o600) != 0 {
       let code = errno
       close(opened)
       throw FileError(errno: code, call: "fchmod", path: path)
@@ -68,6 +68,32 @@ package struct FileHandle: ~Copyable, Sendable {
   }
 
   deinit { close(descriptor) }
+
+  private static func open(_ path: String, _ flags: Int32) throws(FileError) -> Int32 {
+    try retrying("open", path) {
+      #if canImport(Glibc)
+        unsafe Glibc.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      #else
+        unsafe Darwin.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      #endif
+    }
+  }
+
+  /// Opens the file or makes it, and tells which: only the maker sets the mode. Another process may make or remove it in between.
+  private static func openOrCreate(_ path: String) throws(FileError) -> (descriptor: Int32, isNew: Bool) {
+    while true {
+      do throws(FileError) {
+        return (try open(path, O_RDWR), false)
+      } catch {
+        if error.errno != ENOENT { throw error }
+      }
+      do throws(FileError) {
+        return (try open(path, O_RDWR | O_CREAT | O_EXCL), true)
+      } catch {
+        if error.errno != EEXIST { throw error }
+      }
+    }
+  }
 
   package func status() throws(FileError) -> FileStatus {
     var status = stat()

@@ -33,7 +33,7 @@ package final class Environment: Sendable {
   package let isReadOnly: Bool
   package let mapSizeBytes: Int
   package let databases: [Database]
-  private let processID: Int32
+  private let forkCount: Int
   private let state = Mutex(State())
 
   private struct State {
@@ -43,8 +43,9 @@ package final class Environment: Sendable {
 
   /// Opens `path/data.mdb`, making it where it is missing and the environment is writable, and the named databases in it.
   ///
-  /// A refused map size is tried again at a quarter, down to `smallestMapSizeBytes` and then to the file's own size.
+  /// A refused map size is tried again at a quarter, down to `smallestMapSizeBytes`.
   package init(path: String, databases names: [String], options: Options) throws(LMDBError) {
+    ForkCount.register()
     var mapSize = options.mapSizeBytes
     var opened: OpaquePointer
     while true {
@@ -66,12 +67,12 @@ package final class Environment: Sendable {
     self.path = path
     isReadOnly = options.isReadOnly
     mapSizeBytes = mapSize
-    processID = getpid()
+    forkCount = ForkCount.current
   }
 
   deinit {
     let isClosed = state.withLock { $0.isClosed }
-    if !isClosed, processID == getpid() { unsafe mdb_env_close(handle) }
+    if !isClosed, isInOwnProcess { unsafe mdb_env_close(handle) }
   }
 
   private static func open(
@@ -127,12 +128,19 @@ package final class Environment: Sendable {
 
   /// Counts a transaction in; refuses where the environment is closed or belongs to the parent of a fork.
   func enter(_ operation: StaticString) throws(LMDBError) {
-    guard processID == getpid() else { throw LMDBError(code: EBADF, operation: "\(operation): opened before a fork") }
+    try requireOwnProcess(operation)
     let isOpen = state.withLock { state in
       if !state.isClosed { state.liveTransactions += 1 }
       return !state.isClosed
     }
     guard isOpen else { throw LMDBError(code: EBADF, operation: "\(operation): the environment is closed") }
+  }
+
+  /// Whether this is the process that opened the environment, and not a fork of it.
+  var isInOwnProcess: Bool { forkCount == ForkCount.current }
+
+  func requireOwnProcess(_ operation: StaticString) throws(LMDBError) {
+    guard isInOwnProcess else { throw LMDBError(code: EBADF, operation: "\(operation): opened before a fork") }
   }
 
   func leave() {
@@ -159,6 +167,8 @@ package final class Environment: Sendable {
 
   /// Flushes what ``Options/defersMetaFlush`` left to the system.
   package func synchronize() throws(LMDBError) {
+    try enter("flush")
+    defer { leave() }
     unsafe try check(mdb_env_sync(handle, 1), "mdb_env_sync")
   }
 
@@ -167,24 +177,17 @@ package final class Environment: Sendable {
   /// - Returns: How many were freed.
   @discardableResult
   package func clearStaleReaders() throws(LMDBError) -> Int {
+    try enter("reader check")
+    defer { leave() }
     var dead: Int32 = 0
     unsafe try check(mdb_reader_check(handle, &dead), "mdb_reader_check")
     return Int(dead)
   }
 
-  /// The id of the last committed transaction, as this process's map shows it now.
+  /// The id of the last committed transaction, as this process's map shows it now. For callers that are counted in.
   package var lastTransactionID: Int {
     var info = unsafe MDB_envinfo()
     unsafe _ = mdb_env_info(handle, &info)
     return unsafe info.me_last_txnid
-  }
-
-  /// Bytes of the data file that LMDB has used so far.
-  package var usedBytes: Int {
-    var info = unsafe MDB_envinfo()
-    unsafe _ = mdb_env_info(handle, &info)
-    var statistics = MDB_stat()
-    unsafe _ = mdb_env_stat(handle, &statistics)
-    return unsafe (info.me_last_pgno + 1) * Int(statistics.ms_psize)
   }
 }

@@ -17,18 +17,14 @@ package struct Key: Sendable {
     get { unsafe storage.span.bytes.extracting(0..<count) }
   }
 
-  package mutating func append(_ byte: UInt8) {
-    precondition(count < Self.capacity, "a key has at most \(Self.capacity) bytes")
-    storage[count] = byte
-    count += 1
-  }
-
-  package mutating func append(_ value: UInt32) {
-    for shift in stride(from: 24, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) }
-  }
-
-  package mutating func append(_ value: UInt64) {
-    for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+  /// Appends the bytes of an integer, the most significant first.
+  package mutating func append<Integer: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ value: Integer) {
+    let end = count + MemoryLayout<Integer>.size
+    precondition(end <= Self.capacity, "a key has at most \(Self.capacity) bytes")
+    let offset = count
+    // SAFETY: `end` lies inside the storage.
+    unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.storeBytes(of: value.bigEndian, toByteOffset: offset, as: Integer.self) }
+    count = end
   }
 
   /// Negative numbers sort before positive ones.
@@ -37,7 +33,16 @@ package struct Key: Sendable {
   }
 
   package mutating func append(utf8 text: String) {
-    for byte in text.utf8 { append(byte) }
+    var text = text
+    text.withUTF8 { bytes in
+      let offset = count
+      precondition(offset + bytes.count <= Self.capacity, "a key has at most \(Self.capacity) bytes")
+      // SAFETY: the end lies inside the storage.
+      unsafe withUnsafeMutableBytes(of: &storage) { storage in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: storage[offset...]).copyMemory(from: UnsafeRawBufferPointer(bytes))
+      }
+      count = offset + bytes.count
+    }
   }
 
   package mutating func append(_ other: Key) {

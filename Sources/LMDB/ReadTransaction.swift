@@ -21,7 +21,8 @@ package struct ReadTransaction: ~Copyable, Sendable {
   }
 
   deinit {
-    unsafe mdb_txn_abort(transaction)
+    // In a forked process the slot is the parent's: freeing it would unpin the parent's snapshot.
+    if environment.isInOwnProcess { unsafe mdb_txn_abort(transaction) }
     environment.leave()
   }
 
@@ -56,13 +57,14 @@ package struct ReadTransaction: ~Copyable, Sendable {
 
   /// Lets go of the pages and keeps the slot.
   package mutating func reset() {
-    guard isActive else { return }
+    guard isActive, environment.isInOwnProcess else { return }
     unsafe mdb_txn_reset(transaction)
     isActive = false
   }
 
   /// Takes a new snapshot of the last commit.
   package mutating func renew() throws(LMDBError) {
+    try environment.requireOwnProcess("snapshot renewal")
     reset()
     unsafe try check(mdb_txn_renew(transaction), "mdb_txn_renew")
     isActive = true

@@ -21,28 +21,37 @@ package struct ReaderTable: Sendable, Equatable {
     var slots: [ReaderSlot] = []
     var unreadable: [String] = []
     var unlocked = false
-    for line in text.split(separator: "\n") {
-      let fields = line.split(separator: " ")
-      if line.hasPrefix("(no reader locks)") {
+    // By bytes: as characters, a carriage return would hide the line's end.
+    for bytes in text.utf8.split(separator: UInt8(ascii: "\n")) {
+      let line = String(decoding: bytes, as: UTF8.self)
+      let fields = bytes.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
+      if line == "(no reader locks)" {
         unlocked = true
-      } else if fields == ["pid", "thread", "txnid"] || line.hasPrefix("(no active readers)") {
+      } else if fields == ["pid", "thread", "txnid"] || line == "(no active readers)" {
         continue
-      } else if fields.count == 3, let process = Int32(fields[0]), process > 0,
-        fields[1].allSatisfy(\.isHexDigit), fields[2] == "-" || Int(fields[2]) != nil
+      } else if fields.count == 3, let process = Self.decimal(fields[0], as: Int32.self), process > 0,
+        fields[1].allSatisfy({ $0.isASCII && $0.isHexDigit }), fields[2] == "-" || Self.decimal(fields[2], as: Int.self) != nil
       {
-        slots.append(ReaderSlot(processID: process, thread: String(fields[1]), transactionID: Int(fields[2])))
+        slots.append(ReaderSlot(processID: process, thread: fields[1], transactionID: Int(fields[2])))
       } else {
-        unreadable.append(String(line))
+        unreadable.append(line)
       }
     }
     self.slots = slots
     unreadableLines = unreadable
     isUnlocked = unlocked
   }
+
+  /// A number without a sign, as `mdb_reader_list` prints it.
+  private static func decimal<Number: FixedWidthInteger>(_ field: String, as type: Number.Type) -> Number? {
+    field.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? Number(field) : nil
+  }
 }
 
 extension Environment {
   package func readerTable() throws(LMDBError) -> ReaderTable {
+    try enter("reader table")
+    defer { leave() }
     var text = ""
     let code = unsafe withUnsafeMutablePointer(to: &text) { pointer in
       unsafe mdb_reader_list(

@@ -33,7 +33,8 @@ package struct WriteTransaction: ~Copyable {
   deinit {
     guard let transaction = unsafe transaction else { return }
     requireOwnThread()
-    unsafe mdb_txn_abort(transaction)
+    // In a forked process the transaction and the writer mutex are the parent's.
+    if environment.isInOwnProcess { unsafe mdb_txn_abort(transaction) }
     environment.leave()
   }
 
@@ -96,6 +97,7 @@ package struct WriteTransaction: ~Copyable {
   /// - Throws: ``LMDBError``. LMDB has freed the transaction whatever the code; see the table in FileFormat for what holds then.
   package consuming func commit() throws(LMDBError) {
     requireOwnThread()
+    try environment.requireOwnProcess("commit")
     let handle = unsafe live
     unsafe transaction = nil
     let code = unsafe mdb_txn_commit(handle)

@@ -5,7 +5,8 @@
 #endif
 
 extension CBORWriter {
-  /// Tag 4, `[exponent, mantissa]`, without trailing zeros in the mantissa, so that equal values have equal bytes. Not-a-number is the float.
+  /// Tag 4, `[exponent, mantissa]`, without trailing zeros in the mantissa, so that equal values have equal bytes. Not-a-number is the
+  /// float.
   package mutating func decimal(_ value: Decimal) {
     guard !value.isNaN, var mantissa = UInt128(value.significand.magnitude.description) else {
       double(.nan)

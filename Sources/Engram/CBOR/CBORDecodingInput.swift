@@ -1,6 +1,7 @@
 /// One checked input with an index of its items, shared by all decoders of a call and alive as long as any of them.
 final class CBORDecodingInput {
-  /// Items stand in the order of the input: a container's parts follow it. A key that is itself a container, and a string in chunks, are one item.
+  /// Items stand in the order of the input: a container's parts follow it. A key that is itself a container, and a string in chunks, are
+  /// one item.
   struct Item {
     let offset: Int
     /// The index of the first item that is not part of this one.

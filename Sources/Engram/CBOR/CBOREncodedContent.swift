@@ -3,6 +3,8 @@
 /// Map entries must be sorted, and containers of `Codable` can be filled in turns, so each has its own buffer until it is finished.
 final class CBOREncodedContent {
   enum Kind {
+    /// Nothing was encoded; as in Foundation's JSON, such a value becomes an empty map.
+    case empty
     case single, array, map
   }
 
@@ -19,6 +21,7 @@ final class CBOREncodedContent {
     mutating func appendEntry(
       _ key: CBOREncodedKey, _ write: (inout CBORWriter) throws(CBORError) -> Bool
     ) throws(CBORError) -> Bool {
+      if entries.capacity == 0 { entries.reserveCapacity(16) }
       let start = writer.bytes.count
       writer.key(key)
       let valueStart = writer.bytes.count
@@ -59,10 +62,10 @@ final class CBOREncodedContent {
     let child: Int
   }
 
-  private(set) var kind: Kind
+  var kind: Kind
   var buffer = Buffer()
   /// Containers handed out, whose bytes come when this one is finished; an array keeps the position at which each stands.
-  private var children: [(position: Int, encoding: CBOREncoding)] = []
+  private var children: [(position: Int, content: CBOREncodedContent)] = []
   /// Nested containers by encoded key: asking again for the same key gives the same container.
   private var childOfKey: [[UInt8]: Int] = [:]
 
@@ -70,8 +73,9 @@ final class CBOREncodedContent {
     self.kind = kind
   }
 
-  func reset(_ kind: Kind) {
-    self.kind = kind
+  /// Back to empty, with the memory of the buffers.
+  func reset() {
+    kind = .empty
     buffer.writer.removeAll()
     buffer.entries.removeAll(keepingCapacity: true)
     buffer.count = 0
@@ -82,31 +86,36 @@ final class CBOREncodedContent {
   // MARK: Filling
 
   /// Appends an entry whose value comes later, or finds the one that this key has already.
-  func appendChild(_ key: CBOREncodedKey, _ make: () -> CBOREncoding) -> CBOREncoding {
+  func appendChild(_ key: CBOREncodedKey) -> CBOREncodedContent {
     let start = buffer.writer.bytes.count
     buffer.writer.key(key)
     let encodedKey = Array(buffer.writer.bytes[start...])
     if let child = childOfKey[encodedKey] {
       buffer.writer.truncate(to: start)
-      return children[child].encoding
+      return children[child].content
     }
     let end = buffer.writer.bytes.count
     childOfKey[encodedKey] = children.count
     buffer.entries.append(Entry(start: start, valueStart: end, end: end, child: children.count))
-    let encoding = make()
-    children.append((end, encoding))
-    return encoding
+    let content = CBOREncodedContent(.empty)
+    children.append((end, content))
+    return content
   }
 
-  func appendChild(_ encoding: CBOREncoding) {
-    children.append((buffer.writer.bytes.count, encoding))
+  /// Appends an element whose value comes later.
+  func appendChild() -> CBOREncodedContent {
+    let content = CBOREncodedContent(.empty)
+    children.append((buffer.writer.bytes.count, content))
     buffer.count += 1
+    return content
   }
 
   // MARK: Finishing
 
   func finish(into target: inout CBORWriter) {
     switch kind {
+    case .empty:
+      target.map(count: 0)
     case .single:
       append(0..<buffer.writer.bytes.count, to: &target)
     case .array:
@@ -114,7 +123,7 @@ final class CBOREncodedContent {
       var position = 0
       for child in children {
         append(position..<child.position, to: &target)
-        child.encoding.finish(into: &target)
+        child.content.finish(into: &target)
         position = child.position
       }
       append(position..<buffer.writer.bytes.count, to: &target)
@@ -123,7 +132,7 @@ final class CBOREncodedContent {
       target.map(count: entries.count)
       for entry in entries {
         append(entry.start..<entry.end, to: &target)
-        if entry.child >= 0 { children[entry.child].encoding.finish(into: &target) }
+        if entry.child >= 0 { children[entry.child].content.finish(into: &target) }
       }
     }
   }

@@ -19,8 +19,8 @@ package struct CBOREncoder: Sendable {
 
   package init() {}
 
-  /// - Throws: `EncodingError.invalidValue` when the value nests too deep (`underlyingError` is a ``CBORError``) or encodes nothing at all; and
-  ///   whatever the value's own `encode(to:)` throws.
+  /// - Throws: `EncodingError.invalidValue` when the value nests too deep (`underlyingError` is a ``CBORError``) or encodes nothing at
+  ///   all; and whatever the value's own `encode(to:)` throws.
   package func encode(_ value: some Encodable) throws -> [UInt8] {
     let session = CBOREncodingSession(userInfo: userInfo)
     var writer = CBORWriter(reservingCapacity: 128)

@@ -12,7 +12,7 @@ final class CBOREncodingSession {
 
   func makeContent(_ kind: CBOREncodedContent.Kind) -> CBOREncodedContent {
     guard let content = pool.popLast() else { return CBOREncodedContent(kind) }
-    content.reset(kind)
+    content.kind = kind
     return content
   }
 
@@ -22,7 +22,9 @@ final class CBOREncodingSession {
       content = nil
       return
     }
-    if pool.count < 32 { pool.append(spent) }
+    guard pool.count < 32 else { return }
+    spent.reset()
+    pool.append(spent)
   }
 }
 
@@ -37,11 +39,16 @@ final class CBOREncoding: Encoder {
   private var keysAreText = false
   private var content: CBOREncodedContent?
 
-  init(session: CBOREncodingSession, parent: CBOREncoding?, component: CBORPathComponent, depthLeft: Int) {
+  /// - Parameter content: Where the bytes go, if a container has already given this value its place.
+  init(
+    session: CBOREncodingSession, parent: CBOREncoding?, component: CBORPathComponent, depthLeft: Int,
+    content: CBOREncodedContent? = nil
+  ) {
     self.session = session
     self.parent = parent
     self.component = component
     self.depthLeft = depthLeft
+    self.content = content
   }
 
   var userInfo: [CodingUserInfoKey: Any] { session.userInfo }
@@ -76,15 +83,18 @@ final class CBOREncoding: Encoder {
 
   /// A class and its superclass may both ask for a container; they get the same one when they ask for the same kind.
   private func open(_ kind: CBOREncodedContent.Kind) -> CBOREncodedContent {
-    if let content, content.kind == kind { return content }
-    if content != nil {
-      record(CBORError(.unencodable, at: 0, "a value asked for containers of different kinds"))
-    } else if depthLeft < 1 {
+    if depthLeft < 1 {
       record(CBORError(.depthExceeded, at: 0, "arrays, maps and tags are nested too deep"))
     }
-    let opened = session.makeContent(kind)
-    content = content ?? opened
-    return opened
+    guard let content else {
+      let opened = session.makeContent(kind)
+      content = opened
+      return opened
+    }
+    if content.kind == .empty { content.kind = kind }
+    if content.kind == kind { return content }
+    record(CBORError(.unencodable, at: 0, "a value asked for containers of different kinds"))
+    return session.makeContent(kind)
   }
 
   private func record(_ error: CBORError) {
@@ -96,29 +106,31 @@ final class CBOREncoding: Encoder {
 
   /// Encodes a value as the whole of this encoder.
   func encodeInPlace<Value: Encodable>(_ value: Value) throws {
-    guard content == nil else {
+    guard !hasContent else {
       throw invalid(value, CBORError(.unencodable, at: 0, "a single value was encoded after something else"), codingPath)
     }
-    let single = session.makeContent(.single)
+    let single = content ?? session.makeContent(.empty)
+    content = single
     do throws(CBORError) {
       if try CBORKnownType.write(value, to: &single.buffer.writer, depthLeft: depthLeft) {
-        content = single
+        single.kind = .single
         return
       }
     } catch {
       throw invalid(value, error, codingPath)
     }
-    if value is any CBORTextKeyed { keysAreText = true }
+    if Value.self is any CBORTextKeyed.Type { keysAreText = true }
     try value.encode(to: self)
   }
 
   /// Writes a scalar as the whole of this encoder.
   func writeSingle(_ value: some Encodable, _ write: (inout CBORWriter) -> Void) throws {
-    guard content == nil else {
+    guard !hasContent else {
       throw invalid(value, CBORError(.unencodable, at: 0, "a single value was encoded after something else"), codingPath)
     }
-    let single = session.makeContent(.single)
+    let single = content ?? session.makeContent(.empty)
     write(&single.buffer.writer)
+    single.kind = .single
     content = single
   }
 
@@ -134,8 +146,8 @@ final class CBOREncoding: Encoder {
     return below
   }
 
-  func below(_ component: CBORPathComponent) -> CBOREncoding {
-    CBOREncoding(session: session, parent: self, component: component, depthLeft: depthLeft - 1)
+  func below(_ component: CBORPathComponent, content: CBOREncodedContent? = nil) -> CBOREncoding {
+    CBOREncoding(session: session, parent: self, component: component, depthLeft: depthLeft - 1, content: content)
   }
 
   func invalid(_ value: Any, _ error: CBORError, _ path: [any CodingKey]) -> EncodingError {
@@ -144,9 +156,9 @@ final class CBOREncoding: Encoder {
 
   // MARK: Result
 
-  var hasContent: Bool { content != nil }
+  var hasContent: Bool { (content?.kind ?? .empty) != .empty }
 
-  /// Moves the bytes to the end of `writer`; a value that encoded nothing becomes an empty map, as in Foundation's JSON.
+  /// Moves the bytes to the end of `writer`.
   func finish(into writer: inout CBORWriter) {
     guard let content else {
       writer.map(count: 0)

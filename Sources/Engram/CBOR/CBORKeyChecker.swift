@@ -25,6 +25,7 @@ struct CBORKeyChecker {
   /// A key that the input holds in deterministic form.
   @inline(__always)
   mutating func append(plainKey range: Range<Int>) {
+    if keys.capacity == 0 { keys.reserveCapacity(32) }
     keys.append(Key(range: range, isInInput: true, offset: range.lowerBound))
   }
 

@@ -17,23 +17,25 @@ final class CBORKeyIndex {
 
   private let input: CBORDecodingInput
   /// Shorter first, then by bytes: the order of the deterministic encoding, so that sorting is rarely needed.
-  private var texts: [TextKey] = []
-  private var integers: [IntegerKey] = []
-  private var joined: [UInt8] = []
+  private let texts: [TextKey]
+  private let integers: [IntegerKey]
+  private let joined: [UInt8]
   /// Where the last key was found. Decoders ask `contains`, `decodeNil` and `decode` for the same key, and all keys in order.
   private var lastFound = 0
 
-  /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` where a map has both a number and its decimal text as keys, of which a coding key
-  ///   could not tell which it means.
+  /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` where a map has both a number and its decimal text as keys, of which a
+  ///   coding key could not tell which it means.
   init(_ input: CBORDecodingInput, map: Int) throws(CBORError) {
-    self.input = input
+    var texts: [TextKey] = []
+    var integers: [IntegerKey] = []
+    var joined: [UInt8] = []
     let end = input.items[map].next
     var position = map + 1
     texts.reserveCapacity(min((end - position) / 2, 1024))
     while position < end {
       let value = position + 1
       switch input.major(position) {
-      case .text: texts.append(try readText(position, value))
+      case .text: texts.append(try Self.readText(input, position, value, &joined))
       case .unsigned, .negative:
         let number = try input.read(position) { reader throws(CBORError) in try reader.readNumber() }
         if let number = try? number.integer(Int.self, at: 0) { integers.append(IntegerKey(number: number, value: value)) }
@@ -41,48 +43,45 @@ final class CBORKeyIndex {
       }
       position = input.items[value].next
     }
-    sort()
+    unsafe Self.withBuffers(input, joined) { input, joined in
+      func order(_ a: TextKey, _ b: TextKey) -> Int {
+        // The ranges are those of keys that were read.
+        unsafe Self.order(Self.utf8(a, input, joined), Self.utf8(b, input, joined))
+      }
+      let isSorted = zip(texts, texts.dropFirst()).allSatisfy { order($0, $1) <= 0 }
+      if !isSorted { texts.sort { order($0, $1) < 0 } }
+    }
+    if !integers.isEmpty { integers.sort { $0.number < $1.number } }
+    self.input = input
+    self.texts = texts
+    self.integers = integers
+    self.joined = joined
     for key in integers {
       var decimal = String(key.number)
       let isAmbiguous = decimal.withUTF8 { utf8 in unsafe find(UnsafeRawBufferPointer(utf8)) } != nil
       if isAmbiguous {
-        throw CBORError(.duplicateKey, at: input.items[map].offset, "a map has the number \(key.number) and the text \"\(key.number)\" as keys")
+        throw CBORError(
+          .duplicateKey, at: input.items[map].offset, "a map has the number \(key.number) and the text \"\(key.number)\" as keys")
       }
     }
   }
 
-  private func readText(_ item: Int, _ value: Int) throws(CBORError) -> TextKey {
-    try input.read(item) { reader throws(CBORError) in
-      if reader.peekByte == 0x7f {
-        let text = try reader.readChunkedText()
-        let start = joined.count
-        joined += text.utf8
-        return TextKey(start: start, count: joined.count - start, isJoined: true, value: value)
-      }
+  private static func readText(
+    _ input: CBORDecodingInput, _ item: Int, _ value: Int, _ joined: inout [UInt8]
+  ) throws(CBORError) -> TextKey {
+    if input.bytes[input.items[item].offset] == 0x7f {
+      let text = try input.read(item) { reader throws(CBORError) in try reader.readChunkedText() }
+      let start = joined.count
+      joined += text.utf8
+      return TextKey(start: start, count: joined.count - start, isJoined: true, value: value)
+    }
+    return try input.read(item) { reader throws(CBORError) in
       let start = reader.offset
       let utf8 = try unsafe reader.readTextBytes()
       // Most keys are ASCII and need no further check; others are validated as text.
       if !(unsafe utf8.allSatisfy { $0 < 0x80 }) { _ = try unsafe CBORReader.string(validating: utf8, at: start) }
       return TextKey(start: reader.offset - utf8.count, count: utf8.count, isJoined: false, value: value)
     }
-  }
-
-  private func sort() {
-    if !integers.isEmpty { integers.sort { $0.number < $1.number } }
-    guard texts.count > 1 else { return }
-    var texts = self.texts
-    self.texts = []
-    unsafe withBuffers { input, joined in
-      func order(_ a: TextKey, _ b: TextKey) -> Int {
-        // The ranges are those of keys that were read.
-        unsafe Self.order(Self.utf8(a, input, joined), Self.utf8(b, input, joined))
-      }
-      for index in 1..<texts.count where order(texts[index - 1], texts[index]) > 0 {
-        texts.sort { order($0, $1) < 0 }
-        break
-      }
-    }
-    self.texts = texts
   }
 
   // MARK: Lookup
@@ -107,22 +106,22 @@ final class CBORKeyIndex {
   }
 
   private func find(_ name: UnsafeRawBufferPointer) -> Int? {
-    unsafe withBuffers { input, joined in
-      for guess in lastFound...lastFound + 1 where guess < texts.count {
-        if unsafe Self.order(name, Self.utf8(texts[guess], input, joined)) == 0 {
-          lastFound = guess
-          return texts[guess].value
-        }
+    guard let found = unsafe position(name, near: lastFound) else { return nil }
+    lastFound = found
+    return texts[found].value
+  }
+
+  private func position(_ name: UnsafeRawBufferPointer, near last: Int) -> Int? {
+    unsafe Self.withBuffers(input, joined) { input, joined in
+      for guess in last...last + 1 where guess < texts.count {
+        if unsafe Self.order(name, Self.utf8(texts[guess], input, joined)) == 0 { return guess }
       }
       var low = 0
       var high = texts.count
       while low < high {
         let middle = (low + high) / 2
         let order = unsafe Self.order(name, Self.utf8(texts[middle], input, joined))
-        if order == 0 {
-          lastFound = middle
-          return texts[middle].value
-        }
+        if order == 0 { return middle }
         if order > 0 { low = middle + 1 } else { high = middle }
       }
       return nil
@@ -131,7 +130,7 @@ final class CBORKeyIndex {
 
   func allKeys<Key: CodingKey>(_ type: Key.Type) -> [Key] {
     var keys = integers.compactMap { Key(intValue: $0.number) ?? Key(stringValue: String($0.number)) }
-    unsafe withBuffers { input, joined in
+    unsafe Self.withBuffers(input, joined) { input, joined in
       for text in texts {
         // Valid UTF-8, checked when the index was made.
         let name = unsafe String(decoding: Self.utf8(text, input, joined), as: UTF8.self)
@@ -143,7 +142,9 @@ final class CBORKeyIndex {
 
   /// Lends both buffers that hold keys.
   @inline(__always)
-  private func withBuffers<Result>(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Result) -> Result {
+  private static func withBuffers<Result>(
+    _ input: CBORDecodingInput, _ joined: [UInt8], _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Result
+  ) -> Result {
     unsafe input.bytes.withUnsafeBytes { input in
       unsafe joined.withUnsafeBytes { joined in unsafe body(input, joined) }
     }

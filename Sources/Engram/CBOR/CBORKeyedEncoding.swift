@@ -63,6 +63,6 @@ struct CBORKeyedEncoding<Key: CodingKey>: KeyedEncodingContainerProtocol {
   mutating func superEncoder(forKey key: Key) -> any Encoder { child(key) }
 
   private func child(_ key: some CodingKey) -> CBOREncoding {
-    content.appendChild(CBOREncodedKey(key, keysAreText: keysAreText)) { encoding.below(.key(key)) }
+    encoding.below(.key(key), content: content.appendChild(CBOREncodedKey(key, keysAreText: keysAreText)))
   }
 }

@@ -7,8 +7,8 @@
 /// The types that have a CBOR form of their own, found by comparing type identities.
 ///
 /// Generic code, `Array` and `Optional` among it, hands even integers and strings over as "some `Encodable`"; going through their own
-/// `encode(to:)` would cost an encoder and a container for each. In every `unsafeBitCast` below the line itself has just established that the
-/// two types are the same.
+/// `encode(to:)` would cost an encoder and a container for each. In every `unsafeBitCast` below the line itself has just established
+/// that the two types are the same.
 enum CBORKnownType {
   /// Whether `Value` is such a type; if so, appends the value.
   ///

@@ -7,9 +7,9 @@ package enum CBORMajor: UInt8, Sendable {
 
 /// A cursor over encoded CBOR: typed reads for hand-written decoders, and ``readValue()`` for trees.
 ///
-/// The reader borrows its buffer: it must not be used after the buffer's owner ends the access that lent it, and neither may the sub-buffers
-/// that ``readTextBytes()`` and ``readBytesBuffer()`` return. Every read is checked against the end of the buffer, so no input can make it trap or
-/// read elsewhere. A read that throws leaves the cursor anywhere in the item; discard the reader.
+/// The reader borrows its buffer: it must not be used after the buffer's owner ends the access that lent it, and neither may the
+/// sub-buffers that ``readTextBytes()`` and ``readBytesBuffer()`` return. Every read is checked against the end of the buffer, so no
+/// input can make it trap or read elsewhere. A read that throws leaves the cursor anywhere in the item; discard the reader.
 ///
 /// Non-shortest heads and indefinite-length items are accepted. The typed reads see neither duplicate keys nor the depth, which
 /// belong to the loop that calls them; ``readValue()`` checks both and ``skip()`` the depth.

@@ -58,8 +58,6 @@ struct CBORUnkeyedEncoding: UnkeyedEncodingContainer {
   mutating func superEncoder() -> any Encoder { child() }
 
   private func child() -> CBOREncoding {
-    let child = encoding.below(.index(count))
-    content.appendChild(child)
-    return child
+    encoding.below(.index(count), content: content.appendChild())
   }
 }

@@ -3,8 +3,8 @@ extension CBORWriter {
   ///
   /// A big number (tag 2 or 3) is written as the tag that the tree says, even where an integer would hold it.
   ///
-  /// - Throws: ``CBORError`` `.duplicateKey`, `.depthExceeded`, or `.unencodable` for a simple value from 24 to 31. The buffer then ends in an
-  ///   incomplete item and must be discarded.
+  /// - Throws: ``CBORError`` `.duplicateKey`, `.depthExceeded`, or `.unencodable` for a simple value from 24 to 31. The buffer then
+  ///   ends in an incomplete item and must be discarded.
   /// - Complexity: O(n log n) in the entries of the largest map.
   package mutating func value(_ value: CBORValue, depthLimit: Int = CBORWriter.defaultDepthLimit) throws(CBORError) {
     try append(value, depthLeft: depthLimit)

@@ -1,8 +1,8 @@
 /// Appends CBOR items to a buffer that it owns, in the deterministic encoding of RFC 8949 section 4.2.1.
 ///
-/// Heads are the shortest and lengths definite by construction. Two things are left to the caller of the item-by-item methods: exactly as many
-/// items (twice as many for a map) must follow a count as it announced, and map keys must come in bytewise order of their encodings, which for
-/// text keys is: shorter first, then by bytes. ``value(_:)`` sees to both.
+/// Heads are the shortest and lengths definite by construction. Two things are left to the caller of the item-by-item methods: exactly
+/// as many items (twice as many for a map) must follow a count as it announced, and map keys must come in bytewise order of their
+/// encodings, which for text keys is: shorter first, then by bytes. ``value(_:)`` sees to both.
 package struct CBORWriter {
   /// Arrays, maps and tags that may enclose one another, in writing and in reading.
   package static let defaultDepthLimit = 128

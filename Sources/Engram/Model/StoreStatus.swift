@@ -17,8 +17,10 @@ public struct StoreStatus: Sendable {
   /// Rows that are searched, and those that the row file holds in all.
   public let rowsLive: Int
   public let rowsAllocated: Int
-  /// Writes of this process that wait.
+  /// Writes of this process that wait, at most ``StoreOptions/queueLimit``.
   public let queueDepth: Int
+  /// Callers of `write` that are suspended because the queue is full.
+  public let suspendedWriters: Int
   public let isCommitting: Bool
   /// Whether this process waits for another one's write.
   public let isWaitingForWriter: Bool

@@ -12,54 +12,71 @@ enum ContextEnvelope {
     var updatedAt: Int64 = 0
   }
 
+  /// The record comes last, as `contents`, so that a reader knows the header when it meets it.
   static func encode(_ header: Header, record: [UInt8], into writer: inout CBORWriter) {
     writer.map(count: 5)
-    writer.key("record")
-    unsafe record.withUnsafeBytes { unsafe writer.encoded($0) }
     writer.key("schema")
     writer.int(header.schema)
     writer.key("userID")
     writer.text(header.userID)
+    writer.key("updated")
+    writer.int(header.updatedAt)
     writer.key("version")
     writer.unsigned(header.version)
-    writer.key("updatedAt")
-    writer.int(header.updatedAt)
+    writer.key("contents")
+    unsafe record.withUnsafeBytes { unsafe writer.encoded($0) }
   }
 
-  /// The header, with the bytes of the record lent to `body`.
-  static func decode<Value>(
-    _ value: RawSpan, _ body: (Header, UnsafeRawBufferPointer) throws -> Value
-  ) throws -> Value {
+  /// The header, with a reader that stands before the record.
+  static func read<Value>(_ value: RawSpan, _ body: (Header, inout CBORReader) throws -> Value) throws -> Value {
     try unsafe value.withUnsafeBytes { buffer in
       var header = Header()
-      var range: Range<Int>?
+      var contents: Int?
       var reader = unsafe CBORReader(buffer)
       do throws(CBORError) {
-        unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
-          if unsafe key.equals("record") {
-            let start = reader.offset
-            try reader.skip()
-            range = start..<reader.offset
-          } else if unsafe key.equals("schema") {
+        var count = try reader.readMapCount()
+        while try reader.hasNext(&count) {
+          let key = unsafe try reader.readTextBytes()
+          if unsafe key.equals("schema") {
             header.schema = try reader.readInteger(Int.self)
           } else if unsafe key.equals("userID") {
             header.userID = try reader.readText()
+          } else if unsafe key.equals("updated") {
+            header.updatedAt = try reader.readInt64()
           } else if unsafe key.equals("version") {
             header.version = try reader.readUInt64()
-          } else if unsafe key.equals("updatedAt") {
-            header.updatedAt = try reader.readInt64()
+          } else if unsafe key.equals("contents") {
+            contents = reader.offset
+            if count == 0 { break }
+            try reader.skip()
           } else {
-            return false
+            try reader.skip()
           }
-          return true
         }
-        _ = try reader.required(range, "record")
+        let start = try reader.required(contents, "contents")
+        reader = unsafe CBORReader(buffer, offset: start)
       } catch {
         throw StoreError(.corrupted, "a context record does not decode", cause: error)
       }
-      // SAFETY: the range was read from this buffer, so it lies inside.
-      return unsafe try body(header, UnsafeRawBufferPointer(rebasing: buffer[range!]))
+      return try body(header, &reader)
     }
+  }
+
+  /// The header, with the bytes of the record lent to `body`.
+  static func decode<Value>(_ value: RawSpan, _ body: (Header, UnsafeRawBufferPointer) throws -> Value) throws -> Value {
+    try read(value) { header, reader in unsafe try body(header, record(&reader)) }
+  }
+
+  /// The bytes of the record that the reader stands before.
+  private static func record(_ reader: inout CBORReader) throws(StoreError) -> UnsafeRawBufferPointer {
+    let start = reader.offset
+    do throws(CBORError) {
+      try reader.skip()
+    } catch {
+      throw StoreError(.corrupted, "a context record does not decode", cause: error)
+    }
+    // SAFETY: `skip` has checked that the item ends inside the buffer.
+    return unsafe UnsafeRawBufferPointer(rebasing: reader.buffer[start..<reader.offset])
   }
 
   // MARK: Records of any type
@@ -78,11 +95,8 @@ enum ContextEnvelope {
     }
   }
 
-  static func decode<Record: ContextRecord>(
-    _ type: Record.Type, header: Header, record: UnsafeRawBufferPointer
-  ) throws(StoreError) -> Record {
+  static func decode<Record: ContextRecord>(_ type: Record.Type, _ header: Header, _ reader: inout CBORReader) throws(StoreError) -> Record {
     if Record.self == UserContext.self, header.schema == UserContext.schemaVersion {
-      var reader = unsafe CBORReader(record)
       do throws(CBORError) {
         // SAFETY: the types were compared above; this is the identity.
         return unsafe unsafeBitCast(try UserContext(&reader), to: Record.self)
@@ -90,6 +104,7 @@ enum ContextEnvelope {
         throw undecodable(type, header, error)
       }
     }
+    let record = unsafe try record(&reader)
     do {
       if header.schema == Record.schemaVersion { return unsafe try CBORDecoder().decode(type, from: record) }
       var decoder = CBORDecoder()

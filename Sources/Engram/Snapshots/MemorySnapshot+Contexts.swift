@@ -57,6 +57,11 @@ extension RecordReader {
     return try context(type, userID)
   }
 
+  func checkedCount(_ scope: SearchScope) throws -> Int {
+    if case .user(let userID) = scope { try Limits.checkUserID(userID) }
+    return try count(scope)
+  }
+
   func checkedHistory<Record: ContextRecord>(_ type: Record.Type, _ userID: String, _ limit: Int) throws -> [ContextVersion<Record>] {
     try Limits.checkUserID(userID)
     return try history(type, userID, limit: limit)

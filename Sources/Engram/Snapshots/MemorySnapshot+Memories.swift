@@ -31,10 +31,7 @@ extension MemorySnapshot {
 
   /// How many memories the scope holds.
   public func count(scope: SearchScope = .all) throws -> Int {
-    try read { reader in
-      if case .user(let userID) = scope { try Limits.checkUserID(userID) }
-      return try reader.count(scope)
-    }
+    try read { try $0.checkedCount(scope) }
   }
 
   /// A page of a user's memories by time.
@@ -79,9 +76,7 @@ extension MemorySnapshot {
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
-    guard let rows = generation.rows else {
-      throw StoreError(.dimensionMismatch, "the store was made without a dimension: it holds no embeddings to search")
-    }
+    let rows = try generation.requireRows()
     return try read { try ExactSearch($0, rows: rows).results(queries) }
   }
 }

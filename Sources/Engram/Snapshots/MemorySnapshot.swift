@@ -8,17 +8,15 @@ import VectorSearch
 public struct MemorySnapshot: ~Copyable {
   private let pool: SnapshotPool
   private let box: SnapshotBox
-  private let isListed: Bool
   let generation: Generation
 
-  init(pool: SnapshotPool, generation: Generation, isListed: Bool) throws {
+  init(pool: SnapshotPool, generation: Generation) throws {
     self.pool = pool
     self.generation = generation
-    self.isListed = isListed
-    box = try pool.take(lists: isListed)
+    box = try pool.take()
   }
 
-  deinit { pool.give(box, lists: isListed) }
+  deinit { pool.give(box) }
 
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value { try box.read(body) }
 

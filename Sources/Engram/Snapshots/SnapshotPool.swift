@@ -21,13 +21,30 @@ final class SnapshotBox: Sendable {
     state = Mutex(State(transaction: try ReadTransaction(generation.environment), now: WallClock.now()))
   }
 
-  /// Makes the idle box a snapshot of the last commit.
+  /// Makes the idle box a snapshot of the last commit, to be held.
   func renew() throws(LMDBError) {
     try state.withLock { state throws(LMDBError) in
-      if !state.transaction.isActive { try state.transaction.renew() }
-      state.now = WallClock.now()
-      state.isExpired = false
+      try Self.renew(&state)
       state.takenAt = .now
+    }
+  }
+
+  private static func renew(_ state: inout State) throws(LMDBError) {
+    if !state.transaction.isActive { try state.transaction.renew() }
+    state.now = WallClock.now()
+    state.isExpired = false
+  }
+
+  /// One read of the last commit: renewed, read and reset in one go.
+  func readOnce<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
+    try state.withLock { state in
+      defer { state.transaction.reset() }
+      do {
+        try Self.renew(&state)
+        return try body(RecordReader(state.transaction.view, generation, now: state.now))
+      } catch {
+        throw StoreError.wrapping(error, "reading failed")
+      }
     }
   }
 
@@ -48,7 +65,7 @@ final class SnapshotBox: Sendable {
         throw StoreError(.snapshotExpired, "the snapshot was held longer than snapshotMaxAge and was released: take a new one")
       }
       do {
-        return try body(RecordReader(state.transaction.view, schema: generation.schema, store: generation.store, now: state.now))
+        return try body(RecordReader(state.transaction.view, generation, now: state.now))
       } catch {
         throw StoreError.wrapping(error, "reading failed")
       }
@@ -81,48 +98,61 @@ final class SnapshotPool: Sendable {
     /// The held ones that the status lists.
     var listed: [ObjectIdentifier: SnapshotBox] = [:]
     var isClosed = false
+
+    /// Idle slots kept; more go back to the table.
+    private static let idleLimit = 128
+
+    mutating func keep(_ box: SnapshotBox) {
+      if !isClosed, idle.count < Self.idleLimit { idle.append(box) }
+    }
   }
 
   private let generation: Generation
   private let state = Mutex(State())
 
-  /// Idle slots kept; more go back to the table.
-  private static let idleLimit = 128
-
   init(_ generation: Generation) { self.generation = generation }
 
-  /// Takes a snapshot of the last commit.
+  /// Takes a snapshot of the last commit, to be held: the status lists it, and `snapshotMaxAge` applies.
   ///
-  /// - Parameter lists: Whether the status lists it and `snapshotMaxAge` applies: for snapshots that are held, not for single calls.
   /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`.
-  func take(lists: Bool) throws -> SnapshotBox {
-    let (isClosed, idle) = state.withLock { ($0.isClosed, $0.idle.popLast()) }
-    guard !isClosed else { throw StoreError(.closed, "the store is closed") }
+  func take() throws -> SnapshotBox {
+    let box = try idleBox()
     do throws(LMDBError) {
-      let box: SnapshotBox
-      if let idle { box = idle } else { box = try SnapshotBox(generation) }
       try box.renew()
-      if lists { state.withLock { $0.listed[ObjectIdentifier(box)] = box } }
-      return box
     } catch {
       throw explained(error)
     }
+    state.withLock { $0.listed[ObjectIdentifier(box)] = box }
+    return box
   }
 
   /// Takes a snapshot back.
-  func give(_ box: SnapshotBox, lists: Bool) {
+  func give(_ box: SnapshotBox) {
     box.reset()
     state.withLock { state in
-      if lists { state.listed[ObjectIdentifier(box)] = nil }
-      if !state.isClosed, state.idle.count < Self.idleLimit { state.idle.append(box) }
+      state.listed[ObjectIdentifier(box)] = nil
+      state.keep(box)
     }
   }
 
-  /// Runs `body` on a snapshot of this moment.
+  /// Runs `body` once on the last commit.
+  ///
+  /// - Throws: What ``take()`` and `body` throw.
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
-    let box = try take(lists: false)
-    defer { give(box, lists: false) }
-    return try box.read(body)
+    let box = try idleBox()
+    defer { state.withLock { $0.keep(box) } }
+    return try box.readOnce(body)
+  }
+
+  private func idleBox() throws(StoreError) -> SnapshotBox {
+    let (isClosed, idle) = state.withLock { ($0.isClosed, $0.idle.popLast()) }
+    guard !isClosed else { throw StoreError(.closed, "the store is closed") }
+    if let idle { return idle }
+    do throws(LMDBError) {
+      return try SnapshotBox(generation)
+    } catch {
+      throw explained(error)
+    }
   }
 
   /// Held snapshots, the oldest first.

@@ -19,5 +19,12 @@ final class Generation: Sendable {
     self.rows = rows
   }
 
+  func requireRows() throws(StoreError) -> RowFile {
+    guard let rows else {
+      throw StoreError(.dimensionMismatch, "the store was made without a dimension: it holds no embeddings to search")
+    }
+    return rows
+  }
+
   static let rowFileName = "rows.f32"
 }

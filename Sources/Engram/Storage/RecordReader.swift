@@ -7,21 +7,22 @@ import VectorSearch
 /// Every read by user compares the full userID with the one in the record.
 struct RecordReader: ~Escapable {
   let view: TransactionView
-  let schema: Schema
-  /// The generation's fixed record: dimension, metric and secret.
-  let store: StoreRecord
+  private let generation: Generation
   /// Milliseconds since 1970: what expires is judged by it.
   let now: Int64
 
   @_lifetime(copy view)
-  init(_ view: TransactionView, schema: Schema, store: StoreRecord, now: Int64) {
+  init(_ view: TransactionView, _ generation: Generation, now: Int64) {
     self.view = view
-    self.schema = schema
-    self.store = store
+    self.generation = generation
     self.now = now
   }
 
-  func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: store.secret) }
+  var schema: Schema { generation.schema }
+  /// What is fixed in the generation: dimension, metric and secret.
+  var store: StoreRecord { generation.store }
+
+  func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: generation.store.secret) }
 
   func state() throws -> StateRecord {
     guard let value = try view.value(.state, in: schema.meta) else { throw StoreError(.corrupted, "the store's state record is missing") }
@@ -56,19 +57,19 @@ struct RecordReader: ~Escapable {
 
   // MARK: Contexts
 
-  /// Calls `body` with the record, or returns nil where the user has none of the type.
+  /// Calls `body` with the header and a reader before the record, or returns nil where the user has none of the type.
   func context<Value>(
-    _ recordType: String, _ userID: String, _ body: (ContextEnvelope.Header, UnsafeRawBufferPointer) throws -> Value
+    _ recordType: String, _ userID: String, _ body: (ContextEnvelope.Header, inout CBORReader) throws -> Value
   ) throws -> Value? {
     guard let value = try view.value(.context(userKey(userID), recordType), in: schema.contexts) else { return nil }
-    return unsafe try ContextEnvelope.decode(value) { header, record in
+    return try ContextEnvelope.read(value) { header, reader in
       guard header.userID == userID else { return nil }
-      return unsafe try body(header, record)
+      return try body(header, &reader)
     }
   }
 
   func context<Record: ContextRecord>(_ type: Record.Type, _ userID: String) throws -> Record? {
-    unsafe try context(Record.recordType, userID) { header, record in unsafe try ContextEnvelope.decode(type, header: header, record: record) }
+    try context(Record.recordType, userID) { header, reader in try ContextEnvelope.decode(type, header, &reader) }
   }
 
   /// Earlier versions, the newest first.
@@ -79,11 +80,11 @@ struct RecordReader: ~Escapable {
     var cursor = try view.cursor(in: schema.history)
     var found = try cursor.seek(before: end)
     while found, versions.count < limit, cursor.key.hasPrefix(prefix.bytes) {
-      let version = unsafe try ContextEnvelope.decode(try cursor.value()) { header, record -> ContextVersion<Record>? in
+      let version = try ContextEnvelope.read(try cursor.value()) { header, reader -> ContextVersion<Record>? in
         guard header.userID == userID else { return nil }
         return ContextVersion(
           version: Int(clamping: header.version), updatedAt: Date(milliseconds: header.updatedAt),
-          context: unsafe try ContextEnvelope.decode(type, header: header, record: record))
+          context: try ContextEnvelope.decode(type, header, &reader))
       }
       if let version { versions.append(version) }
       found = try cursor.previous()

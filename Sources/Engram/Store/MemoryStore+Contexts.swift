@@ -5,29 +5,29 @@ extension MemoryStore {
   /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(log users), a few microseconds; waits for nobody.
   public func context(for userID: String) throws -> UserContext? {
-    try briefly { try $0.context(for: userID) }
+    try readOnce { try $0.checkedContext(UserContext.self, userID) }
   }
 
   /// The user's record of another type.
   public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
-    try briefly { try $0.context(type, for: userID) }
+    try readOnce { try $0.checkedContext(type, userID) }
   }
 
   /// Earlier versions of the user's context, the newest first.
   public func history(for userID: String, limit: Int = 16) throws -> [ContextVersion<UserContext>] {
-    try briefly { try $0.history(for: userID, limit: limit) }
+    try history(UserContext.self, for: userID, limit: limit)
   }
 
   /// Earlier versions of a record of another type, the newest first.
   public func history<Record: ContextRecord>(
     _ type: Record.Type, for userID: String, limit: Int = 16
   ) throws -> [ContextVersion<Record>] {
-    try briefly { try $0.history(type, for: userID, limit: limit) }
+    try readOnce { try $0.checkedHistory(type, userID, limit) }
   }
 
   /// A page of users; see ``MemorySnapshot/users(after:limit:)``.
   public func users(after userID: String? = nil, limit: Int = 100) throws -> [UserSummary] {
-    try briefly { try $0.users(after: userID, limit: limit) }
+    try readOnce { try $0.users(after: userID, limit: limit).map(UserSummary.init) }
   }
 
   /// Stores a context; the one it replaces becomes history.

@@ -3,24 +3,24 @@ extension MemoryStore {
 
   /// A memory; nil where there is none or it has expired.
   public func memory(_ id: MemoryID) throws -> Memory? {
-    try briefly { try $0.memory(id) }
+    try readOnce { try $0.liveMemoryRecord(id)?.memory }
   }
 
   /// A memory's embedding as it is stored; nil where it has none or is absent.
   public func embedding(of id: MemoryID) throws -> Embedding? {
-    try briefly { try $0.embedding(of: id) }
+    try read { try $0.embedding(of: id) }
   }
 
   /// How many memories the scope holds.
   public func count(scope: SearchScope = .all) throws -> Int {
-    try briefly { try $0.count(scope: scope) }
+    try readOnce { try $0.checkedCount(scope) }
   }
 
   /// A page of a user's memories by time; see ``MemorySnapshot/memories(for:newestFirst:after:limit:filter:)``.
   public func memories(
     for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
   ) throws -> [Memory] {
-    try briefly { try $0.memories(for: userID, newestFirst: newestFirst, after: memory, limit: limit, filter: filter) }
+    try read { try $0.memories(for: userID, newestFirst: newestFirst, after: memory, limit: limit, filter: filter) }
   }
 
   // MARK: Writing

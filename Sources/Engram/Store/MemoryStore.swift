@@ -11,7 +11,7 @@ public final class MemoryStore: Sendable {
   let core: StoreCore
   private let access: StoreOptions.Access
   private let embedder: (any Embedder)?
-  private let isClosed = Mutex(false)
+  private let isClosed = Atomic(false)
 
   /// Opens the store at `url`, making it first where there is none.
   ///
@@ -33,7 +33,7 @@ public final class MemoryStore: Sendable {
   }
 
   deinit {
-    guard !isClosed.withLock({ $0 }) else { return }
+    guard !isClosed.load(ordering: .relaxed) else { return }
     let core = core
     // A deinit cannot wait: the files are closed by a thread of their own, after the snapshots that outlive the handle.
     Task.detached {
@@ -48,33 +48,34 @@ public final class MemoryStore: Sendable {
   ///   again. Closing a closed store does nothing.
   public func close(deadline: Duration = .seconds(10)) async throws {
     let core = core
-    if isClosed.withLock({ $0 }) { return }
+    if isClosed.load(ordering: .relaxed) { return }
     if StoreRegistry.isLastHandle(core) { try await core.drain(until: .now + deadline) }
     try await onBlockingThread { try StoreRegistry.release(core) }
-    isClosed.withLock { $0 = true }
+    isClosed.store(true, ordering: .relaxed)
   }
 
   // MARK: Snapshots
 
   /// Takes a snapshot to hold: everything read through it is of this instant.
   public func snapshot() throws -> MemorySnapshot {
-    try snapshot(isListed: true)
+    try requireOpen()
+    StoreMetrics.snapshots.increment()
+    return try MemorySnapshot(pool: core.pool, generation: core.generation)
   }
 
   /// Runs `body` on a snapshot of this instant.
   public func read<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) throws -> Value {
-    try body(try snapshot(isListed: true))
+    try body(try snapshot())
   }
 
-  private func snapshot(isListed: Bool) throws -> MemorySnapshot {
-    if isClosed.withLock({ $0 }) { throw StoreError(.closed, "the store is closed") }
-    StoreMetrics.snapshots.increment()
-    return try MemorySnapshot(pool: core.pool, generation: core.generation, isListed: isListed)
+  /// One read of the last commit, at less cost than a snapshot to hold.
+  func readOnce<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
+    try requireOpen()
+    return try core.pool.read(body)
   }
 
-  /// A snapshot for one call.
-  func briefly<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) throws -> Value {
-    try body(try snapshot(isListed: false))
+  private func requireOpen() throws(StoreError) {
+    if isClosed.load(ordering: .relaxed) { throw StoreError(.closed, "the store is closed") }
   }
 
   // MARK: Writing
@@ -96,16 +97,14 @@ public final class MemoryStore: Sendable {
   }
 
   func writer() throws(StoreError) -> WriteCoordinator {
-    if isClosed.withLock({ $0 }) { throw StoreError(.closed, "the store is closed") }
+    try requireOpen()
     if access == .readOnly { throw StoreError(.readOnly, "the store was opened read-only") }
     return try core.writer()
   }
 
   /// Whether a write with this token was committed. The store remembers the last 16,384 tokens.
   public func wasCommitted(_ token: String) throws -> Bool {
-    try briefly { snapshot in
-      try snapshot.read { reader in try reader.view.contains(.token(reader.userKey(token)), in: reader.schema.tokens) }
-    }
+    try readOnce { reader in try reader.view.contains(.token(reader.userKey(token)), in: reader.schema.tokens) }
   }
 
   // MARK: Embedding
@@ -125,7 +124,7 @@ public final class MemoryStore: Sendable {
   ///
   /// - Parameter userID: Only this user's; nil: everybody's.
   public func changes(for userID: String? = nil) throws -> ChangeSequence {
-    ChangeSequence(core: core, userID: userID, start: try briefly { try $0.batchSequence })
+    ChangeSequence(core: core, userID: userID, start: try readOnce { try $0.state().batchSequence })
   }
 }
 

@@ -14,8 +14,7 @@ struct WriteBatch: ~Copyable {
   }
 
   private var transaction: LMDB.WriteTransaction
-  let schema: Schema
-  let store: StoreRecord
+  private let generation: Generation
   let historyLimit: Int
   let now: Int64
   private(set) var state: StateRecord
@@ -40,18 +39,20 @@ struct WriteBatch: ~Copyable {
   init(_ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64) throws {
     self.historyLimit = historyLimit
     self.now = now
-    schema = generation.schema
-    store = generation.store
+    self.generation = generation
     staging = generation.rows.map { RowStaging($0) }
-    state = try RecordReader(transaction.view, schema: generation.schema, store: generation.store, now: now).state()
+    state = try RecordReader(transaction.view, generation, now: now).state()
     initialState = state
     self.transaction = transaction
   }
 
+  var schema: Schema { generation.schema }
+  var store: StoreRecord { generation.store }
+
   /// What the batch sees; users and blocks are seen through ``user(_:_:)`` and ``block(_:)`` instead.
   var reader: RecordReader {
     @_lifetime(borrow self)
-    get { RecordReader(transaction.view, schema: schema, store: store, now: now) }
+    get { RecordReader(transaction.view, generation, now: now) }
   }
 
   /// Whether a commit would change anything.

@@ -14,7 +14,7 @@ actor WriteCoordinator {
   private let generation: Generation
   private let lock: FileLock
   private let options: StoreOptions
-  nonisolated let queue = WriteQueue()
+  nonisolated let queue: WriteQueue
   nonisolated let progress = Mutex(Progress())
   /// Told after every commit, on the writer thread.
   private let onCommit: @Sendable () -> Void
@@ -39,6 +39,7 @@ actor WriteCoordinator {
     thread = WriterThread(name: "engram.writer")
     self.generation = generation
     self.options = options
+    queue = WriteQueue(limit: options.queueLimit)
     self.onCommit = onCommit
     lock = try FileLock(path: lockPath)
   }

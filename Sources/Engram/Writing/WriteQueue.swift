@@ -6,6 +6,11 @@ final class WriteQueue: Sendable {
   static let batchOperations = 4096
   static let batchBytes = 16 << 20
 
+  /// Requests that count as queued; the callers of those behind them are merely suspended.
+  private let limit: Int
+
+  init(limit: Int) { self.limit = max(limit, 1) }
+
   private struct State {
     var requests: [WriteRequest] = []
     var isDraining = false
@@ -33,7 +38,10 @@ final class WriteQueue: Sendable {
   }
 
   /// Requests that wait, dropped ones included until the next batch passes them.
-  var count: Int { state.withLock { $0.requests.count } }
+  var depth: (queued: Int, suspended: Int) {
+    let count = state.withLock { $0.requests.count }
+    return (min(count, limit), max(count - limit, 0))
+  }
 
   /// Claims the next batch; empty when nothing waits, and then the drain has ended.
   func next() -> [WriteRequest] {
@@ -43,7 +51,7 @@ final class WriteQueue: Sendable {
       var passed = 0
       for request in state.requests {
         let isAlone = request.runsAlone && !batch.isEmpty
-        if isAlone || batch.count == Self.batchOperations || (bytes > 0 && bytes + request.sizeBytes > Self.batchBytes) { break }
+        if isAlone || batch.count == min(limit, Self.batchOperations) || (bytes > 0 && bytes + request.sizeBytes > Self.batchBytes) { break }
         passed += 1
         guard request.claim() else { continue }
         batch.append(request)

@@ -66,7 +66,7 @@ extension WriteTransaction {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(Record.recordType)
     let (key, recordType) = (batch.reader.userKey(userID), Record.recordType)
-    guard unsafe try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
+    guard try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
     try batch.delete(.context(key, recordType), in: batch.schema.contexts)
     try trimHistory(key, recordType, keeping: 0)
     try batch.updateUser(key, userID) { user, _ in user.contexts -= 1 }
@@ -105,7 +105,7 @@ extension WriteTransaction {
 
   private func previousVersion(_ key: UserKey, _ recordType: String, _ userID: String) throws -> (version: UInt64, value: [UInt8])? {
     guard let value = try batch.reader.view.value(.context(key, recordType), in: batch.schema.contexts) else { return nil }
-    let header = unsafe try ContextEnvelope.decode(value) { header, _ in header }
+    let header = try ContextEnvelope.read(value) { header, _ in header }
     guard header.userID == userID else { throw StoreError(.conflict, "another userID has the key of '\(userID)': use a different one") }
     return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
   }

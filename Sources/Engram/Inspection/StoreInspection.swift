@@ -1,0 +1,166 @@
+import Files
+package import Foundation
+import LMDB
+
+/// What `memtool inspect` shows of a whole store.
+package struct StoreInspection: Sendable {
+  package struct FileSize: Sendable {
+    package let name: String
+    package let sizeBytes: Int
+    /// Bytes of disk blocks in use.
+    package let allocatedBytes: Int
+  }
+
+  package struct DatabaseSize: Sendable {
+    package let name: String
+    package let entries: Int
+    package let sizeBytes: Int
+  }
+
+  /// A slot of the reader table.
+  package struct Reader: Sendable {
+    package let processID: Int32
+    package let isAlive: Bool
+    /// Nil for a slot that pins nothing.
+    package let transactionID: Int?
+    /// Commits since the snapshot that the slot pins.
+    package let commitsBehind: Int?
+  }
+
+  package let status: StoreStatus
+  package let files: [FileSize]
+  package let databases: [DatabaseSize]
+  package let readers: [Reader]
+  package let identity: StoreIdentity
+}
+
+/// What a store is for good.
+package struct StoreIdentity: Sendable {
+  package let format: Int
+  package let storeID: UUID
+  package let createdAt: Date
+  package let dimension: Int?
+  package let metric: Metric
+  package let embedder: EmbedderIdentity?
+}
+
+/// What is stored of one user.
+package struct UserInspection: Sendable {
+  package struct Context: Sendable {
+    package let userID: String
+    package let recordType: String
+    package let version: UInt64
+    package let schema: Int
+    package let updatedAt: Date
+    /// Of the stored value, its envelope included.
+    package let sizeBytes: Int
+  }
+
+  package let userID: String
+  /// Memories that have not expired.
+  package let memories: Int
+  package let embeddings: Int
+  package let contexts: [Context]
+  /// The last few memories, the newest first.
+  package let newest: [Memory]
+}
+
+extension MemoryStore {
+  package var identity: StoreIdentity {
+    let store = core.generation.store
+    let bytes = store.storeID
+    // SAFETY: opening has checked that there are 16 bytes, and a UUID is any 16 bytes.
+    let uuid = unsafe bytes.withUnsafeBytes { unsafe UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
+    return StoreIdentity(
+      format: store.format, storeID: uuid, createdAt: Date(milliseconds: store.createdAt), dimension: store.dimension, metric: store.metric,
+      embedder: store.embedder)
+  }
+
+  /// Counts, sizes and readers.
+  package func inspection() throws -> StoreInspection {
+    let generation = core.generation
+    let databases = try readOnce { reader in
+      try generation.environment.databases.map { database in
+        let statistics = try reader.view.statistics(of: database)
+        return StoreInspection.DatabaseSize(name: database.name, entries: statistics.entries, sizeBytes: statistics.sizeBytes)
+      }
+    }
+    let status = try status
+    let last = generation.environment.lastTransactionID
+    let own = MachineIdentity.processID
+    // The slots of this process are those of the inspection itself.
+    let readers = status.readers.filter { $0.processID != own }.map { reader in
+      StoreInspection.Reader(
+        processID: reader.processID, isAlive: Self.isAlive(reader.processID), transactionID: reader.transactionID,
+        commitsBehind: reader.transactionID.map { max(0, last - $0) })
+    }
+    return StoreInspection(status: status, files: try files(), databases: databases, readers: readers, identity: identity)
+  }
+
+  private func files() throws -> [StoreInspection.FileSize] {
+    do throws(FileError) {
+      var sizes: [StoreInspection.FileSize] = []
+      let generation = "gen-\(core.generation.store.generation)"
+      let paths = ["current", "open.lock", "alive.lock", "writer.lock"] + (try Directories.entries(core.generation.directory)).map { "\(generation)/\($0)" }
+      for path in paths {
+        guard let status = try Directories.status("\(core.paths.directory)/\(path)"), !status.isDirectory else { continue }
+        sizes.append(.init(name: path, sizeBytes: status.sizeBytes, allocatedBytes: status.allocatedBytes))
+      }
+      return sizes
+    } catch {
+      throw StoreError(error, "the store's files cannot be listed")
+    }
+  }
+
+  /// A process of another user counts as alive, too: the signal is refused, not lost.
+  private static func isAlive(_ processID: Int32) -> Bool { kill(processID, 0) == 0 || errno == EPERM }
+
+  /// Counts, contexts and the newest memories of a user; nil where the store has nothing of the user.
+  package func inspection(of userID: String, newest limit: Int = 10) throws -> UserInspection? {
+    try Limits.checkUserID(userID)
+    return try read { snapshot in
+      try snapshot.read { reader in
+        guard let user = try reader.user(reader.userKey(userID), userID) else { return nil }
+        var newest: [Memory] = []
+        try reader.forEachMemory(of: userID, newestFirst: true, after: nil) { record in
+          newest.append(record.memory)
+          return newest.count < limit
+        }
+        return UserInspection(
+          userID: userID, memories: try reader.count(.user(userID)), embeddings: user.rows, contexts: try reader.contexts(of: userID),
+          newest: newest)
+      }
+    }
+  }
+
+  /// The contexts of a user, or of all, by userID and type.
+  package func contexts(of userID: String? = nil) throws -> [UserInspection.Context] {
+    if let userID { try Limits.checkUserID(userID) }
+    return try readOnce { try $0.contexts(of: userID) }
+  }
+}
+
+extension RecordReader {
+  fileprivate func contexts(of userID: String?) throws -> [UserInspection.Context] {
+    var contexts: [UserInspection.Context] = []
+    let prefix = userID.map { Key.user(userKey($0)) } ?? Key()
+    var cursor = try view.cursor(in: schema.contexts)
+    var found = try cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes) {
+      contexts.append(try Self.context(at: cursor))
+      found = try cursor.next()
+    }
+    contexts.sort {
+      $0.userID.utf8.elementsEqual($1.userID.utf8)
+        ? $0.recordType.utf8.lexicographicallyPrecedes($1.recordType.utf8) : $0.userID.utf8.lexicographicallyPrecedes($1.userID.utf8)
+    }
+    return contexts
+  }
+  private static func context(at cursor: borrowing Cursor) throws -> UserInspection.Context {
+    let value = try cursor.value()
+    let header = try ContextEnvelope.read(value) { header, _ in header }
+    return UserInspection.Context(
+      userID: header.userID, recordType: cursor.key.text(from: 16), version: header.version, schema: header.schema,
+      updatedAt: Date(milliseconds: header.updatedAt), sizeBytes: value.byteCount)
+  }
+}

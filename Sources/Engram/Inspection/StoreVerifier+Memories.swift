@@ -1,0 +1,183 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+/// What belongs to a memory, from its record outwards and back.
+extension StoreVerifier {
+  mutating func checkMemory(_ cursor: borrowing Cursor) throws {
+    guard cursor.key.byteCount == 16 else { throw StoreError(.corrupted, "a key has \(cursor.key.byteCount) bytes") }
+    let id = MemoryID(cursor.key, at: 0)
+    report.memories += 1
+    let record = try MemoryRecord(try cursor.value(), id: id)
+    let memory = record.memory
+    let (key, schema) = (reader.userKey(memory.userID), reader.schema)
+    tallies[key, default: Tally()].memories += 1
+    if record.row != nil { tallies[key, default: Tally()].rows += 1 }
+    do throws(StoreError) {
+      try Limits.check(memory)
+    } catch {
+      report.add("memories: memory \(id): \(error.message)")
+    }
+    try require(.timeline(key, memory.createdAt.milliseconds, id), in: schema.timeline, "memory \(id) is missing in its user's timeline")
+    if let expiresAt = memory.expiresAt {
+      try require(.expiry(expiresAt.milliseconds, id), in: schema.expiry, "memory \(id) expires and is missing in expiry")
+    }
+    if let dedupeKey = memory.dedupeKey {
+      let names = try isNamed(id, by: .dedupe(key, reader.userKey(dedupeKey)))
+      if !names { report.add("dedupe: the dedupe key of memory \(id) does not lead to it") }
+    }
+    if let reference = record.row { try checkRow(reference, of: memory, key) }
+  }
+
+  private mutating func require(_ key: Key, in database: Database, _ problem: @autoclosure () -> String) throws {
+    if try !reader.view.contains(key, in: database) { report.add("\(database.name): \(problem())") }
+  }
+
+  /// A damaged entry is told where its own database is walked.
+  private func isNamed(_ id: MemoryID, by key: Key) throws -> Bool {
+    do throws(LMDBError) {
+      guard let value = try reader.view.value(key, in: reader.schema.dedupe) else { return false }
+      return value.byteCount == 16 && MemoryID(value, at: 0) == id
+    } catch {
+      if error.isChecksumMismatch { return true }
+      throw error
+    }
+  }
+
+  // MARK: Rows
+
+  private mutating func checkRow(_ reference: MemoryRecord.RowReference, of memory: Memory, _ key: UserKey) throws {
+    guard let rows else { return report.add("memories: memory \(memory.id) names row \(reference.row) in a store without rows") }
+    guard (0..<state.rowsHigh).contains(reference.row) else {
+      return report.add("memories: memory \(memory.id) names row \(reference.row), the last one is \(state.rowsHigh - 1)")
+    }
+    report.rows += 1
+    guard reference.row < readableRows else { return report.add("rows.f32 ends before row \(reference.row) of memory \(memory.id)") }
+    report.bytes += rows.header.dimension * 4
+    let row = rows.row(reference.row)
+    if rows.checksum(ofRow: reference.row) != reference.checksum {
+      report.add("rows.f32: row \(reference.row) of memory \(memory.id) does not match its checksum")
+    } else {
+      let squared = VectorPreparation.squaredNorm(row)
+      if !squared.isFinite {
+        report.add("rows.f32: row \(reference.row) of memory \(memory.id) has a component that is not finite")
+      } else if rows.header.metric == .cosine, abs(squared - 1) > 2 * VectorPreparation.unitTolerance {
+        report.add("rows.f32: row \(reference.row) of memory \(memory.id) has the norm \(squared.squareRoot()), not 1")
+      }
+    }
+    do {
+      try checkSlot(reference, of: memory, BlockKey(user: key, number: reference.block))
+    } catch let error as LMDBError where error.isChecksumMismatch {
+      // Told where blocks and columns are walked.
+    }
+  }
+
+  /// Compares a memory with its share of the block's columns.
+  private mutating func checkSlot(_ reference: MemoryRecord.RowReference, of memory: Memory, _ key: BlockKey) throws {
+    guard let value = try reader.view.value(.block(key), in: reader.schema.blocks) else {
+      return report.add("blocks: memory \(memory.id) names block \(key.number) of its user, which is missing")
+    }
+    let block = try BlockRecord(value)
+    let slot = reference.row - block.firstRow
+    guard (0..<block.used).contains(slot), block.live & (1 << LiveMask(slot)) != 0 else {
+      return report.add("blocks: row \(reference.row) of memory \(memory.id) is not live in its block")
+    }
+    guard let packed = try reader.view.value(.block(key), in: reader.schema.columns) else { return }
+    let columns = try ColumnsView(packed)
+    guard slot < columns.count else { return }
+    let expiresAt = memory.expiresAt?.milliseconds ?? BlockColumns.never
+    let (kind, session) = (columns.kindIndex(slot), columns.sessionIndex(slot))
+    let isEqual =
+      columns.id(slot) == memory.id && columns.createdAt(slot) == memory.createdAt.milliseconds && columns.expiresAt(slot) == expiresAt
+      && (kind == 0 ? nil : columns.kinds()[kind - 1]) == memory.kind && (session == 0 ? nil : columns.sessions()[session - 1]) == memory.sessionID
+    if !isEqual { report.add("columns: what they say of row \(reference.row) is not what memory \(memory.id) says") }
+    if memory.expiresAt != nil, !block.hasExpiry { report.add("blocks: the block of memory \(memory.id), which expires, says that none does") }
+  }
+
+  // MARK: From the entries back to the record
+
+  /// The record that an entry names; nil where it is damaged, which was told.
+  private func named(_ id: MemoryID) throws -> MemoryRecord?? {
+    if damagedMemories.contains(id) { return .some(nil) }
+    guard let record = try reader.memoryRecord(id) else { return nil }
+    return .some(record)
+  }
+
+  mutating func checkTimeline(_ cursor: borrowing Cursor) throws {
+    guard cursor.key.byteCount == 40 else { throw StoreError(.corrupted, "a key has \(cursor.key.byteCount) bytes") }
+    let id = MemoryID(cursor.key, at: 24)
+    guard let found = try named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
+    guard let memory = found?.memory else { return }
+    guard reader.userKey(memory.userID) == UserKey(cursor.key), memory.createdAt.milliseconds == cursor.key.orderedInt64(at: 16) else {
+      throw StoreError(.corrupted, "memory \(id) stands under another user or time than its record says")
+    }
+  }
+
+  mutating func checkExpiry(_ cursor: borrowing Cursor) throws {
+    let value = try cursor.value()
+    guard cursor.key.byteCount == 24, value.byteCount == 16 else { throw StoreError(.corrupted, "an entry has the wrong size") }
+    let id = MemoryID(cursor.key, at: 8)
+    guard let found = try named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
+    guard let memory = found?.memory else { return }
+    guard memory.expiresAt?.milliseconds == cursor.key.orderedInt64(at: 0), reader.userKey(memory.userID) == UserKey(value) else {
+      throw StoreError(.corrupted, "memory \(id) stands under another time or user than its record says")
+    }
+  }
+
+  mutating func checkDedupe(_ cursor: borrowing Cursor) throws {
+    let value = try cursor.value()
+    guard cursor.key.byteCount == 32, value.byteCount == 16 else { throw StoreError(.corrupted, "an entry has the wrong size") }
+    let id = MemoryID(value, at: 0)
+    guard let found = try named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
+    guard let memory = found?.memory else { return }
+    guard let dedupeKey = memory.dedupeKey, reader.userKey(memory.userID) == UserKey(cursor.key),
+      reader.userKey(dedupeKey) == UserKey(cursor.key, at: 16)
+    else { throw StoreError(.corrupted, "it names memory \(id), which has another dedupe key") }
+  }
+
+  mutating func checkBlock(_ cursor: borrowing Cursor, _ ranges: inout BlockRanges) throws {
+    guard cursor.key.byteCount == 20 else { throw StoreError(.corrupted, "a key has \(cursor.key.byteCount) bytes") }
+    let block = try BlockRecord(try cursor.value())
+    let key = BlockKey(user: UserKey(cursor.key), number: cursor.key.bigEndian(at: 16))
+    ranges.add(block)
+    tallies[key.user, default: Tally()].liveSlots += block.live.nonzeroBitCount
+    do {
+      guard let packed = try reader.view.value(.block(key), in: reader.schema.columns) else {
+        throw StoreError(.corrupted, "block \(key.number) of a user (rows from \(block.firstRow)) has no columns")
+      }
+      try checkSlots(of: block, key, try ColumnsView(packed))
+    } catch let error as LMDBError where error.isChecksumMismatch {
+      // Told where the columns are walked.
+    }
+  }
+
+  /// Every live slot has its memory, and a dead one holds nothing of the one it had.
+  private mutating func checkSlots(of block: BlockRecord, _ key: BlockKey, _ columns: borrowing ColumnsView) throws {
+    guard columns.count == block.used else {
+      throw StoreError(.corrupted, "block \(key.number) of a user has \(block.used) slots, its columns have \(columns.count)")
+    }
+    for slot in 0..<block.used {
+      let (id, row) = (columns.id(slot), block.firstRow + slot)
+      guard block.live & (1 << LiveMask(slot)) != 0 else {
+        if id != BlockColumns.Slot.empty.id { report.add("columns: the deleted row \(row) still names memory \(id)") }
+        continue
+      }
+      guard let found = try named(id) else {
+        report.add("blocks: the live row \(row) is that of memory \(id), which has no record")
+        continue
+      }
+      guard let record = found else { continue }
+      if record.row?.row != row || record.row?.block != key.number || reader.userKey(record.memory.userID) != key.user {
+        report.add("blocks: the live row \(row) is that of memory \(id), whose record names another")
+      }
+    }
+  }
+
+  mutating func checkColumns(_ cursor: borrowing Cursor) throws {
+    guard cursor.key.byteCount == 20 else { throw StoreError(.corrupted, "a key has \(cursor.key.byteCount) bytes") }
+    _ = try ColumnsView(try cursor.value())
+    if try !reader.view.contains(Key(cursor.key), in: reader.schema.blocks) {
+      throw StoreError(.corrupted, "there are columns of a block that does not exist")
+    }
+  }
+}

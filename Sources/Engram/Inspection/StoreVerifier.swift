@@ -1,0 +1,182 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+extension MemoryStore {
+  /// Reads everything in one snapshot and compares it with everything else: the checksum of every value and every row, the records with their
+  /// rows, blocks, columns, timeline, expiry and dedupe entries in both directions, and all counts.
+  ///
+  /// Waits for nobody, and other processes may write meanwhile.
+  /// - Returns: What was found; damage is a problem in the report, not an error.
+  /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
+  /// - Complexity: O(size of the store); keeps a few bytes for each user and each block.
+  public func verify() throws -> VerificationReport { try verify { _ in } }
+
+  /// - Parameter progress: Called now and then with the entries seen so far.
+  package func verify(progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
+    let rows = core.generation.rows
+    return try read { snapshot in
+      try snapshot.read { reader in
+        var verifier = StoreVerifier(reader, rows: rows)
+        return try verifier.run(progress)
+      }
+    }
+  }
+}
+
+/// One pass over all databases of a snapshot.
+struct StoreVerifier: ~Escapable {
+  let reader: RecordReader
+  let rows: RowFile?
+  var report = VerificationReport()
+  var tallies: [UserKey: Tally] = [:]
+  /// Memories whose own record is damaged: told once, and not again for each entry that names them.
+  var damagedMemories: Set<MemoryID> = []
+  var state = StateRecord()
+  /// Rows that lie inside the file: touching one beyond its end would end the process.
+  private(set) var readableRows = 0
+  private var seen = 0
+  private var total = 0
+
+  /// What the memories and contexts of a user add up to.
+  struct Tally {
+    var memories = 0
+    var rows = 0
+    var contexts = 0
+    var liveSlots = 0
+  }
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, rows: RowFile?) {
+    self.reader = reader
+    self.rows = rows
+  }
+
+  mutating func run(_ progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
+    let schema = reader.schema
+    let databases = [
+      schema.meta, schema.memories, schema.contexts, schema.history, schema.timeline, schema.blocks, schema.columns, schema.expiry,
+      schema.dedupe, schema.users, schema.tokens, schema.log,
+    ]
+    for database in databases { total += try reader.view.statistics(of: database).entries }
+    do {
+      state = try reader.state()
+    } catch {
+      problem(in: schema.meta, error)
+      return report
+    }
+    checkRowFile()
+    walk(schema.meta, progress) { verifier, cursor in try verifier.checkMeta(cursor) }
+    walk(schema.memories, progress) { verifier, cursor in try verifier.checkMemory(cursor) }
+    walk(schema.contexts, progress) { verifier, cursor in try verifier.checkContext(cursor) }
+    walk(schema.history, progress) { verifier, cursor in try verifier.checkHistory(cursor) }
+    walk(schema.timeline, progress) { verifier, cursor in try verifier.checkTimeline(cursor) }
+    var blocks = BlockRanges()
+    walk(schema.blocks, progress) { verifier, cursor in try verifier.checkBlock(cursor, &blocks) }
+    for problem in blocks.problems(rowsHigh: state.rowsHigh) { report.add(problem) }
+    walk(schema.columns, progress) { verifier, cursor in try verifier.checkColumns(cursor) }
+    walk(schema.expiry, progress) { verifier, cursor in try verifier.checkExpiry(cursor) }
+    walk(schema.dedupe, progress) { verifier, cursor in try verifier.checkDedupe(cursor) }
+    walk(schema.users, progress) { verifier, cursor in try verifier.checkUser(cursor) }
+    try checkOrphans()
+    walk(schema.tokens, progress) { verifier, cursor in try verifier.checkToken(cursor) }
+    walk(schema.log, progress) { verifier, cursor in try verifier.checkLog(cursor) }
+    try checkCounts()
+    progress(.init(phase: .verifying, done: total, total: total, count: total))
+    return report
+  }
+
+  /// Calls `check` on every entry of a database; what it throws is a problem, and the walk goes on.
+  private mutating func walk(
+    _ database: Database, _ progress: (Interchange.Progress) -> Void, _ check: (inout StoreVerifier, borrowing Cursor) throws -> Void
+  ) {
+    do {
+      var cursor = try reader.view.cursor(in: database)
+      var found = try cursor.first()
+      while found {
+        do {
+          report.bytes += try cursor.value().byteCount
+          try check(&self, cursor)
+        } catch {
+          if database.name == reader.schema.memories.name, cursor.key.byteCount == 16 { damagedMemories.insert(MemoryID(cursor.key, at: 0)) }
+          problem(in: database, error)
+        }
+        seen += 1
+        if seen & 1023 == 0 { progress(.init(phase: .verifying, done: seen, total: total, count: seen)) }
+        found = try cursor.next()
+      }
+    } catch {
+      report.add("\(database.name) cannot be walked to its end: \(Self.message(of: error))")
+    }
+  }
+
+  mutating func problem(in database: Database, _ error: any Error) {
+    report.add("\(database.name): \(Self.message(of: error))")
+  }
+
+  static func message(of error: any Error) -> String {
+    switch error {
+    case let error as StoreError:
+      error.cause.map { "\(error.message): \($0)" } ?? error.message
+    case let error as RowFileError: StoreError(error).message
+    default: "\(error)"
+    }
+  }
+
+  /// What the row file itself must be; its header was checked when it was opened.
+  private mutating func checkRowFile() {
+    guard let rows else {
+      if state.rowsHigh > 0 { report.add("meta: the state counts \(state.rowsHigh) rows in a store without a dimension") }
+      return
+    }
+    let needed = RowFileHeader.byteCount + state.rowsHigh * rows.header.strideBytes
+    do {
+      let size = try rows.sizeBytes
+      if size < needed { report.add("rows.f32 has \(size) bytes, the state needs \(needed)") }
+      readableRows = min(state.rowsHigh, max(0, size - RowFileHeader.byteCount) / rows.header.strideBytes)
+    } catch {
+      report.add("rows.f32: \(error)")
+    }
+  }
+
+  /// What is left of the tallies after the users have taken theirs.
+  private mutating func checkOrphans() throws {
+    for (key, tally) in tallies {
+      // A damaged record was told where the users were walked.
+      if try reader.view.contains(.user(key), in: reader.schema.users) { continue }
+      report.add("users: the owner of \(tally.memories) memories, \(tally.contexts) contexts and \(tally.liveSlots) live rows has no record")
+    }
+  }
+
+  private mutating func checkCounts() throws {
+    func compare(_ name: String, _ counted: Int, _ found: Int) {
+      if counted != found { report.add("meta: the state counts \(counted) \(name), there are \(found)") }
+    }
+    let (view, schema) = (reader.view, reader.schema)
+    compare("memories", state.memories, try view.statistics(of: schema.memories).entries)
+    compare("contexts", state.contexts, try view.statistics(of: schema.contexts).entries)
+    compare("users", state.users, try view.statistics(of: schema.users).entries)
+    compare("log entries", state.logCount, try view.statistics(of: schema.log).entries)
+    compare("tokens", state.tokens * 2, try view.statistics(of: schema.tokens).entries)
+    if damagedMemories.isEmpty { compare("live rows", state.rowsLive, report.rows) }
+  }
+}
+
+/// The rows that the blocks claim: no two may share one.
+struct BlockRanges {
+  private var ranges: [(first: Int, end: Int)] = []
+
+  mutating func add(_ block: BlockRecord) { ranges.append((block.firstRow, block.firstRow + block.capacity)) }
+
+  func problems(rowsHigh: Int) -> [String] {
+    let sorted = ranges.sorted { $0.first < $1.first }
+    var problems: [String] = []
+    var end = 0
+    for range in sorted {
+      if range.first < end { problems.append("blocks: row \(range.first) belongs to two blocks") }
+      end = max(end, range.end)
+    }
+    if end > rowsHigh { problems.append("blocks: they reach up to row \(end), the state counts \(rowsHigh)") }
+    return problems
+  }
+}

@@ -1,0 +1,162 @@
+extension MemoryStore {
+  /// Writes a snapshot as JSON Lines: what ``importLines(from:onConflict:embedder:isDryRun:progress:)`` takes back without loss. Earlier versions of
+  /// contexts are not part of it. Two stores with equal content give equal bytes.
+  ///
+  /// - Parameter sink: Gets the text, about a MiB at a time.
+  /// - Throws: ``StoreError`` `.notFound`, `.invalidUserID`, `.corrupted`; what the sink throws.
+  package func exportLines(
+    _ selection: ExportSelection = ExportSelection(), vectors: Interchange.Vectors = .base64, into sink: ([UInt8]) throws -> Void
+  ) throws -> ExportSummary {
+    var summary = ExportSummary()
+    var writer = JSONWriter(reservingCapacity: Self.exportChunkBytes * 5 / 4)
+    func flush(above limit: Int) throws {
+      guard writer.bytes.count > limit else { return }
+      try sink(writer.bytes)
+      writer.bytes.removeAll(keepingCapacity: true)
+    }
+    let rows = core.generation.rows
+    try read { snapshot in
+      try snapshot.read { reader in
+        let walk = try ExportWalk(reader, selection)
+        writer.write(StoreLine(reader.store, vectors: selection.contextsOnly ? .none : vectors))
+        unsafe try walk.forEachContext { header, recordType, record in
+          unsafe try writer.writeContext(header, recordType, record)
+          summary.contexts += 1
+          try flush(above: Self.exportChunkBytes)
+        }
+        try walk.forEachMemory { record in
+          writer.beginObject()
+          writer.key("type")
+          writer.write("memory")
+          writer.writeFields(of: record.memory)
+          if vectors != .none {
+            writer.key("embedding")
+            if let row = record.row {
+              try walk.withRow(row, rows) { components in
+                if vectors == .base64 { writer.writeBase64(floats: components) } else { writer.writeFloats(components) }
+              }
+            } else {
+              writer.writeNull()
+            }
+          }
+          writer.endObject()
+          writer.endLine()
+          summary.memories += 1
+          try flush(above: Self.exportChunkBytes)
+        }
+      }
+    }
+    try flush(above: 0)
+    return summary
+  }
+
+  static var exportChunkBytes: Int { 1 << 20 }
+}
+
+extension StoreLine {
+  init(_ store: StoreRecord, vectors: Interchange.Vectors) {
+    self.init(
+      format: Interchange.format, dimension: store.dimension.map(Int64.init), metric: store.metric.rawValue, embedder: store.embedder,
+      vectors: vectors.rawValue)
+  }
+}
+
+extension JSONWriter {
+  fileprivate mutating func write(_ line: StoreLine) {
+    beginObject()
+    key("type")
+    write("store")
+    key("format")
+    write(line.format)
+    key("dimension")
+    if let dimension = line.dimension { write(dimension) } else { writeNull() }
+    key("metric")
+    if let metric = line.metric { write(metric) } else { writeNull() }
+    key("embedder")
+    write(line.embedder)
+    key("vectors")
+    if let vectors = line.vectors { write(vectors) } else { writeNull() }
+    endObject()
+    endLine()
+  }
+
+  package mutating func write(_ embedder: EmbedderIdentity?) {
+    guard let embedder else { return writeNull() }
+    beginObject()
+    key("name")
+    write(embedder.name)
+    key("dimension")
+    write(embedder.dimension)
+    key("version")
+    write(embedder.version)
+    endObject()
+  }
+
+  fileprivate mutating func writeContext(_ header: ContextEnvelope.Header, _ recordType: String, _ record: UnsafeRawBufferPointer) throws {
+    beginObject()
+    key("type")
+    write("context")
+    key("recordType")
+    write(recordType)
+    key("userID")
+    write(header.userID)
+    if header.schema != 1 {
+      key("schema")
+      write(header.schema)
+    }
+    key("value")
+    var reader = unsafe CBORReader(record)
+    do {
+      try write(cbor: try reader.readValue())
+    } catch {
+      throw StoreError(.corrupted, "the \(recordType) of '\(header.userID)' does not decode", cause: error)
+    }
+    endObject()
+    endLine()
+  }
+
+  /// Writes the keys of a memory, from `id` to `metadata`, into the open object.
+  package mutating func writeFields(of memory: Memory) {
+    key("id")
+    write(memory.id.description)
+    key("userID")
+    write(memory.userID)
+    key("text")
+    write(memory.text)
+    key("kind")
+    writeOptional(memory.kind)
+    key("sessionID")
+    writeOptional(memory.sessionID)
+    key("speaker")
+    writeOptional(memory.speaker)
+    key("createdAt")
+    writeOptional(TimestampText.string(memory.createdAt.milliseconds))
+    key("importance")
+    write(memory.importance)
+    key("expiresAt")
+    writeOptional(memory.expiresAt.flatMap { TimestampText.string($0.milliseconds) })
+    key("dedupeKey")
+    writeOptional(memory.dedupeKey)
+    key("metadata")
+    write(memory.metadata)
+  }
+
+  package mutating func writeOptional(_ text: String?) {
+    if let text { write(text) } else { writeNull() }
+  }
+
+  /// Writes metadata in the order of the record: shorter keys first, then by bytes.
+  package mutating func write(_ metadata: [String: MetadataValue]) {
+    beginObject()
+    for (name, value) in metadata.sorted(by: { CBORKeyOrder.precedes($0.key, $1.key) }) {
+      key(text: name)
+      switch value {
+      case .string(let value): write(value)
+      case .integer(let value): write(value)
+      case .double(let value): write(value)
+      case .bool(let value): write(value)
+      }
+    }
+    endObject()
+  }
+}

@@ -1,0 +1,111 @@
+import LMDB
+import VectorSearch
+
+/// What an export holds.
+package struct ExportSelection: Sendable {
+  /// Nil: all users.
+  package var userID: String?
+  /// Only memories with `createdAt` at or after this, in milliseconds since 1970.
+  package var since: Int64?
+  /// No memories.
+  package var contextsOnly = false
+
+  package init(userID: String? = nil, since: Int64? = nil, contextsOnly: Bool = false) {
+    self.userID = userID
+    self.since = since
+    self.contextsOnly = contextsOnly
+  }
+}
+
+/// What an export wrote.
+package struct ExportSummary: Sendable, Equatable {
+  package var memories = 0
+  package var contexts = 0
+}
+
+/// Walks over what an export holds, in an order that depends on the content alone and not on the store: contexts by userID and type, memories
+/// by id. Memories that have expired are left out.
+struct ExportWalk: ~Escapable {
+  private let reader: RecordReader
+  private let selection: ExportSelection
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, _ selection: ExportSelection) throws {
+    self.reader = reader
+    self.selection = selection
+    if let userID = selection.userID {
+      try Limits.checkUserID(userID)
+      guard try reader.user(reader.userKey(userID), userID) != nil else { throw StoreError(.notFound, "the store has no user '\(userID)'") }
+    }
+  }
+
+  /// - Complexity: O(n log n) in the contexts; their names are kept in memory, their records are not.
+  func forEachContext(_ body: (ContextEnvelope.Header, _ recordType: String, UnsafeRawBufferPointer) throws -> Void) throws {
+    var names: [(userID: String, recordType: String)] = []
+    let prefix = selection.userID.map { Key.user(reader.userKey($0)) } ?? Key()
+    var cursor = try reader.view.cursor(in: reader.schema.contexts)
+    var found = try cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes) {
+      let recordType = cursor.key.text(from: 16)
+      names.append((try ContextEnvelope.read(try cursor.value()) { header, _ in header.userID }, recordType))
+      found = try cursor.next()
+    }
+    names.sort { Self.precedes($0, $1) }
+    for name in names {
+      guard let value = try reader.view.value(.context(reader.userKey(name.userID), name.recordType), in: reader.schema.contexts) else {
+        throw StoreError(.corrupted, "the \(name.recordType) of '\(name.userID)' stands under the key of another user")
+      }
+      unsafe try ContextEnvelope.decode(value) { header, record in unsafe try body(header, name.recordType, record) }
+    }
+  }
+
+  /// Byte by byte: Swift's own order takes differently composed names for equal.
+  private static func precedes(_ left: (userID: String, recordType: String), _ right: (userID: String, recordType: String)) -> Bool {
+    if !left.userID.utf8.elementsEqual(right.userID.utf8) { return left.userID.utf8.lexicographicallyPrecedes(right.userID.utf8) }
+    return left.recordType.utf8.lexicographicallyPrecedes(right.recordType.utf8)
+  }
+
+  /// - Complexity: O(memories in scope); for one user the ids are kept in memory and sorted.
+  func forEachMemory(_ body: (MemoryRecord) throws -> Void) throws {
+    if selection.contextsOnly { return }
+    guard let userID = selection.userID else {
+      try reader.forEachMemory(after: nil) { record in
+        if isSelected(record) { try body(record) }
+        return true
+      }
+      return
+    }
+    var ids: [MemoryID] = []
+    try reader.forEachMemory(of: userID, newestFirst: false, after: nil) { record in
+      if isSelected(record) { ids.append(record.memory.id) }
+      return true
+    }
+    ids.sort()
+    for id in ids {
+      guard let record = try reader.memoryRecord(id) else { throw StoreError(.corrupted, "the timeline names memory \(id), which has no record") }
+      try body(record)
+    }
+  }
+
+  private func isSelected(_ record: MemoryRecord) -> Bool {
+    guard let since = selection.since else { return true }
+    return record.memory.createdAt.milliseconds >= since
+  }
+
+  /// Lends a row after comparing it with the checksum in its record.
+  func withRow<Value>(_ reference: MemoryRecord.RowReference, _ rows: RowFile?, _ body: (Span<Float>) throws -> Value) throws -> Value {
+    guard let rows, try reference.row < reader.state().rowsHigh else {
+      throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
+    }
+    try rows.verify(row: reference.row, checksum: reference.checksum)
+    return try body(rows.row(reference.row))
+  }
+}
+
+extension RawSpan {
+  /// The bytes from `offset` on as UTF-8; what is not becomes U+FFFD.
+  func text(from offset: Int) -> String {
+    let part = extracting(min(offset, byteCount)..<byteCount)
+    return unsafe part.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+}

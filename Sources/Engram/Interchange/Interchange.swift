@@ -1,0 +1,83 @@
+/// The exchange format: JSON Lines, one object a line, UTF-8. Architecture.md has the table of keys.
+package enum Interchange {
+  /// The number in the store line. A file of a higher one is refused.
+  static let format: Int64 = 1
+
+  /// The most bytes of a line, its line feed not counted.
+  package static let lineBytes = 64 << 20
+
+  /// How embeddings are written.
+  package enum Vectors: String, Sendable, CaseIterable {
+    /// A string of base64 over little-endian float32: exact, and the fastest.
+    case base64
+    /// An array of the shortest decimals that read back as the same float32: exact, too.
+    case array
+    /// Left out. Such a file says so in its store line, and any store takes it back.
+    case none
+  }
+
+  /// How far a long operation has come.
+  package struct Progress: Sendable {
+    package enum Phase: Sendable {
+      case checking, embedding, writing, verifying
+    }
+
+    package let phase: Phase
+    /// Of `total`, in the unit of the phase: bytes when a file is read, texts when they are embedded, entries when a store is verified.
+    package let done: Int
+    package let total: Int
+    /// Lines, texts or entries so far.
+    package let count: Int
+  }
+}
+
+/// The first line of a file: what the embeddings in it are.
+struct StoreLine: Sendable, Equatable {
+  var format: Int64
+  var dimension: Int64?
+  var metric: String?
+  var embedder: EmbedderIdentity?
+  var vectors: String?
+
+  /// - Throws: ``StoreError`` where the file's embeddings do not belong into the store.
+  func check(_ store: StoreRecord) throws(StoreError) {
+    guard format <= Interchange.format, format >= 1 else {
+      throw StoreError(.newerFormat, "the file has format \(format), this version of Engram reads up to \(Interchange.format)")
+    }
+    // A file without embeddings fits any store.
+    if vectors == Interchange.Vectors.none.rawValue { return }
+    if let dimension, dimension != Int64(store.dimension ?? 0) {
+      let has = store.dimension.map { "dimension \($0)" } ?? "no dimension"
+      throw StoreError(.storeMismatch, "the file has vectors of dimension \(dimension), the store has \(has)")
+    }
+    if let metric, store.dimension != nil, metric != store.metric.rawValue {
+      throw StoreError(.storeMismatch, "the file's vectors are for the metric \(metric), the store compares by \(store.metric.rawValue)")
+    }
+    if let embedder, let pinned = store.embedder, embedder != pinned {
+      throw StoreError(.embedderMismatch, "the file's vectors were made by '\(embedder)', the store's by '\(pinned)'")
+    }
+  }
+}
+
+/// A context as it stands in a line.
+struct ContextLine: Sendable {
+  let recordType: String
+  let userID: String
+  let schema: Int
+  /// Deterministic CBOR.
+  let record: [UInt8]
+}
+
+/// A memory as it stands in a line.
+struct MemoryLine: Sendable {
+  var draft: MemoryDraft
+  /// The line has no key `embedding`, so the store's embedder may supply one; an explicit null stands for none.
+  var wantsEmbedding: Bool
+}
+
+/// One line of a file.
+enum InterchangeLine: Sendable {
+  case store(StoreLine)
+  case context(ContextLine)
+  case memory(MemoryLine)
+}

@@ -1,0 +1,263 @@
+import Foundation
+
+/// Parses the lines of an exchange file. Keys may come in any order; unknown ones are skipped and counted.
+struct LineParser: Sendable {
+  /// Unknown keys so far, and the first few of them.
+  private(set) var unknownKeyCount = 0
+  private(set) var unknownKeys: [String] = []
+
+  /// Room for an embedding that comes as an array.
+  private let dimension: Int
+
+  init(dimension: Int?) { self.dimension = dimension ?? 0 }
+
+  /// Everything a line can say, before `type` tells which of it counts.
+  private struct Fields {
+    var type: String?
+    var store = StoreLine(format: 0)
+    var format: Int64?
+    var recordType: String?
+    var schema: Int64?
+    var value: CBORValue?
+    var id: MemoryID?
+    var userID: String?
+    var text: String?
+    var kind: String?
+    var sessionID: String?
+    var speaker: String?
+    var createdAt: Int64?
+    var importance: Double?
+    var expiresAt: Int64?
+    var dedupeKey: String?
+    var metadata: [String: MetadataValue] = [:]
+    var embedding: [Float]?
+    var hasEmbeddingKey = false
+    /// A bit for each known key: a second one is an error.
+    var seen: UInt32 = 0
+    var unknown = UniqueKeys()
+  }
+
+  /// - Throws: ``StoreError`` `.invalidImport` that says what is wrong, without the file and the line.
+  mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> InterchangeLine {
+    // SAFETY: the reader does not leave this call, for which the caller lends the bytes.
+    var reader = unsafe JSONReader(unsafe: bytes)
+    var fields = Fields()
+    do throws(JSONError) {
+      try reader.beginObject()
+      while let key = try reader.nextKey() {
+        do throws(JSONError) {
+          try read(key, &reader, &fields)
+        } catch {
+          throw JSONError(error.code, offset: error.offset, "\(TerminalText.escaped(String(key.string.prefix(64)))): \(error.message)")
+        }
+      }
+      try reader.finish()
+    } catch {
+      throw StoreError(.invalidImport, error.description)
+    }
+    return try line(fields)
+  }
+
+  // MARK: Keys
+
+  private mutating func read(_ key: JSONText, _ reader: inout JSONReader, _ fields: inout Fields) throws(JSONError) {
+    func once(_ bit: UInt32) throws(JSONError) {
+      guard fields.seen & (1 << bit) == 0 else { throw JSONError(.duplicateKey, offset: key.offset, "the key stands twice in the line") }
+      fields.seen |= 1 << bit
+    }
+    switch key {
+    case "type": try once(0); fields.type = try reader.readString()
+    case "id": try once(1); fields.id = try reader.readID()
+    case "userID": try once(2); fields.userID = try reader.readString()
+    case "text": try once(3); fields.text = try reader.readString()
+    case "kind": try once(4); fields.kind = try reader.readOptionalString()
+    case "sessionID": try once(5); fields.sessionID = try reader.readOptionalString()
+    case "speaker": try once(6); fields.speaker = try reader.readOptionalString()
+    case "createdAt": try once(7); fields.createdAt = try reader.readOptionalTime()
+    case "importance": try once(8); fields.importance = try reader.readNullIfPresent() ? nil : try reader.readDouble()
+    case "expiresAt": try once(9); fields.expiresAt = try reader.readOptionalTime()
+    case "dedupeKey": try once(10); fields.dedupeKey = try reader.readOptionalString()
+    case "metadata": try once(11); fields.metadata = try reader.readMetadata()
+    case "embedding":
+      try once(12)
+      fields.hasEmbeddingKey = true
+      fields.embedding = try reader.readEmbedding(reserving: dimension)
+    case "recordType": try once(13); fields.recordType = try reader.readString()
+    case "schema": try once(14); fields.schema = try reader.readInt64()
+    case "value": try once(15); fields.value = try reader.readCBOR()
+    case "format": try once(16); fields.format = try reader.readInt64()
+    case "dimension": try once(17); fields.store.dimension = try reader.readNullIfPresent() ? nil : try reader.readInt64()
+    case "metric": try once(18); fields.store.metric = try reader.readOptionalString()
+    case "embedder": try once(19); fields.store.embedder = try reader.readEmbedderIdentity()
+    case "vectors": try once(20); fields.store.vectors = try reader.readOptionalString()
+    default:
+      let name = key.string
+      guard fields.unknown.insert(name) else { throw JSONError.duplicate(name, at: key.offset) }
+      unknownKeyCount += 1
+      if unknownKeys.count < 5, !unknownKeys.contains(name) { unknownKeys.append(name) }
+      try reader.skipValue()
+    }
+  }
+
+  // MARK: Lines
+
+  private func line(_ fields: Fields) throws(StoreError) -> InterchangeLine {
+    switch try Self.required(fields.type, "type") {
+    case "memory": return .memory(try memory(fields))
+    case "context": return .context(try context(fields))
+    case "store":
+      var store = fields.store
+      store.format = try Self.required(fields.format, "format")
+      return .store(store)
+    case let type:
+      throw StoreError(.invalidImport, "the type is '\(TerminalText.escaped(String(type.prefix(64))))', it must be store, context or memory")
+    }
+  }
+
+  private func memory(_ fields: Fields) throws(StoreError) -> MemoryLine {
+    let draft = MemoryDraft(
+      userID: try Self.required(fields.userID, "userID"), text: try Self.required(fields.text, "text"),
+      embedding: fields.embedding.map { Embedding($0) }, kind: fields.kind, sessionID: fields.sessionID, speaker: fields.speaker,
+      createdAt: fields.createdAt.map { Date(milliseconds: $0) }, importance: fields.importance ?? 0.5,
+      expiresAt: fields.expiresAt.map { Date(milliseconds: $0) }, dedupeKey: fields.dedupeKey, metadata: fields.metadata, id: fields.id)
+    return MemoryLine(draft: draft, wantsEmbedding: !fields.hasEmbeddingKey)
+  }
+
+  private func context(_ fields: Fields) throws(StoreError) -> ContextLine {
+    let schema = fields.schema ?? 1
+    guard let schema = Int(exactly: schema), schema >= 0 else { throw StoreError(.invalidImport, "the schema is \(schema), it must be 0 or more") }
+    return try ContextLine(
+      recordType: Self.required(fields.recordType, "recordType"), userID: Self.required(fields.userID, "userID"), schema: schema,
+      value: Self.required(fields.value, "value"))
+  }
+
+  private static func required<Value>(_ value: Value?, _ key: StaticString) throws(StoreError) -> Value {
+    guard let value else { throw StoreError(.invalidImport, "the key '\(key)' is missing") }
+    return value
+  }
+}
+
+extension ContextLine {
+  /// Checks a context by itself, in the way in which the transaction and a later reader would.
+  ///
+  /// - Throws: ``StoreError``.
+  init(recordType: String, userID: String, schema: Int, value: CBORValue) throws(StoreError) {
+    try Limits.checkUserID(userID)
+    try Limits.checkRecordType(recordType)
+    guard case .map = value else { throw StoreError(.encodingFailed, "the value of a context must be an object") }
+    var writer = CBORWriter()
+    do throws(CBORError) {
+      try writer.value(value)
+    } catch {
+      throw StoreError(.encodingFailed, "the value of the context cannot be stored", cause: error)
+    }
+    let record = writer.bytes
+    guard record.count <= Limits.contextBytes else {
+      throw StoreError(.valueTooLarge, "the \(recordType) of '\(userID)' has \(record.count) bytes, at most \(Limits.contextBytes) are allowed")
+    }
+    self.init(recordType: recordType, userID: userID, schema: schema, record: record)
+    try checkUserContext()
+  }
+
+  /// The one type whose shape is known here.
+  private func checkUserContext() throws(StoreError) {
+    guard recordType == UserContext.recordType, schema == UserContext.schemaVersion else { return }
+    let decoded: UserContext
+    do throws(CBORError) {
+      decoded = try CBORReader.withReader(over: record) { reader throws(CBORError) in try UserContext(&reader) }
+    } catch {
+      throw StoreError(.decodingFailed, "the value does not decode as a UserContext: \(error.message)")
+    }
+    guard decoded.userID.utf8.elementsEqual(userID.utf8) else {
+      throw StoreError(.invalidArgument, "the value is the context of '\(decoded.userID)', not of '\(userID)'")
+    }
+  }
+}
+
+// MARK: Values
+
+extension JSONReader {
+  fileprivate mutating func readOptionalString() throws(JSONError) -> String? {
+    try readNullIfPresent() ? nil : try readString()
+  }
+
+  fileprivate mutating func readID() throws(JSONError) -> MemoryID? {
+    if try readNullIfPresent() { return nil }
+    let text = try readStringBytes()
+    guard let id = MemoryID(text.string) else { throw JSONError(.invalidForm, offset: text.offset, "not the 36 characters of a UUID") }
+    return id
+  }
+
+  fileprivate mutating func readOptionalTime() throws(JSONError) -> Int64? {
+    if try readNullIfPresent() { return nil }
+    let text = try readStringBytes()
+    guard let time = text.withBytes({ TimestampText.milliseconds($0) }) else {
+      throw JSONError(.invalidForm, offset: text.offset, "not a time such as 2026-01-02T03:04:05.678Z, in the years 1 to 9999")
+    }
+    return time
+  }
+
+  fileprivate mutating func readEmbedding(reserving count: Int) throws(JSONError) -> [Float]? {
+    switch try peek() {
+    case .null:
+      try readNull()
+      return nil
+    case .string: return try readBase64Floats()
+    default:
+      var floats: [Float] = []
+      floats.reserveCapacity(count)
+      try readFloatArray(into: &floats)
+      return floats
+    }
+  }
+
+  fileprivate mutating func readMetadata() throws(JSONError) -> [String: MetadataValue] {
+    var metadata: [String: MetadataValue] = [:]
+    if try readNullIfPresent() { return metadata }
+    try beginObject()
+    while let key = try nextKey() {
+      let name = key.string
+      // Keys that Swift takes for equal although their bytes differ would lose one of their values.
+      guard metadata.updateValue(try readMetadataValue(), forKey: name) == nil else { throw JSONError.duplicate(name, at: key.offset) }
+    }
+    return metadata
+  }
+
+  package mutating func readMetadataValue() throws(JSONError) -> MetadataValue {
+    let kind = try peek()
+    let start = position
+    switch kind {
+    case .string: return .string(try readString())
+    case .bool: return .bool(try readBool())
+    case .number:
+      switch try readNumber() {
+      case .integer(let value): return .integer(value)
+      case .real(let value): return .double(value)
+      case .unsigned, .negative: throw JSONError(.numberOutOfRange, offset: start, "the integer does not fit 64 bits")
+      }
+    case .object, .array, .null:
+      throw JSONError(.typeMismatch, offset: start, "a metadata value is a string, a number, true or false, not \(kind.rawValue)")
+    }
+  }
+
+  fileprivate mutating func readEmbedderIdentity() throws(JSONError) -> EmbedderIdentity? {
+    if try readNullIfPresent() { return nil }
+    let start = position
+    var name: String?
+    var version: String?
+    var dimension: Int64?
+    try beginObject()
+    while let key = try nextKey() {
+      switch key {
+      case "name": name = try readString()
+      case "version": version = try readString()
+      case "dimension": dimension = try readInt64()
+      default: try skipValue()
+      }
+    }
+    guard let name, let version, let dimension = dimension.flatMap({ Int(exactly: $0) }) else {
+      throw JSONError(.typeMismatch, offset: start, "an embedder has a name, a version and a dimension")
+    }
+    return EmbedderIdentity(name: name, dimension: dimension, version: version)
+  }
+}

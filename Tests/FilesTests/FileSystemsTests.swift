@@ -1,0 +1,36 @@
+import Files
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct FileSystemsTests {
+  let directory = TemporaryDirectory()
+
+  @Test func aLocalDirectoryIsNotOnANetwork() throws {
+    #expect(try FileSystems.networkFileSystemName(at: directory.path) == nil)
+  }
+
+  @Test func aMissingPathIsAnErrorAndNotALocalFileSystem() {
+    let error = #expect(throws: FileError.self) { try FileSystems.networkFileSystemName(at: directory.path("none")) }
+    #expect(error?.isMissing == true)
+  }
+
+  @Test func theProcessKnowsItself() {
+    #expect(MachineIdentity.processID == ProcessInfo.processInfo.processIdentifier)
+    #expect(MachineIdentity.userID == geteuid())
+  }
+
+  #if os(Linux)
+    @Test func theBootHasAnIdentityThatStays() throws {
+      let first = try #require(MachineIdentity.bootID())
+      #expect(UUID(uuidString: first) != nil)
+      #expect(MachineIdentity.bootID() == first)
+    }
+
+    @Test func thePidNamespaceIsTheOneThatTheKernelNames() throws {
+      let expected = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
+      #expect(expected.hasPrefix("pid:["))
+      #expect(MachineIdentity.processNamespace() == expected)
+    }
+  #endif
+}

@@ -1,0 +1,112 @@
+import LMDB
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+enum EnvironmentCommands {
+  private final class Snapshot {
+    let transaction: ReadTransaction
+    init(_ environment: Environment) throws(LMDBError) { transaction = try ReadTransaction(environment) }
+  }
+
+  private static func creating() -> Environment.Options {
+    var options = Environment.Options()
+    options.createsDatabases = true
+    return options
+  }
+
+  /// Begins `count` snapshots and holds on to them.
+  static func holdSnapshots(path: String, maximumReaders: String, count: String) throws {
+    var options = Environment.Options()
+    options.maximumReaders = Int(maximumReaders) ?? 0
+    let environment = try Environment(path: path, databases: ["main"], options: options)
+    var held: [Snapshot] = []
+    for _ in 0..<(Int(count) ?? 0) { held.append(try Snapshot(environment)) }
+    TestChild.say("holding \(held.count)")
+    withExtendedLifetime(held) { TestChild.waitForEndOfInput() }
+  }
+
+  /// Opens the environment with the preferred map, uses it, and prints the size that was granted.
+  static func printMapSize(path: String, smallest: String) throws {
+    var options = creating()
+    options.smallestMapSizeBytes = Int(smallest) ?? 0
+    let environment = try Environment(path: path, databases: ["main"], options: options)
+    var key = Key()
+    key.append(utf8: "key")
+    var transaction = try WriteTransaction(environment)
+    try transaction.put(key, [1, 2, 3], in: environment.databases[0])
+    try transaction.commit()
+    let snapshot = try ReadTransaction(environment)
+    let isStored = try snapshot.view.contains(key, in: environment.databases[0])
+    TestChild.say("\(environment.mapSizeBytes) \(isStored)")
+  }
+
+  /// Forks with an open environment, a snapshot, a pooled one and a writer, and prints what the new process is told when it uses
+  /// them, then what the parent still has.
+  static func useAfterFork(path: String) throws {
+    let environment = try Environment(path: path, databases: ["main"], options: creating())
+    let database = environment.databases[0]
+    var key = Key()
+    key.append(utf8: "key")
+    var pooled: ReadTransaction? = try ReadTransaction(environment)
+    pooled?.reset()
+    var writer = try WriteTransaction(environment)
+    try writer.put(key, [1], in: database)
+    // Swift hides fork(2); this process has one thread, so its copy may do anything.
+    typealias Fork = @convention(c) () -> pid_t
+    // SAFETY: fork is in every libc and has this signature.
+    let fork = unsafe unsafeBitCast(dlsym(dlopen(nil, RTLD_NOW), "fork"), to: Fork.self)
+    let copy = fork()
+    if copy == 0 {
+      report("read") { () throws(LMDBError) in _ = try ReadTransaction(environment) }
+      report("write") { () throws(LMDBError) in _ = try WriteTransaction(environment) }
+      report("renew") { () throws(LMDBError) in try pooled?.renew() }
+      do throws(LMDBError) {
+        try writer.commit()
+        TestChild.say("commit allowed")
+      } catch {
+        TestChild.say("commit refused \(error.code == EBADF)")
+      }
+      pooled = nil
+      // Not exit: the copy must not run the parent's clean-up.
+      _exit(0)
+    }
+    var status: Int32 = 0
+    unsafe _ = waitpid(copy, &status, 0)
+    TestChild.say("parent keeps \(try environment.readerTable().slots.count) slot")
+    try writer.commit()
+    try pooled?.renew()
+    let snapshot = try ReadTransaction(environment)
+    TestChild.say("parent reads \(try snapshot.view.contains(key, in: database))")
+  }
+
+  private static func report(_ name: String, _ body: () throws(LMDBError) -> Void) {
+    do throws(LMDBError) {
+      try body()
+      TestChild.say("\(name) allowed")
+    } catch {
+      TestChild.say("\(name) refused \(error.code == EBADF)")
+    }
+  }
+
+  /// Commits 1, 2, 3 … under two keys at once, printing each number after its commit, until the process is killed.
+  static func commitPairs(path: String) throws {
+    let environment = try Environment(path: path, databases: ["main"], options: creating())
+    var (first, second) = (Key(), Key())
+    first.append(utf8: "first")
+    second.append(utf8: "second")
+    var number: UInt32 = 0
+    while true {
+      number += 1
+      let value = (0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * $0)) }
+      var transaction = try WriteTransaction(environment)
+      try transaction.put(first, value, in: environment.databases[0])
+      try transaction.put(second, value, in: environment.databases[0])
+      try transaction.commit()
+      TestChild.say("\(number)")
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import Foundation
+import Synchronization
+
+/// A real child process: started by the initialiser, its output collected, killed when the value goes before it has ended.
+package final class Subprocess {
+  package enum Termination: Sendable, Equatable {
+    case exited(Int32)
+    case signalled(Int32)
+  }
+
+  package struct Outcome: Sendable {
+    package let termination: Termination
+    package let standardOutput: String
+    package let standardError: String
+  }
+
+  package enum Failure: Error, Equatable {
+    /// The child did not do what was waited for in time; it has been killed.
+    case timedOut(output: String)
+    /// The child closed its output before it had printed the line that was waited for.
+    case endOfOutput(errorOutput: String)
+  }
+
+  package let processID: Int32
+  private let process = Process()
+  private let input = Pipe()
+  private let output = Pipe()
+  private let errorDirectory = TemporaryDirectory()
+  private let ended = DispatchSemaphore(value: 0)
+  private let deadline: ContinuousClock.Instant
+  private var collected: [UInt8] = []
+  private var linesEnd = 0
+
+  /// - Parameters:
+  ///   - arguments: Without the executable's own name.
+  ///   - timeout: From the start to the end of the process; every method gives up, and kills the child, when it has passed.
+  package init(_ executable: String, _ arguments: [String], timeout: Duration = .seconds(60)) throws {
+    deadline = ContinuousClock.now + timeout
+    let errorPath = errorDirectory.path("stderr")
+    _ = FileManager.default.createFile(atPath: errorPath, contents: nil)
+    process.executableURL = URL(fileURLWithPath: executable)
+    process.arguments = arguments
+    // A backtrace of a child that dies on purpose costs seconds.
+    process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+    process.standardInput = input
+    process.standardOutput = output
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errorPath))
+    let ended = ended
+    process.terminationHandler = { _ in ended.signal() }
+    try process.run()
+    processID = process.processIdentifier
+    // The child has its own copy; with this one open the output would never end.
+    try output.fileHandleForWriting.close()
+  }
+
+  deinit {
+    if process.isRunning { _ = Foundation.kill(processID, SIGKILL) }
+  }
+
+  /// Runs a process to its end.
+  package static func run(_ executable: String, _ arguments: [String], timeout: Duration = .seconds(60)) throws -> Outcome {
+    let child = try Subprocess(executable, arguments, timeout: timeout)
+    return try child.finish()
+  }
+
+  /// The child's next line of output, without the line feed.
+  package func readLine() throws -> String {
+    while true {
+      if let end = collected[linesEnd...].firstIndex(of: UInt8(ascii: "\n")) {
+        defer { linesEnd = end + 1 }
+        return String(decoding: collected[linesEnd..<end], as: UTF8.self)
+      }
+      if try !readMore() { throw Failure.endOfOutput(errorOutput: errorOutput()) }
+    }
+  }
+
+  /// Ends the child's input, which the commands of `TestChild` wait for.
+  package func closeInput() throws { try input.fileHandleForWriting.close() }
+
+  package func kill() { _ = Foundation.kill(processID, SIGKILL) }
+
+  /// Ends the child's input, collects the rest of its output and waits for its end.
+  package func finish() throws -> Outcome {
+    try? closeInput()
+    while try readMore() {}
+    if ended.wait(timeout: .now() + .milliseconds(remainingMilliseconds())) == .timedOut { throw timedOut() }
+    let status = process.terminationStatus
+    return Outcome(
+      termination: process.terminationReason == .exit ? .exited(status) : .signalled(status),
+      standardOutput: String(decoding: collected, as: UTF8.self),
+      standardError: errorOutput())
+  }
+
+  private func errorOutput() -> String {
+    (try? String(contentsOfFile: errorDirectory.path("stderr"), encoding: .utf8)) ?? ""
+  }
+
+  private func remainingMilliseconds() -> Int {
+    max(0, Int((deadline - ContinuousClock.now) / .milliseconds(1)))
+  }
+
+  private func timedOut() -> Failure {
+    kill()
+    return .timedOut(output: String(decoding: collected, as: UTF8.self))
+  }
+
+  /// Appends what the child has printed since; false at the end of its output.
+  private func readMore() throws -> Bool {
+    let descriptor = output.fileHandleForReading.fileDescriptor
+    var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    let ready = unsafe poll(&poller, 1, Int32(remainingMilliseconds()))
+    if ready == 0 { throw timedOut() }
+    if ready < 0 { return true }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    // SAFETY: read fills at most the buffer's own bytes.
+    let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress!, $0.count) }
+    if count > 0 { collected += buffer[..<count] }
+    return count > 0 || (count < 0 && errno == EINTR)
+  }
+}

@@ -1,0 +1,28 @@
+import Foundation
+
+/// What a test can know about the process it runs in.
+package enum TestProcess {
+  package static var id: Int32 { ProcessInfo.processInfo.processIdentifier }
+
+  /// The path of an executable of this package, which the build puts beside the test bundle.
+  package static func executable(_ name: String) throws -> String {
+    #if os(Linux)
+      let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+      return URL(fileURLWithPath: own).deletingLastPathComponent().path + "/" + name
+    #else
+      let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") } ?? Bundle.main
+      return bundle.bundleURL.deletingLastPathComponent().path + "/" + name
+    #endif
+  }
+
+  /// Whether the thread sanitizer is in: its shadow memory alone needs terabytes of address space, so no limit can be set on that.
+  package static let hasThreadSanitizer: Bool = {
+    // SAFETY: the handle is the whole process, the name NUL-terminated; only the presence of the symbol is asked for.
+    unsafe dlsym(dlopen(nil, RTLD_NOW), "__tsan_init") != nil
+  }()
+}
+
+/// Sets the permission bits of a file.
+package func setPermissions(_ path: String, _ permissions: UInt32) throws {
+  try FileManager.default.setAttributes([.posixPermissions: Int(permissions)], ofItemAtPath: path)
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Engram
+import Foundation
+
+struct Add: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Add one memory and print its id.",
+    discussion: """
+      The store's embedder makes the embedding, unless one is given. A memory of the same user with the same dedupe key is not added twice: its id is printed.
+
+      EXAMPLES
+        memtool add bot.memory --user maya 'Maya is a vegetarian.' --kind fact --metadata topic=food
+        echo 'a long text' | memtool add bot.memory --user maya -
+      """)
+
+  @OptionGroup var store: StoreArgument
+
+  @Argument(help: "The text; - is standard input.")
+  var text: String
+
+  @Option(help: ArgumentHelp("Whose memory it is.", valueName: "id"))
+  var user: String
+
+  @Option(help: "What sort of memory it is, such as fact or message.")
+  var kind: String?
+
+  @Option(help: ArgumentHelp("The session it comes from.", valueName: "id"))
+  var session: String?
+
+  @Option(help: ArgumentHelp("Who said it.", valueName: "name"))
+  var speaker: String?
+
+  @Option(help: "How important it is, from 0 to 1.")
+  var importance = 0.5
+
+  @Option(help: ArgumentHelp("From when on it counts as absent.", valueName: "time"))
+  var expiresAt: TimeArgument?
+
+  @Option(help: ArgumentHelp("A key that no other memory of the user has.", valueName: "key"))
+  var dedupeKey: String?
+
+  @Option(help: ArgumentHelp("A value to keep with it; may be given more than once.", valueName: "key=value"))
+  var metadata: [MetadataArgument] = []
+
+  @Option(help: ArgumentHelp("Its embedding: a JSON array, or a file that holds one.", valueName: "file|json"))
+  var vector: VectorArgument?
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    var keys: Set<String> = []
+    for pair in metadata where !keys.insert(pair.key).inserted { throw ValidationError("The metadata key '\(pair.key)' is given twice.") }
+  }
+
+  func run() async throws {
+    var draft = MemoryDraft(
+      userID: user, text: try InputFile.text(text), embedding: try vector?.embedding(), kind: kind, sessionID: session, speaker: speaker,
+      importance: importance, expiresAt: expiresAt?.date, dedupeKey: dedupeKey,
+      metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first })
+    let id = try await store.open(.readWrite) { store in
+      if draft.embedding == nil, let embedder = store.pinnedEmbedder { draft.embedding = try await embedder.embed(draft.text) }
+      return try await store.add(draft)
+    }
+    if output.json {
+      try Output.json { json in
+        json.beginObject()
+        json.key("id")
+        json.write(id.description)
+        json.endObject()
+      }
+    } else {
+      try Output.line(id.description)
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import ArgumentParser
+import Engram
+
+struct Context: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show, store and list contexts: the immutable profiles of users.",
+    subcommands: [ContextGet.self, ContextSet.self, ContextList.self])
+}
+
+struct ContextGet: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get",
+    abstract: "Print a context as JSON.",
+    discussion: """
+      EXAMPLES
+        memtool context get bot.memory --user maya
+        memtool context get bot.memory --user maya --type Mood
+      """)
+
+  @OptionGroup var store: StoreArgument
+
+  @Option(help: ArgumentHelp("Whose context.", valueName: "id"))
+  var user: String
+
+  @Option(help: ArgumentHelp("The type of record.", valueName: "name"))
+  var type = UserContext.recordType
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let value = try await store.open(.readOnly) { store in try store.contextValue(type, for: user) }
+    guard let value else { throw StoreError(.notFound, "the user '\(user)' has no \(type)") }
+    // It is JSON either way: there is no shape that a table could know.
+    try Output.json { try $0.write(cbor: value) }
+  }
+}
+
+struct ContextSet: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "set",
+    abstract: "Store a context; the one it replaces becomes history.",
+    discussion: """
+      The JSON object is the whole record: nothing of the earlier one is kept in it. The key userID may be left out.
+
+      EXAMPLES
+        memtool context set bot.memory --user maya '{"friendshipLevel":3,"firstSeen":1767225600000}'
+        memtool context get old.memory --user maya | memtool context set new.memory --user maya -
+      """)
+
+  @OptionGroup var store: StoreArgument
+
+  @Argument(help: "A JSON object; - is standard input.")
+  var json: String
+
+  @Option(help: ArgumentHelp("Whose context.", valueName: "id"))
+  var user: String
+
+  @Option(help: ArgumentHelp("The type of record.", valueName: "name"))
+  var type = UserContext.recordType
+
+  @Option(help: ArgumentHelp("The schema version of the record.", valueName: "n"))
+  var schema = 1
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let value = try parse()
+    try await store.open(.readWrite) { store in try await store.putContext(type, for: user, schema: schema, value) }
+    guard output.json else { return }
+    try Output.json { json in
+      json.beginObject()
+      json.key("userID")
+      json.write(user)
+      json.key("recordType")
+      json.write(type)
+      json.endObject()
+    }
+  }
+
+  private func parse() throws -> CBORValue {
+    let value: CBORValue
+    do {
+      value = try JSONReader.read(json == "-" ? try InputFile.read("-") : Array(json.utf8)) { reader in try reader.readCBOR() }
+    } catch let error as JSONError {
+      throw StoreError(.invalidArgument, "the context is not valid JSON: \(error)")
+    }
+    guard case .map(var entries) = value else { throw StoreError(.invalidArgument, "the context must be a JSON object") }
+    if type == UserContext.recordType, !entries.contains(where: { $0.key == .text("userID") }) {
+      entries.append(CBORValue.Entry(key: .text("userID"), value: .text(user)))
+    }
+    return .map(entries)
+  }
+}
+
+struct ContextList: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "List contexts by user and type.",
+    discussion: """
+      EXAMPLES
+        memtool context list bot.memory
+        memtool context list bot.memory --user maya --json
+      """)
+
+  @OptionGroup var store: StoreArgument
+
+  @Option(help: ArgumentHelp("Only those of this user.", valueName: "id"))
+  var user: String?
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let contexts = try await store.open(.readOnly) { store in try store.contexts(of: user) }
+    if output.json {
+      for context in contexts { try Output.json { $0.write(context) } }
+    } else {
+      try Self.printTable(contexts)
+    }
+  }
+
+  static func printTable(_ contexts: [UserInspection.Context]) throws {
+    var table = Table(["user", "type", "version", "schema", "updated", "bytes"], numbers: ["version", "schema", "bytes"])
+    for context in contexts {
+      table.add([
+        context.userID, context.recordType, "\(context.version)", "\(context.schema)", Times.text(context.updatedAt), "\(context.sizeBytes)",
+      ])
+    }
+    try table.print()
+  }
+}
+
+extension JSONWriter {
+  mutating func write(_ context: UserInspection.Context) {
+    beginObject()
+    key("userID")
+    write(context.userID)
+    key("recordType")
+    write(context.recordType)
+    key("version")
+    write(context.version)
+    key("schema")
+    write(context.schema)
+    key("updatedAt")
+    write(time: context.updatedAt)
+    key("bytes")
+    write(context.sizeBytes)
+    endObject()
+  }
+}

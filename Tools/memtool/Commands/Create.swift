@@ -1,0 +1,82 @@
+import ArgumentParser
+import Engram
+import Foundation
+
+struct Create: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make an empty store.",
+    discussion: """
+      Dimension, metric and embedder are fixed for the life of the store. Without a dimension it holds contexts and plain memories, and none is found by vector. \
+      The hashing embedder needs no model: it compares words and parts of words, and makes text search work out of the box.
+
+      EXAMPLES
+        memtool create bot.memory --embedder hashing
+        memtool create bot.memory --dimension 768 --metric dot
+      """)
+
+  /// What turns texts into vectors.
+  enum EmbedderName: String, ExpressibleByArgument, CaseIterable {
+    case none, hashing
+  }
+
+  @OptionGroup var store: StoreArgument
+
+  @Option(help: ArgumentHelp("Components of an embedding, 1 to 65536. With --embedder hashing the default is 384.", valueName: "n"))
+  var dimension: Int?
+
+  @Option(help: ArgumentHelp("How embeddings are compared.", valueName: "cosine|dot"))
+  var metric: Metric = .cosine
+
+  @Option(help: ArgumentHelp("What turns texts into embeddings; the store takes no other one later.", valueName: "none|hashing"))
+  var embedder: EmbedderName = .none
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if let dimension, !(1...65_536).contains(dimension) { throw ValidationError("The dimension is \(dimension), it must lie in 1…65536.") }
+  }
+
+  func run() async throws {
+    var options = StoreOptions(dimension: dimension, metric: metric)
+    if embedder == .hashing { options.embedder = HashingEmbedder(dimension: dimension ?? 384) }
+    if try isTaken() { throw StoreError(.storeExists, "\(store.store) exists already: choose another name, or remove it first") }
+    let made = try await MemoryStore.open(at: store.url, options: options)
+    let identity = made.identity
+    try await made.close()
+    if output.json {
+      try Output.json { json in
+        json.beginObject()
+        json.key("storeID")
+        json.write(identity.storeID.uuidString.lowercased())
+        json.writeShape(of: identity)
+        json.endObject()
+      }
+    } else {
+      let shape = identity.dimension.map { "\($0) dimensions, \(identity.metric.rawValue)" } ?? "no embeddings"
+      try Output.line("created \(TerminalText.escaped(store.store)) (\(shape), embedder: \(identity.embedder?.name ?? "none"))")
+    }
+  }
+
+  /// An empty directory is as good as none.
+  private func isTaken() throws -> Bool {
+    var isDirectory: ObjCBool = false
+    // SAFETY: the flag outlives the call.
+    guard unsafe FileManager.default.fileExists(atPath: store.url.path, isDirectory: &isDirectory) else { return false }
+    guard isDirectory.boolValue else { return true }
+    return try !FileManager.default.contentsOfDirectory(atPath: store.url.path).isEmpty
+  }
+}
+
+extension Metric: @retroactive ExpressibleByArgument {}
+
+extension JSONWriter {
+  /// Writes dimension, metric and embedder into the open object.
+  mutating func writeShape(of identity: StoreIdentity) {
+    key("dimension")
+    writeOptional(identity.dimension)
+    key("metric")
+    write(identity.metric.rawValue)
+    key("embedder")
+    write(identity.embedder)
+  }
+}

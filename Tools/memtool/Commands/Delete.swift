@@ -1,0 +1,75 @@
+import ArgumentParser
+import Engram
+
+struct Delete: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Delete memories, by id or by conditions.",
+    discussion: """
+      Either ids, which must all be there, or at least one condition with --user or --all. All of them are deleted in one transaction, or none.
+
+      EXAMPLES
+        memtool delete bot.memory 019b76da-a800-7000-8000-000000000000
+        memtool delete bot.memory --user maya --kind message --until 2026-01-01 --dry-run
+      """)
+
+  @OptionGroup var store: StoreArgument
+
+  @Argument(help: ArgumentHelp("Ids of memories.", valueName: "id"))
+  var ids: [MemoryID] = []
+
+  @OptionGroup var scope: ScopeOptions
+
+  @OptionGroup(title: "Conditions") var filters: FilterOptions
+
+  @Flag(help: "Count, and change nothing.")
+  var dryRun = false
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    let hasConditions = scope.scope != nil || filters.filter != nil
+    if ids.isEmpty, !hasConditions { throw ValidationError("Say what to delete: ids, or conditions with --user <id> or --all.") }
+    if !ids.isEmpty, hasConditions { throw ValidationError("Give either ids or conditions, not both.") }
+    if ids.isEmpty {
+      if scope.scope == nil { throw ScopeOptions.missing }
+      if filters.filter == nil { throw ValidationError("Give at least one condition, such as --kind or --until.") }
+    }
+  }
+
+  func run() async throws {
+    let count = try await store.open(dryRun ? .readOnly : .readWrite) { store in
+      if let scope = scope.scope, let filter = filters.filter {
+        return dryRun ? try matches(filter, scope, store) : try await store.delete(where: filter, scope: scope)
+      }
+      if dryRun {
+        for id in ids where try store.memory(id) == nil { throw Self.missing(id) }
+      } else {
+        let ids = ids
+        try await store.write { transaction in
+          for id in ids where try !transaction.delete(id) { throw Self.missing(id) }
+        }
+      }
+      return ids.count
+    }
+    if output.json {
+      try Output.json { json in
+        json.beginObject()
+        json.key("deleted")
+        json.write(dryRun ? 0 : count)
+        json.key("matching")
+        json.write(count)
+        json.endObject()
+      }
+    } else {
+      try Output.line("\(dryRun ? "would delete" : "deleted") \(Amounts.count(count, "memory", "memories"))")
+    }
+  }
+
+  private static func missing(_ id: MemoryID) -> StoreError {
+    StoreError(.notFound, "there is no memory \(id); nothing was deleted")
+  }
+
+  private func matches(_ filter: Filter, _ scope: SearchScope, _ store: MemoryStore) throws -> Int {
+    try store.count(matching: filter, scope: scope)
+  }
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Engram
+import Foundation
+
+struct Export: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write contexts and memories of one instant as JSON Lines, CSV or a NumPy array.",
+    discussion: """
+      JSON Lines is what `memtool import` takes back without loss; earlier versions of contexts (their history) are not part of it. Two stores with equal \
+      content give equal files. CSV holds the memories without embeddings; npy holds the embeddings alone, one row a memory in ascending order of ids, \
+      and FILE.ids.txt beside it the id of each row.
+
+      A file appears whole or not at all, and only its owner can read it.
+
+      EXAMPLES
+        memtool export bot.memory -o backup.jsonl
+        memtool export bot.memory --user maya --since 2026-01-01 | jq .text
+        memtool export bot.memory --contexts
+        memtool export bot.memory --format npy -o embeddings.npy
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case jsonl, csv, npy
+  }
+
+  @OptionGroup var store: StoreArgument
+
+  @Option(help: ArgumentHelp("Only this user.", valueName: "id"))
+  var user: String?
+
+  @Option(help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"))
+  var since: TimeArgument?
+
+  @Flag(help: "Only contexts.")
+  var contexts = false
+
+  @Option(help: ArgumentHelp("The format.", valueName: "jsonl|csv|npy"))
+  var format: Format = .jsonl
+
+  @Option(help: ArgumentHelp("How embeddings are written in JSON Lines.", valueName: "base64|array|none"))
+  var vectors: Interchange.Vectors = .base64
+
+  @Option(name: [.short, .customLong("output")], help: ArgumentHelp("The file to write; standard output by default.", valueName: "file"), completion: .file())
+  var outputFile: String?
+
+  @Flag(help: "Say nothing when all went well.")
+  var quiet = false
+
+  @Flag(help: "Print what was written as a JSON object, where the data goes to a file.")
+  var json = false
+
+  func validate() throws {
+    if format == .npy, outputFile == nil { throw ValidationError("--format npy writes two files: say where with --output <file>.") }
+    if format != .jsonl, contexts { throw ValidationError("--contexts goes with --format jsonl only.") }
+  }
+
+  func run() async throws {
+    let selection = ExportSelection(userID: user, since: since?.milliseconds, contextsOnly: contexts)
+    let summary = try await store.open(.readOnly) { store in
+      guard let outputFile else { return try write(store, selection) { try Output.write($0) } }
+      if format == .npy { return try writeArray(store, selection, to: outputFile) }
+      var file = try ExportFile(path: outputFile)
+      let summary = try write(store, selection) { try file.append($0) }
+      try file.commit()
+      return summary
+    }
+    try report(summary)
+  }
+
+  private func write(_ store: MemoryStore, _ selection: ExportSelection, into sink: ([UInt8]) throws -> Void) throws -> ExportSummary {
+    if format == .csv { return try store.exportCSV(selection, into: sink) }
+    return try store.exportLines(selection, vectors: vectors, into: sink)
+  }
+
+  private func writeArray(_ store: MemoryStore, _ selection: ExportSelection, to path: String) throws -> ExportSummary {
+    var rows = try ExportFile(path: path)
+    var ids = try ExportFile(path: path + ".ids.txt")
+    let summary = try store.exportArray(selection, rows: { try rows.append($0) }, ids: { try ids.append($0) })
+    try ids.commit()
+    try rows.commit()
+    return summary
+  }
+
+  private func report(_ summary: ExportSummary) throws {
+    if json, outputFile != nil {
+      try Output.json { json in
+        json.beginObject()
+        json.key("memories")
+        json.write(summary.memories)
+        json.key("contexts")
+        json.write(summary.contexts)
+        json.endObject()
+      }
+    } else if !quiet, !json {
+      let counts = "\(Amounts.count(summary.memories, "memory", "memories")) and \(Amounts.count(summary.contexts, "context"))"
+      Diagnostics.write("exported \(counts) (the history of contexts is not part of an export)")
+    }
+  }
+}
+
+extension Interchange.Vectors: ExpressibleByArgument {}

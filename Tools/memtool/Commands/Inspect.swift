@@ -1,0 +1,142 @@
+import ArgumentParser
+import Engram
+
+struct Inspect: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what a store, a user or a record consists of.",
+    discussion: """
+      Without options: counts, sizes of files and databases, the last commit, and the processes that hold snapshots. A snapshot that lags many commits \
+      behind keeps the file from reusing its pages.
+
+      A record is a memory's id, or a context's user and type as USER/TYPE; it is shown as it is stored, in CBOR diagnostic notation (RFC 8949, section 8) and as JSON.
+
+      EXAMPLES
+        memtool inspect bot.memory
+        memtool inspect bot.memory --user maya
+        memtool inspect bot.memory --record maya/UserContext
+        memtool inspect bot.memory --readers --json
+      """)
+
+  @OptionGroup var store: StoreArgument
+
+  @Option(help: ArgumentHelp("Show this user.", valueName: "id"))
+  var user: String?
+
+  @Option(help: ArgumentHelp("Show this record as it is stored.", valueName: "id|user/type"))
+  var record: String?
+
+  @Flag(help: "Show the reader table alone.")
+  var readers = false
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if [user != nil, record != nil, readers].count(where: { $0 }) > 1 { throw ValidationError("Give one of --user, --record and --readers.") }
+  }
+
+  func run() async throws {
+    try await store.open(.readOnly) { store in
+      if let user {
+        guard let inspection = try store.inspection(of: user) else { throw StoreError(.notFound, "the store has no user '\(user)'") }
+        try output.json ? Output.json { $0.write(inspection) } : printTables(inspection)
+      } else if let record {
+        guard let inspection = try inspect(record, store) else { throw StoreError(.notFound, "there is no record '\(record)'") }
+        try output.json ? Output.json { try $0.write(inspection) } : printFacts(inspection)
+      } else {
+        let inspection = try store.inspection()
+        if readers {
+          try printReaders(inspection.readers)
+        } else {
+          try output.json ? Output.json { $0.write(inspection) } : printTables(inspection)
+        }
+      }
+    }
+  }
+
+  private func inspect(_ record: String, _ store: MemoryStore) throws -> RecordInspection? {
+    if let id = MemoryID(record) { return try store.recordInspection(of: id) }
+    // The type has no slash, a userID may.
+    guard let slash = record.lastIndex(of: "/") else {
+      throw StoreError(.invalidArgument, "'\(record)' is neither a memory's id nor USER/TYPE")
+    }
+    return try store.recordInspection(of: String(record[record.index(after: slash)...]), userID: String(record[..<slash]))
+  }
+
+  // MARK: For people
+
+  private func printTables(_ inspection: StoreInspection) throws {
+    let (status, identity) = (inspection.status, inspection.identity)
+    var facts = Facts()
+    facts.add("store", identity.storeID.uuidString.lowercased())
+    facts.add("format", "\(identity.format), generation \(status.generation)")
+    facts.add("embeddings", identity.dimension.map { "\($0) dimensions, \(identity.metric.rawValue)" } ?? "none")
+    facts.add("embedder", identity.embedder?.description ?? "none")
+    facts.add("memories", "\(status.memories)")
+    facts.add("contexts", "\(status.contexts)")
+    facts.add("users", "\(status.users)")
+    facts.add("rows", "\(status.rowsLive) live of \(status.rowsAllocated)")
+    facts.add("commits", "\(status.batchSequence)")
+    facts.add("last commit", status.lastCommit.map(Times.text) ?? "none")
+    try facts.print()
+    try Output.line("")
+    var files = Table(["file", "size", "on disk"], numbers: ["size", "on disk"])
+    for file in inspection.files { files.add([file.name, Amounts.bytes(file.sizeBytes), Amounts.bytes(file.allocatedBytes)]) }
+    try files.print()
+    try Output.line("")
+    var databases = Table(["database", "entries", "size"], numbers: ["entries", "size"])
+    for database in inspection.databases { databases.add([database.name, "\(database.entries)", Amounts.bytes(database.sizeBytes)]) }
+    try databases.print()
+    try Output.line("")
+    try printReaders(inspection.readers)
+  }
+
+  private func printReaders(_ readers: [StoreInspection.Reader]) throws {
+    if output.json {
+      for reader in readers { try Output.json { $0.write(reader) } }
+      return
+    }
+    guard !readers.isEmpty else { return try Output.line("no other process reads the store") }
+    var table = Table(["reader", "process", "snapshot", "commits behind"], numbers: ["reader", "snapshot", "commits behind"])
+    for reader in readers {
+      table.add([
+        "\(reader.processID)", reader.isAlive ? "alive" : "dead", reader.transactionID.map(String.init) ?? "idle",
+        reader.commitsBehind.map(String.init) ?? "",
+      ])
+    }
+    try table.print()
+  }
+
+  private func printTables(_ inspection: UserInspection) throws {
+    var facts = Facts()
+    facts.add("user", inspection.userID)
+    facts.add("memories", "\(inspection.memories)")
+    facts.add("embeddings", "\(inspection.embeddings)")
+    facts.add("contexts", "\(inspection.contexts.count)")
+    try facts.print()
+    if !inspection.contexts.isEmpty {
+      try Output.line("")
+      try ContextList.printTable(inspection.contexts)
+    }
+    guard !inspection.newest.isEmpty else { return }
+    try Output.line("")
+    var table = Table(["newest", "kind", "id", "text"])
+    for memory in inspection.newest { table.add([Times.text(memory.createdAt), memory.kind ?? "", memory.id.description, memory.text]) }
+    try table.print()
+  }
+
+  private func printFacts(_ inspection: RecordInspection) throws {
+    var facts = Facts()
+    facts.add("database", inspection.database)
+    facts.add("key", inspection.key)
+    facts.add("size", "\(Amounts.count(inspection.sizeBytes, "byte")), checksum correct")
+    if let row = inspection.row {
+      let found = row.foundChecksum.map { $0 == row.expectedChecksum ? "correct" : "WRONG" } ?? "MISSING"
+      facts.add("row", "\(row.number), block \(row.block), checksum \(found)")
+    }
+    facts.add("record", CBORDiagnostic.text(of: inspection.value))
+    var json = JSONWriter()
+    try json.write(cbor: inspection.value)
+    facts.add("as JSON", json.string)
+    try facts.print()
+  }
+}

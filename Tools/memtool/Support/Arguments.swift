@@ -1,0 +1,132 @@
+import ArgumentParser
+import Engram
+import Foundation
+
+/// A time on the command line.
+struct TimeArgument: ExpressibleByArgument {
+  /// Since 1970.
+  let milliseconds: Int64
+
+  init?(argument: String) {
+    guard let milliseconds = TimestampText.milliseconds(argument) else { return nil }
+    self.milliseconds = milliseconds
+  }
+
+  var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
+  static var defaultCompletionKind: CompletionKind { .default }
+}
+
+/// `key=value` on the command line. The value is a number, `true` or `false` where it reads as one, a JSON string where it begins with a
+/// quote, and a text otherwise.
+struct MetadataArgument: ExpressibleByArgument {
+  let key: String
+  let value: MetadataValue
+
+  init?(argument: String) {
+    guard let equals = argument.firstIndex(of: "="), equals > argument.startIndex else { return nil }
+    key = String(argument[..<equals])
+    let text = String(argument[argument.index(after: equals)...])
+    value = (try? JSONReader.read(Array(text.utf8)) { reader in try reader.readMetadataValue() }) ?? .string(text)
+  }
+}
+
+/// A vector on the command line: a JSON array, or the name of a file that holds one.
+struct VectorArgument: ExpressibleByArgument {
+  let argument: String
+
+  init?(argument: String) { self.argument = argument }
+
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.inputOutput`.
+  func embedding() throws -> Embedding {
+    if argument.first == "[" { return try Self.parse(Array(argument.utf8), "the vector") }
+    return try Self.parse(try InputFile.read(argument), argument)
+  }
+
+  private static func parse(_ bytes: [UInt8], _ name: String) throws -> Embedding {
+    do {
+      return try JSONReader.read(bytes) { reader in
+        var floats: [Float] = []
+        try reader.readFloatArray(into: &floats)
+        return Embedding(floats)
+      }
+    } catch let error as JSONError {
+      throw StoreError(.invalidArgument, "\(name) is not a JSON array of numbers: \(error)")
+    }
+  }
+}
+
+/// Small inputs, read whole.
+enum InputFile {
+  /// - Parameter path: `-` for standard input.
+  /// - Throws: ``StoreError`` `.inputOutput`.
+  static func read(_ path: String) throws -> [UInt8] {
+    do {
+      if path == "-" { return Array(try FileHandle.standardInput.readToEnd() ?? Data()) }
+      return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch {
+      throw StoreError(.inputOutput, "\(path == "-" ? "standard input" : path) cannot be read: \(Failure.message(of: error))")
+    }
+  }
+
+  /// A text argument; `-` stands for standard input, without the line feed at its end.
+  static func text(_ argument: String) throws -> String {
+    guard argument == "-" else { return argument }
+    var bytes = try read("-")
+    if bytes.last == 0x0A { bytes.removeLast() }
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw StoreError(.invalidArgument, "standard input is not UTF-8") }
+    return text
+  }
+}
+
+/// Whose memories.
+struct ScopeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Only the memories of this user.", valueName: "id"))
+  var user: String?
+
+  @Flag(help: "The memories of all users.")
+  var all = false
+
+  /// Never a default: one user's search must not become everybody's by an oversight.
+  func validate() throws {
+    if user != nil, all { throw ValidationError("Give either --user or --all, not both.") }
+  }
+
+  /// Nil where neither was given.
+  var scope: SearchScope? { all ? .all : user.map(SearchScope.user) }
+
+  static let missing = ValidationError("Say whose memories: --user <id> or --all.")
+}
+
+/// Conditions on memories; all of them must hold.
+struct FilterOptions: ParsableArguments {
+  @Option(help: "Only memories of this kind.")
+  var kind: String?
+
+  @Option(help: ArgumentHelp("Only memories of this session.", valueName: "id"))
+  var session: String?
+
+  @Option(help: ArgumentHelp("Only what this speaker said.", valueName: "name"))
+  var speaker: String?
+
+  @Option(help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"))
+  var since: TimeArgument?
+
+  @Option(help: ArgumentHelp("Only memories created before this time.", valueName: "time"))
+  var until: TimeArgument?
+
+  @Option(
+    name: .customLong("metadata"),
+    help: ArgumentHelp("Only memories whose metadata has this value; may be given more than once.", valueName: "key=value"))
+  var metadata: [MetadataArgument] = []
+
+  /// Nil where no condition was given.
+  var filter: Filter? {
+    var filters: [Filter] = []
+    if let kind { filters.append(.kind(kind)) }
+    if let session { filters.append(.session(session)) }
+    if let speaker { filters.append(.speaker(speaker)) }
+    if since != nil || until != nil { filters.append(.created(from: since?.date, to: until?.date)) }
+    for pair in metadata { filters.append(.metadata(pair.key, equals: pair.value)) }
+    return filters.isEmpty ? nil : filters.count == 1 ? filters[0] : .and(filters)
+  }
+}

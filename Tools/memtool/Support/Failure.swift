@@ -1,0 +1,47 @@
+import ArgumentParser
+import Engram
+import Foundation
+
+/// How the program ends when something went wrong.
+enum Failure {
+  static let failed: Int32 = 1
+  static let damageFound: Int32 = 3
+
+  /// Prints one line, `memtool: what was wrong`, and ends the program.
+  static func exit(with error: any Error) -> Never {
+    switch error {
+    case is ExitCode, is CleanExit, is ValidationError: Memtool.exit(withError: error)
+    default:
+      Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
+      Foundation.exit(code(of: error))
+    }
+  }
+
+  static func message(of error: any Error) -> String {
+    switch error {
+    case let error as StoreError:
+      // What the layers below said is in the message already, but for the place in a record or a text.
+      switch error.cause {
+      case let cause as CBORError: "\(error.message): \(cause)"
+      case let cause as JSONError: "\(error.message): \(cause)"
+      default: error.message
+      }
+    case let error as JSONError: error.description
+    case is CancellationError: "cancelled"
+    default: (error as NSError).localizedDescription
+    }
+  }
+
+  static func code(of error: any Error) -> Int32 {
+    if let error = error as? StoreError, error.code == .corrupted { return damageFound }
+    return failed
+  }
+}
+
+/// Standard error.
+enum Diagnostics {
+  static func write(_ line: String) {
+    // There is no better place to report that this one cannot be written to.
+    try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
+  }
+}

@@ -1,0 +1,58 @@
+import Engram
+import Foundation
+
+/// Standard output: data only.
+enum Output {
+  /// - Throws: ``StoreError`` `.inputOutput`, for example on a full disk.
+  static func write(_ bytes: [UInt8]) throws {
+    do {
+      try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+    } catch {
+      throw StoreError(.inputOutput, "standard output cannot be written: \(Failure.message(of: error))")
+    }
+  }
+
+  static func line(_ text: String) throws { try write(Array((text + "\n").utf8)) }
+
+  /// Prints one JSON object, or any other value, and ends the line.
+  static func json(_ body: (inout JSONWriter) throws -> Void) throws {
+    var writer = JSONWriter()
+    try body(&writer)
+    writer.endLine()
+    try write(writer.bytes)
+  }
+}
+
+extension JSONWriter {
+  mutating func writeOptional(_ value: (some FixedWidthInteger)?) {
+    if let value { write(value) } else { writeNull() }
+  }
+
+  /// Writes a time as ISO 8601 with milliseconds; null where there is none.
+  mutating func write(time: Date?) { writeOptional(time.map(Times.text)) }
+}
+
+/// Times as people and programs read them.
+enum Times {
+  static func text(_ date: Date) -> String {
+    TimestampText.string(Int64((date.timeIntervalSince1970 * 1000).rounded())) ?? "out of range"
+  }
+}
+
+/// Numbers for people.
+enum Amounts {
+  static func bytes(_ count: Int) -> String {
+    if count < 1024 { return "\(count) B" }
+    var value = Double(count)
+    var unit = ""
+    for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 {
+      value /= 1024
+      unit = next
+    }
+    return String(format: "%.1f ", value) + unit
+  }
+
+  static func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String {
+    "\(number) \(number == 1 ? singular : plural ?? singular + "s")"
+  }
+}

@@ -1,0 +1,38 @@
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What the program is connected to.
+enum Terminal {
+  static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+  static let diagnosticsAreTerminal = isatty(STDERR_FILENO) == 1
+
+  /// https://no-color.org: any value but an empty one turns colours off.
+  static let isColoured: Bool = {
+    let environment = ProcessInfo.processInfo.environment
+    return outputIsTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+  }()
+
+  /// Columns of standard output; nil where it is no terminal.
+  static var outputWidth: Int? { outputIsTerminal ? width(of: STDOUT_FILENO) : nil }
+
+  static var diagnosticsWidth: Int { width(of: STDERR_FILENO) ?? 80 }
+
+  private static func width(of descriptor: Int32) -> Int? {
+    var size = winsize()
+    // SAFETY: TIOCGWINSZ fills the one struct that it is given.
+    guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+  }
+
+  static func bold(_ text: String) -> String { isColoured ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
+  static func red(_ text: String) -> String { isColoured ? "\u{1B}[31m\(text)\u{1B}[0m" : text }
+  static func green(_ text: String) -> String { isColoured ? "\u{1B}[32m\(text)\u{1B}[0m" : text }
+
+  /// `memtool export … | head` ends the program without a word, also where a parent ignores the signal.
+  static func restoreBrokenPipeSignal() { unsafe _ = signal(SIGPIPE, SIG_DFL) }
+}
