@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A composite key under construction: big-endian parts, so that byte order is key order. Lives on the stack.
 package struct Key: Sendable {
   /// The most bytes a key can have; LMDB itself allows 511.
@@ -72,7 +78,10 @@ extension RawSpan {
 
   package func equals(_ other: RawSpan) -> Bool {
     unsafe withUnsafeBytes { mine in
-      unsafe other.withUnsafeBytes { theirs in unsafe mine.elementsEqual(theirs) }
+      unsafe other.withUnsafeBytes { theirs in
+        // SAFETY: both buffers are lent for the call, and the counts are compared first.
+        unsafe mine.count == theirs.count && (mine.isEmpty || memcmp(mine.baseAddress!, theirs.baseAddress!, mine.count) == 0)
+      }
     }
   }
 

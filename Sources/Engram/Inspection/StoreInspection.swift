@@ -145,7 +145,7 @@ extension RecordReader {
     var contexts: [UserInspection.Context] = []
     let prefix = userID.map { Key.user(userKey($0)) } ?? Key()
     var cursor = try view.cursor(in: schema.contexts)
-    var found = try cursor.seek(to: prefix)
+    var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
     while found, cursor.key.hasPrefix(prefix.bytes) {
       contexts.append(try Self.context(at: cursor))
       found = try cursor.next()

@@ -1,5 +1,7 @@
 /// What ``MemoryStore/verify()`` found.
 public struct VerificationReport: Sendable, Hashable {
+  package init() {}
+
   /// Records seen.
   public internal(set) var memories = 0
   public internal(set) var contexts = 0

@@ -44,7 +44,7 @@ struct ExportWalk: ~Escapable {
     var names: [(userID: String, recordType: String)] = []
     let prefix = selection.userID.map { Key.user(reader.userKey($0)) } ?? Key()
     var cursor = try reader.view.cursor(in: reader.schema.contexts)
-    var found = try cursor.seek(to: prefix)
+    var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
     while found, cursor.key.hasPrefix(prefix.bytes) {
       let recordType = cursor.key.text(from: 16)
       names.append((try ContextEnvelope.read(try cursor.value()) { header, _ in header.userID }, recordType))

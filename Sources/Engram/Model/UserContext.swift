@@ -35,6 +35,22 @@ public struct UserContext: ContextRecord, Hashable {
     self.lastSeen = (lastSeen ?? firstSeen).roundedToMilliseconds
   }
 
+  /// From a record, whose times are whole milliseconds already.
+  init(
+    userID: String, conversationsCount: Int, friendshipLevel: Int, preferences: [String: String], topics: [String], lastMessage: String?,
+    lastResponse: String?, firstSeenMilliseconds: Int64, lastSeenMilliseconds: Int64
+  ) {
+    self.userID = userID
+    self.conversationsCount = conversationsCount
+    self.friendshipLevel = friendshipLevel
+    self.preferences = preferences
+    self.topics = topics
+    self.lastMessage = lastMessage
+    self.lastResponse = lastResponse
+    firstSeen = Date(milliseconds: firstSeenMilliseconds)
+    lastSeen = Date(milliseconds: lastSeenMilliseconds)
+  }
+
   /// A copy in which the given fields are changed; the userID stays.
   public func with(
     conversationsCount: Int? = nil, friendshipLevel: Int? = nil, preferences: [String: String]? = nil, topics: [String]? = nil,
@@ -75,8 +91,8 @@ extension UserContext {
       topics: try container.decodeIfPresent([String].self, forKey: .topics) ?? [],
       lastMessage: try container.decodeIfPresent(String.self, forKey: .lastMessage),
       lastResponse: try container.decodeIfPresent(String.self, forKey: .lastResponse),
-      firstSeen: Date(milliseconds: firstSeen),
-      lastSeen: Date(milliseconds: try container.decodeIfPresent(Int64.self, forKey: .lastSeen) ?? firstSeen))
+      firstSeenMilliseconds: firstSeen,
+      lastSeenMilliseconds: try container.decodeIfPresent(Int64.self, forKey: .lastSeen) ?? firstSeen)
   }
 
   public func encode(to encoder: any Encoder) throws {

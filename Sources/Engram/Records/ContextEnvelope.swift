@@ -214,6 +214,6 @@ extension UserContext {
     self.init(
       userID: try reader.required(userID, "userID"), conversationsCount: conversationsCount, friendshipLevel: friendshipLevel,
       preferences: preferences, topics: topics, lastMessage: lastMessage, lastResponse: lastResponse,
-      firstSeen: Date(milliseconds: first), lastSeen: Date(milliseconds: lastSeen ?? first))
+      firstSeenMilliseconds: first, lastSeenMilliseconds: lastSeen ?? first)
   }
 }

@@ -322,7 +322,8 @@ struct WriteBatch: ~Copyable {
       try store(.log(state.batchSequence, UInt32(index)), encoded { record.encode(into: &$0) }, in: schema.log)
     }
     state.logCount += log.count
-    if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit * 3 / 4) }
+    // Some at a time, so that few batches pay for it and none pays much.
+    if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit - 1024) }
   }
 
   /// Removes the oldest batches of the log until at most `limit` entries are left.

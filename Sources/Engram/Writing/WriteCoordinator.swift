@@ -73,7 +73,7 @@ actor WriteCoordinator {
         case .first: Task(executorPreference: thread) { await self.drain() }
         case .queued: break
         }
-        if request.deadline != nil, queue.beginWatch() { Task { await self.watchDeadlines() } }
+        if request.deadline != nil, queue.beginWatch() { watchDeadlines() }
       }
     } onCancel: {
       request.drop(CancellationError())
@@ -92,15 +92,16 @@ actor WriteCoordinator {
     }
   }
 
-  /// One task for all deadlines: sleeps until the next one, as long as something with a deadline waits.
-  private nonisolated func watchDeadlines() async {
-    while let next = queue.expire(at: .now, { writerBusy() }) {
-      do {
-        try await Task.sleep(until: next, clock: .continuous)
-      } catch {
-        return
-      }
+  /// One task for all deadlines: sleeps until the next one, as long as something with a deadline waits. Holds the coordinator while it
+  /// looks, not while it sleeps.
+  private nonisolated func watchDeadlines() {
+    Task { [weak self] in
+      while let next = self?.dropOverdue() { try? await Task.sleep(until: next, clock: .continuous) }
     }
+  }
+
+  private nonisolated func dropOverdue() -> ContinuousClock.Instant? {
+    queue.expire(at: .now) { writerBusy() }
   }
 
   private nonisolated func writerBusy() -> StoreError {

@@ -68,7 +68,7 @@ extension WriteTransaction {
     let (key, recordType) = (batch.reader.userKey(userID), Record.recordType)
     guard try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
     try batch.delete(.context(key, recordType), in: batch.schema.contexts)
-    try trimHistory(key, recordType, keeping: 0)
+    try trimHistory(key, recordType, newest: .max, keeping: 0)
     try batch.updateUser(key, userID) { user, _ in user.contexts -= 1 }
     batch.countContexts(-1)
     batch.append(LogRecord(operation: .deleteContext, userID: userID, recordType: recordType))
@@ -93,7 +93,7 @@ extension WriteTransaction {
       if batch.historyLimit > 0 {
         try batch.put(.history(key, recordType, version: previous.version), previous.value, in: batch.schema.history)
       }
-      try trimHistory(key, recordType, keeping: batch.historyLimit)
+      try trimHistory(key, recordType, newest: previous.version, keeping: batch.historyLimit)
     } else {
       try batch.updateUser(key, userID) { user, _ in user.contexts += 1 }
       batch.countContexts(1)
@@ -110,21 +110,17 @@ extension WriteTransaction {
     return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 
-  /// Deletes the oldest versions until `count` are left.
-  private mutating func trimHistory(_ key: UserKey, _ recordType: String, keeping count: Int) throws {
-    let prefix = Key.history(key, recordType)
-    var versions = try historyVersions(prefix)
-    while versions.count > count { try batch.delete(.history(key, recordType, version: versions.removeFirst()), in: batch.schema.history) }
+  /// Deletes the oldest versions until those from `newest` − `count` + 1 on are left; versions have no gaps.
+  private mutating func trimHistory(_ key: UserKey, _ recordType: String, newest: UInt64, keeping count: Int) throws {
+    while let oldest = try oldestVersion(key, recordType), newest - oldest >= UInt64(count) {
+      try batch.delete(.history(key, recordType, version: oldest), in: batch.schema.history)
+    }
   }
 
-  private func historyVersions(_ prefix: Key) throws -> [UInt64] {
-    var versions: [UInt64] = []
+  private func oldestVersion(_ key: UserKey, _ recordType: String) throws -> UInt64? {
+    let prefix = Key.history(key, recordType)
     var cursor = try batch.reader.view.cursor(in: batch.schema.history)
-    var found = try cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes), cursor.key.byteCount == prefix.count + 8 {
-      versions.append(cursor.key.bigEndian(at: prefix.count))
-      found = try cursor.next()
-    }
-    return versions
+    guard try cursor.seek(to: prefix), cursor.key.hasPrefix(prefix.bytes), cursor.key.byteCount == prefix.count + 8 else { return nil }
+    return cursor.key.bigEndian(at: prefix.count)
   }
 }
