@@ -52,7 +52,12 @@ let package = Package(
       name: "LMDBTests", dependencies: ["Checksums", "Files", "LMDB", "TestSupport", "TestChild"], swiftSettings: lifetimes),
     .testTarget(
       name: "VectorSearchTests", dependencies: ["CBLAS", "Checksums", "Files", "TestSupport", "VectorSearch"], swiftSettings: lifetimes),
+    .executableTarget(name: "EngramTestChild", dependencies: ["Engram"], path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
-      name: "EngramTests", dependencies: ["Engram", "Files", "LMDB", "TestSupport", "VectorSearch"], swiftSettings: lifetimes),
+      name: "EngramTests",
+      dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "VectorSearch"],
+      swiftSettings: lifetimes),
+    .testTarget(
+      name: "MemtoolTests", dependencies: ["Engram", "Files", "LMDB", "TestSupport", "memtool"], swiftSettings: lifetimes),
   ]
 )

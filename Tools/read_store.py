@@ -84,7 +84,7 @@ def read_rows(path, store, row_count):
     return header, padded[:, : header["dimension"]]
 
 
-def read_block(key, value):
+def read_block(value):
     """A record of `blocks`: up to 128 consecutive rows of a user. The key is userKey ‖ number."""
     first, capacity, used, flags = struct.unpack_from(">QBBB", value)
     live = int.from_bytes(value[11:27], "big")
@@ -154,31 +154,31 @@ def read_store(directory, form):
         "entries": {name: len(content) for name, content in databases.items()},
     }
 
-    def user_key(name):
-        # The user keys: XXH3-128 of the userID's UTF-8 under the store's own secret.
-        return users_by_name[name]
-
-    users_by_name = {}
+    # A user's key is XXH3-128 of the userID's UTF-8 under the store's own secret; here they are looked up.
+    user_keys = {}
     for key, value in databases["users"].items():
         user = cbor2.loads(value)
-        users_by_name[user["userID"]] = key
-        yield {"type": "user", "userID": user["userID"], "memories": user["memories"], "contexts": user["contexts"], "embeddings": user["rows"]}
+        user_keys[user["userID"]] = key
+        yield {
+            "type": "user", "userID": user["userID"], "memories": user["memories"], "contexts": user["contexts"], "embeddings": user["rows"],
+        }
 
     for name in ["contexts", "history"]:
         for key, value in databases[name].items():
             envelope = cbor2.loads(value)
-            if key[:16] != user_key(envelope["userID"]):
+            if key[:16] != user_keys[envelope["userID"]]:
                 raise Damage(f"a record of {name} stands under another user's key")
             yield {
                 "type": {"contexts": "context", "history": "history"}[name],
                 "recordType": key[16:].decode() if name == "contexts" else key[16:-9].decode(), "userID": envelope["userID"],
-                "version": envelope["version"], "schema": envelope["schema"], "updatedAt": envelope["updatedAt"], "value": jsonable(envelope["record"]),
+                "version": envelope["version"], "schema": envelope["schema"], "updatedAt": envelope["updated"],
+                "value": jsonable(envelope["contents"]),
             }
 
     rows = None
     if "dimension" in store:
         _, rows = read_rows(os.path.join(generation, "rows.f32"), store, state["rowsHigh"])
-    blocks = {key: read_block(key, value) for key, value in databases["blocks"].items()}
+    blocks = {key: read_block(value) for key, value in databases["blocks"].items()}
     columns = {key: read_columns(value) for key, value in databases["columns"].items()}
     live = {}
     for key, block in blocks.items():
@@ -191,7 +191,7 @@ def read_store(directory, form):
     with_row = 0
     for key, value in databases["memories"].items():
         memory = cbor2.loads(value)
-        owner, name = user_key(memory["userID"]), str(uuid.UUID(bytes=key))
+        owner, name = user_keys[memory["userID"]], str(uuid.UUID(bytes=key))
         if owner + ordered(memory["createdAt"]) + key not in databases["timeline"]:
             raise Damage(f"memory {name} is missing in the timeline")
         if "expiresAt" in memory and databases["expiry"].get(ordered(memory["expiresAt"]) + key) != owner:
@@ -223,7 +223,8 @@ def read_store(directory, form):
 def main():
     parser = argparse.ArgumentParser(description="Prints what an Engram store holds as JSON Lines, without Engram.")
     parser.add_argument("store", help="the store's directory")
-    parser.add_argument("--vectors", choices=["base64", "array", "none"], default="base64", help="how embeddings are written (default: base64)")
+    parser.add_argument(
+        "--vectors", choices=["base64", "array", "none"], default="base64", help="how embeddings are written (default: base64)")
     arguments = parser.parse_args()
     try:
         for line in read_store(arguments.store, arguments.vectors):

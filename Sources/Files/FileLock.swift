@@ -15,6 +15,9 @@ package struct FileLock: ~Copyable, Sendable {
 
   private let handle: FileHandle
 
+  /// Closing alone would not do: a process forked meanwhile shares the lock until it has become another program.
+  deinit { _ = flock(handle.descriptor, LOCK_UN) }
+
   /// Opens the lock file, making it where it is missing; takes no lock yet.
   package init(path: String) throws(FileError) {
     handle = try FileHandle(path: path, access: .create)

@@ -16,7 +16,7 @@ import Synchronization
 package final class Environment: Sendable {
   package struct Options: Sendable {
     package var mapSizeBytes = 1 << 40
-    package var smallestMapSizeBytes = 16 << 30
+    package var smallestMapSizeBytes = 1 << 30
     package var maximumReaders = 1024
     package var isReadOnly = false
     /// Makes the databases that are missing, in a write transaction; otherwise a missing one is an error, and opening waits for no writer.
@@ -189,5 +189,14 @@ package final class Environment: Sendable {
     var info = unsafe MDB_envinfo()
     unsafe _ = mdb_env_info(handle, &info)
     return unsafe info.me_last_txnid
+  }
+
+  /// Bytes of the data file that the last commit reaches to.
+  package var usedBytes: Int {
+    var info = unsafe MDB_envinfo()
+    unsafe _ = mdb_env_info(handle, &info)
+    var statistics = MDB_stat()
+    unsafe _ = mdb_env_stat(handle, &statistics)
+    return unsafe (info.me_last_pgno + 1) * Int(statistics.ms_psize)
   }
 }

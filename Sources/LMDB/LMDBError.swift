@@ -34,6 +34,7 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
   package var isPermission: Bool { code == EACCES || code == EPERM }
   package var isReadOnlyFileSystem: Bool { code == EROFS }
+  package var isInputOutput: Bool { code == EIO }
   package var isInterrupted: Bool { code == EINTR }
   /// The environment must be closed; the outcome of the transaction is in doubt.
   package var isPanic: Bool { code == MDB_PANIC }

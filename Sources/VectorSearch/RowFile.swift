@@ -17,8 +17,8 @@ package final class RowFile: Sendable {
   private let handle: FileHandle
   private let map: MemoryMap
 
-  /// Address space to reserve for the map.
-  private static let preferredMapBytes = 1 << 40
+  /// Address space to reserve for the map: rows enough, and room for a hundred stores in one process.
+  private static let preferredMapBytes = 1 << 38
   /// The file grows by a quarter of itself, within these bounds.
   private static let growthBytes = (256 << 10)...(32 << 20)
 

@@ -6,7 +6,8 @@ struct Memtool: AsyncParsableCommand {
     commandName: "memtool",
     abstract: "Work with an Engram memory store: a directory of contexts, memories and embeddings.",
     discussion: """
-      Every command works on a live store, beside the processes that use it. Data goes to standard output, diagnostics and progress to standard error.
+      Every command works on a live store, beside the processes that use it. Data goes to standard output, diagnostics and \
+      progress to standard error.
 
       The exit code is 0 for success, 1 for a failure, 3 for damage found in a store, and 64 for a command line that is wrong.
 

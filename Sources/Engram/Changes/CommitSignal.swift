@@ -36,10 +36,7 @@ final class CommitSignal: Sendable {
       state.nextWaiter += 1
       return state.nextWaiter
     }
-    let timer = Task {
-      try? await Task.sleep(for: duration)
-      self.resume(id)
-    }
+    let timer = Mutex<Task<Void, Never>?>(nil)
     await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
         let isOver = state.withLock { state in
@@ -47,12 +44,19 @@ final class CommitSignal: Sendable {
           state.waiters[id] = continuation
           return false
         }
-        if isOver { continuation.resume() }
+        if isOver { return continuation.resume() }
+        // Only now: a timer that ran out before the waiter was there would wake nobody.
+        timer.withLock {
+          $0 = Task {
+            try? await Task.sleep(for: duration)
+            self.resume(id)
+          }
+        }
       }
     } onCancel: {
       resume(id)
     }
-    timer.cancel()
+    timer.withLock { $0 }?.cancel()
   }
 
   private func resume(_ id: Int) {

@@ -101,7 +101,9 @@ extension MemoryStore {
     do throws(FileError) {
       var sizes: [StoreInspection.FileSize] = []
       let generation = "gen-\(core.generation.store.generation)"
-      let paths = ["current", "open.lock", "alive.lock", "writer.lock"] + (try Directories.entries(core.generation.directory)).map { "\(generation)/\($0)" }
+      let paths =
+        ["current", "open.lock", "alive.lock", "writer.lock"]
+        + (try Directories.entries(core.generation.directory)).map { "\(generation)/\($0)" }
       for path in paths {
         guard let status = try Directories.status("\(core.paths.directory)/\(path)"), !status.isDirectory else { continue }
         sizes.append(.init(name: path, sizeBytes: status.sizeBytes, allocatedBytes: status.allocatedBytes))

@@ -89,9 +89,12 @@ extension StoreVerifier {
     let (kind, session) = (columns.kindIndex(slot), columns.sessionIndex(slot))
     let isEqual =
       columns.id(slot) == memory.id && columns.createdAt(slot) == memory.createdAt.milliseconds && columns.expiresAt(slot) == expiresAt
-      && (kind == 0 ? nil : columns.kinds()[kind - 1]) == memory.kind && (session == 0 ? nil : columns.sessions()[session - 1]) == memory.sessionID
+      && (kind == 0 ? nil : columns.kinds()[kind - 1]) == memory.kind
+      && (session == 0 ? nil : columns.sessions()[session - 1]) == memory.sessionID
     if !isEqual { report.add("columns: what they say of row \(reference.row) is not what memory \(memory.id) says") }
-    if memory.expiresAt != nil, !block.hasExpiry { report.add("blocks: the block of memory \(memory.id), which expires, says that none does") }
+    if memory.expiresAt != nil, !block.hasExpiry {
+      report.add("blocks: the block of memory \(memory.id), which expires, says that none does")
+    }
   }
 
   // MARK: From the entries back to the record

@@ -7,7 +7,8 @@ extension StoreVerifier {
     if cursor.key.equals(Key.store.bytes) {
       let record = try StoreRecord(value)
       // The embedder may have been pinned since the store was opened.
-      guard record.storeID == reader.store.storeID, record.generation == reader.store.generation, record.dimension == reader.store.dimension,
+      guard record.storeID == reader.store.storeID, record.generation == reader.store.generation,
+        record.dimension == reader.store.dimension,
         record.metric == reader.store.metric, record.secret == reader.store.secret
       else { throw StoreError(.corrupted, "the store's own record has changed since it was opened") }
     } else if cursor.key.equals(Key.state.bytes) {

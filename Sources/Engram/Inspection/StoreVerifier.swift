@@ -3,8 +3,8 @@ import LMDB
 import VectorSearch
 
 extension MemoryStore {
-  /// Reads everything in one snapshot and compares it with everything else: the checksum of every value and every row, the records with their
-  /// rows, blocks, columns, timeline, expiry and dedupe entries in both directions, and all counts.
+  /// Reads everything in one snapshot and compares it with everything else: the checksum of every value and every row; the records with
+  /// their rows, blocks, columns, timeline, expiry and dedupe entries in both directions; all counts.
   ///
   /// Waits for nobody, and other processes may write meanwhile.
   /// - Returns: What was found; damage is a problem in the report, not an error.
@@ -98,7 +98,9 @@ struct StoreVerifier: ~Escapable {
           report.bytes += try cursor.value().byteCount
           try check(&self, cursor)
         } catch {
-          if database.name == reader.schema.memories.name, cursor.key.byteCount == 16 { damagedMemories.insert(MemoryID(cursor.key, at: 0)) }
+          if database.name == reader.schema.memories.name, cursor.key.byteCount == 16 {
+            damagedMemories.insert(MemoryID(cursor.key, at: 0))
+          }
           problem(in: database, error)
         }
         seen += 1
@@ -144,7 +146,8 @@ struct StoreVerifier: ~Escapable {
     for (key, tally) in tallies {
       // A damaged record was told where the users were walked.
       if try reader.view.contains(.user(key), in: reader.schema.users) { continue }
-      report.add("users: the owner of \(tally.memories) memories, \(tally.contexts) contexts and \(tally.liveSlots) live rows has no record")
+      report.add(
+        "users: the owner of \(tally.memories) memories, \(tally.contexts) contexts and \(tally.liveSlots) live rows has no record")
     }
   }
 

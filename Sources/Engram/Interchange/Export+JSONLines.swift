@@ -1,6 +1,6 @@
 extension MemoryStore {
-  /// Writes a snapshot as JSON Lines: what ``importLines(from:onConflict:embedder:isDryRun:progress:)`` takes back without loss. Earlier versions of
-  /// contexts are not part of it. Two stores with equal content give equal bytes.
+  /// Writes a snapshot as JSON Lines: what ``importLines(from:onConflict:embedder:isDryRun:progress:)`` takes back without loss.
+  /// Earlier versions of contexts are not part of it. Two stores with equal content give equal bytes.
   ///
   /// - Parameter sink: Gets the text, about a MiB at a time.
   /// - Throws: ``StoreError`` `.notFound`, `.invalidUserID`, `.corrupted`; what the sink throws.

@@ -23,8 +23,8 @@ package struct ExportSummary: Sendable, Equatable {
   package var contexts = 0
 }
 
-/// Walks over what an export holds, in an order that depends on the content alone and not on the store: contexts by userID and type, memories
-/// by id. Memories that have expired are left out.
+/// Walks over what an export holds, in an order that depends on the content alone and not on the store: contexts by userID and type,
+/// memories by id. Memories that have expired are left out.
 struct ExportWalk: ~Escapable {
   private let reader: RecordReader
   private let selection: ExportSelection
@@ -82,7 +82,9 @@ struct ExportWalk: ~Escapable {
     }
     ids.sort()
     for id in ids {
-      guard let record = try reader.memoryRecord(id) else { throw StoreError(.corrupted, "the timeline names memory \(id), which has no record") }
+      guard let record = try reader.memoryRecord(id) else {
+        throw StoreError(.corrupted, "the timeline names memory \(id), which has no record")
+      }
       try body(record)
     }
   }

@@ -13,12 +13,13 @@ package final class ImportSource: Sendable {
   /// - Throws: ``StoreError`` `.inputOutput`, `.permissionDenied`.
   package convenience init?(path: String) throws {
     do throws(FileError) {
+      let named = try Directories.status(path, followingLinks: true)
+      if let named, named.isDirectory { throw FileError(errno: Self.isDirectoryCode, call: "read", path: path) }
+      if let named, named.sizeBytes == 0 { return nil }
       // The descriptor itself never follows a link.
       let file = try FileHandle(path: Directories.resolved(path) ?? path, access: .read)
-      let status = try file.status()
-      guard !status.isDirectory else { throw FileError(errno: Self.isDirectoryCode, call: "read", path: path) }
-      guard status.sizeBytes > 0 else { return nil }
-      self.init(name: path, file: file, sizeBytes: status.sizeBytes)
+      let size = try file.status().sizeBytes
+      self.init(name: path, file: file, sizeBytes: size)
     } catch {
       throw StoreError(.inputOutput, "\(path) cannot be read: \(error.reason)")
     }

@@ -105,7 +105,8 @@ private struct ImportWalk {
   private var lines = 0
 
   init(
-    _ sources: [ImportSource], dimension: Int?, phase: Interchange.Progress.Phase, _ progress: @escaping @Sendable (Interchange.Progress) -> Void
+    _ sources: [ImportSource], dimension: Int?, phase: Interchange.Progress.Phase,
+    _ progress: @escaping @Sendable (Interchange.Progress) -> Void
   ) {
     self.sources = sources
     self.phase = phase
@@ -184,7 +185,8 @@ private struct Importer {
   private let progress: @Sendable (Interchange.Progress) -> Void
 
   init(
-    _ sources: [ImportSource], _ policy: ImportPolicy, vectors: [Int: Embedding], _ progress: @escaping @Sendable (Interchange.Progress) -> Void
+    _ sources: [ImportSource], _ policy: ImportPolicy, vectors: [Int: Embedding],
+    _ progress: @escaping @Sendable (Interchange.Progress) -> Void
   ) {
     self.sources = sources
     self.policy = policy

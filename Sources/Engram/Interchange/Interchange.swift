@@ -28,6 +28,13 @@ package enum Interchange {
     package let total: Int
     /// Lines, texts or entries so far.
     package let count: Int
+
+    package init(phase: Phase, done: Int, total: Int, count: Int) {
+      self.phase = phase
+      self.done = done
+      self.total = total
+      self.count = count
+    }
   }
 }
 

@@ -66,30 +66,70 @@ struct LineParser: Sendable {
       fields.seen |= 1 << bit
     }
     switch key {
-    case "type": try once(0); fields.type = try reader.readString()
-    case "id": try once(1); fields.id = try reader.readID()
-    case "userID": try once(2); fields.userID = try reader.readString()
-    case "text": try once(3); fields.text = try reader.readString()
-    case "kind": try once(4); fields.kind = try reader.readOptionalString()
-    case "sessionID": try once(5); fields.sessionID = try reader.readOptionalString()
-    case "speaker": try once(6); fields.speaker = try reader.readOptionalString()
-    case "createdAt": try once(7); fields.createdAt = try reader.readOptionalTime()
-    case "importance": try once(8); fields.importance = try reader.readNullIfPresent() ? nil : try reader.readDouble()
-    case "expiresAt": try once(9); fields.expiresAt = try reader.readOptionalTime()
-    case "dedupeKey": try once(10); fields.dedupeKey = try reader.readOptionalString()
-    case "metadata": try once(11); fields.metadata = try reader.readMetadata()
+    case "type":
+      try once(0)
+      fields.type = try reader.readString()
+    case "id":
+      try once(1)
+      fields.id = try reader.readID()
+    case "userID":
+      try once(2)
+      fields.userID = try reader.readString()
+    case "text":
+      try once(3)
+      fields.text = try reader.readString()
+    case "kind":
+      try once(4)
+      fields.kind = try reader.readOptionalString()
+    case "sessionID":
+      try once(5)
+      fields.sessionID = try reader.readOptionalString()
+    case "speaker":
+      try once(6)
+      fields.speaker = try reader.readOptionalString()
+    case "createdAt":
+      try once(7)
+      fields.createdAt = try reader.readOptionalTime()
+    case "importance":
+      try once(8)
+      fields.importance = try reader.readNullIfPresent() ? nil : try reader.readDouble()
+    case "expiresAt":
+      try once(9)
+      fields.expiresAt = try reader.readOptionalTime()
+    case "dedupeKey":
+      try once(10)
+      fields.dedupeKey = try reader.readOptionalString()
+    case "metadata":
+      try once(11)
+      fields.metadata = try reader.readMetadata()
     case "embedding":
       try once(12)
       fields.hasEmbeddingKey = true
       fields.embedding = try reader.readEmbedding(reserving: dimension)
-    case "recordType": try once(13); fields.recordType = try reader.readString()
-    case "schema": try once(14); fields.schema = try reader.readInt64()
-    case "value": try once(15); fields.value = try reader.readCBOR()
-    case "format": try once(16); fields.format = try reader.readInt64()
-    case "dimension": try once(17); fields.store.dimension = try reader.readNullIfPresent() ? nil : try reader.readInt64()
-    case "metric": try once(18); fields.store.metric = try reader.readOptionalString()
-    case "embedder": try once(19); fields.store.embedder = try reader.readEmbedderIdentity()
-    case "vectors": try once(20); fields.store.vectors = try reader.readOptionalString()
+    case "recordType":
+      try once(13)
+      fields.recordType = try reader.readString()
+    case "schema":
+      try once(14)
+      fields.schema = try reader.readInt64()
+    case "value":
+      try once(15)
+      fields.value = try reader.readCBOR()
+    case "format":
+      try once(16)
+      fields.format = try reader.readInt64()
+    case "dimension":
+      try once(17)
+      fields.store.dimension = try reader.readNullIfPresent() ? nil : try reader.readInt64()
+    case "metric":
+      try once(18)
+      fields.store.metric = try reader.readOptionalString()
+    case "embedder":
+      try once(19)
+      fields.store.embedder = try reader.readEmbedderIdentity()
+    case "vectors":
+      try once(20)
+      fields.store.vectors = try reader.readOptionalString()
     default:
       let name = key.string
       guard fields.unknown.insert(name) else { throw JSONError.duplicate(name, at: key.offset) }
@@ -110,7 +150,8 @@ struct LineParser: Sendable {
       store.format = try Self.required(fields.format, "format")
       return .store(store)
     case let type:
-      throw StoreError(.invalidImport, "the type is '\(TerminalText.escaped(String(type.prefix(64))))', it must be store, context or memory")
+      throw StoreError(
+        .invalidImport, "the type is '\(TerminalText.escaped(String(type.prefix(64))))', it must be store, context or memory")
     }
   }
 
@@ -125,7 +166,9 @@ struct LineParser: Sendable {
 
   private func context(_ fields: Fields) throws(StoreError) -> ContextLine {
     let schema = fields.schema ?? 1
-    guard let schema = Int(exactly: schema), schema >= 0 else { throw StoreError(.invalidImport, "the schema is \(schema), it must be 0 or more") }
+    guard let schema = Int(exactly: schema), schema >= 0 else {
+      throw StoreError(.invalidImport, "the schema is \(schema), it must be 0 or more")
+    }
     return try ContextLine(
       recordType: Self.required(fields.recordType, "recordType"), userID: Self.required(fields.userID, "userID"), schema: schema,
       value: Self.required(fields.value, "value"))
@@ -153,7 +196,8 @@ extension ContextLine {
     }
     let record = writer.bytes
     guard record.count <= Limits.contextBytes else {
-      throw StoreError(.valueTooLarge, "the \(recordType) of '\(userID)' has \(record.count) bytes, at most \(Limits.contextBytes) are allowed")
+      throw StoreError(
+        .valueTooLarge, "the \(recordType) of '\(userID)' has \(record.count) bytes, at most \(Limits.contextBytes) are allowed")
     }
     self.init(recordType: recordType, userID: userID, schema: schema, record: record)
     try checkUserContext()

@@ -62,19 +62,23 @@ struct LineReader {
     buffer.removeSubrange(..<start)
     start = 0
     let kept = buffer.count
-    buffer.append(contentsOf: repeatElement(0, count: Self.chunkBytes))
+    // What is appended to the file meanwhile is not part of it: both passes read the same lines.
+    let wanted = min(Self.chunkBytes, source.sizeBytes - fileOffset)
+    buffer += [UInt8](repeating: 0, count: wanted)
     var count = 0
     do throws(FileError) {
       count = try Self.read(source.file, into: &buffer, from: kept, at: fileOffset)
     } catch {
       throw StoreError(error, "\(source.name) cannot be read")
     }
-    buffer.removeLast(Self.chunkBytes - count)
+    buffer.removeLast(wanted - count)
     fileOffset += count
-    isAtEnd = count < Self.chunkBytes
+    isAtEnd = count < wanted || fileOffset == source.sizeBytes
   }
 
-  private static func read(_ file: borrowing FileHandle, into buffer: inout [UInt8], from start: Int, at offset: Int) throws(FileError) -> Int {
+  private static func read(
+    _ file: borrowing FileHandle, into buffer: inout [UInt8], from start: Int, at offset: Int
+  ) throws(FileError) -> Int {
     var outcome: Result<Int, FileError> = .success(0)
     unsafe buffer.withUnsafeMutableBytes { bytes in
       do throws(FileError) {

@@ -21,7 +21,8 @@ package struct CSVWriter: Sendable {
       let needsQuotes = unsafe field.isEmpty || field.contains { Self.needsQuotes($0) }
       if needsQuotes { bytes.append(UInt8(ascii: "\"")) }
       if isFormula { bytes.append(UInt8(ascii: "'")) }
-      for unsafe byte in unsafe field {
+      for index in 0..<field.count {
+        let byte = unsafe field[index]
         if byte == UInt8(ascii: "\"") { bytes.append(byte) }
         bytes.append(byte)
       }

@@ -70,7 +70,9 @@ public struct UserContext: ContextRecord, Hashable {
 
   /// A copy after one more exchange.
   func afterExchange(message: String, response: String, at date: Date) -> UserContext {
-    with(conversationsCount: conversationsCount + 1, lastMessage: message, lastResponse: response, lastSeen: max(date, firstSeen))
+    with(
+      conversationsCount: conversationsCount == .max ? .max : conversationsCount + 1, lastMessage: message, lastResponse: response,
+      lastSeen: max(date, firstSeen))
   }
 }
 

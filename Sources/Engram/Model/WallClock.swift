@@ -2,10 +2,11 @@ import Foundation
 
 /// Wall-clock time as the store keeps it: Int64 milliseconds since 1970.
 enum WallClock {
-  static func now() -> Int64 { Date().milliseconds }
+  /// Rounded down, so that nothing expires before its time.
+  static func now() -> Int64 { Int64((Date().timeIntervalSince1970 * 1000).rounded(.down)) }
 
   /// The times that a record may carry: the years 1 to 9999, so that each has an ISO 8601 text.
-  static let range: ClosedRange<Int64> = -62_135_596_800_000 ... 253_402_300_799_999
+  static let range: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 }
 
 extension Date {

@@ -105,7 +105,10 @@ struct ColumnsView: ~Escapable {
     kindCount = Int(bytes.bigEndian(at: 2, as: UInt8.self))
     sessionCount = Int(bytes.bigEndian(at: 3, as: UInt8.self))
     var end = 4 + 34 * count
-    for _ in 0..<(kindCount + sessionCount) where end + 2 <= bytes.byteCount { end += 2 + Int(bytes.bigEndian(at: end, as: UInt16.self)) }
+    for _ in 0..<(kindCount + sessionCount) {
+      guard end + 2 <= bytes.byteCount else { throw StoreError(.corrupted, "a record of columns contradicts itself") }
+      end += 2 + Int(bytes.bigEndian(at: end, as: UInt16.self))
+    }
     guard count <= RowFile.blockCapacity, end == bytes.byteCount else {
       throw StoreError(.corrupted, "a record of columns contradicts itself")
     }

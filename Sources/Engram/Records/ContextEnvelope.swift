@@ -95,7 +95,8 @@ enum ContextEnvelope {
     }
   }
 
-  static func decode<Record: ContextRecord>(_ type: Record.Type, _ header: Header, _ reader: inout CBORReader) throws(StoreError) -> Record {
+  static func decode<Record: ContextRecord>(_ type: Record.Type, _ header: Header, _ reader: inout CBORReader) throws(StoreError) -> Record
+  {
     if Record.self == UserContext.self, header.schema == UserContext.schemaVersion {
       do throws(CBORError) {
         // SAFETY: the types were compared above; this is the identity.
@@ -180,6 +181,7 @@ extension UserContext {
     var firstSeen: Int64?
     var lastSeen: Int64?
     unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+      if try reader.readNullIfPresent() { return true }
       if unsafe key.equals("topics") {
         var count = try reader.readArrayCount()
         topics.reserveCapacity(count ?? 0)

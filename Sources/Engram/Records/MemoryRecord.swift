@@ -19,8 +19,10 @@ struct MemoryRecord: Sendable, Equatable {
 
   /// A direct path, without the generic machinery: about a microsecond.
   func encode(into writer: inout CBORWriter) {
-    let optionals = [memory.kind != nil, memory.sessionID != nil, memory.speaker != nil, memory.expiresAt != nil,
-      memory.dedupeKey != nil, !memory.metadata.isEmpty]
+    let optionals = [
+      memory.kind != nil, memory.sessionID != nil, memory.speaker != nil, memory.expiresAt != nil,
+      memory.dedupeKey != nil, !memory.metadata.isEmpty,
+    ]
     writer.map(count: 5 + optionals.count { $0 } + (row == nil ? 0 : 3))
     if let row {
       writer.key("row")
@@ -176,7 +178,6 @@ enum CBORKeyOrder {
     return left.utf8.lexicographicallyPrecedes(right.utf8)
   }
 }
-
 
 extension CBORReader {
   fileprivate mutating func readBoolOrReal() throws(CBORError) -> MetadataValue {

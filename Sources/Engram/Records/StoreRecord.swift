@@ -76,7 +76,8 @@ struct StoreRecord: Sendable, Equatable {
     }
     let unknown = features.incompatible & ~Features.knownIncompatible
     guard unknown == 0 else {
-      throw StoreError(.newerFormat, "the store uses features (bits \(String(unknown, radix: 16))) that this version of Engram does not know")
+      throw StoreError(
+        .newerFormat, "the store uses features (bits \(String(unknown, radix: 16))) that this version of Engram does not know")
     }
   }
 

@@ -18,15 +18,18 @@ extension MemorySnapshot {
   /// - Parameter body: Gets `dimension` components, valid for the call.
   /// - Returns: Nil where the memory has no embedding or is absent.
   public func withEmbedding<Value>(of id: MemoryID, _ body: (Span<Float>) throws -> Value) throws -> Value? {
-    try read { reader in
+    let row = try read { reader -> Int? in
       guard let reference = try reader.liveMemoryRecord(id)?.row else { return nil }
       guard let rows = generation.rows else { throw StoreError(.corrupted, "memory \(id) names a row, and the store has none") }
       guard try reference.row < reader.state().rowsHigh else {
         throw StoreError(.corrupted, "memory \(id) names row \(reference.row), beyond the last one")
       }
       try rows.verify(row: reference.row, checksum: reference.checksum)
-      return try body(rows.row(reference.row))
+      return reference.row
     }
+    // Outside the read, so that `body` may use the snapshot: a published row never changes.
+    guard let row, let rows = generation.rows else { return nil }
+    return try body(rows.row(row))
   }
 
   /// How many memories the scope holds.
@@ -59,7 +62,20 @@ extension MemorySnapshot {
 
   /// Calls `body` with every memory of all users in the order of ids, until it returns false.
   public func forEachMemory(_ body: (Memory) throws -> Bool) throws {
-    try read { try $0.forEachMemory(after: nil) { try body($0.memory) } }
+    var last: MemoryID?
+    while true {
+      // A page at a time, so that `body` may use the snapshot.
+      var page: [Memory] = []
+      try read { reader in
+        try reader.forEachMemory(after: last) { record in
+          page.append(record.memory)
+          return page.count < 256
+        }
+      }
+      for memory in page where try !body(memory) { return }
+      guard page.count == 256 else { return }
+      last = page[255].id
+    }
   }
 
   /// Memories most similar to a query.

@@ -9,13 +9,21 @@ enum StoreCreation {
   /// - Throws: ``StoreError``; nothing is left behind.
   static func create(at path: String, options: StoreOptions) throws -> Bool {
     let dimension = try dimension(options)
-    let temporary = StorePaths(directory: "\(path).tmp-\(String(UInt64.random(in: .min ... .max), radix: 36))")
     try removeAbandoned(besides: path)
-    try Directories.create(temporary.directory)
+    // Before it is locked a new directory looks abandoned, and another process may sweep it: then once more.
+    for _ in 0..<1000 {
+      let temporary = StorePaths(directory: "\(path).tmp-\(String(UInt64.random(in: .min ... .max), radix: 36))")
+      if let made = try create(temporary, at: path, dimension, options) { return made }
+    }
+    throw StoreError(.inputOutput, "the store \(path) cannot be made: its temporary directory is removed again and again")
+  }
+
+  /// - Returns: As ``create(at:options:)``; nil where another process swept the directory before it was locked.
+  private static func create(_ temporary: StorePaths, at path: String, _ dimension: Int?, _ options: StoreOptions) throws -> Bool? {
+    // Held until the rename: tells others that this directory is not abandoned.
+    guard let alive = try lockedDirectory(temporary) else { return nil }
+    defer { extendLifetime(alive) }
     do {
-      // Held until the rename: tells others that this directory is not abandoned.
-      let alive = try FileLock(path: temporary.aliveLock)
-      try alive.lock(.exclusive)
       let store = StoreRecord(
         storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
         embedder: options.embedder?.identity, secret: randomBytes(192), createdAt: WallClock.now())
@@ -30,6 +38,19 @@ enum StoreCreation {
       // The first error is the one to tell.
       try? Directories.removeTree(temporary.directory)
       throw StoreError.wrapping(error, "the store \(path) cannot be made")
+    }
+  }
+
+  /// Makes the directory and locks it; nil where it was swept in between.
+  private static func lockedDirectory(_ temporary: StorePaths) throws(FileError) -> FileLock? {
+    do throws(FileError) {
+      try Directories.create(temporary.directory)
+      let alive = try FileLock(path: temporary.aliveLock)
+      guard try alive.tryLock(.exclusive), try Directories.status(temporary.aliveLock) != nil else { return nil }
+      return alive
+    } catch {
+      if error.isMissing { return nil }
+      throw error
     }
   }
 
@@ -84,7 +105,8 @@ enum StoreCreation {
     guard let names = try? Directories.entries(parent) else { return }
     for name in names where name.hasPrefix(prefix) {
       let paths = StorePaths(directory: "\(parent)/\(name)")
-      guard let lock = try? FileLock(existing: paths.aliveLock), (try? lock.tryLock(.exclusive)) == true else { continue }
+      // Made where it is missing: whoever was killed before making it left the directory, too.
+      guard let lock = try? FileLock(path: paths.aliveLock), (try? lock.tryLock(.exclusive)) == true else { continue }
       try? Directories.removeTree(paths.directory)
     }
   }

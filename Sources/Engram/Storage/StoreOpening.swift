@@ -27,7 +27,8 @@ enum StoreOpening {
         throw StoreError(.storeMissing, "the directory \(Directories.parent(of: path)) for the new store does not exist")
       }
       try refuseNetwork(Directories.parent(of: path))
-      _ = try StoreCreation.create(at: path, options: options)
+      // An empty directory is replaced where it stands, not the link to it.
+      _ = try StoreCreation.create(at: Directories.resolved(path) ?? path, options: options)
     }
     guard let resolved = Directories.resolved(path), let status = try Directories.status(resolved), status.isDirectory,
       try Directories.status(StorePaths(directory: resolved).current) != nil
@@ -43,7 +44,8 @@ enum StoreOpening {
 
   private static func refuseNetwork(_ path: String) throws {
     if let name = try FileSystems.networkFileSystemName(at: path) {
-      throw StoreError(.networkFileSystem, "\(path) lies on a network file system (\(name)), where locks and maps do not hold: use a local disk")
+      throw StoreError(
+        .networkFileSystem, "\(path) lies on a network file system (\(name)), where locks and maps do not hold: use a local disk")
     }
   }
 
@@ -62,10 +64,12 @@ enum StoreOpening {
   /// readers and writers apart by pid and thread.
   private static func join(_ alive: borrowing FileLock, _ opening: borrowing FileLock, _ path: String) throws {
     let own = MachineIdentity.processNamespace() ?? ""
-    if try alive.tryLock(.exclusive) {
+    // Without a note nobody has opened it yet: the lock is that of the process that is just publishing it.
+    if try alive.tryLock(.exclusive) || opening.readNote()?.isEmpty == true {
       try opening.writeNote(own)
-    } else if let note = opening.readNote(), note != own {
-      throw StoreError(.foreignNamespace, "a process of another pid namespace (\(note)) has the store \(path) open: use it from one namespace at a time")
+    } else if let note = opening.readNote(), !note.isEmpty, note != own {
+      throw StoreError(
+        .foreignNamespace, "a process of another pid namespace (\(note)) has the store \(path) open: use it from one namespace at a time")
     }
     try alive.lock(.shared)
   }
@@ -87,22 +91,27 @@ enum StoreOpening {
   private static func openGeneration(_ paths: StorePaths, number: UInt64, options: StoreOptions) throws -> (Generation, StateRecord) {
     let directory = paths.generation(number)
     let data = "\(directory)/data.mdb"
-    guard let status = try Directories.status(data) else { throw StoreError(.corrupted, "the store's file \(data) is missing") }
-    guard status.sizeBytes >= 2 * 4096 else { throw StoreError(.corrupted, "\(data) is truncated: it has \(status.sizeBytes) bytes") }
+    guard try Directories.status(data) != nil else { throw StoreError(.corrupted, "the store's file \(data) is missing") }
+    try checkLength(of: data)
     var environmentOptions = Environment.Options()
     environmentOptions.isReadOnly = options.access == .readOnly
     if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
     let environment = try Environment(path: directory, databases: Schema.names, options: environmentOptions)
     do {
       if try environment.readerTable().isUnlocked {
-        throw StoreError(.readOnlyFileSystem, "\(directory) is mounted read-only, where snapshots are not protected from writers: mount it writable, or copy it")
+        throw StoreError(
+          .readOnlyFileSystem,
+          "\(directory) is mounted read-only, where snapshots are not protected from writers: mount it writable, or copy it")
       }
       try environment.clearStaleReaders()
       let schema = Schema(environment)
-      let store = try pinned(try readStore(environment, schema, number, options), environment, schema, options, writerLock: paths.writerLock)
+      let store = try pinned(
+        try readStore(environment, schema, number, options), environment, schema, options, writerLock: paths.writerLock)
       let state = try readState(environment, schema)
       let rows = try RowFileHeader(store).map { header in
-        try RowFile(
+        let rowPath = "\(directory)/\(Generation.rowFileName)"
+        guard try Directories.status(rowPath) != nil else { throw StoreError(.corrupted, "the store's file \(rowPath) is missing") }
+        return try RowFile(
           path: "\(directory)/\(Generation.rowFileName)", header: header, rowCount: state.rowsHigh,
           isReadOnly: options.access == .readOnly)
       }
@@ -113,9 +122,28 @@ enum StoreOpening {
     }
   }
 
+  /// Touching a map beyond the end of its file is SIGBUS: the meta pages tell how long the file must be.
+  private static func checkLength(of data: String) throws {
+    let file = try FileHandle(path: data, access: .read)
+    // MDB_meta behind a page header of 16 bytes: page size at 24 + 16, last page at 136, transaction at 144; the later one counts.
+    var (last, transaction): (UInt64, UInt64) = (1, 0)
+    for page in 0..<2 {
+      let meta = try file.read(count: 152, at: page * 4096)
+      guard meta.count == 152 else { throw StoreError(.corrupted, "\(data) is truncated: it has \(try file.status().sizeBytes) bytes") }
+      let number = { (offset: Int) -> UInt64 in meta[offset..<(offset + 8)].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+      if number(144) >= transaction { (last, transaction) = (number(136), number(144)) }
+    }
+    let (size, needed) = (try file.status().sizeBytes, (Int(clamping: last) &+ 1) &* 4096)
+    guard size >= needed, needed > 0 else {
+      throw StoreError(.corrupted, "\(data) is truncated: it has \(size) bytes, its meta page says \(needed)")
+    }
+  }
+
   private static func readState(_ environment: Environment, _ schema: Schema) throws -> StateRecord {
     let transaction = try ReadTransaction(environment)
-    guard let value = try transaction.view.value(.state, in: schema.meta) else { throw StoreError(.corrupted, "the store's state record is missing") }
+    guard let value = try transaction.view.value(.state, in: schema.meta) else {
+      throw StoreError(.corrupted, "the store's state record is missing")
+    }
     return try StateRecord(value)
   }
 
@@ -124,14 +152,18 @@ enum StoreOpening {
     _ environment: Environment, _ schema: Schema, _ number: UInt64, _ options: StoreOptions
   ) throws -> StoreRecord {
     let transaction = try ReadTransaction(environment)
-    guard let value = try transaction.view.value(.store, in: schema.meta) else { throw StoreError(.corrupted, "the store's own record is missing") }
+    guard let value = try transaction.view.value(.store, in: schema.meta) else {
+      throw StoreError(.corrupted, "the store's own record is missing")
+    }
     let store = try StoreRecord(value)
     guard store.generation == number, store.secret.count == 192, store.storeID.count == 16 else {
       throw StoreError(.corrupted, "the store's own record is that of generation \(store.generation), expected \(number)")
     }
     let unknown = store.features.readOnlyCompatible & ~StoreRecord.Features.knownReadOnlyCompatible
     if unknown != 0, options.access == .readWrite {
-      throw StoreError(.newerFormat, "this version of Engram may read the store but not write it (feature bits \(String(unknown, radix: 16))): open it read-only")
+      throw StoreError(
+        .newerFormat,
+        "this version of Engram may read the store but not write it (feature bits \(String(unknown, radix: 16))): open it read-only")
     }
     if let dimension = options.dimension, dimension != store.dimension {
       let has = store.dimension.map { "dimension \($0)" } ?? "no dimension"
@@ -145,7 +177,9 @@ enum StoreOpening {
         throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
       }
       guard asked.dimension == store.dimension else {
-        throw StoreError(.embedderMismatch, "the embedder '\(asked)' does not make vectors of the store's dimension (\(store.dimension.map(String.init) ?? "none"))")
+        throw StoreError(
+          .embedderMismatch,
+          "the embedder '\(asked)' does not make vectors of the store's dimension (\(store.dimension.map(String.init) ?? "none"))")
       }
     }
     return store

@@ -68,7 +68,8 @@ extension MemoryStore {
     let embedder = try requireEmbedder()
     let embeddings = try await embedder.embed(texts)
     guard embeddings.count == texts.count else {
-      throw StoreError(.embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
+      throw StoreError(
+        .embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
     }
     return embeddings
   }
@@ -88,12 +89,14 @@ extension MemoryStore {
     guard embedding == nil, hasEmbedder else { return try await writer.write { try $0.update(id, embedding: embedding, transform) } }
     while true {
       guard let current = try memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
-      let text = try transform(current).text
+      let first = try transform(current)
+      let text = first.text
       // Embedded outside the transaction; should another write change the text meanwhile, once more.
       let supplied = text == current.text ? nil : try await embed([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
         guard let now = try transaction.memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
-        let changed = try transform(now)
+        // Called again only where another write came between.
+        let changed = now == current ? first : try transform(now)
         guard changed.text == now.text || (supplied != nil && changed.text == text) else { return nil }
         return try transaction.update(id, embedding: changed.text == now.text ? nil : supplied) { _ in changed }
       }

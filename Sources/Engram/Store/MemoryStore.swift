@@ -12,6 +12,8 @@ public final class MemoryStore: Sendable {
   private let access: StoreOptions.Access
   private let embedder: (any Embedder)?
   private let isClosed = Atomic(false)
+  /// Taken by the one task that closes the handle; others wait for the outcome.
+  private let isClosing = Atomic(false)
 
   /// Opens the store at `url`, making it first where there is none.
   ///
@@ -37,8 +39,13 @@ public final class MemoryStore: Sendable {
     let core = core
     // A deinit cannot wait: the files are closed by a thread of their own, after the snapshots that outlive the handle.
     Task.detached {
-      if StoreRegistry.isLastHandle(core) { try? await core.drain(until: .now + .seconds(60)) }
-      try? await onBlockingThread { try StoreRegistry.release(core) }
+      guard StoreRegistry.release(core) else { return }
+      do {
+        try await core.drain(until: .now + .seconds(60))
+        try await onBlockingThread { try StoreRegistry.finishClosing(core) }
+      } catch {
+        StoreRegistry.giveUpClosing(core)
+      }
     }
   }
 
@@ -48,10 +55,23 @@ public final class MemoryStore: Sendable {
   ///   again. Closing a closed store does nothing.
   public func close(deadline: Duration = .seconds(10)) async throws {
     let core = core
-    if isClosed.load(ordering: .relaxed) { return }
-    if StoreRegistry.isLastHandle(core) { try await core.drain(until: .now + deadline) }
-    try await onBlockingThread { try StoreRegistry.release(core) }
-    isClosed.store(true, ordering: .relaxed)
+    let end = ContinuousClock.now + deadline
+    while !isClosing.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged {
+      if isClosed.load(ordering: .acquiring) { return }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    defer { isClosing.store(false, ordering: .releasing) }
+    if isClosed.load(ordering: .acquiring) { return }
+    if StoreRegistry.release(core) {
+      do {
+        try await core.drain(until: end)
+        try await onBlockingThread { try StoreRegistry.finishClosing(core) }
+      } catch {
+        StoreRegistry.giveUpClosing(core)
+        throw error
+      }
+    }
+    isClosed.store(true, ordering: .releasing)
   }
 
   // MARK: Snapshots
@@ -111,7 +131,10 @@ public final class MemoryStore: Sendable {
 
   func requireEmbedder() throws(StoreError) -> any Embedder {
     guard let embedder else {
-      throw StoreError(.embedderRequired, "a text can only be searched or embedded with an embedder: open the store with the one that it is pinned to (\(core.generation.store.embedder.map { "\($0)" } ?? "none yet"))")
+      throw StoreError(
+        .embedderRequired,
+        "a text can only be searched or embedded with an embedder: open the store with the one that it is pinned to (\(core.generation.store.embedder.map { "\($0)" } ?? "none yet"))"
+      )
     }
     return embedder
   }

@@ -46,7 +46,8 @@ final class StoreCore: Sendable {
       throw StoreError(.readOnly, "this process has the store open read-only: close it before opening it for writing")
     }
     if let dimension = asked.dimension, dimension != generation.store.dimension {
-      throw StoreError(.storeMismatch, "the store has dimension \(generation.store.dimension.map(String.init) ?? "none"), \(dimension) was asked for")
+      throw StoreError(
+        .storeMismatch, "the store has dimension \(generation.store.dimension.map(String.init) ?? "none"), \(dimension) was asked for")
     }
     if let metric = asked.metric, metric != generation.store.metric {
       throw StoreError(.storeMismatch, "the store compares by \(generation.store.metric.rawValue), \(metric.rawValue) was asked for")
@@ -87,6 +88,8 @@ final class StoreCore: Sendable {
         return true
       }
       if isDue { try generation.environment.clearStaleReaders() }
+    } catch is CancellationError {
+      return
     } catch let error as StoreError where error.code == .closed {
       return
     } catch {
@@ -115,13 +118,17 @@ final class StoreCore: Sendable {
     maintenance.withLock { $0?.cancel() }
     commits.finish()
     while coordinator?.queue.isIdle == false {
-      guard ContinuousClock.now < deadline else { throw StoreError(.stillInUse, "writes were still under way at the deadline of close: close again later") }
+      guard ContinuousClock.now < deadline else {
+        throw StoreError(.stillInUse, "writes were still under way at the deadline of close: close again later")
+      }
       try await Task.sleep(for: .milliseconds(2))
     }
     pool.close()
     while generation.environment.liveTransactionCount > 0 {
       guard ContinuousClock.now < deadline else {
-        throw StoreError(.stillInUse, "\(generation.environment.liveTransactionCount) snapshots were still held at the deadline of close: drop them and close again")
+        throw StoreError(
+          .stillInUse,
+          "\(generation.environment.liveTransactionCount) snapshots were still held at the deadline of close: drop them and close again")
       }
       try await Task.sleep(for: .milliseconds(2))
     }
@@ -138,6 +145,7 @@ final class StoreCore: Sendable {
     guard generation.environment.close() else {
       throw StoreError(.stillInUse, "\(generation.environment.liveTransactionCount) snapshots are still held")
     }
+    try files.alive.unlock()
     try opening.unlock()
   }
 }

@@ -20,7 +20,8 @@ struct PreparedDraft: Sendable {
 
   static func components(_ embedding: Embedding, store: StoreRecord) throws(StoreError) -> [Float] {
     guard let dimension = store.dimension else {
-      throw StoreError(.dimensionMismatch, "the vector has \(embedding.values.count) components, the store was made without a dimension and holds none")
+      throw StoreError(
+        .dimensionMismatch, "the vector has \(embedding.values.count) components, the store was made without a dimension and holds none")
     }
     do throws(VectorError) {
       return try VectorPreparation.prepare(embedding.values, dimension: dimension, metric: store.metric.rows)

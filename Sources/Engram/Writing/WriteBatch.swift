@@ -37,7 +37,7 @@ struct WriteBatch: ~Copyable {
   static let tokenLimit = 16_384
 
   init(_ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64) throws {
-    self.historyLimit = historyLimit
+    self.historyLimit = max(0, historyLimit)
     self.now = now
     self.generation = generation
     staging = generation.rows.map { RowStaging($0) }
@@ -123,7 +123,7 @@ struct WriteBatch: ~Copyable {
     var record = old ?? UserRecord(userID: userID)
     try change(&record, &self)
     if record.isEmpty {
-      for number in record.filling..<record.blocks { setBlock(BlockKey(user: key, number: number), nil) }
+      for number in record.filling..<record.blocks { try setBlock(BlockKey(user: key, number: number), nil) }
       if old != nil { state.users -= 1 }
       users.updateValue(nil, forKey: key)
     } else {
@@ -149,8 +149,13 @@ struct WriteBatch: ~Copyable {
     return Block(record: record, columns: BlockColumns(try ColumnsView(columns)))
   }
 
-  mutating func setBlock(_ key: BlockKey, _ block: Block?) {
-    if journal != nil, journal?.blocks[key] == nil { journal?.blocks.updateValue(nil, forKey: key) }
+  /// - Throws: ``StoreError`` `.corrupted` where the block that is replaced does not decode.
+  mutating func setBlock(_ key: BlockKey, _ block: Block?) throws {
+    // As it is stored, not nil: a body may delete blocks that it never read.
+    if journal != nil, journal?.blocks[key] == nil {
+      let old = try findBlock(key)
+      journal?.blocks.updateValue(old, forKey: key)
+    }
     blocks.updateValue(block, forKey: key)
   }
 
@@ -160,7 +165,7 @@ struct WriteBatch: ~Copyable {
     var number = user.filling
     var block: Block
     while true {
-      if number == user.blocks { allocateRun(key, &user) }
+      if number == user.blocks { try allocateRun(key, &user) }
       block = try self.block(BlockKey(user: key, number: number))
       if block.record.used < block.record.capacity { break }
       number += 1
@@ -172,7 +177,7 @@ struct WriteBatch: ~Copyable {
     block.record.live |= 1 << LiveMask(slot)
     block.columns.slots.append(BlockColumns.Slot(memory))
     if memory.expiresAt != nil { block.record.hasExpiry = true }
-    setBlock(BlockKey(user: key, number: number), block)
+    try setBlock(BlockKey(user: key, number: number), block)
     try staging?.append(row: row, components)
     user.rows += 1
     state.rowsLive += 1
@@ -180,12 +185,12 @@ struct WriteBatch: ~Copyable {
   }
 
   /// The user's next run of consecutive rows, cut into blocks.
-  private mutating func allocateRun(_ key: UserKey, _ user: inout UserRecord) {
+  private mutating func allocateRun(_ key: UserKey, _ user: inout UserRecord) throws {
     var left = user.nextRunRows
     while left > 0 {
       let capacity = min(left, RowFile.blockCapacity)
       let record = BlockRecord(firstRow: state.rowsHigh, capacity: capacity)
-      setBlock(BlockKey(user: key, number: user.blocks), Block(record: record, columns: BlockColumns()))
+      try setBlock(BlockKey(user: key, number: user.blocks), Block(record: record, columns: BlockColumns()))
       user.blocks += 1
       state.rowsHigh += capacity
       left -= capacity
@@ -204,7 +209,7 @@ struct WriteBatch: ~Copyable {
     block.columns.slots[slot] = .empty
     block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
     let isDead = block.record.live == 0 && block.record.used == block.record.capacity
-    setBlock(blockKey, isDead ? nil : block)
+    try setBlock(blockKey, isDead ? nil : block)
     if isDead, reference.block == user.filling { user.filling += 1 }
     user.rows -= 1
     state.rowsLive -= 1
@@ -220,7 +225,7 @@ struct WriteBatch: ~Copyable {
     }
     block.columns.slots[slot] = BlockColumns.Slot(memory)
     block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
-    setBlock(blockKey, block)
+    try setBlock(blockKey, block)
   }
 
   // MARK: Counts, log and tokens
@@ -234,6 +239,9 @@ struct WriteBatch: ~Copyable {
   }
 
   mutating func append(token: String) { tokens.append(token) }
+
+  /// Whether a body of this batch that stays has the token; the committed ones are in LMDB.
+  func hasPending(token: String) -> Bool { tokens.contains(token) }
 
   // MARK: Bodies
 

@@ -13,6 +13,8 @@ actor WriteCoordinator {
   private let thread: WriterThread
   private let generation: Generation
   private let lock: FileLock
+  /// To grow LMDB's file ahead of it: see ``growDataFile()``.
+  private let dataFile: Files.FileHandle
   private let options: StoreOptions
   nonisolated let queue: WriteQueue
   nonisolated let progress = Mutex(Progress())
@@ -42,6 +44,7 @@ actor WriteCoordinator {
     queue = WriteQueue(limit: options.queueLimit)
     self.onCommit = onCommit
     lock = try FileLock(path: lockPath)
+    dataFile = try Files.FileHandle(path: "\(generation.directory)/data.mdb", access: .readWrite)
   }
 
   // MARK: The caller's side
@@ -108,7 +111,8 @@ actor WriteCoordinator {
     let waits = progress.withLock { $0.isWaitingForLock }
     let holder = waits ? lock.readNote().flatMap { Int32($0) } : MachineIdentity.processID
     let who = waits ? holder.map { "process \($0)" } ?? "another process" : "this process's own earlier writes"
-    return StoreError(.writerBusy(processID: holder), "\(who) kept the store's writer busy past the deadline; nothing was written: try again")
+    return StoreError(
+      .writerBusy(processID: holder), "\(who) kept the store's writer busy past the deadline; nothing was written: try again")
   }
 
   /// Flushes what `.eventual` commits left to the system.
@@ -168,7 +172,8 @@ actor WriteCoordinator {
       defer { progress.withLock { $0.isWaitingForLock = false } }
       try lock.lock(.exclusive)
     }
-    try lock.writeNote("\(MachineIdentity.processID)")
+    // Only helps others to name this process; on a full disk the lock must not stay held for want of a note.
+    try? lock.writeNote("\(MachineIdentity.processID)")
   }
 
   private func releaseLock() {
@@ -188,7 +193,8 @@ actor WriteCoordinator {
     do {
       var transaction = try WriteTransaction(
         WriteBatch(
-          try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit, now: WallClock.now()))
+          try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
+          now: WallClock.now()))
       guard transaction.batch.state.supersededBy == 0 else {
         return all(StoreError(.superseded, "the store moved on to generation \(transaction.batch.state.supersededBy): open it again"))
       }
@@ -201,6 +207,8 @@ actor WriteCoordinator {
             if let token = request.token { try transaction.record(token: token) }
             try request.body(&transaction)
           }
+          // A body may have swallowed LMDB's error; the transaction is lost all the same.
+          if let failure = transaction.batch.failure { throw failure }
           transaction.batch.endJournal()
           results.append(.success(()))
         } catch {
@@ -213,15 +221,19 @@ actor WriteCoordinator {
       }
       if transaction.batch.isUnchanged { return results }
       try transaction.batch.finish()
+      let hasRoom = growDataFile(by: requests.reduce(0) { $0 + $1.sizeBytes })
       do {
         try transaction.commit()
       } catch {
-        return all(afterFailedCommit(error))
+        return all(afterFailedCommit(error, hasRoom: hasRoom))
       }
+      // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
+      _ = growDataFile(by: 0)
       return results
     } catch let failure as RowFlushFailure {
       let error = StoreError(
-        .poisoned, "rows.f32 could not be flushed: nothing was changed, and this process writes no more; find out why the disk fails, then open the store again",
+        .poisoned,
+        "rows.f32 could not be flushed: nothing was changed, and this process writes no more; find out why the disk fails, then open the store again",
         cause: failure.error)
       poison(error)
       return all(error)
@@ -232,7 +244,11 @@ actor WriteCoordinator {
 
   /// The table in Concurrency.md: a full disk and an interruption abort for certain; after any other error the state of the disk is
   /// unknown, and a second flush would only pretend.
-  private func afterFailedCommit(_ error: LMDBError) -> StoreError {
+  private func afterFailedCommit(_ error: LMDBError, hasRoom: Bool) -> StoreError {
+    // A page that the disk has room for only in part is EIO to LMDB, which then aborts before any flush.
+    if error.isInputOutput, !hasRoom {
+      return StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error)
+    }
     if error.isNoSpace || error.isMapFull || error.isInterrupted {
       return StoreError(error, "the commit failed and nothing was changed")
     }
@@ -241,6 +257,16 @@ actor WriteCoordinator {
       "the commit failed, and whether it happened shows when the store is opened again; this process writes no more", cause: error)
     poison(failure)
     return failure
+  }
+
+  /// Writes zeros ahead of LMDB, so that a commit finds its pages' room taken: a full disk shows here.
+  ///
+  /// - Returns: False where there is no room; a commit that only uses freed pages may still succeed.
+  private func growDataFile(by sizeBytes: Int) -> Bool {
+    guard let size = try? dataFile.status().sizeBytes else { return true }
+    let needed = generation.environment.usedBytes + 2 * sizeBytes + (512 << 10)
+    guard size < needed else { return true }
+    return (try? dataFile.writeZeros(from: size, to: needed + min(max(size / 8, 512 << 10), 16 << 20))) != nil
   }
 
   private func poison(_ error: StoreError) {

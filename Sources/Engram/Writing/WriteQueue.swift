@@ -51,7 +51,9 @@ final class WriteQueue: Sendable {
       var passed = 0
       for request in state.requests {
         let isAlone = request.runsAlone && !batch.isEmpty
-        if isAlone || batch.count == min(limit, Self.batchOperations) || (bytes > 0 && bytes + request.sizeBytes > Self.batchBytes) { break }
+        if isAlone || batch.count == min(limit, Self.batchOperations) || (bytes > 0 && bytes + request.sizeBytes > Self.batchBytes) {
+          break
+        }
         passed += 1
         guard request.claim() else { continue }
         batch.append(request)

@@ -13,6 +13,7 @@ extension WriteTransaction {
   /// The user's record of another type.
   public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
     try Limits.checkUserID(userID)
+    try Limits.checkRecordType(Record.recordType)
     return try batch.reader.context(type, userID)
   }
 
@@ -43,7 +44,7 @@ extension WriteTransaction {
     _ type: Record.Type, for userID: String, _ transform: (Record?) throws -> Record
   ) throws -> Record {
     let changed = try transform(try context(type, for: userID))
-    guard changed.userID == userID else {
+    guard changed.userID.utf8.elementsEqual(userID.utf8) else {
       throw StoreError(.invalidArgument, "the transform of '\(userID)' returned a context of '\(changed.userID)'")
     }
     try put(changed)
@@ -80,7 +81,8 @@ extension WriteTransaction {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(recordType)
     guard record.count <= Limits.contextBytes else {
-      throw StoreError(.valueTooLarge, "the \(recordType) of '\(userID)' has \(record.count) bytes, at most \(Limits.contextBytes) are allowed")
+      throw StoreError(
+        .valueTooLarge, "the \(recordType) of '\(userID)' has \(record.count) bytes, at most \(Limits.contextBytes) are allowed")
     }
     guard let first = record.first, first >> 5 == CBORMajor.map.rawValue else {
       throw StoreError(.encodingFailed, "a context record must encode as a map: \(recordType) does not")

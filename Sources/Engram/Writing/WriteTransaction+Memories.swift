@@ -36,13 +36,16 @@ extension WriteTransaction {
   mutating func add(_ prepared: PreparedDraft) throws -> MemoryID {
     let memory = prepared.memory(now: batch.now)
     if let dedupeKey = memory.dedupeKey, let existing = try batch.reader.dedupe(memory.userID, dedupeKey) {
-      guard let record = try batch.reader.memoryRecord(existing), record.memory.userID == memory.userID, record.memory.dedupeKey == dedupeKey
+      guard let record = try batch.reader.memoryRecord(existing), record.memory.userID == memory.userID,
+        record.memory.dedupeKey == dedupeKey
       else { throw StoreError(.corrupted, "the dedupe key '\(dedupeKey)' names memory \(existing), which does not have it") }
       if !batch.reader.isExpired(record.memory) { return existing }
       try remove(record)
     }
     if let record = try batch.reader.memoryRecord(memory.id) {
-      guard batch.reader.isExpired(record.memory) else { throw StoreError(.conflict, "the id \(memory.id) is taken by a memory of user '\(record.memory.userID)'") }
+      guard batch.reader.isExpired(record.memory) else {
+        throw StoreError(.conflict, "the id \(memory.id) is taken by a memory of user '\(record.memory.userID)'")
+      }
       try remove(record)
     }
     let key = batch.reader.userKey(memory.userID)
@@ -89,7 +92,9 @@ extension WriteTransaction {
   public mutating func update(_ id: MemoryID, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory) throws -> Memory {
     guard let old = try batch.reader.liveMemoryRecord(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
     let changed = try transform(old.memory)
-    guard changed.id == id, changed.userID == old.memory.userID else {
+    guard changed.id == id, changed.userID == old.memory.userID, changed.createdAt == old.memory.createdAt,
+      changed.dedupeKey == old.memory.dedupeKey
+    else {
       throw StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
     }
     try Limits.check(changed)

@@ -82,8 +82,10 @@ import Testing
       for padding in [0, 3, 7, 8, 20] {
         let prefix = [UInt8](repeating: 0x61, count: padding)
         let text = [0x22] + prefix + bytes + prefix + [0x22]
-        #expect(jsonError { _ = try JSONReader.read(text) { try $0.readString() } } == JSONError(
-          .invalidUTF8, offset: 1 + padding, "invalid UTF-8"))
+        #expect(
+          jsonError { _ = try JSONReader.read(text) { try $0.readString() } }
+            == JSONError(
+              .invalidUTF8, offset: 1 + padding, "invalid UTF-8"))
         #expect(refusal([0x7B] + text + Array(":1}".utf8)) == .invalidUTF8)
       }
     }

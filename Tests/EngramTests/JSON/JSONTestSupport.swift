@@ -22,8 +22,9 @@ struct JSONTestRandom: RandomNumberGenerator {
         switch Int.random(in: 0..<8, using: &self) {
         case 0...3: UInt32.random(in: 0x20..<0x7F, using: &self)
         case 4: UInt32.random(in: 0..<0x20, using: &self)
-        case 5: [0x22, 0x5C, 0x2F, 0x7F, 0x2028, 0x2029, 0xFEFF, 0xFFFF, 0x10FFFF, 0x80, 0x7FF, 0x800, 0x2027][
-          Int.random(in: 0..<13, using: &self)]
+        case 5:
+          [0x22, 0x5C, 0x2F, 0x7F, 0x2028, 0x2029, 0xFEFF, 0xFFFF, 0x10FFFF, 0x80, 0x7FF, 0x800, 0x2027][
+            Int.random(in: 0..<13, using: &self)]
         case 6: UInt32.random(in: 0x80..<0xD800, using: &self)
         default: UInt32.random(in: 0xE000...0x10FFFF, using: &self)
         }

@@ -12,7 +12,8 @@ import Testing
     let context = try await store.updateContext(for: "u", message: "Hi", response: "Hello!")
     #expect(context.conversationsCount == 1)
     #expect(try store.context(for: "u") == context)
-    let ids = try await store.add((0..<500).map { MemoryDraft(userID: "u\($0 % 3)", text: "m\($0)", embedding: Embedding([Float($0), 1, 2, 3])) })
+    let ids = try await store.add(
+      (0..<500).map { MemoryDraft(userID: "u\($0 % 3)", text: "m\($0)", embedding: Embedding([Float($0), 1, 2, 3])) })
     #expect(try store.count() == 500)
     let hits = try store.search(SearchQuery(embedding: [500, 1, 2, 3], scope: .user("u1"), limit: 3, explains: true))
     #expect(hits.map(\.memory.text) == ["m499", "m496", "m493"])
@@ -20,7 +21,9 @@ import Testing
     #expect(try await store.delete(ids[499]))
     #expect(try store.search(SearchQuery(embedding: [500, 1, 2, 3], scope: .user("u1"), limit: 1))[0].memory.text == "m496")
     await withTaskGroup(of: Void.self) { group in
-      for _ in 0..<100 { group.addTask { _ = try? await store.updateContext(for: "c") { $0.with(conversationsCount: $0.conversationsCount + 1) } } }
+      for _ in 0..<100 {
+        group.addTask { _ = try? await store.updateContext(for: "c") { $0.with(conversationsCount: $0.conversationsCount + 1) } }
+      }
     }
     #expect(try store.context(for: "c")?.conversationsCount == 100)
     try await store.close()

@@ -6,7 +6,8 @@ struct Add: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Add one memory and print its id.",
     discussion: """
-      The store's embedder makes the embedding, unless one is given. A memory of the same user with the same dedupe key is not added twice: its id is printed.
+      The store's embedder makes the embedding, unless one is given. A memory of the same user with the same dedupe key is \
+      not added twice: its id is printed.
 
       EXAMPLES
         memtool add bot.memory --user maya 'Maya is a vegetarian.' --kind fact --metadata topic=food

@@ -122,7 +122,8 @@ struct ContextList: AsyncParsableCommand {
     var table = Table(["user", "type", "version", "schema", "updated", "bytes"], numbers: ["version", "schema", "bytes"])
     for context in contexts {
       table.add([
-        context.userID, context.recordType, "\(context.version)", "\(context.schema)", Times.text(context.updatedAt), "\(context.sizeBytes)",
+        context.userID, context.recordType, "\(context.version)", "\(context.schema)", Times.text(context.updatedAt),
+        "\(context.sizeBytes)",
       ])
     }
     try table.print()

@@ -6,7 +6,8 @@ struct Create: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an empty store.",
     discussion: """
-      Dimension, metric and embedder are fixed for the life of the store. Without a dimension it holds contexts and plain memories, and none is found by vector. \
+      Dimension, metric and embedder are fixed for the life of the store. Without a dimension it holds contexts and plain \
+      memories, and none is found by vector. \
       The hashing embedder needs no model: it compares words and parts of words, and makes text search work out of the box.
 
       EXAMPLES
@@ -33,7 +34,8 @@ struct Create: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if let dimension, !(1...65_536).contains(dimension) { throw ValidationError("The dimension is \(dimension), it must lie in 1…65536.") }
+    guard let dimension, !(1...65_536).contains(dimension) else { return }
+    throw ValidationError("The dimension is \(dimension), it must lie in 1…65536.")
   }
 
   func run() async throws {
@@ -66,8 +68,6 @@ struct Create: AsyncParsableCommand {
     return try !FileManager.default.contentsOfDirectory(atPath: store.url.path).isEmpty
   }
 }
-
-extension Metric: @retroactive ExpressibleByArgument {}
 
 extension JSONWriter {
   /// Writes dimension, metric and embedder into the open object.

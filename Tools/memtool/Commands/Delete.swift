@@ -5,7 +5,8 @@ struct Delete: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Delete memories, by id or by conditions.",
     discussion: """
-      Either ids, which must all be there, or at least one condition with --user or --all. All of them are deleted in one transaction, or none.
+      Either ids, which must all be there, or at least one condition with --user or --all. All of them are deleted in one \
+      transaction, or none.
 
       EXAMPLES
         memtool delete bot.memory 019b76da-a800-7000-8000-000000000000

@@ -6,8 +6,10 @@ struct Export: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write contexts and memories of one instant as JSON Lines, CSV or a NumPy array.",
     discussion: """
-      JSON Lines is what `memtool import` takes back without loss; earlier versions of contexts (their history) are not part of it. Two stores with equal \
-      content give equal files. CSV holds the memories without embeddings; npy holds the embeddings alone, one row a memory in ascending order of ids, \
+      JSON Lines is what `memtool import` takes back without loss; earlier versions of contexts (their history) are not part \
+      of it. Two stores with equal \
+      content give equal files. CSV holds the memories without embeddings; npy holds the embeddings alone, one row a memory \
+      in ascending order of ids, \
       and FILE.ids.txt beside it the id of each row.
 
       A file appears whole or not at all, and only its owner can read it.
@@ -40,7 +42,9 @@ struct Export: AsyncParsableCommand {
   @Option(help: ArgumentHelp("How embeddings are written in JSON Lines.", valueName: "base64|array|none"))
   var vectors: Interchange.Vectors = .base64
 
-  @Option(name: [.short, .customLong("output")], help: ArgumentHelp("The file to write; standard output by default.", valueName: "file"), completion: .file())
+  @Option(
+    name: [.short, .customLong("output")], help: ArgumentHelp("The file to write; standard output by default.", valueName: "file"),
+    completion: .file())
   var outputFile: String?
 
   @Flag(help: "Say nothing when all went well.")
@@ -97,5 +101,3 @@ struct Export: AsyncParsableCommand {
     }
   }
 }
-
-extension Interchange.Vectors: ExpressibleByArgument {}

@@ -65,7 +65,3 @@ struct Get: AsyncParsableCommand {
     try facts.print()
   }
 }
-
-extension MemoryID: @retroactive ExpressibleByArgument {
-  public init?(argument: String) { self.init(argument) }
-}

@@ -6,10 +6,13 @@ struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Read contexts and memories from JSON Lines: all of them or nothing.",
     discussion: """
-      One JSON object a line, UTF-8, at most 64 MiB each, as `memtool export` writes them. Of a memory only type, userID and text are required. A memory \
-      without the key 'embedding' is embedded by the store's embedder, if it has one; "embedding":null leaves it without. Unknown keys are ignored and counted.
+      One JSON object a line, UTF-8, at most 64 MiB each, as `memtool export` writes them. Of a memory only type, userID and \
+      text are required. A memory \
+      without the key 'embedding' is embedded by the store's embedder, if it has one; "embedding":null leaves it without. \
+      Unknown keys are ignored and counted.
 
-      All lines are checked before anything is written, and what is wrong is named by file and line. The rest happens in one transaction.
+      All lines are checked before anything is written, and what is wrong is named by file and line. The rest happens in one \
+      transaction.
 
       EXAMPLES
         memtool import bot.memory conversations.jsonl
@@ -24,7 +27,8 @@ struct Import: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What to do with a memory whose id or dedupe key, or a context whose user and type, are there already.", valueName: "fail|skip|replace"))
+      "What to do with a memory whose id or dedupe key, or a context whose user and type, are there already.",
+      valueName: "fail|skip|replace"))
   var onConflict: ImportPolicy = .fail
 
   @Flag(help: "Check and count, and change nothing.")
@@ -72,7 +76,8 @@ struct Import: AsyncParsableCommand {
     } else {
       let verb = dryRun ? "would import" : "imported"
       let counts = "\(Amounts.count(summary.memories, "memory", "memories")) and \(Amounts.count(summary.contexts, "context"))"
-      try Output.line("\(verb) \(counts), \(dryRun ? "skip" : "skipped") \(summary.skipped), \(dryRun ? "replace" : "replaced") \(summary.replaced)")
+      try Output.line(
+        "\(verb) \(counts), \(dryRun ? "skip" : "skipped") \(summary.skipped), \(dryRun ? "replace" : "replaced") \(summary.replaced)")
     }
   }
 
@@ -91,5 +96,3 @@ struct Import: AsyncParsableCommand {
     }
   }
 }
-
-extension ImportPolicy: ExpressibleByArgument {}

@@ -1,4 +1,5 @@
 import Engram
+import Foundation
 
 extension JSONWriter {
   mutating func write(_ inspection: StoreInspection) {

@@ -1,14 +1,17 @@
 import ArgumentParser
 import Engram
+import Foundation
 
 struct Inspect: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what a store, a user or a record consists of.",
     discussion: """
-      Without options: counts, sizes of files and databases, the last commit, and the processes that hold snapshots. A snapshot that lags many commits \
+      Without options: counts, sizes of files and databases, the last commit, and the processes that hold snapshots. A \
+      snapshot that lags many commits \
       behind keeps the file from reusing its pages.
 
-      A record is a memory's id, or a context's user and type as USER/TYPE; it is shown as it is stored, in CBOR diagnostic notation (RFC 8949, section 8) and as JSON.
+      A record is a memory's id, or a context's user and type as USER/TYPE; it is shown as it is stored, in CBOR diagnostic \
+      notation (RFC 8949, section 8) and as JSON.
 
       EXAMPLES
         memtool inspect bot.memory
@@ -31,7 +34,9 @@ struct Inspect: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if [user != nil, record != nil, readers].count(where: { $0 }) > 1 { throw ValidationError("Give one of --user, --record and --readers.") }
+    if [user != nil, record != nil, readers].count(where: { $0 }) > 1 {
+      throw ValidationError("Give one of --user, --record and --readers.")
+    }
   }
 
   func run() async throws {

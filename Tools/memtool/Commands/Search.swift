@@ -6,7 +6,8 @@ struct Search: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Find the memories most similar to a text or a vector.",
     discussion: """
-      The text is turned into a vector by the store's embedder. Conditions are applied before the best are chosen, so as many results come back as match. \
+      The text is turned into a vector by the store's embedder. Conditions are applied before the best are chosen, so as many \
+      results come back as match. \
       A higher score is better; equal scores come in the order of ids.
 
       EXAMPLES

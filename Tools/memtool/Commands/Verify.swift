@@ -5,8 +5,10 @@ struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check a store for damage.",
     discussion: """
-      Reads everything in one snapshot, beside the processes that use the store: the checksum of every value and every row; records, rows, blocks, columns, \
-      timeline, expiry and dedupe entries against each other in both directions; all counts. Nothing is changed. The exit code is 3 when something is wrong.
+      Reads everything in one snapshot, beside the processes that use the store: the checksum of every value and every row; \
+      records, rows, blocks, columns, \
+      timeline, expiry and dedupe entries against each other in both directions; all counts. Nothing is changed. The exit \
+      code is 3 when something is wrong.
 
       EXAMPLES
         memtool verify bot.memory

@@ -10,10 +10,12 @@ enum Failure {
   /// Prints one line, `memtool: what was wrong`, and ends the program.
   static func exit(with error: any Error) -> Never {
     switch error {
-    case is ExitCode, is CleanExit, is ValidationError: Memtool.exit(withError: error)
-    default:
+    case is StoreError, is JSONError, is CancellationError, is CocoaError, is POSIXError:
       Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
       Foundation.exit(code(of: error))
+    default:
+      // The parser's own: help, usage, and exit codes.
+      Memtool.exit(withError: error)
     }
   }
 

@@ -60,6 +60,7 @@ private struct MissingEmbedder: Embedder {
 
   func embed(_ texts: [String]) async throws -> [Embedding] {
     throw StoreError(
-      .embedderRequired, "the store needs the embedder '\(identity)', which memtool does not have: give embeddings or a vector instead of a text")
+      .embedderRequired,
+      "the store needs the embedder '\(identity)', which memtool does not have: give embeddings or a vector instead of a text")
   }
 }

@@ -36,7 +36,9 @@ struct Table {
     for (column, cell) in cells.enumerated() {
       if column > 0 { text += "  " }
       let isLast = column == cells.count - 1
-      let padded = isLast && !columns[column].alignsRight ? cell : TerminalText.fitted(cell, to: widths[column], alignRight: columns[column].alignsRight)
+      let padded =
+        isLast && !columns[column].alignsRight
+        ? cell : TerminalText.fitted(cell, to: widths[column], alignRight: columns[column].alignsRight)
       text += padded
     }
     return limit.map { TerminalText.truncated(text, to: $0) } ?? text

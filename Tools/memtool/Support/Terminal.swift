@@ -34,5 +34,5 @@ enum Terminal {
   static func green(_ text: String) -> String { isColoured ? "\u{1B}[32m\(text)\u{1B}[0m" : text }
 
   /// `memtool export … | head` ends the program without a word, also where a parent ignores the signal.
-  static func restoreBrokenPipeSignal() { unsafe _ = signal(SIGPIPE, SIG_DFL) }
+  static func restoreBrokenPipeSignal() { _ = signal(SIGPIPE, SIG_DFL) }
 }

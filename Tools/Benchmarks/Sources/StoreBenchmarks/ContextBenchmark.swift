@@ -45,11 +45,14 @@ struct ContextBenchmark {
     return [
       Row(
         name: "context(for:) against raw renew + get + reset",
-        measured: "\(number(context.ratio, digits: 2)) × (\(number(context.a * perRead, digits: 2)) against \(number(context.b * perRead, digits: 2)) µs)",
+        measured:
+          "\(number(context.ratio, digits: 2)) × (\(number(context.a * perRead, digits: 2)) against \(number(context.b * perRead, digits: 2)) µs)",
         target: "6 ×", isReached: context.ratio <= 6),
       Row(
         name: "a context that is missing", measured: "\(number(generic.a * perRead, digits: 2)) µs", target: "-", isReached: true),
-      Row(name: "open a snapshot and drop it", measured: "\(number(snapshot * 1e6, digits: 2)) µs", target: "2 µs", isReached: snapshot <= 2e-6),
+      Row(
+        name: "open a snapshot and drop it", measured: "\(number(snapshot * 1e6, digits: 2)) µs", target: "2 µs",
+        isReached: snapshot <= 2e-6),
     ]
   }
 

@@ -3,7 +3,9 @@ import Foundation
 /// Runs `a` and `b` in turn, so that a machine that drifts drifts under both.
 ///
 /// - Returns: The medians in seconds, and the median of the ratios a/b, pair by pair.
-func interleaved(rounds: Int, _ a: () async throws -> Void, _ b: () async throws -> Void) async throws -> (a: Double, b: Double, ratio: Double) {
+func interleaved(
+  rounds: Int, _ a: () async throws -> Void, _ b: () async throws -> Void
+) async throws -> (a: Double, b: Double, ratio: Double) {
   var firsts: [Double] = []
   var others: [Double] = []
   for _ in 0..<rounds {

@@ -22,7 +22,9 @@ import Foundation
     let home = URL(fileURLWithPath: directory).appendingPathComponent("engram-benchmarks-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: home) }
-    print("\(RawLMDB.version); \(ProcessInfo.processInfo.activeProcessorCount) processors; \(memories) memories of \(users) users, 384 dimensions")
+    print(
+      "\(RawLMDB.version); \(ProcessInfo.processInfo.activeProcessorCount) processors; \(memories) memories of \(users) users, 384 dimensions"
+    )
     var rows: [Row] = []
     if only == nil || only == .contexts { rows += try await ContextBenchmark(home: home).run() }
     if only == nil || only == .updates { rows += try await UpdateBenchmark(home: home).run() }

@@ -42,7 +42,8 @@ struct UpdateBenchmark {
     return [
       Row(
         name: "one durable update against one raw durable commit",
-        measured: "\(number(single.ratio, digits: 2)) × (\(number(single.a / Double(commits) * 1e6)) against \(number(single.b / Double(commits) * 1e6)) µs)",
+        measured:
+          "\(number(single.ratio, digits: 2)) × (\(number(single.a / Double(commits) * 1e6)) against \(number(single.b / Double(commits) * 1e6)) µs)",
         target: "1.3 ×", isReached: single.ratio <= 1.3),
       Row(
         name: "64 concurrent durable updates against raw commits one at a time",

@@ -1,0 +1,53 @@
+import Engram
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Another process on the same store, for tests and for the soak.
+///
+/// `EngramTestChild soak STORE --seconds 60 --writers 3 --readers 5` starts itself as that many processes and prints one line of
+/// JSON; the other commands hold what they are told to hold until their input ends, or until they are killed.
+@main
+enum EngramTestChild {
+  static func main() async {
+    var arguments = CommandLine.arguments.dropFirst()
+    let command = arguments.popFirst() ?? ""
+    do {
+      switch (command, Array(arguments)) {
+      case ("open", let rest) where rest.count == 2: try await StoreCommands.open(rest[0], access: rest[1])
+      case ("add", let rest) where rest.count == 3: try await StoreCommands.add(rest[0], user: rest[1], count: rest[2])
+      case ("commit", let rest) where rest.count == 3: try await StoreCommands.commit(rest[0], count: rest[1], kind: rest[2])
+      case ("hold-writer", let rest) where rest.count == 1: try await StoreCommands.holdWriter(rest[0])
+      case ("hold-snapshots", let rest) where rest.count == 2: try await StoreCommands.holdSnapshots(rest[0], count: rest[1])
+      case ("acknowledge", let rest) where rest.count == 2: try await StoreCommands.acknowledge(rest[0], prefix: rest[1])
+      case ("fill", let rest) where rest.count == 1: try await StoreCommands.fill(rest[0])
+      case ("soak", let rest):
+        var soak = try Soak(rest)
+        try await soak.run()
+      case ("soak-writer", let rest) where rest.count == 3: try await SoakWorker(rest).write()
+      case ("soak-reader", let rest) where rest.count == 3: try await SoakWorker(rest).read()
+      default: exit(64)
+      }
+    } catch let error as StoreError {
+      say("failed \(error.code): \(error)")
+      exit(1)
+    } catch {
+      say("failed: \(error)")
+      exit(1)
+    }
+  }
+
+  /// Prints a line at once: the parent waits for it.
+  static func say(_ line: String) {
+    print(line)
+    // Nil means every stream.
+    fflush(nil)
+  }
+
+  static func waitForEndOfInput() {
+    while readLine() != nil {}
+  }
+}

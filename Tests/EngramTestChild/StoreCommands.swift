@@ -1,0 +1,96 @@
+import Engram
+import Foundation
+
+enum StoreCommands {
+  private static func store(_ path: String, _ options: StoreOptions = StoreOptions(dimension: 8)) async throws -> MemoryStore {
+    try await MemoryStore.open(at: URL(fileURLWithPath: path), options: options)
+  }
+
+  /// Opens the store, making it where it is missing and may be made, says so and holds on.
+  static func open(_ path: String, access: String) async throws {
+    let store = try await store(path, StoreOptions(dimension: 8, access: access == "read-only" ? .readOnly : .readWrite))
+    EngramTestChild.say("opened \(try store.count())")
+    EngramTestChild.waitForEndOfInput()
+    try await store.close()
+  }
+
+  /// Adds memories with embeddings in one commit and prints the id of each.
+  static func add(_ path: String, user: String, count: String) async throws {
+    let store = try await store(path)
+    let ids = try await store.add((0..<(Int(count) ?? 0)).map { SoakVector.draft(user: user, number: $0) })
+    for id in ids { EngramTestChild.say("\(id)") }
+    try await store.close()
+  }
+
+  /// Commits `count` times, one write at a time: `rows` adds a memory with an embedding, `plain` updates a context.
+  static func commit(_ path: String, count: String, kind: String) async throws {
+    let store = try await store(path)
+    for number in 0..<(Int(count) ?? 0) {
+      if kind == "rows" {
+        try await store.add(SoakVector.draft(user: "u", number: number))
+      } else {
+        try await store.updateContext(for: "u") { $0.with(conversationsCount: $0.conversationsCount + 1) }
+      }
+    }
+    EngramTestChild.say("committed")
+    try await store.close()
+  }
+
+  /// Stays in a write body, with LMDB's write transaction open and changed, until the input ends.
+  static func holdWriter(_ path: String) async throws {
+    let store = try await store(path)
+    try await store.write { transaction in
+      try transaction.add(SoakVector.draft(user: "holder", number: 0))
+      EngramTestChild.say("holding")
+      EngramTestChild.waitForEndOfInput()
+    }
+    EngramTestChild.say("committed")
+    try await store.close()
+  }
+
+  private final class Held {
+    let snapshot: MemorySnapshot
+    init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
+  }
+
+  static func holdSnapshots(_ path: String, count: String) async throws {
+    let store = try await store(path)
+    var held: [Held] = []
+    for _ in 0..<(Int(count) ?? 0) { held.append(try Held(store)) }
+    EngramTestChild.say("holding \(held.count)")
+    EngramTestChild.waitForEndOfInput()
+    held.removeAll()
+    try await store.close()
+  }
+
+  /// Commits numbered writes, each of three memories, a context and a token, and prints each number after its commit, until the
+  /// process is killed.
+  static func acknowledge(_ path: String, prefix: String) async throws {
+    let store = try await store(path)
+    EngramTestChild.say("ready")
+    for number in 0... {
+      try await store.write(token: "\(prefix)-\(number)") { transaction in
+        for part in 0..<3 { try transaction.add(SoakVector.draft(user: "\(prefix)-\(number)", number: part)) }
+        try transaction.updateContext(for: "total") { $0.with(conversationsCount: $0.conversationsCount + 1) }
+      }
+      EngramTestChild.say("\(number)")
+    }
+  }
+
+  /// Adds a memory a commit until the disk is full; prints each acknowledged id, and why it ended.
+  static func fill(_ path: String) async throws {
+    // A write past `ulimit -f` is an error only where the signal is ignored.
+    _ = signal(SIGXFSZ, SIG_IGN)
+    let store = try await store(path)
+    do {
+      for number in 0... {
+        var draft = SoakVector.draft(user: "u", number: number)
+        draft.text = String(repeating: "x", count: 20_000)
+        EngramTestChild.say("\(try await store.add(draft))")
+      }
+    } catch let error as StoreError {
+      EngramTestChild.say("full \(error.code)")
+    }
+    try await store.close()
+  }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Engram
+
+@Suite(.serialized) struct ChangeSequenceTests {
+  private let place = TestStore()
+
+  private func next(_ count: Int, of sequence: ChangeSequence) async throws -> [StoreChange] {
+    var changes: [StoreChange] = []
+    for try await change in sequence {
+      changes.append(change)
+      if changes.count == count { break }
+    }
+    return changes
+  }
+
+  @Test(.timeLimit(.minutes(1))) func changesComeInCommitOrderAndOnlyOfTheUser() async throws {
+    let store = try await place.open()
+    try await store.add(TestStore.draft("u", 0))
+    let (mine, all) = (try store.changes(for: "u"), try store.changes())
+    let first = try await store.add(TestStore.draft("u", 1))
+    let foreign = try await store.add(TestStore.draft("v", 2))
+    try await store.write { transaction in
+      try transaction.put(UserContext(userID: "u"))
+      try transaction.update(first) { $0.with(importance: 1) }
+      try transaction.delete(foreign)
+      try transaction.put(Tally(userID: "v", value: 1))
+      try transaction.deleteContext(UserContext.self, for: "u")
+    }
+    await #expect(throws: StoreError.self) {
+      try await store.write { transaction in
+        try transaction.add(TestStore.draft("u", 3))
+        throw StoreError(.conflict, "undone")
+      }
+    }
+    try await store.delete(first)
+    let seen = try await next(5, of: mine)
+    #expect(
+      seen.map(\.kind) == [
+        .memoryPut(first), .contextPut(recordType: "UserContext"), .memoryPut(first), .contextDeleted(recordType: "UserContext"),
+        .memoryDeleted(first),
+      ])
+    #expect(seen.allSatisfy { $0.userID == "u" })
+    #expect(seen.map(\.batchSequence) == [2, 4, 4, 4, 5])
+    let everything = try await next(8, of: all)
+    #expect(everything.map(\.userID) == ["u", "v", "u", "u", "v", "v", "u", "u"])
+    #expect(everything[5].kind == .contextPut(recordType: "Tally"))
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func changesOfAnotherProcessArrive() async throws {
+    let store = try await place.open()
+    let changes = try store.changes(for: "u")
+    let waiting = Task { try await next(3, of: changes) }
+    let outcome = try await ChildProcess.run(["add", place.path, "u", "3"])
+    let ids = outcome.standardOutput.split(separator: "\n").map(String.init)
+    #expect(ids.count == 3, "\(outcome)")
+    #expect(try await waiting.value.map(\.kind) == ids.compactMap { MemoryID($0) }.map { .memoryPut($0) })
+    try await store.close()
+  }
+
+  /// More than the log holds, in one commit.
+  @Test(.timeLimit(.minutes(1))) func aConsumerThatMissedChangesIsTold() async throws {
+    let store = try await MemoryStore.open(at: place.url)
+    let changes = try store.changes(for: "u")
+    let fresh = try await store.add(MemoryDraft(userID: "u", text: "before"))
+    try await store.write { transaction in
+      for number in 0...WriteBatch.logLimit { try transaction.add(MemoryDraft(userID: "v", text: "\(number)")) }
+    }
+    let last = try await store.add(MemoryDraft(userID: "u", text: "after"))
+    var kinds: [StoreChange.Kind] = []
+    for try await change in changes {
+      kinds.append(change.kind)
+      if change.kind == .memoryPut(last) { break }
+    }
+    #expect(kinds.first == .lagged && kinds.dropLast().allSatisfy { $0 == .lagged })
+    #expect(!kinds.contains(.memoryPut(fresh)))
+    #expect(try store.count() == WriteBatch.logLimit + 3)
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theSequenceEndsWhenTheStoreIsClosed() async throws {
+    let store = try await place.open()
+    let changes = try store.changes()
+    let waiting = Task { try await next(1, of: changes) }
+    try await Task.sleep(for: .milliseconds(30))
+    try await store.close()
+    #expect(try await waiting.value.isEmpty)
+    #expect(try await next(1, of: changes).isEmpty)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theSequenceEndsWhenItsTaskIsCancelled() async throws {
+    let store = try await place.open()
+    let changes = try store.changes()
+    let waiting = Task { try await next(1, of: changes) }
+    try await Task.sleep(for: .milliseconds(30))
+    waiting.cancel()
+    #expect(try await waiting.value.isEmpty)
+    try await store.close()
+  }
+
+  /// The bug: a timer that ran out before the waiter was registered woke nobody, and a commit of another process was then never told.
+  /// The cause: the timer started first. The fix: it starts once the waiter is registered.
+  @Test(.timeLimit(.minutes(1))) func aWaitEndsHoweverShortItsTime() async throws {
+    let signal = CommitSignal()
+    let finished = Recorder<Int>()
+    let waits = (0..<16).map { waiter in
+      Task {
+        for _ in 0..<2000 { await signal.wait(past: 0, atMost: .nanoseconds(1)) }
+        finished.append(waiter)
+      }
+    }
+    let deadline = ContinuousClock.now + .seconds(20)
+    while finished.values.count < waits.count, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+    #expect(finished.values.count == waits.count, "a wait of a nanosecond lasted for ever")
+    signal.finish()
+    for wait in waits { await wait.value }
+  }
+}

@@ -1,0 +1,188 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Engram
+
+@Suite(.serialized) struct SnapshotLifetimeTests {
+  private let place = TestStore()
+
+  /// A snapshot in a class, so that a test can hold many.
+  final class Held {
+    let snapshot: MemorySnapshot
+    init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aSnapshotIgnoresLaterWrites() async throws {
+    let store = try await place.open()
+    let id = try await store.add(TestStore.draft("u", 1))
+    let gone = try await store.add(TestStore.draft("u", 2))
+    try await store.put(UserContext(userID: "u", friendshipLevel: 1))
+    let snapshot = try Held(store)
+    try await store.add((0..<200).map { TestStore.draft("u", 100 + $0) })
+    try await store.update(id, embedding: TestStore.vector(9)) { $0.with(text: "changed") }
+    try await store.delete(gone)
+    try await store.put(UserContext(userID: "u", friendshipLevel: 2))
+    #expect(try snapshot.snapshot.count() == 2)
+    #expect(try snapshot.snapshot.memory(id)?.text == "memory 1")
+    #expect(try snapshot.snapshot.memory(gone)?.text == "memory 2")
+    #expect(try snapshot.snapshot.context(for: "u")?.friendshipLevel == 1)
+    let query = SearchQuery(embedding: TestStore.vector(2), scope: .user("u"), limit: 300)
+    #expect(try Set(snapshot.snapshot.search(query).map(\.memory.id)) == [id, gone])
+    for number in [(id, 1), (gone, 2)] {
+      let expected = TestStore.vector(number.1).values
+      let norm = expected.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let stored = try #require(try snapshot.snapshot.embedding(of: number.0))
+      #expect(zip(stored.values, expected).allSatisfy { abs($0 - $1 / norm) < 1e-6 })
+    }
+    #expect(try store.count() == 201)
+    #expect(try snapshot.snapshot.batchSequence + 4 == store.read { try $0.batchSequence })
+    withExtendedLifetime(snapshot) {}
+  }
+
+  @Test(.timeLimit(.minutes(1))) func recordsAndRowsAreOfOneInstantWhileAnotherProcessWrites() async throws {
+    let store = try await place.open()
+    let child = try ChildProcess(["acknowledge", place.path, "k"])
+    #expect(try await child.readLine() == "ready")
+    var seen: Set<UInt64> = []
+    let deadline = ContinuousClock.now + .seconds(2)
+    while ContinuousClock.now < deadline {
+      try store.read { snapshot in
+        let sequence = try snapshot.batchSequence
+        let writes = try snapshot.context(for: "total")?.conversationsCount ?? 0
+        // Each write adds three memories and counts itself: any other pair is of two instants.
+        #expect(try snapshot.count() == 3 * writes)
+        guard writes > 0 else { return }
+        let last = try snapshot.memories(for: "k-\(writes - 1)", limit: 10)
+        #expect(last.count == 3)
+        for memory in last { #expect(try snapshot.embedding(of: memory.id) != nil) }
+        #expect(try snapshot.memories(for: "k-\(writes)").isEmpty)
+        #expect(try snapshot.batchSequence == sequence)
+        seen.insert(sequence)
+      }
+      await Task.yield()
+    }
+    child.kill()
+    _ = try await child.finish()
+    #expect(seen.count > 3, "the other process wrote nothing meanwhile")
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theStatusListsHeldSnapshotsWithTheirAge() async throws {
+    let store = try await place.open()
+    #expect(try store.status.snapshots.isEmpty)
+    do {
+      let first = try Held(store)
+      try await store.add(TestStore.draft("u", 1))
+      try await Task.sleep(for: .milliseconds(60))
+      let second = try Held(store)
+      let held = try store.status.snapshots
+      #expect(held.count == 2)
+      #expect(held[0].age >= .milliseconds(60) && held[0].age > held[1].age)
+      #expect(held[0].transactionID + 1 == held[1].transactionID)
+      withExtendedLifetime((first, second)) {}
+    }
+    #expect(try store.status.snapshots.isEmpty)
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aSnapshotHeldTooLongIsReleasedAndSaysSo() async throws {
+    let store = try await place.open(StoreOptions(dimension: 8, snapshotMaxAge: .milliseconds(100)))
+    let id = try await store.add(TestStore.draft("u", 1))
+    let held = try Held(store)
+    #expect(try held.snapshot.count() == 1)
+    try await waitUntil {
+      do {
+        _ = try held.snapshot.count()
+        return false
+      } catch let error as StoreError {
+        return error.code == .snapshotExpired
+      }
+    }
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.memory(id) }
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.context(for: "u") }
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.search(SearchQuery(embedding: TestStore.vector(1), scope: .all)) }
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.batchSequence }
+    #expect(try store.status.snapshots.isEmpty)
+    // Its slot pins nothing any more, and goes on to serve others.
+    #expect(try store.status.readers.allSatisfy { $0.transactionID == nil || $0.processID == TestProcess.id })
+    #expect(try store.count() == 1)
+    withExtendedLifetime(held) {}
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theSlotOfAnExpiredSnapshotIsUsedAgain() async throws {
+    let store = try await place.open(StoreOptions(dimension: 8, snapshotMaxAge: .milliseconds(50)))
+    do {
+      let held = try Held(store)
+      try await waitUntil { (try? held.snapshot.count()) == nil }
+    }
+    try await store.add(TestStore.draft("u", 1))
+    for _ in 0..<10 { #expect(try store.snapshot().count() == 1) }
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func snapshotsTakenOneAfterTheOtherShareASlot() async throws {
+    let store = try await place.open()
+    for _ in 0..<2000 { #expect(try store.count() == 0) }
+    // Maintenance reads, too.
+    #expect(try store.status.readers.count <= 4)
+    try await store.close()
+  }
+
+  /// A snapshot's own methods inside the closure that walks it are the natural thing to write.
+  @Test(.timeLimit(.minutes(1))) func aSnapshotCanBeReadWhileItIsWalked() async throws {
+    await #expect(processExitsWith: .success) {
+      let place = TestStore()
+      let store = try await place.open()
+      try await store.add([TestStore.draft("u", 1), TestStore.draft("u", 2)])
+      try store.read { snapshot in
+        var found = 0
+        try snapshot.forEachMemory { memory in
+          if try snapshot.embedding(of: memory.id) != nil { found += 1 }
+          return true
+        }
+        guard found == 2 else { throw StoreError(.notFound, "an embedding is missing") }
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func tooManySnapshotsAreRefusedNamingTheirHoldersAndWorkAgainAfterwards() async throws {
+    let store = try await place.open()
+    let child = try ChildProcess(["hold-snapshots", place.path, "100"])
+    #expect(try await child.readLine() == "holding 100")
+    do {
+      var held: [Held] = []
+      var refusal: StoreError?
+      while refusal == nil, held.count < 1100 {
+        do {
+          held.append(try Held(store))
+        } catch let error as StoreError {
+          refusal = error
+        }
+      }
+      #expect(held.count > 900 && held.count <= 924)
+      #expect(refusal?.code == .tooManyReaders)
+      #expect(refusal?.message.contains("process \(TestProcess.id): \(1024 - 100)") == true, "\(refusal?.message ?? "")")
+      #expect(refusal?.message.contains("process \(child.processID): 100") == true, "\(refusal?.message ?? "")")
+      await expectCode(.tooManyReaders) { _ = try store.snapshot() }
+      held.removeLast(10)
+      #expect(try store.count() == 0)
+    }
+    #expect(try store.count() == 0)
+    try await child.finish()
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theSlotsOfAKilledReaderAreClearedWhenTheStoreIsOpened() async throws {
+    let store = try await place.open()
+    let child = try ChildProcess(["hold-snapshots", place.path, "5"])
+    #expect(try await child.readLine() == "holding 5")
+    #expect(try store.status.readers.count { $0.processID == child.processID && $0.transactionID != nil } == 5)
+    child.kill()
+    _ = try await child.finish()
+    // Any opener clears them: they would pin pages as long as a process is attached.
+    #expect(try await ChildProcess.run(["open", place.path, "read-only"]).termination == .exited(0))
+    #expect(try store.status.readers.count { $0.processID == child.processID } == 0)
+    try await store.close()
+  }
+}

@@ -1,0 +1,144 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+@testable import Engram
+
+/// Everything that a store holds and that two stores can have in common: no keys, which hang on the store's secret, and no times of
+/// commits. Reading it checks every record against every index and the counts against what is there.
+struct StoreContents: Equatable {
+  struct Entry: Equatable {
+    let memory: Memory
+    let row: MemoryRecord.RowReference?
+    let embedding: Embedding?
+  }
+
+  struct User: Equatable {
+    let record: UserRecord
+    let blocks: [WriteBatch.Block]
+  }
+
+  var memories: [Entry] = []
+  var users: [String: User] = [:]
+  var contexts: [String: UserContext] = [:]
+  var tallies: [String: Tally] = [:]
+  var histories: [String: [Tally]] = [:]
+  var log: [LogRecord] = []
+  var rowsHigh = 0
+  var rowsLive = 0
+  var tokens = 0
+
+  struct Damage: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  init(_ store: MemoryStore) throws {
+    let snapshot = try store.snapshot()
+    var contents = Self.empty
+    try snapshot.read { reader in try contents.readRecords(reader) }
+    for index in contents.memories.indices {
+      let entry = contents.memories[index]
+      contents.memories[index] = Entry(memory: entry.memory, row: entry.row, embedding: try snapshot.embedding(of: entry.memory.id))
+    }
+    self = contents
+  }
+
+  private init() {}
+  private static var empty: StoreContents { StoreContents() }
+
+  private mutating func readRecords(_ reader: RecordReader) throws {
+    let state = try reader.state()
+    var cursor = try reader.view.cursor(in: reader.schema.memories)
+    var found = try cursor.first()
+    var counts: [String: (memories: Int, rows: Int)] = [:]
+    var (timeline, expiring, deduped) = (0, 0, 0)
+    while found {
+      let record = try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0))
+      let memory = record.memory
+      memories.append(Entry(memory: memory, row: record.row, embedding: nil))
+      counts[memory.userID, default: (0, 0)].memories += 1
+      if record.row != nil { counts[memory.userID, default: (0, 0)].rows += 1 }
+      let key = reader.userKey(memory.userID)
+      try require(reader.view.contains(.timeline(key, memory.createdAt.milliseconds, memory.id), in: reader.schema.timeline), "timeline")
+      timeline += 1
+      if let expiresAt = memory.expiresAt {
+        try require(reader.view.contains(.expiry(expiresAt.milliseconds, memory.id), in: reader.schema.expiry), "expiry")
+        expiring += 1
+      }
+      if let dedupeKey = memory.dedupeKey {
+        try require(try reader.dedupe(memory.userID, dedupeKey) == memory.id, "dedupe")
+        deduped += 1
+      }
+      found = try cursor.next()
+    }
+    func entries(_ database: Database) throws -> Int { try reader.view.statistics(of: database).entries }
+    try require(try entries(reader.schema.timeline) == timeline, "a timeline entry too many")
+    try require(try entries(reader.schema.expiry) == expiring, "an expiry entry too many")
+    try require(try entries(reader.schema.dedupe) == deduped, "a dedupe entry too many")
+    try require(try entries(reader.schema.log) == state.logCount, "the count of the log")
+    try require(try entries(reader.schema.tokens) == 2 * state.tokens, "the count of tokens")
+    try require(state.memories == memories.count, "the count of memories: \(state.memories), found \(memories.count)")
+    try readUsers(reader, state, counts)
+    try readLog(reader)
+    (rowsHigh, rowsLive, tokens) = (state.rowsHigh, state.rowsLive, state.tokens)
+  }
+
+  private mutating func readUsers(_ reader: RecordReader, _ state: StateRecord, _ counts: [String: (memories: Int, rows: Int)]) throws {
+    var (blockCount, contextCount, live) = (0, 0, 0)
+    for record in try reader.users(after: nil, limit: .max) {
+      let key = reader.userKey(record.userID)
+      var blocks: [WriteBatch.Block] = []
+      for number in 0..<record.blocks {
+        guard let value = try reader.view.value(.block(BlockKey(user: key, number: number)), in: reader.schema.blocks) else {
+          // A block goes when its last row has died; those that are still to be filled stay.
+          try require(number < record.filling, "block \(number) of \(record.userID), who fills \(record.filling) of \(record.blocks)")
+          continue
+        }
+        guard let columns = try reader.view.value(.block(BlockKey(user: key, number: number)), in: reader.schema.columns) else {
+          throw Damage("columns of block \(number)")
+        }
+        blocks.append(WriteBatch.Block(record: try BlockRecord(value), columns: BlockColumns(try ColumnsView(columns))))
+      }
+      blockCount += blocks.count
+      live += blocks.reduce(0) { $0 + $1.record.live.nonzeroBitCount }
+      try require(record.memories == counts[record.userID]?.memories ?? 0, "the memories of \(record.userID)")
+      try require(record.rows == counts[record.userID]?.rows ?? 0, "the rows of \(record.userID)")
+      contexts[record.userID] = try reader.context(UserContext.self, record.userID)
+      tallies[record.userID] = try reader.context(Tally.self, record.userID)
+      histories[record.userID] = try reader.history(Tally.self, record.userID, limit: .max).map(\.context)
+      let present = (contexts[record.userID] == nil ? 0 : 1) + (tallies[record.userID] == nil ? 0 : 1)
+      try require(record.contexts == present, "the contexts of \(record.userID): \(record.contexts), found \(present)")
+      contextCount += present
+      users[record.userID] = User(record: record, blocks: blocks)
+    }
+    try require(state.users == users.count, "the count of users")
+    try require(state.contexts == contextCount, "the count of contexts")
+    try require(state.rowsLive == live, "live bits: \(state.rowsLive), found \(live)")
+    try require(Set(counts.keys).isSubset(of: users.keys), "a memory's user has no record")
+    for database in [reader.schema.blocks, reader.schema.columns] {
+      try require(try reader.view.statistics(of: database).entries == blockCount, "a block too many")
+    }
+  }
+
+  private mutating func readLog(_ reader: RecordReader) throws {
+    var cursor = try reader.view.cursor(in: reader.schema.log)
+    var found = try cursor.first()
+    while found {
+      log.append(try LogRecord(try cursor.value()))
+      found = try cursor.next()
+    }
+  }
+
+  private func require(_ condition: Bool, _ what: @autoclosure () -> String) throws {
+    if !condition { throw Damage("the store contradicts itself: \(what())") }
+  }
+}
+
+/// A context whose value tells the order of its updates.
+struct Tally: ContextRecord, Hashable {
+  let userID: String
+  let value: UInt64
+
+  func adding(_ number: Int) -> Tally { Tally(userID: userID, value: value &* 31 &+ UInt64(number)) }
+}

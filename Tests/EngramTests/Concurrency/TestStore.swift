@@ -1,0 +1,78 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Engram
+
+/// A store of one test's own, in a temporary directory that goes with it.
+struct TestStore {
+  let directory = TemporaryDirectory()
+
+  var path: String { directory.path("store") }
+  var url: URL { URL(fileURLWithPath: path) }
+
+  func open(_ options: StoreOptions = StoreOptions(dimension: 8)) async throws -> MemoryStore {
+    try await MemoryStore.open(at: url, options: options)
+  }
+
+  /// Eight components that are never all zero.
+  static func vector(_ number: Int) -> Embedding { Embedding((0..<8).map { Float((number * 7 + $0 * 13) % 41) + 1 }) }
+
+  static func draft(_ user: String, _ number: Int) -> MemoryDraft {
+    MemoryDraft(userID: user, text: "memory \(number)", embedding: vector(number))
+  }
+}
+
+/// Expects a ``StoreError`` of one code.
+func expectCode(
+  _ code: StoreError.Code, sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void
+) async {
+  let error = await #expect(throws: StoreError.self, sourceLocation: sourceLocation) { try await body() }
+  #expect(error?.code == code, "\(error.map { "\($0)" } ?? "no error")", sourceLocation: sourceLocation)
+}
+
+/// Keeps the writer of this process busy until it is opened, so that what is written meanwhile becomes one batch.
+final class WriterGate: Sendable {
+  private let opened: DispatchSemaphore
+  private let task: Task<Void, any Error>
+
+  init(_ store: MemoryStore) async {
+    let opened = DispatchSemaphore(value: 0)
+    let (entered, entering) = AsyncStream<Void>.makeStream()
+    task = Task {
+      try await store.write { _ in
+        entering.finish()
+        opened.wait()
+      }
+    }
+    self.opened = opened
+    for await _ in entered {}
+  }
+
+  func open() async throws {
+    opened.signal()
+    try await task.value
+  }
+}
+
+/// Waits, without blocking a thread, until `condition` holds.
+func waitUntil(
+  within limit: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
+) async throws {
+  let deadline = ContinuousClock.now + limit
+  while try !condition() {
+    guard ContinuousClock.now < deadline else {
+      Issue.record("what was waited for did not happen within \(limit)", sourceLocation: sourceLocation)
+      return
+    }
+    try await Task.sleep(for: .milliseconds(2))
+  }
+}
+
+/// What happened, in the order in which it did.
+final class Recorder<Value: Sendable>: Sendable {
+  private let storage = Mutex<[Value]>([])
+  var values: [Value] { storage.withLock { $0 } }
+  func append(_ value: Value) { storage.withLock { $0.append(value) } }
+}

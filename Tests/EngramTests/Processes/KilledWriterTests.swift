@@ -1,0 +1,42 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Engram
+
+/// A writer that is killed at any moment: what it acknowledged is there, everything else is there wholly or not at all.
+@Suite(.serialized) struct KilledWriterTests {
+  private let place = TestStore()
+
+  @Test(.timeLimit(.minutes(2))) func acknowledgedWritesSurviveSixtyKills() async throws {
+    var generator = SeededGenerator(seed: 7)
+    var (acknowledged, unacknowledged, committed) = (0, 0, 0)
+    for round in 0..<60 {
+      let child = try ChildProcess(["acknowledge", place.path, "k\(round)"])
+      #expect(try await child.readLine() == "ready")
+      let delay = Int.random(in: 0..<40_000, using: &generator)
+      try await Task.sleep(for: .microseconds(delay))
+      child.kill()
+      let outcome = try await child.finish()
+      #expect(outcome.termination == .signalled(SIGKILL))
+      let lines = outcome.standardOutput.split(separator: "\n").dropFirst().count
+      acknowledged += lines
+      let store = try await place.open()
+      for number in 0..<lines {
+        let isThere = try (store.wasCommitted("k\(round)-\(number)"), store.count(scope: .user("k\(round)-\(number)")))
+        #expect(isThere == (true, 3), "write \(number) of round \(round) was acknowledged")
+      }
+      // The one that was under way: the token tells.
+      let isCommitted = try store.wasCommitted("k\(round)-\(lines)")
+      #expect(try store.count(scope: .user("k\(round)-\(lines)")) == (isCommitted ? 3 : 0))
+      unacknowledged += isCommitted ? 1 : 0
+      #expect(try !store.wasCommitted("k\(round)-\(lines + 1)"))
+      committed += lines + (isCommitted ? 1 : 0)
+      #expect(try store.context(for: "total")?.conversationsCount ?? 0 == committed)
+      #expect(try store.count() == 3 * committed)
+      if round % 10 == 9 { _ = try StoreContents(store) }
+      try await store.close()
+    }
+    #expect(acknowledged > 60, "\(acknowledged) writes were acknowledged, \(unacknowledged) committed without")
+  }
+}

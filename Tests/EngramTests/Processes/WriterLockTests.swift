@@ -1,0 +1,81 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Engram
+
+/// What happens here while another process writes.
+@Suite(.serialized) struct WriterLockTests {
+  private let place = TestStore()
+
+  @Test(.timeLimit(.minutes(1))) func aWriteThatWaitsTooLongNamesTheOtherProcessAndNeverRuns() async throws {
+    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(300)))
+    let child = try ChildProcess(["hold-writer", place.path])
+    #expect(try await child.readLine() == "holding")
+    let bodies = Recorder<Int>()
+    let start = ContinuousClock.now
+    await expectCode(.writerBusy(processID: child.processID)) { try await store.write { _ in bodies.append(1) } }
+    let waited = ContinuousClock.now - start
+    #expect(waited >= .milliseconds(300) && waited < .seconds(5), "\(waited)")
+    #expect(try store.status.isWaitingForWriter)
+    #expect(try store.count() == 0)
+    try await child.finish()
+    try await store.add(TestStore.draft("u", 1))
+    #expect(bodies.values.isEmpty)
+    #expect(try store.count() == 2)
+    #expect(try !store.status.isWaitingForWriter)
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aKilledWriterLeavesNothingAndTheNextGoesOn() async throws {
+    let store = try await place.open()
+    let child = try ChildProcess(["hold-writer", place.path])
+    #expect(try await child.readLine() == "holding")
+    let waiting = Task { try await store.add(TestStore.draft("u", 1)) }
+    try await waitUntil { try store.status.isWaitingForWriter }
+    child.kill()
+    let id = try await waiting.value
+    #expect(try await child.finish().termination == .signalled(SIGKILL))
+    #expect(try store.count() == 1)
+    #expect(try store.memory(id) != nil)
+    _ = try StoreContents(store)
+    try await store.close()
+  }
+
+  /// For two seconds another process sits in a write transaction that has changed pages.
+  @Test(.timeLimit(.minutes(1))) func readersAreNeverBlockedByAnotherProcessesWrite() async throws {
+    let store = try await place.open()
+    let id = try await store.add(TestStore.draft("u", 1))
+    try await store.put(UserContext(userID: "u"))
+    let child = try ChildProcess(["hold-writer", place.path])
+    #expect(try await child.readLine() == "holding")
+    let query = SearchQuery(embedding: TestStore.vector(2), scope: .user("u"))
+    let times = try await onBlockingThread {
+      var times: [Duration] = []
+      let end = ContinuousClock.now + .seconds(2)
+      while ContinuousClock.now < end {
+        let start = ContinuousClock.now
+        guard try store.context(for: "u") != nil, try store.memory(id) != nil, try store.search(query).count == 1,
+          try store.embedding(of: id) != nil, try store.count() == 1, try store.snapshot().count() == 1
+        else { throw StoreError(.notFound, "a read missed what is there") }
+        times.append(ContinuousClock.now - start)
+      }
+      return times.sorted()
+    }
+    // Six calls each. A blocked one would take the two seconds; the odd slow one is the machine's.
+    #expect(times.count > 100)
+    #expect(times[times.count * 99 / 100] < .milliseconds(50), "\(times[times.count * 99 / 100])")
+    #expect(times[times.count - 1] < .seconds(1), "\(times[times.count - 1])")
+    try await child.finish()
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func openingForReadingWaitsForNoWriter() async throws {
+    let child = try ChildProcess(["hold-writer", place.path])
+    #expect(try await child.readLine() == "holding")
+    let store = try await place.open(StoreOptions(access: .readOnly))
+    #expect(try store.count() == 0)
+    try await store.close()
+    try await child.finish()
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The single operations, and the shapes of their JSON.
+@Suite struct CommandTests {
+  private let tool: Tool
+  private let store: String
+
+  init() throws {
+    tool = try Tool()
+    store = try tool.store("s.memory", "--embedder", "hashing")
+  }
+
+  private func object(_ text: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+  }
+
+  private func add(_ arguments: String...) throws -> String {
+    try tool.run(["add", store] + arguments).standardOutput.trimmingCharacters(in: .newlines)
+  }
+
+  @Test func addGetSearchAndDeleteWork() throws {
+    let id = try add(
+      "--user", "maya", "Maya loves ramen", "--kind", "fact", "--speaker", "Maya", "--metadata", "n=17", "--metadata", "zip=\"0123\"")
+    _ = try add("--user", "maya", "The train leaves at nine", "--kind", "message")
+    _ = try add("--user", "noah", "Noah loves ramen, too")
+    let memory = try object(try tool.run("get", store, id, "--json", "--vector").standardOutput)
+    #expect(memory["text"] as? String == "Maya loves ramen" && memory["userID"] as? String == "maya")
+    #expect(
+      (memory["metadata"] as? [String: Any])?["n"] as? Int == 17 && (memory["metadata"] as? [String: Any])?["zip"] as? String == "0123")
+    #expect((memory["embedding"] as? [Any])?.count == 384)
+
+    let hits = try tool.run("search", store, "ramen", "--user", "maya", "--explain", "--json").standardOutput.split(separator: "\n")
+    #expect(hits.count == 2)
+    let best = try object(String(hits[0]))
+    #expect(best["id"] as? String == id && best["kind"] as? String == "fact" && (best["score"] as? Double ?? 0) > 0.3)
+    #expect((best["explanation"] as? [String: Any])?["rowsInScope"] as? Int == 2)
+    #expect(try tool.run("search", store, "ramen", "--all", "--json").standardOutput.split(separator: "\n").count == 3)
+    #expect(
+      try tool.run("search", store, "ramen", "--all", "--metadata", "n=17.0", "--json").standardOutput.split(separator: "\n").count == 1)
+    #expect(try tool.run("search", store, "ramen", "--all", "--until", "2020-01-01").standardError == "nothing found\n")
+
+    #expect(
+      try tool.run("delete", store, "--all", "--kind", "fact", "--dry-run", "--json").standardOutput == #"{"deleted":0,"matching":1}"#
+        + "\n")
+    #expect(try tool.run("delete", store, "--user", "noah", "--kind", "fact").standardOutput == "deleted 0 memories\n")
+    #expect(try tool.run("delete", store, id).standardOutput == "deleted 1 memory\n")
+    try tool.run("get", store, id, exit: 1)
+    try tool.run("verify", store)
+  }
+
+  @Test func dedupeKeyReturnsTheFirstID() throws {
+    let id = try add("--user", "u", "once", "--dedupe-key", "k")
+    #expect(try add("--user", "u", "twice", "--dedupe-key", "k") == id)
+  }
+
+  @Test func textAndContextsComeFromStandardInput() throws {
+    let id = try tool.shell(#"printf 'two\nlines\n' | "$0" add "$1/s.memory" --user u -"#).standardOutput.trimmingCharacters(in: .newlines)
+    #expect(try object(try tool.run("get", store, id, "--json").standardOutput)["text"] as? String == "two\nlines")
+    let result = try tool.shell(
+      #"echo '{"firstSeen":7,"topics":["tea"]}' | "$0" context set "$1/s.memory" --user u - && "$0" context get "$1/s.memory" --user u"#)
+    #expect(result.standardOutput == #"{"topics":["tea"],"userID":"u","firstSeen":7}"# + "\n")
+  }
+
+  @Test func contextsOfAnyTypeAreListed() throws {
+    try tool.run("context", "set", store, "--user", "b", "--type", "Mood", "--schema", "3", #"{"x":{"$bytes":"AAE="}}"#)
+    try tool.run("context", "set", store, "--user", "a/c", #"{"firstSeen":1}"#)
+    try tool.run("context", "set", store, "--user", "a/c", #"{"firstSeen":2}"#)
+    let list = try tool.run("context", "list", store, "--json").standardOutput.split(separator: "\n").map { try object(String($0)) }
+    #expect(list.map { $0["userID"] as? String } == ["a/c", "b"])
+    #expect(list.map { $0["version"] as? Int } == [2, 1] && list.map { $0["schema"] as? Int } == [1, 3])
+    #expect(
+      try tool.run("inspect", store, "--record", "a/c/UserContext").standardOutput.contains(
+        #""contents": {"userID": "a/c", "firstSeen": 2}"#))
+    #expect(try tool.run("context", "get", store, "--user", "b", "--type", "Mood").standardOutput == #"{"x":{"$bytes":"AAE="}}"# + "\n")
+  }
+
+  @Test func inspectHasTheAgreedShape() throws {
+    let id = try add("--user", "maya", "text")
+    let whole = try object(try tool.run("inspect", store, "--json").standardOutput)
+    #expect(whole["memories"] as? Int == 1 && whole["contexts"] as? Int == 0 && whole["users"] as? Int == 1)
+    #expect(whole["dimension"] as? Int == 384 && whole["metric"] as? String == "cosine" && whole["generation"] as? Int == 1)
+    #expect(whole["batchSequence"] as? Int == 1 && whole["lastCommit"] is String && (whole["readers"] as? [Any])?.count == 0)
+    let files = try #require(whole["files"] as? [[String: Any]])
+    #expect(Set(files.compactMap { $0["name"] as? String }).isSuperset(of: ["current", "gen-1/data.mdb", "gen-1/rows.f32"]))
+    #expect((whole["databases"] as? [[String: Any]])?.count == 12)
+    let record = try object(try tool.run("inspect", store, "--record", id, "--json").standardOutput)
+    #expect(
+      (record["record"] as? [String: Any])?["text"] as? String == "text" && (record["row"] as? [String: Any])?["intact"] as? Bool == true)
+    #expect((record["diagnostic"] as? String)?.hasPrefix("{\"row\": 0, ") == true)
+    let user = try object(try tool.run("inspect", store, "--user", "maya", "--json").standardOutput)
+    #expect(user["memories"] as? Int == 1 && user["embeddings"] as? Int == 1 && (user["newest"] as? [Any])?.count == 1)
+    #expect(
+      try tool.run("verify", store, "--json").standardOutput == #"{"ok":true,"memories":1,"contexts":0,"rows":1,"problems":[]}"# + "\n")
+  }
+
+  @Test func exportAndVerifyWorkWhileAnotherProcessWrites() throws {
+    let writer = try tool.start(
+      shell:
+        #"i=0; while [ $i -lt 40 ]; do "$0" add "$1/s.memory" --user u$((i % 3)) "text $i" || exit 1; i=$((i + 1)); done; echo written"#)
+    var counts: [Int] = []
+    while counts.last != 40, counts.count < 400 {
+      let lines = try tool.export(store).split(separator: "\n")
+      counts.append(lines.count - 1)
+      #expect(lines.dropFirst().allSatisfy { $0.hasPrefix(#"{"type":"memory""#) && $0.hasSuffix("}") })
+      try tool.run("verify", store)
+    }
+    #expect(counts == counts.sorted() && counts.last == 40)
+    #expect(try writer.finish().termination == .exited(0))
+    #expect(try tool.run("inspect", store, "--readers").standardOutput == "no other process reads the store\n")
+  }
+}

@@ -1,0 +1,68 @@
+import TestSupport
+import Testing
+
+@Suite struct HelpTests {
+  private let tool: Tool
+
+  init() throws { tool = try Tool() }
+
+  @Test func rootHelpIsThisText() throws {
+    let help = try tool.run("--help").standardOutput
+    #expect(
+      help == """
+        OVERVIEW: Work with an Engram memory store: a directory of contexts, memories
+        and embeddings.
+
+        Every command works on a live store, beside the processes that use it. Data
+        goes to standard output, diagnostics and progress to standard error.
+
+        The exit code is 0 for success, 1 for a failure, 3 for damage found in a store,
+        and 64 for a command line that is wrong.
+
+        EXAMPLES
+          memtool create bot.memory --embedder hashing
+          memtool import bot.memory conversations.jsonl
+          memtool search bot.memory 'what does she like to eat?' --user maya
+          memtool export bot.memory -o backup.jsonl
+
+        USAGE: memtool <subcommand>
+
+        OPTIONS:
+          --version               Show the version.
+          -h, --help              Show help information.
+
+        SUBCOMMANDS:
+          create                  Make an empty store.
+          import                  Read contexts and memories from JSON Lines: all of
+                                  them or nothing.
+          export                  Write contexts and memories of one instant as JSON
+                                  Lines, CSV or a NumPy array.
+          inspect                 Show what a store, a user or a record consists of.
+          verify                  Check a store for damage.
+          search                  Find the memories most similar to a text or a vector.
+          add                     Add one memory and print its id.
+          get                     Show one memory.
+          delete                  Delete memories, by id or by conditions.
+          context                 Show, store and list contexts: the immutable profiles
+                                  of users.
+
+          See 'memtool help <subcommand>' for detailed help.
+
+        """)
+  }
+
+  @Test(arguments: [
+    ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["search"], ["add"], ["get"], ["delete"], ["context", "get"],
+    ["context", "set"], ["context", "list"],
+  ])
+  func everyCommandHasHelpWithExamples(_ command: [String]) throws {
+    let help = try tool.run(command + ["--help"]).standardOutput
+    #expect(help.hasPrefix("OVERVIEW: "))
+    #expect(help.contains("EXAMPLES\n  memtool ") || help.contains("EXAMPLES\n  echo ") || help.contains("EXAMPLES\n  zcat "))
+    #expect(help.contains("USAGE: memtool \(command.joined(separator: " ")) "))
+  }
+
+  @Test func commandWithoutArgumentsPrintsTheHelp() throws {
+    #expect(try tool.run([]).standardOutput.hasPrefix("OVERVIEW: Work with an Engram memory store"))
+  }
+}

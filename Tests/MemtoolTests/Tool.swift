@@ -1,0 +1,95 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The built program, and a directory for one test.
+struct Tool {
+  private let directory = TemporaryDirectory()
+  let executable: String
+
+  init() throws { executable = try TestProcess.executable("memtool") }
+
+  func path(_ name: String) -> String { directory.path(name) }
+
+  /// Runs memtool and checks how it ended.
+  @discardableResult
+  func run(_ arguments: String..., exit: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation) throws -> Subprocess.Outcome {
+    try run(arguments, exit: exit, sourceLocation: sourceLocation)
+  }
+
+  @discardableResult
+  func run(_ arguments: [String], exit: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation) throws -> Subprocess.Outcome {
+    let outcome = try Subprocess.run(executable, arguments)
+    #expect(outcome.termination == .exited(exit), "\(arguments): \(outcome.standardError)", sourceLocation: sourceLocation)
+    return outcome
+  }
+
+  /// Runs a shell script, in which `$0` is memtool and `$1` the test's directory.
+  func shell(_ script: String) throws -> Subprocess.Outcome {
+    try Subprocess.run("/bin/sh", ["-c", script, executable, directory.path])
+  }
+
+  func start(shell script: String) throws -> Subprocess {
+    try Subprocess("/bin/sh", ["-c", script, executable, directory.path])
+  }
+
+  func write(_ text: String, to name: String) throws -> String {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path(name)))
+    return path(name)
+  }
+
+  func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path(name)))) }
+
+  func text(_ name: String) throws -> String { String(decoding: try bytes(name), as: UTF8.self) }
+
+  /// Makes a store, and imports `lines` into it.
+  @discardableResult
+  func store(_ name: String, _ options: String..., lines: String? = nil) throws -> String {
+    try run(["create", path(name)] + options)
+    if let lines { try run("import", path(name), try write(lines, to: "\(name).import.jsonl")) }
+    return path(name)
+  }
+
+  func export(_ store: String, _ options: String...) throws -> String { try run(["export", store] + options).standardOutput }
+}
+
+/// Lines of every kind of content: what an export must bring back.
+enum SampleLines {
+  /// - Parameter embedding: Makes the components of the i-th memory; nil for one without.
+  static func jsonLines(count: Int, seed: UInt64, embedding: (Int, inout SeededGenerator) -> [Float]?) -> String {
+    var generator = SeededGenerator(seed: seed)
+    var lines: [String] = []
+    for (index, user) in users.enumerated() {
+      let context =
+        #"{"userID":"\#(escaped(user))","firstSeen":\#(1_767_225_600_000 + index),"friendshipLevel":\#(index),"preferences":{"a":"ä"}}"#
+      lines.append(#"{"type":"context","recordType":"UserContext","userID":"\#(escaped(user))","value":\#(context)}"#)
+      lines.append(
+        #"{"type":"context","recordType":"Mood","schema":2,"userID":"\#(escaped(user))","#
+          + #""value":{"score":3.0,"deep":{"list":[1,-2,null,true,1.5,{"$bytes":"AAEC"}]}}}"#
+      )
+    }
+    for index in 0..<count {
+      var line = #"{"type":"memory","userID":"\#(escaped(users[index % users.count]))""#
+      line += #","text":"text \#(index) – naïve 日本語 \"quoted\" \\ 🦊""#
+      line += #","createdAt":"2026-01-\#(10 + index % 20)T03:04:05.\#(100 + index % 900)Z""#
+      if generator.chance(percent: 50) { line += #","kind":"fact","sessionID":"s\#(index % 3)""# }
+      if generator.chance(percent: 50) { line += #","speaker":"Zoë""# }
+      if generator.chance(percent: 30) { line += #","dedupeKey":"key \#(index)""# }
+      if generator.chance(percent: 30) { line += #","expiresAt":"2999-01-01T00:00:00Z""# }
+      if generator.chance(percent: 50) {
+        line +=
+          #","importance":0.125,"metadata":{"i":\#(index),"negative":-9223372036854775808,"real":1.0,"small":5e-324,"#
+          + #""yes":true,"text":"\u0000\n","":"empty"}"#
+      }
+      if let components = embedding(index, &generator) {
+        line += ",\"embedding\":[\(components.map(\.description).joined(separator: ","))]"
+      }
+      lines.append(line + "}")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  static let users = ["plain", "naïve/日本 %_", "with \"quotes\"", "z"]
+
+  private static func escaped(_ text: String) -> String { text.replacingOccurrences(of: "\"", with: "\\\"") }
+}

@@ -1,0 +1,173 @@
+import Files
+import Foundation
+import LMDB
+import TestSupport
+import Testing
+
+@testable import Engram
+
+/// Damage made by hand, byte by byte and key by key.
+@Suite struct VerifyTests {
+  private let tool: Tool
+  private let store: String
+
+  init() throws {
+    tool = try Tool()
+    let lines = SampleLines.jsonLines(count: 60, seed: 4) { _, generator in (0..<4).map { _ in Float.random(in: -1...1, using: &generator) }
+    }
+    store = try tool.store("s.memory", "--dimension", "4", lines: lines)
+    try tool.run("context", "set", store, "--user", "z", #"{"firstSeen":2}"#)
+    try tool.run("verify", store)
+  }
+
+  private var generation: String { "\(store)/gen-1" }
+
+  /// Verifies, and expects damage that names `what`.
+  private func expectDamage(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let outcome = try tool.run(["verify", store], exit: 3, sourceLocation: sourceLocation)
+    #expect(outcome.standardOutput.contains(what), "\(outcome.standardOutput)", sourceLocation: sourceLocation)
+    let json = try tool.run(["verify", store, "--json"], exit: 3, sourceLocation: sourceLocation).standardOutput
+    #expect(json.hasPrefix(#"{"ok":false,"#), sourceLocation: sourceLocation)
+  }
+
+  private func change(_ file: String, _ body: (inout [UInt8]) throws -> Void) throws {
+    let url = URL(fileURLWithPath: "\(generation)/\(file)")
+    var bytes = Array(try Data(contentsOf: url))
+    try body(&bytes)
+    let handle = try FileHandle(path: url.path, access: .readWrite)
+    try handle.write(bytes, at: 0)
+    try handle.truncate(to: bytes.count)
+  }
+
+  private func withDatabase(_ body: (inout LMDB.WriteTransaction, Schema) throws -> Void) throws {
+    let environment = try Environment(path: generation, databases: Schema.names, options: Environment.Options())
+    let schema = Schema(environment)
+    var transaction = try LMDB.WriteTransaction(environment)
+    try body(&transaction, schema)
+    try transaction.commit()
+    #expect(environment.close())
+  }
+
+  /// The first key of a database with its value.
+  private func first(_ database: Database, _ transaction: borrowing LMDB.WriteTransaction) throws -> (key: Key, value: [UInt8]) {
+    var cursor = try transaction.view.cursor(in: database)
+    try #require(try cursor.first())
+    let value = try cursor.value()
+    return (Key(cursor.key), unsafe value.withUnsafeBytes { unsafe Array($0) })
+  }
+
+  @Test func changedByteOfARowIsFound() throws {
+    try change("rows.f32") { $0[4096 + 5] ^= 1 }
+    try expectDamage("rows.f32: row 0 of memory ")
+  }
+
+  @Test func changedHeaderOfTheRowFileIsFound() throws {
+    try change("rows.f32") { $0[40] ^= 1 }
+    try expectDamage("rows.f32 does not belong to this store: its header checksum is ")
+  }
+
+  @Test func truncatedRowFileIsFound() throws {
+    try change("rows.f32") { $0.removeLast($0.count - 4096 - 64) }
+    try expectDamage("rows.f32 is truncated: 4160 bytes")
+  }
+
+  @Test(arguments: ["text 17 ", "friendshipLevel"])
+  func changedByteOfAValueIsFound(_ needle: String) throws {
+    let pattern = Array(needle.utf8)
+    try change("data.mdb") { bytes in
+      let hits = bytes.indices.filter { bytes[$0] == pattern[0] && bytes[$0...].starts(with: pattern) }
+      try #require(!hits.isEmpty)
+      for hit in hits { bytes[hit] ^= 1 }
+    }
+    try expectDamage("the value does not match its checksum")
+  }
+
+  @Test(arguments: [
+    ("memories", "timeline: it names memory "), ("memories", "has no record"), ("timeline", "is missing in its user's timeline"),
+    ("blocks", "of its user, which is missing"), ("blocks", "columns: there are columns of a block that does not exist"),
+    ("columns", "has no columns"), ("users", "contexts and "), ("users", "meta: the state counts 4 users, there are 3"),
+    ("contexts", "meta: the state counts 8 contexts, there are 7"), ("contexts", "users: "), ("expiry", "expires and is missing in expiry"),
+    ("dedupe", "dedupe: the dedupe key of memory "), ("log", "meta: the state counts 69 log entries, there are 68"),
+  ])
+  func deletedKeyIsFound(_ name: String, _ problem: String) throws {
+    try withDatabase { transaction, schema in
+      let database = try #require(Self.databases(schema)[name])
+      try #require(try transaction.delete(first(database, transaction).key, in: database))
+    }
+    try expectDamage(problem)
+  }
+
+  @Test func deletedPresentContextOfAHistoryIsFound() throws {
+    try withDatabase { transaction, schema in
+      let key = try first(schema.history, transaction).key
+      var context = Key()
+      for offset in 0..<(key.count - 9) { context.append(key.bytes.bigEndian(at: offset, as: UInt8.self)) }
+      try #require(try transaction.delete(context, in: schema.contexts))
+    }
+    try expectDamage("history: version 1 of a UserContext has no present one")
+  }
+
+  @Test func clearedLiveBitIsFound() throws {
+    try withDatabase { transaction, schema in
+      let (key, value) = try first(schema.blocks, transaction)
+      var block = try BlockRecord(unsafe value.span.bytes)
+      try #require(block.live & 1 == 1)
+      block.live &= ~1
+      var bytes: [UInt8] = []
+      block.encode(into: &bytes)
+      try transaction.put(key, bytes, in: schema.blocks)
+    }
+    try expectDamage("is not live in its block")
+  }
+
+  @Test func columnsThatContradictTheRecordAreFound() throws {
+    try withDatabase { transaction, schema in
+      let (key, value) = try first(schema.columns, transaction)
+      var columns = BlockColumns(try ColumnsView(unsafe value.span.bytes))
+      columns.slots[0].createdAt += 1
+      var bytes: [UInt8] = []
+      columns.encode(into: &bytes)
+      try transaction.put(key, bytes, in: schema.columns)
+    }
+    try expectDamage("columns: what they say of row ")
+  }
+
+  @Test func valueUnderAnotherUsersKeyIsFound() throws {
+    try withDatabase { transaction, schema in
+      let (key, value) = try first(schema.users, transaction)
+      var other = Key()
+      other.append(UInt64(0))
+      other.append(UInt64(1))
+      try transaction.delete(key, in: schema.users)
+      try transaction.put(other, value, in: schema.users)
+    }
+    try expectDamage("stands under another user's key")
+  }
+
+  @Test func entriesThatNothingNamesAreFound() throws {
+    try withDatabase { transaction, schema in
+      let user = UserKey(high: 1, low: 2)
+      let id = MemoryID(high: 3, low: 4)
+      try transaction.put(.timeline(user, 5, id), [], in: schema.timeline)
+      try transaction.put(.expiry(5, id), [UInt8](repeating: 0, count: 16), in: schema.expiry)
+      try transaction.put(.dedupe(user, user), id.bytes, in: schema.dedupe)
+    }
+    for name in ["timeline", "expiry", "dedupe"] {
+      try expectDamage("\(name): it names memory \(MemoryID(high: 3, low: 4)), which has no record")
+    }
+  }
+
+  @Test func damagedStoreRecordIsExitCode3ForEveryCommand() throws {
+    try withDatabase { transaction, schema in try transaction.put(.store, [0xFF], in: schema.meta) }
+    try expectDamage("the store's own record does not decode")
+    #expect(try tool.run(["inspect", store], exit: 3).standardError.hasPrefix("memtool: the store's own record does not decode"))
+  }
+
+  private static func databases(_ schema: Schema) -> [String: Database] {
+    let all = [
+      schema.memories, schema.timeline, schema.blocks, schema.columns, schema.users, schema.contexts, schema.expiry, schema.dedupe,
+      schema.log,
+    ]
+    return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+  }
+}
