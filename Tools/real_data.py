@@ -8,6 +8,7 @@ Needs numpy (and lmdb, cbor2, xxhash for the independent reader). Exits 1 on the
 
 import argparse
 import base64
+import datetime
 import gzip
 import hashlib
 import json
@@ -141,9 +142,14 @@ def main():
             lambda: subprocess.run([sys.executable, reader, store], check=True, stdout=subprocess.PIPE, text=True).stdout)
         ours = {line["id"]: line for line in map(json.loads, first.read_text().splitlines()) if line["type"] == "memory"}
         theirs = {line["id"]: line for line in map(json.loads, output.splitlines()) if line["type"] == "memory"}
+        for memory in ours.values():
+            for field in ("createdAt", "expiresAt"):
+                if memory[field] is not None:
+                    moment = datetime.datetime.fromisoformat(memory[field].replace("Z", "+00:00"))
+                    memory[field] = round(moment.timestamp() * 1000)
         if ours != theirs:
             different = next(key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key))
-            fail(f"memtool and the independent reader disagree on {different}: {ours.get(different)} / {theirs.get(different)}")
+            fail(f"memtool and the independent reader disagree on {different}")
         print(f"the independent reader agrees on all {len(theirs):,} memories")
         print(timed("verify", count, lambda: run(memtool, "verify", store)).strip())
 

@@ -48,8 +48,10 @@ package struct FileLock: ~Copyable, Sendable {
     try retrying("flock", handle.path) { flock(handle.descriptor, LOCK_UN) }
   }
 
-  /// Writes a short note, such as the holder's pid, into the lock file. Only the holder may call it; nothing flushes it.
+  /// Writes a short note, such as the holder's pid, into the lock file, unless it is there already: a write would dirty the file for the
+  /// next flush. Only the holder may call it; nothing flushes it.
   package func writeNote(_ text: String) throws(FileError) {
+    if readNote() == text { return }
     try handle.write(Array(text.utf8), at: 0)
     try handle.truncate(to: text.utf8.count)
   }

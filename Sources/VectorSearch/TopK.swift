@@ -25,6 +25,9 @@ package struct TopK<ID: Comparable, Payload> {
     self.threshold = threshold
   }
 
+  /// The least score that could still enter.
+  package var bound: Float { heap.count < limit ? threshold : max(threshold, heap[0].score) }
+
   /// Whether a candidate of this score could still enter, whatever its id. False for NaN.
   package func admits(_ score: Float) -> Bool {
     guard score >= threshold else { return false }

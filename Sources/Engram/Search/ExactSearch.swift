@@ -76,35 +76,46 @@ struct ExactSearch: ~Escapable {
   }
 
   private func scan(_ block: BlockRecord, _ key: BlockKey, _ running: inout [Running], _ indexes: [Int]) throws {
+    var live = block.live
+    var masks = [FilterMasks](repeating: .all, count: indexes.count)
+    if block.hasExpiry || indexes.contains(where: { running[$0].filter != nil }) {
+      let columns = try columns(of: block, key)
+      for slot in 0..<block.used where columns.expiresAt(slot) <= reader.now { live &= ~(1 << LiveMask(slot)) }
+      for (place, index) in indexes.enumerated() { masks[place] = running[index].filter?.masks(columns) ?? .all }
+    }
+    for (place, index) in indexes.enumerated() {
+      let candidates = live & masks[place].possible
+      running[index].rowsInScope += live.nonzeroBitCount
+      running[index].rowsScored += candidates.nonzeroBitCount
+      var admitted: [(slot: Int, score: Float)] = []
+      let query = running[index].embedding
+      let bound = running[index].best.bound
+      rows.forEachScore(query: query.span, firstRow: block.firstRow, live: candidates) { slot, score in
+        if score >= bound { admitted.append((slot, score)) }
+      }
+      // Most blocks of a long scan hold nothing that could still enter, and their columns are never read.
+      if admitted.isEmpty { continue }
+      let columns = try columns(of: block, key)
+      for (slot, score) in admitted where running[index].best.admits(score) {
+        let id = columns.id(slot)
+        var record: MemoryRecord?
+        if masks[place].certain & (1 << LiveMask(slot)) == 0, let filter = running[index].filter {
+          record = try reader.memoryRecord(id)
+          guard let memory = record?.memory, filter.matches(memory) else { continue }
+        }
+        running[index].best.insert(score: score, id: id, payload: Hit(row: block.firstRow + slot, record: record))
+      }
+    }
+  }
+
+  @_lifetime(copy self)
+  private func columns(of block: BlockRecord, _ key: BlockKey) throws -> ColumnsView {
     guard let value = try reader.view.value(.block(key), in: reader.schema.columns) else {
       throw StoreError(.corrupted, "block \(key.number) of a user has no columns")
     }
     let columns = try ColumnsView(value)
     guard columns.count == block.used else { throw StoreError(.corrupted, "block \(key.number) of a user and its columns disagree") }
-    var live = block.live
-    if block.hasExpiry {
-      for slot in 0..<block.used where columns.expiresAt(slot) <= reader.now { live &= ~(1 << LiveMask(slot)) }
-    }
-    for index in indexes {
-      running[index].rowsInScope += live.nonzeroBitCount
-      let masks = running[index].filter?.masks(columns) ?? .all
-      let candidates = live & masks.possible
-      running[index].rowsScored += candidates.nonzeroBitCount
-      let embedding = running[index].embedding
-      let filter = running[index].filter
-      var best = running[index].best
-      try rows.forEachScore(query: embedding.span, firstRow: block.firstRow, live: candidates) { slot, score in
-        guard best.admits(score) else { return }
-        let id = columns.id(slot)
-        var record: MemoryRecord?
-        if masks.certain & (1 << LiveMask(slot)) == 0, let filter {
-          record = try reader.memoryRecord(id)
-          guard let memory = record?.memory, filter.matches(memory) else { return }
-        }
-        best.insert(score: score, id: id, payload: Hit(row: block.firstRow + slot, record: record))
-      }
-      running[index].best = best
-    }
+    return columns
   }
 
   /// Reads the records of the best, and checks that each row is the one its record was written with.
