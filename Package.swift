@@ -56,6 +56,7 @@ let package = Package(
     .testTarget(
       name: "EngramTests",
       dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "VectorSearch"],
+      exclude: ["Fixtures"],
       swiftSettings: lifetimes),
     .testTarget(
       name: "MemtoolTests", dependencies: ["Engram", "Files", "LMDB", "TestSupport", "memtool"], swiftSettings: lifetimes),

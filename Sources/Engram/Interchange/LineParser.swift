@@ -187,10 +187,14 @@ extension ContextLine {
   init(recordType: String, userID: String, schema: Int, value: CBORValue) throws(StoreError) {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(recordType)
-    guard case .map = value else { throw StoreError(.encodingFailed, "the value of a context must be an object") }
+    guard case .map(var entries) = value else { throw StoreError(.encodingFailed, "the value of a context must be an object") }
+    // The line says whose it is; a person need not say it twice.
+    if recordType == UserContext.recordType, !entries.contains(where: { $0.key == .text("userID") }) {
+      entries.append(CBORValue.Entry(key: .text("userID"), value: .text(userID)))
+    }
     var writer = CBORWriter()
     do throws(CBORError) {
-      try writer.value(value)
+      try writer.value(.map(entries))
     } catch {
       throw StoreError(.encodingFailed, "the value of the context cannot be stored", cause: error)
     }

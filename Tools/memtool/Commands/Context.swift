@@ -84,11 +84,8 @@ struct ContextSet: AsyncParsableCommand {
     } catch let error as JSONError {
       throw StoreError(.invalidArgument, "the context is not valid JSON: \(error)")
     }
-    guard case .map(var entries) = value else { throw StoreError(.invalidArgument, "the context must be a JSON object") }
-    if type == UserContext.recordType, !entries.contains(where: { $0.key == .text("userID") }) {
-      entries.append(CBORValue.Entry(key: .text("userID"), value: .text(user)))
-    }
-    return .map(entries)
+    guard case .map = value else { throw StoreError(.invalidArgument, "the context must be a JSON object") }
+    return value
   }
 }
 
