@@ -14,13 +14,16 @@ package enum FileSystems {
     #if canImport(Glibc)
       var status = statfs()
       try retrying("statfs", path) { unsafe statfs(path, &status) }
-      return networkNames[UInt32(truncatingIfNeeded: status.f_type)]
+      return networkFileSystemName(ofType: UInt32(truncatingIfNeeded: status.f_type))
     #else
       var status = statfs()
       try retrying("statfs", path) { unsafe statfs(path, &status) }
       return status.f_flags & UInt32(MNT_LOCAL) == 0 ? "network" : nil
     #endif
   }
+
+  /// The name of the network file system with this `f_type`; nil for any other type.
+  package static func networkFileSystemName(ofType type: UInt32) -> String? { networkNames[type] }
 
   /// `f_type` of the network file systems of Linux (linux/magic.h and the file systems' own headers).
   private static let networkNames: [UInt32: String] = [

@@ -15,6 +15,16 @@ import Testing
     #expect(error?.isMissing == true)
   }
 
+  @Test func networkFileSystemsAreKnownByTheirNumberAndLocalOnesAreNot() {
+    #expect(FileSystems.networkFileSystemName(ofType: 0x6969) == "NFS")
+    #expect(FileSystems.networkFileSystemName(ofType: 0xFF53_4D42) == "CIFS")
+    #expect(FileSystems.networkFileSystemName(ofType: 0xFE53_4D42) == "SMB2")
+    // ext4, tmpfs, xfs and btrfs
+    for local: UInt32 in [0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E] {
+      #expect(FileSystems.networkFileSystemName(ofType: local) == nil)
+    }
+  }
+
   @Test func theProcessKnowsItself() {
     #expect(MachineIdentity.processID == ProcessInfo.processInfo.processIdentifier)
     #expect(MachineIdentity.userID == geteuid())

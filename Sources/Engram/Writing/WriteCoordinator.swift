@@ -26,6 +26,8 @@ actor WriteCoordinator {
     var isCommitting = false
     var isWaitingForLock = false
     var batches = 0
+    /// Of ``batches``, those that ``flushDeferred()`` has flushed; only `.eventual` counts them.
+    var flushedBatches = 0
     var operations = 0
     var poison: StoreError?
   }
@@ -117,19 +119,17 @@ actor WriteCoordinator {
 
   /// Flushes what `.eventual` commits left to the system.
   func flushDeferred() throws {
-    let batches = progress.withLock { $0.batches }
-    guard batches > flushedBatches else { return }
+    let (batches, flushed) = progress.withLock { ($0.batches, $0.flushedBatches) }
+    guard batches > flushed else { return }
     do {
       try generation.environment.synchronize()
-      flushedBatches = batches
+      progress.withLock { $0.flushedBatches = batches }
     } catch {
       let failure = StoreError(.poisoned, "the store could not be flushed: this process writes no more", cause: error)
       poison(failure)
       throw failure
     }
   }
-
-  private var flushedBatches = 0
 
   // MARK: The writer thread
 
@@ -162,6 +162,7 @@ actor WriteCoordinator {
     batchCounter.increment()
     operationCounter.increment(by: requests.count)
     commitTimer.recordNanoseconds((ContinuousClock.now - started).nanoseconds)
+    options.logger.debug("committed", metadata: ["writes": "\(requests.count)", "duration": "\(ContinuousClock.now - started)"])
     onCommit()
     for (request, result) in zip(requests, results) { request.finish(result) }
   }

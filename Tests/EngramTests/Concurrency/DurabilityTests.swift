@@ -1,0 +1,24 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Engram
+
+/// What `.eventual` promises: a killed process loses nothing, and what it deferred is flushed within the delay.
+@Suite(.serialized) struct DurabilityTests {
+  private let place = TestStore()
+
+  @Test(.timeLimit(.minutes(1))) func deferredCommitsAreFlushedWithinTheirDelayAndAtClose() async throws {
+    let store = try await place.open(StoreOptions(dimension: 8, durability: .eventual(maxDelay: .milliseconds(100))))
+    for number in 0..<20 { try await store.add(TestStore.draft("u", number)) }
+    let coordinator = try #require(store.core.coordinator)
+    try await waitUntil { coordinator.progress.withLock { $0.flushedBatches == $0.batches } }
+    try await store.add(TestStore.draft("u", 20))
+    try await store.close()
+
+    let again = try await place.open()
+    #expect(try again.count(scope: .user("u")) == 21)
+    #expect(try again.verify().problems == [])
+    try await again.close()
+  }
+}
