@@ -55,7 +55,7 @@ import Testing
     let environment = try open()
     let id = try #require(try Directories.status(directory.path("data.mdb"))).id
     var found = 0
-    for descriptor in Int32(0)..<1024 {
+    for descriptor in Int32(0)..<65_536 {
       var status = stat()
       guard unsafe fstat(descriptor, &status) == 0, UInt64(status.st_ino) == id.inode,
         UInt64(truncatingIfNeeded: status.st_dev) == id.device
