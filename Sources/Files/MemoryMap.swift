@@ -36,11 +36,4 @@ package struct MemoryMap: ~Copyable, Sendable {
     precondition(offset >= 0 && count >= 0 && offset <= reservedBytes - count, "the range lies outside the map")
     return unsafe base + offset
   }
-
-  /// Asks the kernel to read `count` bytes from `offset` ahead; a hint that cannot fail.
-  package func prefetch(at offset: Int, count: Int) {
-    let page = 4096
-    let start = offset / page * page
-    unsafe _ = madvise(UnsafeMutableRawPointer(mutating: base + start), min(count + offset - start, reservedBytes - start), MADV_WILLNEED)
-  }
 }

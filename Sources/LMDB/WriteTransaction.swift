@@ -94,7 +94,7 @@ package struct WriteTransaction: ~Copyable {
 
   /// The one commit point: on return every change is durable (or, with deferred meta flushes, safe from a killed process).
   ///
-  /// - Throws: ``LMDBError``. LMDB has freed the transaction whatever the code; see the table in FileFormat for what holds then.
+  /// - Throws: ``LMDBError``. LMDB has freed the transaction whatever the code; see the table in Concurrency.md for what holds then.
   package consuming func commit() throws(LMDBError) {
     requireOwnThread()
     try environment.requireOwnProcess("commit")

@@ -21,7 +21,6 @@ import Testing
     for step in 1...40 {
       let (offset, part) = (step * 50_000, generator.bytes(count: 5_000))
       try file.write(part, at: offset)
-      map.prefetch(at: offset, count: part.count)
       #expect(bytes(map, at: offset, count: part.count) == part)
     }
     #expect(unsafe map.pointer(at: 0, count: 0) == start)

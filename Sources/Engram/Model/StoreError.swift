@@ -71,8 +71,6 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case inDoubt
     /// Snapshots or writes were still under way at the deadline of `close`.
     case stillInUse
-    /// The changes asked for are no longer in the log.
-    case lagged
     /// The store moved on to another generation: open it again.
     case superseded
   }
