@@ -28,6 +28,18 @@ package struct FileLock: ~Copyable, Sendable {
     handle = try FileHandle(path: path, access: .read)
   }
 
+  /// Opens an existing file to lock it; nil where there is none.
+  package init?(ifExists path: String) throws(FileError) {
+    let opened: FileHandle
+    do throws(FileError) {
+      opened = try FileHandle(path: path, access: .read)
+    } catch {
+      if error.isMissing { return nil }
+      throw error
+    }
+    handle = opened
+  }
+
   /// Blocks this thread until the lock is held.
   package func lock(_ mode: Mode) throws(FileError) {
     try retrying("flock", handle.path) { flock(handle.descriptor, mode == .shared ? LOCK_SH : LOCK_EX) }

@@ -32,6 +32,12 @@ package struct Cursor: ~Copyable, ~Escapable {
     return unsafe _overrideLifetime(value, borrowing: self)
   }
 
+  /// A copy of ``value()``.
+  package func valueBytes() throws(LMDBError) -> [UInt8] {
+    let value = try value()
+    return unsafe value.withUnsafeBytes { unsafe Array($0) }
+  }
+
   /// Moves to the first key at or after `key`; false, and standing nowhere, where there is none.
   package mutating func seek(to key: borrowing Key) throws(LMDBError) -> Bool {
     let bytes = key.bytes

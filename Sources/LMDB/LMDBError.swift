@@ -35,6 +35,8 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isPermission: Bool { code == EACCES || code == EPERM }
   package var isReadOnlyFileSystem: Bool { code == EROFS }
   package var isInputOutput: Bool { code == EIO }
+  /// The environment was closed, or belongs to the parent of a fork.
+  package var isClosed: Bool { code == EBADF }
   package var isInterrupted: Bool { code == EINTR }
   /// The environment must be closed; the outcome of the transaction is in doubt.
   package var isPanic: Bool { code == MDB_PANIC }

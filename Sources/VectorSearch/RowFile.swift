@@ -90,6 +90,12 @@ package final class RowFile: Sendable {
     }
   }
 
+  /// Cuts off what ``reserve(rowCount:)`` took beyond `rowCount` rows. Only while nobody else has the file open, and no later row is in use.
+  package func trim(toRowCount rowCount: Int) throws(FileError) {
+    let needed = offset(of: rowCount)
+    if try handle.status().sizeBytes > needed { try handle.truncate(to: needed) }
+  }
+
   /// Writes consecutive rows from `row` on; `components` holds whole strides. The rows must be reserved and not yet published.
   package func write(strides components: [Float], fromRow row: Int) throws(FileError) {
     precondition(components.count * 4 % header.strideBytes == 0, "whole rows are written")

@@ -24,6 +24,8 @@ enum EngramTestChild {
       case ("hold-snapshots", let rest) where rest.count == 2: try await StoreCommands.holdSnapshots(rest[0], count: rest[1])
       case ("acknowledge", let rest) where rest.count == 2: try await StoreCommands.acknowledge(rest[0], prefix: rest[1])
       case ("fill", let rest) where rest.count == 1: try await StoreCommands.fill(rest[0])
+      case ("compact", let rest) where rest.count == 2: try await StoreCommands.compact(rest[0], seconds: rest[1])
+      case ("reopen", let rest) where rest.count == 2: try await StoreCommands.reopen(rest[0], seconds: rest[1])
       case ("soak", let rest):
         var soak = try Soak(rest)
         try await soak.run()

@@ -93,4 +93,31 @@ enum StoreCommands {
     }
     try await store.close()
   }
+
+  /// Compacts again and again for a time.
+  static func compact(_ path: String, seconds: String) async throws {
+    let store = try await store(path)
+    let end = ContinuousClock.now + .milliseconds(Int((Double(seconds) ?? 0) * 1000))
+    var count = 0
+    repeat {
+      try await store.compact()
+      count += 1
+    } while ContinuousClock.now < end
+    EngramTestChild.say("compacted \(count)")
+    try await store.close()
+  }
+
+  /// Opens, reads, writes and closes again and again for a time.
+  static func reopen(_ path: String, seconds: String) async throws {
+    let end = ContinuousClock.now + .milliseconds(Int((Double(seconds) ?? 0) * 1000))
+    var count = 0
+    while ContinuousClock.now < end {
+      let store = try await store(path, StoreOptions(dimension: 8, access: count % 2 == 0 ? .readWrite : .readOnly))
+      _ = try store.search(SearchQuery(embedding: Embedding(SoakVector.components(of: "query")), scope: .all, limit: 3))
+      if count % 4 == 0 { try await store.updateContext(for: "reopened") { $0.with(conversationsCount: $0.conversationsCount + 1) } }
+      try await store.close()
+      count += 1
+    }
+    EngramTestChild.say("reopened \(count)")
+  }
 }

@@ -45,6 +45,9 @@ import Testing
           delete                  Delete memories, by id or by conditions.
           context                 Show, store and list contexts: the immutable profiles
                                   of users.
+          compact                 Rebuild a store's files without what was deleted.
+          backup                  Copy a store as it is at one instant, while others
+                                  use it.
 
           See 'memtool help <subcommand>' for detailed help.
 
@@ -53,7 +56,7 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["search"], ["add"], ["get"], ["delete"], ["context", "get"],
-    ["context", "set"], ["context", "list"],
+    ["context", "set"], ["context", "list"], ["compact"], ["backup"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

@@ -71,7 +71,7 @@ public struct ChangeSequence: AsyncSequence, Sendable {
       var following = next
       var changes: [StoreChange] = []
       let userID = userID
-      try core.pool.read { reader in
+      try core.live.read { reader in
         let state = try reader.state()
         guard state.batchSequence >= first else { return }
         var begin = first

@@ -73,20 +73,20 @@ extension MemoryStore {
     let uuid = unsafe bytes.withUnsafeBytes { unsafe UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
     return StoreIdentity(
       format: store.format, storeID: uuid, createdAt: Date(milliseconds: store.createdAt), dimension: store.dimension, metric: store.metric,
-      embedder: store.embedder)
+      embedder: core.generation.embedder)
   }
 
   /// Counts, sizes and readers.
   package func inspection() throws -> StoreInspection {
-    let generation = core.generation
-    let databases = try readOnce { reader in
-      try generation.environment.databases.map { database in
+    let (databases, last) = try readOnce { reader in
+      let environment = reader.generation.environment
+      let databases = try environment.databases.map { database in
         let statistics = try reader.view.statistics(of: database)
         return StoreInspection.DatabaseSize(name: database.name, entries: statistics.entries, sizeBytes: statistics.sizeBytes)
       }
+      return (databases, environment.lastTransactionID)
     }
     let status = try status
-    let last = generation.environment.lastTransactionID
     let own = MachineIdentity.processID
     // The slots of this process are those of the inspection itself.
     let readers = status.readers.filter { $0.processID != own }.map { reader in
@@ -98,19 +98,20 @@ extension MemoryStore {
   }
 
   private func files() throws -> [StoreInspection.FileSize] {
-    do throws(FileError) {
+    do {
       var sizes: [StoreInspection.FileSize] = []
-      let generation = "gen-\(core.generation.store.generation)"
+      // Leftovers of other generations, too: they take room.
       let paths =
-        ["current", "open.lock", "alive.lock", "writer.lock"]
-        + (try Directories.entries(core.generation.directory)).map { "\(generation)/\($0)" }
+        ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock"]
+        + (try Directories.entries(core.paths.directory).filter { StorePaths.generationNumber(directoryName: $0) != nil }
+          .flatMap { name in try Directories.entries("\(core.paths.directory)/\(name)").map { "\(name)/\($0)" } })
       for path in paths {
         guard let status = try Directories.status("\(core.paths.directory)/\(path)"), !status.isDirectory else { continue }
         sizes.append(.init(name: path, sizeBytes: status.sizeBytes, allocatedBytes: status.allocatedBytes))
       }
       return sizes
     } catch {
-      throw StoreError(error, "the store's files cannot be listed")
+      throw StoreError.wrapping(error, "the store's files cannot be listed")
     }
   }
 

@@ -14,10 +14,9 @@ extension MemoryStore {
 
   /// - Parameter progress: Called now and then with the entries seen so far.
   package func verify(progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
-    let rows = core.generation.rows
-    return try read { snapshot in
+    try read { snapshot in
       try snapshot.read { reader in
-        var verifier = StoreVerifier(reader, rows: rows)
+        var verifier = StoreVerifier(reader)
         return try verifier.run(progress)
       }
     }
@@ -47,9 +46,9 @@ struct StoreVerifier: ~Escapable {
   }
 
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, rows: RowFile?) {
+  init(_ reader: RecordReader) {
     self.reader = reader
-    self.rows = rows
+    rows = reader.generation.rows
   }
 
   mutating func run(_ progress: (Interchange.Progress) -> Void) throws -> VerificationReport {

@@ -14,7 +14,6 @@ extension MemoryStore {
       try sink(writer.bytes)
       writer.bytes.removeAll(keepingCapacity: true)
     }
-    let rows = core.generation.rows
     try read { snapshot in
       try snapshot.read { reader in
         let walk = try ExportWalk(reader, selection)
@@ -32,7 +31,7 @@ extension MemoryStore {
           if vectors != .none {
             writer.key("embedding")
             if let row = record.row {
-              try walk.withRow(row, rows) { components in
+              try walk.withRow(row) { components in
                 if vectors == .base64 { writer.writeBase64(floats: components) } else { writer.writeFloats(components) }
               }
             } else {

@@ -36,18 +36,18 @@ extension MemoryStore {
   package func exportArray(
     _ selection: ExportSelection = ExportSelection(), rows sink: ([UInt8]) throws -> Void, ids: ([UInt8]) throws -> Void
   ) throws -> ExportSummary {
-    let file = try core.generation.requireRows()
     var summary = ExportSummary()
     try read { snapshot in
       try snapshot.read { reader in
         let walk = try ExportWalk(reader, selection)
+        let dimension = try reader.generation.requireRows().header.dimension
         // The shape stands before the data, so the rows are counted first.
         try walk.forEachMemory { if $0.row != nil { summary.memories += 1 } }
-        var bytes = Self.arrayHeader(rowCount: summary.memories, dimension: file.header.dimension)
+        var bytes = Self.arrayHeader(rowCount: summary.memories, dimension: dimension)
         var names: [UInt8] = []
         try walk.forEachMemory { record in
           guard let row = record.row else { return }
-          try walk.withRow(row, file) { components in
+          try walk.withRow(row) { components in
             for index in components.indices { bytes.appendLittleEndian(components[index].bitPattern) }
           }
           names.append(contentsOf: record.memory.id.description.utf8)

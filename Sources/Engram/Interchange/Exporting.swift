@@ -95,12 +95,8 @@ struct ExportWalk: ~Escapable {
   }
 
   /// Lends a row after comparing it with the checksum in its record.
-  func withRow<Value>(_ reference: MemoryRecord.RowReference, _ rows: RowFile?, _ body: (Span<Float>) throws -> Value) throws -> Value {
-    guard let rows, try reference.row < reader.state().rowsHigh else {
-      throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
-    }
-    try rows.verify(row: reference.row, checksum: reference.checksum)
-    return try body(rows.row(reference.row))
+  func withRow<Value>(_ reference: MemoryRecord.RowReference, _ body: (Span<Float>) throws -> Value) throws -> Value {
+    try body(reader.row(reference))
   }
 }
 

@@ -19,7 +19,7 @@ package enum Interchange {
   /// How far a long operation has come.
   package struct Progress: Sendable {
     package enum Phase: Sendable {
-      case checking, embedding, writing, verifying
+      case checking, embedding, writing, verifying, copying
     }
 
     package let phase: Phase

@@ -68,6 +68,15 @@ struct StoreRecord: Sendable, Equatable {
     return writer.bytes
   }
 
+  /// The record of another generation of the same store.
+  func inGeneration(_ number: UInt64) -> StoreRecord {
+    var record = StoreRecord(
+      storeID: storeID, generation: number, dimension: dimension, metric: metric, embedder: embedder, secret: secret, createdAt: createdAt)
+    record.format = format
+    record.features = features
+    return record
+  }
+
   /// - Throws: ``StoreError`` `.newerFormat` or `.corrupted`.
   init(_ value: RawSpan) throws(StoreError) {
     self = try RecordCoding.decode(value, "the store's own record") { reader throws(CBORError) in try StoreRecord(&reader) }

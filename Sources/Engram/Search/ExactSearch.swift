@@ -11,9 +11,9 @@ struct ExactSearch: ~Escapable {
   private let rows: RowFile
 
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, rows: RowFile) {
+  init(_ reader: RecordReader) throws(StoreError) {
+    rows = try reader.generation.requireRows()
     self.reader = reader
-    self.rows = rows
   }
 
   /// One query in the course of a search.

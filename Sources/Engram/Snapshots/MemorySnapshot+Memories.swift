@@ -92,7 +92,6 @@ extension MemorySnapshot {
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
-    let rows = try generation.requireRows()
-    return try read { try ExactSearch($0, rows: rows).results(queries) }
+    try read { try ExactSearch($0).results(queries) }
   }
 }

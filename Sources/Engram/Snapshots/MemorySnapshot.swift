@@ -10,10 +10,11 @@ public struct MemorySnapshot: ~Copyable {
   private let box: SnapshotBox
   let generation: Generation
 
-  init(pool: SnapshotPool, generation: Generation) throws {
-    self.pool = pool
-    self.generation = generation
-    box = try pool.take()
+  init(_ live: LiveGeneration) throws {
+    let taken = try live.take()
+    pool = taken.opened.pool
+    generation = taken.opened.generation
+    box = taken.box
   }
 
   deinit { pool.give(box) }

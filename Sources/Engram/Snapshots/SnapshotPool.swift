@@ -2,6 +2,11 @@ import Foundation
 import LMDB
 import Synchronization
 
+/// The snapshot would be of a generation that another has taken the place of.
+struct Superseded: Error {
+  let by: UInt64
+}
+
 /// One reader slot with its transaction: held by a snapshot, or idle in the pool.
 final class SnapshotBox: Sendable {
   private struct State: ~Copyable {
@@ -11,6 +16,8 @@ final class SnapshotBox: Sendable {
     /// Nil while idle.
     var takenAt: ContinuousClock.Instant?
     var isExpired = false
+    /// LMDB's number of the last snapshot that was seen to be of the live generation.
+    var liveID = -1
   }
 
   private let generation: Generation
@@ -22,17 +29,28 @@ final class SnapshotBox: Sendable {
   }
 
   /// Makes the idle box a snapshot of the last commit, to be held.
-  func renew() throws(LMDBError) {
-    try state.withLock { state throws(LMDBError) in
-      try Self.renew(&state)
+  ///
+  /// - Throws: ``Superseded``, `LMDBError`.
+  func renew() throws {
+    try state.withLock { state in
+      try renew(&state)
       state.takenAt = .now
     }
   }
 
-  private static func renew(_ state: inout State) throws(LMDBError) {
+  private func renew(_ state: inout State) throws {
     if !state.transaction.isActive { try state.transaction.renew() }
     state.now = WallClock.now()
     state.isExpired = false
+    let id = state.transaction.id
+    if id == state.liveID { return }
+    // Once for each commit. A state record that does not decode leads nowhere else.
+    let next = (try? RecordReader(state.transaction.view, generation, now: state.now).state().supersededBy) ?? 0
+    if next > 0 {
+      state.transaction.reset()
+      throw Superseded(by: next)
+    }
+    state.liveID = id
   }
 
   /// One read of the last commit: renewed, read and reset in one go.
@@ -40,7 +58,7 @@ final class SnapshotBox: Sendable {
     try state.withLock { state in
       defer { state.transaction.reset() }
       do {
-        try Self.renew(&state)
+        try renew(&state)
         return try body(RecordReader(state.transaction.view, generation, now: state.now))
       } catch {
         throw StoreError.wrapping(error, "reading failed")
@@ -114,12 +132,12 @@ final class SnapshotPool: Sendable {
 
   /// Takes a snapshot of the last commit, to be held: the status lists it, and `snapshotMaxAge` applies.
   ///
-  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`.
+  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; ``Superseded``.
   func take() throws -> SnapshotBox {
     let box = try idleBox()
-    do throws(LMDBError) {
+    do {
       try box.renew()
-    } catch {
+    } catch let error as LMDBError {
       throw explained(error)
     }
     state.withLock { $0.listed[ObjectIdentifier(box)] = box }
@@ -142,6 +160,15 @@ final class SnapshotPool: Sendable {
     let box = try idleBox()
     defer { state.withLock { $0.keep(box) } }
     return try box.readOnce(body)
+  }
+
+  /// The generation that has taken this one's place by the last commit; zero while none has.
+  func supersedingNumber() throws -> UInt64 {
+    do {
+      return try read { _ in 0 }
+    } catch let superseded as Superseded {
+      return superseded.by
+    }
   }
 
   private func idleBox() throws(StoreError) -> SnapshotBox {
@@ -179,6 +206,7 @@ final class SnapshotPool: Sendable {
   }
 
   private func explained(_ error: LMDBError) -> StoreError {
+    if error.isClosed { return StoreError(.closed, "the store is closed", cause: error) }
     guard error.isReadersFull, let table = try? generation.environment.readerTable() else {
       return StoreError(error, "a snapshot cannot be taken")
     }

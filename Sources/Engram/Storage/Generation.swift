@@ -1,23 +1,51 @@
-import Foundation
+import Files
 import LMDB
+import Synchronization
 import VectorSearch
 
 /// The files of one generation, open: the environment, its databases, and the rows.
 final class Generation: Sendable {
+  let number: UInt64
   let directory: String
   let environment: Environment
   let schema: Schema
-  let store: StoreRecord
+  private let fixed: StoreRecord
   /// Nil in a store without embeddings.
   let rows: RowFile?
+  private let pinnedEmbedder: Mutex<EmbedderIdentity?>
+  /// A share in the lock of the data file: whoever gets it exclusively knows that no process has the generation open.
+  private let presence: FileLock
+  /// To grow LMDB's file ahead of it.
+  private let dataFile: Files.FileHandle
 
-  init(directory: String, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?) {
+  init(
+    directory: String, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?, presence: consuming FileLock
+  ) throws {
+    number = store.generation
     self.directory = directory
     self.environment = environment
     self.schema = schema
-    self.store = store
+    fixed = store
     self.rows = rows
+    pinnedEmbedder = Mutex(store.embedder)
+    dataFile = try Files.FileHandle(path: "\(directory)/\(Self.dataFileName)", access: environment.isReadOnly ? .read : .readWrite)
+    self.presence = presence
   }
+
+  /// The identity that the store is pinned to; nil while it has none.
+  var embedder: EmbedderIdentity? { pinnedEmbedder.withLock { $0 } }
+
+  /// What is fixed in the store, with the embedder that is pinned by now.
+  var store: StoreRecord {
+    var store = fixed
+    store.embedder = embedder
+    return store
+  }
+
+  /// Of ``UserKey``.
+  var secret: [UInt8] { fixed.secret }
+
+  func pin(_ embedder: EmbedderIdentity) { pinnedEmbedder.withLock { $0 = embedder } }
 
   func requireRows() throws(StoreError) -> RowFile {
     guard let rows else {
@@ -26,5 +54,34 @@ final class Generation: Sendable {
     return rows
   }
 
+  /// Writes zeros ahead of LMDB, so that a commit finds its pages' room taken: a full disk shows here.
+  ///
+  /// - Returns: False where there is no room; a commit that only uses freed pages may still succeed.
+  @discardableResult
+  func growDataFile(by sizeBytes: Int) -> Bool {
+    guard let size = try? dataFile.status().sizeBytes else { return true }
+    let needed = environment.usedBytes + 2 * sizeBytes + (512 << 10)
+    guard size < needed else { return true }
+    return (try? dataFile.writeZeros(from: size, to: needed + min(max(size / 8, 512 << 10), 16 << 20))) != nil
+  }
+
+  /// Gives back the room that was taken ahead of growth. Only while no other process has the generation open.
+  func trim() throws {
+    let snapshot = try ReadTransaction(environment)
+    try rows?.trim(toRowCount: RecordReader(snapshot.view, self, now: .min).state().rowsHigh)
+    try dataFile.truncate(to: environment.usedBytes)
+  }
+
+  /// Closes the environment unless a transaction is alive, and gives up the share in the files. The caller holds `open.lock`.
+  ///
+  /// - Returns: Whether it is closed now.
+  func close() -> Bool {
+    guard environment.close() else { return false }
+    // Nothing else could be done about it, and the lock goes with the descriptor.
+    try? presence.unlock()
+    return true
+  }
+
   static let rowFileName = "rows.f32"
+  static let dataFileName = "data.mdb"
 }

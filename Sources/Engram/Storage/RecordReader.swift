@@ -7,7 +7,8 @@ import VectorSearch
 /// Every read by user compares the full userID with the one in the record.
 struct RecordReader: ~Escapable {
   let view: TransactionView
-  private let generation: Generation
+  /// Rows are read from the same generation as the records that name them.
+  let generation: Generation
   /// Milliseconds since 1970: what expires is judged by it.
   let now: Int64
 
@@ -22,11 +23,17 @@ struct RecordReader: ~Escapable {
   /// What is fixed in the generation: dimension, metric and secret.
   var store: StoreRecord { generation.store }
 
-  func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: generation.store.secret) }
+  func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: generation.secret) }
 
   func state() throws -> StateRecord {
     guard let value = try view.value(.state, in: schema.meta) else { throw StoreError(.corrupted, "the store's state record is missing") }
     return try StateRecord(value)
+  }
+
+  /// The store's own record as it is now: an embedder may have been pinned since the generation was opened.
+  func storedRecord() throws -> StoreRecord {
+    guard let value = try view.value(.store, in: schema.meta) else { throw StoreError(.corrupted, "the store's own record is missing") }
+    return try StoreRecord(value)
   }
 
   // MARK: Users
@@ -98,6 +105,16 @@ struct RecordReader: ~Escapable {
   func memoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
     guard let value = try view.value(.memory(id), in: schema.memories) else { return nil }
     return try MemoryRecord(value, id: id)
+  }
+
+  /// A memory's row, compared with the checksum in its record. Lives as long as the generation.
+  @_lifetime(borrow self)
+  func row(_ reference: MemoryRecord.RowReference) throws -> Span<Float> {
+    guard let rows = generation.rows, try reference.row < state().rowsHigh else {
+      throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
+    }
+    try rows.verify(row: reference.row, checksum: reference.checksum)
+    return unsafe _overrideLifetime(rows.row(reference.row), borrowing: self)
   }
 
   func isExpired(_ memory: Memory) -> Bool {

@@ -12,10 +12,26 @@ enum StoreCreation {
     try removeAbandoned(besides: path)
     // Before it is locked a new directory looks abandoned, and another process may sweep it: then once more.
     for _ in 0..<1000 {
-      let temporary = StorePaths(directory: "\(path).tmp-\(String(UInt64.random(in: .min ... .max), radix: 36))")
+      let temporary = StorePaths(directory: temporaryName(for: path))
       if let made = try create(temporary, at: path, dimension, options) { return made }
     }
     throw StoreError(.inputOutput, "the store \(path) cannot be made: its temporary directory is removed again and again")
+  }
+
+  static func temporaryName(for path: String) -> String { "\(path).tmp-\(String(UInt64.random(in: .min ... .max), radix: 36))" }
+
+  /// Refuses a place where no store can be made: another thing stands there, the directory around it is missing or on a network.
+  static func checkPlace(_ path: String) throws {
+    let parent = Directories.parent(of: path)
+    guard let status = try Directories.status(parent, followingLinks: true), status.isDirectory else {
+      throw StoreError(.storeMissing, "the directory \(parent) for the new store does not exist")
+    }
+    guard try Directories.status(path) == nil else { throw taken(path) }
+    try StoreOpening.refuseNetwork(parent)
+  }
+
+  static func taken(_ path: String) -> StoreError {
+    StoreError(.storeExists, "something stands at \(path) already: nothing is overwritten")
   }
 
   /// - Returns: As ``create(at:options:)``; nil where another process swept the directory before it was locked.
@@ -28,11 +44,7 @@ enum StoreCreation {
         storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
         embedder: options.embedder?.identity, secret: randomBytes(192), createdAt: WallClock.now())
       try createGeneration(in: temporary.generation(1), store)
-      for path in [temporary.openLock, temporary.writerLock] { _ = try FileHandle(path: path, access: .createNew) }
-      var current = try AtomicFile(destination: temporary.current)
-      try current.append(Array("gen-1\n".utf8))
-      try current.commit()
-      try Directories.synchronize(temporary.directory)
+      try complete(temporary)
       return try publish(temporary.directory, at: path)
     } catch {
       // The first error is the one to tell.
@@ -41,8 +53,15 @@ enum StoreCreation {
     }
   }
 
+  /// What stands in a store's directory beside its first generation.
+  static func complete(_ paths: StorePaths) throws(FileError) {
+    for path in [paths.openLock, paths.writerLock, paths.rebuildLock] { _ = try FileHandle(path: path, access: .createNew) }
+    try StoreOpening.setCurrent(1, paths)
+    try Directories.synchronize(paths.directory)
+  }
+
   /// Makes the directory and locks it; nil where it was swept in between.
-  private static func lockedDirectory(_ temporary: StorePaths) throws(FileError) -> FileLock? {
+  static func lockedDirectory(_ temporary: StorePaths) throws(FileError) -> FileLock? {
     do throws(FileError) {
       try Directories.create(temporary.directory)
       let alive = try FileLock(path: temporary.aliveLock)
@@ -65,7 +84,8 @@ enum StoreCreation {
     return dimension
   }
 
-  private static func createGeneration(in directory: String, _ store: StoreRecord) throws {
+  /// Makes the files of an empty generation, flushed.
+  static func createGeneration(in directory: String, _ store: StoreRecord) throws {
     try Directories.create(directory)
     var options = Environment.Options()
     options.mapSizeBytes = 64 << 20
@@ -80,15 +100,16 @@ enum StoreCreation {
     try transaction.commit()
     guard environment.close() else { throw StoreError(.stillInUse, "the new store's environment cannot be closed") }
     // LMDB makes its files under the umask.
-    for name in ["data.mdb", "lock.mdb"] { try Directories.makePrivate("\(directory)/\(name)") }
+    for name in [Generation.dataFileName, "lock.mdb"] { try Directories.makePrivate("\(directory)/\(name)") }
     if let header = RowFileHeader(store) {
       try RowFile.create(path: "\(directory)/\(Generation.rowFileName)", header: header)
     }
-    try FileHandle(path: "\(directory)/data.mdb", access: .readWrite).synchronize()
+    try FileHandle(path: "\(directory)/\(Generation.dataFileName)", access: .readWrite).synchronize()
     try Directories.synchronize(directory)
   }
 
-  private static func publish(_ temporary: String, at path: String) throws -> Bool {
+  /// Gives a finished store its name; false where the name is taken, and the store is then removed.
+  static func publish(_ temporary: String, at path: String) throws -> Bool {
     do throws(FileError) {
       try Directories.rename(temporary, to: path)
       return true
@@ -100,7 +121,7 @@ enum StoreCreation {
   }
 
   /// Removes what a killed creation left: nobody holds its lock.
-  private static func removeAbandoned(besides path: String) throws {
+  static func removeAbandoned(besides path: String) throws {
     let (parent, prefix) = (Directories.parent(of: path), Directories.name(of: path) + ".tmp-")
     guard let names = try? Directories.entries(parent) else { return }
     for name in names where name.hasPrefix(prefix) {

@@ -42,7 +42,7 @@ enum StoreOpening {
     return try Directories.entries(path).isEmpty
   }
 
-  private static func refuseNetwork(_ path: String) throws {
+  static func refuseNetwork(_ path: String) throws {
     if let name = try FileSystems.networkFileSystemName(at: path) {
       throw StoreError(
         .networkFileSystem, "\(path) lies on a network file system (\(name)), where locks and maps do not hold: use a local disk")
@@ -55,9 +55,22 @@ enum StoreOpening {
     try opening.lock(.exclusive)
     let alive = try FileLock(path: paths.aliveLock)
     try join(alive, opening, path)
-    let generation = try openGeneration(paths, options: options)
-    try opening.unlock()
-    return Files(paths: paths, alive: alive, generation: generation)
+    while true {
+      let generation = try openLive(paths, atLeast: 1, options: options)
+      do {
+        if options.access == .readWrite { try GenerationSweep.run(paths, live: generation) }
+        // Not while others wait to open or to follow: the writer's turn may be long in coming.
+        try opening.unlock()
+        if try pin(options.embedder?.identity, generation, paths, options) {
+          return Files(paths: paths, alive: alive, generation: generation)
+        }
+        try opening.lock(.exclusive)
+        _ = generation.close()
+      } catch {
+        _ = generation.close()
+        throw error
+      }
+    }
   }
 
   /// Takes a share in `alive.lock`. The first process notes its pid namespace; one of another is refused, because LMDB tells
@@ -74,24 +87,41 @@ enum StoreOpening {
     try alive.lock(.shared)
   }
 
-  private static func openGeneration(_ paths: StorePaths, options: StoreOptions) throws -> Generation {
+  /// The generation that the file `current` names. A crash between the last commit of a generation and the rename leaves the old name.
+  static func currentNumber(_ paths: StorePaths) throws -> UInt64 {
     let text = String(decoding: try FileHandle(path: paths.current, access: .read).read(count: 64, at: 0), as: UTF8.self)
-    guard var number = StorePaths.generationNumber(text) else {
+    guard let number = StorePaths.generationNumber(text) else {
       throw StoreError(.corrupted, "the file \(paths.current) does not name a generation")
     }
+    return number
+  }
+
+  /// Makes `current` name a generation, durably.
+  static func setCurrent(_ number: UInt64, _ paths: StorePaths) throws(FileError) {
+    var file = try AtomicFile(destination: paths.current)
+    try file.append(Array("gen-\(number)\n".utf8))
+    try file.commit()
+  }
+
+  /// Opens the live generation, following each that was superseded to the next. The caller holds `open.lock`.
+  ///
+  /// - Parameter first: A generation known to have been live. This process must have none from there on open.
+  static func openLive(_ paths: StorePaths, atLeast first: UInt64, options: StoreOptions) throws -> Generation {
+    var number = max(first, try currentNumber(paths))
     while true {
       let (generation, state) = try openGeneration(paths, number: number, options: options)
-      // A crash between the last commit of a generation and the rename of `current` leaves the old name there.
       guard state.supersededBy > number else { return generation }
+      guard generation.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
       number = state.supersededBy
-      guard generation.environment.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
     }
   }
 
-  private static func openGeneration(_ paths: StorePaths, number: UInt64, options: StoreOptions) throws -> (Generation, StateRecord) {
-    let directory = paths.generation(number)
-    let data = "\(directory)/data.mdb"
+  /// Opens one generation, live or not. The caller holds `open.lock`, and this process does not have it open.
+  static func openGeneration(_ paths: StorePaths, number: UInt64, options: StoreOptions) throws -> (Generation, StateRecord) {
+    let (directory, data) = (paths.generation(number), paths.data(number))
     guard try Directories.status(data) != nil else { throw StoreError(.corrupted, "the store's file \(data) is missing") }
+    let presence = try FileLock(existing: data)
+    try presence.lock(.shared)
     try checkLength(of: data)
     var environmentOptions = Environment.Options()
     environmentOptions.isReadOnly = options.access == .readOnly
@@ -105,8 +135,7 @@ enum StoreOpening {
       }
       try environment.clearStaleReaders()
       let schema = Schema(environment)
-      let store = try pinned(
-        try readStore(environment, schema, number, options), environment, schema, options, writerLock: paths.writerLock)
+      let store = try readStore(environment, schema, number, options)
       let state = try readState(environment, schema)
       let rows = try RowFileHeader(store).map { header in
         let rowPath = "\(directory)/\(Generation.rowFileName)"
@@ -115,7 +144,9 @@ enum StoreOpening {
           path: "\(directory)/\(Generation.rowFileName)", header: header, rowCount: state.rowsHigh,
           isReadOnly: options.access == .readOnly)
       }
-      return (Generation(directory: directory, environment: environment, schema: schema, store: store, rows: rows), state)
+      let generation = try Generation(
+        directory: directory, environment: environment, schema: schema, store: store, rows: rows, presence: presence)
+      return (generation, state)
     } catch {
       _ = environment.close()
       throw error
@@ -186,17 +217,24 @@ enum StoreOpening {
   }
 
   /// The first opener for writing that brings an embedder pins its identity.
-  private static func pinned(
-    _ store: StoreRecord, _ environment: Environment, _ schema: Schema, _ options: StoreOptions, writerLock: String
-  ) throws -> StoreRecord {
-    guard store.embedder == nil, let identity = options.embedder?.identity, options.access == .readWrite else { return store }
-    var store = store
-    store.embedder = identity
-    let lock = try FileLock(path: writerLock)
+  ///
+  /// - Returns: False where the generation was superseded meanwhile.
+  private static func pin(
+    _ asked: EmbedderIdentity?, _ generation: Generation, _ paths: StorePaths, _ options: StoreOptions
+  ) throws -> Bool {
+    guard let asked, generation.embedder == nil, options.access == .readWrite else { return true }
+    let lock = try FileLock(path: paths.writerLock)
     try lock.lock(.exclusive)
-    var transaction = try LMDB.WriteTransaction(environment)
-    try transaction.put(.store, store.encoded(), in: schema.meta)
+    var transaction = try LMDB.WriteTransaction(generation.environment)
+    if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }
+    var store = try RecordReader(transaction.view, generation, now: 0).storedRecord()
+    if let pinned = store.embedder, pinned != asked {
+      throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
+    }
+    store.embedder = asked
+    try transaction.put(.store, store.encoded(), in: generation.schema.meta)
     try transaction.commit()
-    return store
+    generation.pin(asked)
+    return true
   }
 }

@@ -6,13 +6,22 @@ struct StorePaths: Sendable {
   var openLock: String { "\(directory)/open.lock" }
   var aliveLock: String { "\(directory)/alive.lock" }
   var writerLock: String { "\(directory)/writer.lock" }
+  /// Held by whoever builds the next generation.
+  var rebuildLock: String { "\(directory)/rebuild.lock" }
 
   func generation(_ number: UInt64) -> String { "\(directory)/gen-\(number)" }
+  func data(_ number: UInt64) -> String { "\(generation(number))/\(Generation.dataFileName)" }
 
   /// The number in `current`, which reads `gen-N` and a newline; nil where it reads anything else.
   static func generationNumber(_ text: String) -> UInt64? {
-    guard text.hasPrefix("gen-"), text.hasSuffix("\n") else { return nil }
-    let digits = text.dropFirst(4).dropLast()
+    guard text.hasSuffix("\n") else { return nil }
+    return generationNumber(directoryName: String(text.dropLast()))
+  }
+
+  /// The number of the directory `gen-N`; nil for any other name.
+  static func generationNumber(directoryName name: String) -> UInt64? {
+    guard name.hasPrefix("gen-") else { return nil }
+    let digits = name.dropFirst(4)
     guard let number = UInt64(digits), number > 0, String(number) == digits else { return nil }
     return number
   }

@@ -11,8 +11,7 @@ extension MemoryStore {
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
     let start = ContinuousClock.now
-    let rows = try core.generation.requireRows()
-    let results = try readOnce { try ExactSearch($0, rows: rows).results(queries) }
+    let results = try readOnce { try ExactSearch($0).results(queries) }
     StoreMetrics.searches.increment(by: queries.count)
     StoreMetrics.searchTimer.recordNanoseconds((ContinuousClock.now - start).nanoseconds)
     return results

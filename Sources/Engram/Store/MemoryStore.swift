@@ -80,7 +80,7 @@ public final class MemoryStore: Sendable {
   public func snapshot() throws -> MemorySnapshot {
     try requireOpen()
     StoreMetrics.snapshots.increment()
-    return try MemorySnapshot(pool: core.pool, generation: core.generation)
+    return try MemorySnapshot(core.live)
   }
 
   /// Runs `body` on a snapshot of this instant.
@@ -91,7 +91,7 @@ public final class MemoryStore: Sendable {
   /// One read of the last commit, at less cost than a snapshot to hold.
   func readOnce<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
     try requireOpen()
-    return try core.pool.read(body)
+    return try core.live.read(body)
   }
 
   private func requireOpen() throws(StoreError) {
@@ -133,7 +133,7 @@ public final class MemoryStore: Sendable {
     guard let embedder else {
       throw StoreError(
         .embedderRequired,
-        "a text can only be searched or embedded with an embedder: open the store with the one that it is pinned to (\(core.generation.store.embedder.map { "\($0)" } ?? "none yet"))"
+        "a text can only be searched or embedded with an embedder: open the store with the one that it is pinned to (\(core.generation.embedder.map { "\($0)" } ?? "none yet"))"
       )
     }
     return embedder

@@ -8,26 +8,25 @@ import Synchronization
 /// One store as this process has it open, shared by all its handles.
 final class StoreCore: Sendable {
   let id: FileID
-  let generation: Generation
-  let pool: SnapshotPool
+  let live: LiveGeneration
   /// Nil in a store that was opened read-only.
   let coordinator: WriteCoordinator?
   let options: StoreOptions
   let commits = CommitSignal()
   private let files: StoreOpening.Files
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
+  /// Rebuilds and the like that are under way, and whether the store is being closed.
+  private let work = Mutex((count: 0, isClosing: false))
 
   init(id: FileID, _ files: consuming StoreOpening.Files, options: StoreOptions) throws {
     self.id = id
-    generation = files.generation
-    pool = SnapshotPool(files.generation)
+    let live = LiveGeneration(files.generation, paths: files.paths, options: options)
+    self.live = live
     self.options = options
     let signal = commits
     coordinator =
       options.access == .readWrite
-      ? try WriteCoordinator(
-        generation: files.generation, lockPath: files.paths.writerLock, options: options, onCommit: { signal.announce() })
-      : nil
+      ? try WriteCoordinator(live, options: options, onCommit: { signal.announce() }) : nil
     self.files = files
     let task = Task { [weak self] in
       while let self, !Task.isCancelled {
@@ -38,7 +37,8 @@ final class StoreCore: Sendable {
     maintenance.withLock { $0 = task }
   }
 
-  var paths: StorePaths { files.paths }
+  var paths: StorePaths { live.paths }
+  var generation: Generation { live.generation }
 
   /// Compares the options of a second opening in this process with the store that is open.
   func check(_ asked: StoreOptions) throws(StoreError) {
@@ -52,8 +52,8 @@ final class StoreCore: Sendable {
     if let metric = asked.metric, metric != generation.store.metric {
       throw StoreError(.storeMismatch, "the store compares by \(generation.store.metric.rawValue), \(metric.rawValue) was asked for")
     }
-    if let asked = asked.embedder?.identity, asked != generation.store.embedder {
-      let pinned = generation.store.embedder.map { "made by '\($0)'" } ?? "of no known embedder"
+    if let asked = asked.embedder?.identity, asked != generation.embedder {
+      let pinned = generation.embedder.map { "made by '\($0)'" } ?? "of no known embedder"
       throw StoreError(.embedderMismatch, "the store's embeddings are \(pinned), the embedder given is '\(asked)'")
     }
   }
@@ -76,7 +76,7 @@ final class StoreCore: Sendable {
 
   /// What needs doing from time to time: overdue snapshots, deferred flushes, expired memories, slots of dead readers.
   private func maintain() async {
-    if let age = options.snapshotMaxAge { pool.expire(olderThan: age) }
+    if let age = options.snapshotMaxAge { live.expire(olderThan: age) }
     do {
       if let coordinator {
         if case .eventual = options.durability { try await coordinator.flushDeferred() }
@@ -87,7 +87,8 @@ final class StoreCore: Sendable {
         last = .now
         return true
       }
-      if isDue { try generation.environment.clearStaleReaders() }
+      if isDue { try live.read { _ = try $0.generation.environment.clearStaleReaders() } }
+      try await tidy()
     } catch is CancellationError {
       return
     } catch let error as StoreError where error.code == .closed {
@@ -102,18 +103,64 @@ final class StoreCore: Sendable {
     var swept = 1
     while swept > 0 {
       var isDue = false
-      try pool.read { reader in try reader.forEachExpired(limit: 1) { _, _ in isDue = true } }
+      try live.read { reader in try reader.forEachExpired(limit: 1) { _, _ in isDue = true } }
       guard isDue else { return }
       swept = try await coordinator.write { try $0.sweepExpired(limit: 1024) }
     }
   }
 
+  /// Closes the generations that were left; begins a rebuild where it is worth it.
+  private func tidy() async throws {
+    if live.needsSweep { _ = try await onBlockingThread { try self.live.sweep() } }
+    // An idle process follows here, and so lets go of the generation that it was in.
+    let state = try live.read { try $0.state() }
+    guard coordinator != nil, isWorthCompacting(state) else { return }
+    let isIdle = work.withLock { $0.count == 0 }
+    guard isIdle else { return }
+    // Not awaited: snapshots and expiry are looked after meanwhile.
+    Task { [weak self] in
+      do {
+        try await self?.background { core, check in
+          guard core.isWorthCompacting(try core.live.read { try $0.state() }) else { return }
+          _ = try core.rebuild { _ in try check() }
+        }
+      } catch is CancellationError {
+      } catch let error as StoreError where error.code == .closed {
+      } catch {
+        self?.options.logger.warning("the store could not be compacted", metadata: ["error": "\(error)"])
+      }
+    }
+  }
+
   // MARK: Closing
+
+  /// Counts work that closing must wait for.
+  ///
+  /// - Throws: ``StoreError`` `.closed`; what `body` throws.
+  func countingWork<Value>(_ body: () throws -> Value) throws -> Value {
+    try work.withLock { work throws(StoreError) in
+      if work.isClosing { throw StoreError(.closed, "the store is closed") }
+      work.count += 1
+    }
+    defer { work.withLock { $0.count -= 1 } }
+    return try body()
+  }
+
+  func checkOpen() throws(StoreError) {
+    if work.withLock({ $0.isClosing }) { throw StoreError(.closed, "the store is closed") }
+  }
 
   /// Lets waiting writes finish and refuses new ones.
   ///
   /// - Throws: ``StoreError`` `.stillInUse` past the deadline; the store then writes no more but can be closed again later.
   func drain(until deadline: ContinuousClock.Instant) async throws {
+    work.withLock { $0.isClosing = true }
+    while work.withLock({ $0.count }) > 0 {
+      guard ContinuousClock.now < deadline else {
+        throw StoreError(.stillInUse, "a rebuild was still under way at the deadline of close: close again later")
+      }
+      try await Task.sleep(for: .milliseconds(2))
+    }
     coordinator?.queue.close()
     maintenance.withLock { $0?.cancel() }
     commits.finish()
@@ -123,12 +170,12 @@ final class StoreCore: Sendable {
       }
       try await Task.sleep(for: .milliseconds(2))
     }
-    pool.close()
-    while generation.environment.liveTransactionCount > 0 {
+    live.closePools()
+    while live.liveTransactionCount > 0 {
       guard ContinuousClock.now < deadline else {
         throw StoreError(
           .stillInUse,
-          "\(generation.environment.liveTransactionCount) snapshots were still held at the deadline of close: drop them and close again")
+          "\(live.liveTransactionCount) snapshots were still held at the deadline of close: drop them and close again")
       }
       try await Task.sleep(for: .milliseconds(2))
     }
@@ -138,13 +185,11 @@ final class StoreCore: Sendable {
   func closeFiles() throws {
     maintenance.withLock { $0?.cancel() }
     coordinator?.queue.close()
-    pool.close()
+    live.closePools()
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
     if case .eventual = options.durability, coordinator != nil { try generation.environment.synchronize() }
-    guard generation.environment.close() else {
-      throw StoreError(.stillInUse, "\(generation.environment.liveTransactionCount) snapshots are still held")
-    }
+    guard live.close() else { throw StoreError(.stillInUse, "\(live.liveTransactionCount) snapshots are still held") }
     try files.alive.unlock()
     try opening.unlock()
   }

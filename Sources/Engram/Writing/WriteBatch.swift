@@ -13,17 +13,21 @@ struct WriteBatch: ~Copyable {
     var columns: BlockColumns
   }
 
-  private var transaction: LMDB.WriteTransaction
-  private let generation: Generation
+  /// Changed through ``put(_:_:in:)`` and ``delete(_:in:)`` by bodies, which are undone; directly only by ``finish(adopting:)``.
+  var transaction: LMDB.WriteTransaction
+  let generation: Generation
+  let purpose: Purpose
   let historyLimit: Int
   let now: Int64
-  private(set) var state: StateRecord
+  var state: StateRecord
   private let initialState: StateRecord
-  private var users: [UserKey: UserRecord?] = [:]
-  private var blocks: [BlockKey: Block?] = [:]
-  private var staging: RowStaging?
-  private var log: [LogRecord] = []
-  private var tokens: [String] = []
+  var users: [UserKey: UserRecord?] = [:]
+  var blocks: [BlockKey: Block?] = [:]
+  var staging: RowStaging?
+  var log: [LogRecord] = []
+  var tokens: [String] = []
+  /// Rows of the next run, where more is known than the user's record says: a copied user's rows lie without gaps.
+  var nextRunRows: Int?
   /// Present while a body runs whose batch has others.
   private var journal: WriteJournal?
   /// LMDB refused a change: the transaction can only be aborted.
@@ -36,7 +40,17 @@ struct WriteBatch: ~Copyable {
   static let logLimit = 65_536
   static let tokenLimit = 16_384
 
-  init(_ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64) throws {
+  enum Purpose: Sendable {
+    /// Changes, which the log tells.
+    case commit
+    /// What another generation holds already.
+    case copy
+  }
+
+  init(
+    _ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64, purpose: Purpose = .commit
+  ) throws {
+    self.purpose = purpose
     self.historyLimit = max(0, historyLimit)
     self.now = now
     self.generation = generation
@@ -77,7 +91,7 @@ struct WriteBatch: ~Copyable {
     try remove(key, in: database)
   }
 
-  private mutating func store(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws(LMDBError) {
+  mutating func store(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws(LMDBError) {
     do throws(LMDBError) {
       try transaction.put(key, value, in: database)
     } catch {
@@ -86,7 +100,7 @@ struct WriteBatch: ~Copyable {
     }
   }
 
-  private mutating func remove(_ key: borrowing Key, in database: Database) throws(LMDBError) {
+  mutating func remove(_ key: borrowing Key, in database: Database) throws(LMDBError) {
     do throws(LMDBError) {
       try transaction.delete(key, in: database)
     } catch {
@@ -186,7 +200,8 @@ struct WriteBatch: ~Copyable {
 
   /// The user's next run of consecutive rows, cut into blocks.
   private mutating func allocateRun(_ key: UserKey, _ user: inout UserRecord) throws {
-    var left = user.nextRunRows
+    var left = max(nextRunRows ?? user.nextRunRows, 1)
+    nextRunRows = nil
     while left > 0 {
       let capacity = min(left, RowFile.blockCapacity)
       let record = BlockRecord(firstRow: state.rowsHigh, capacity: capacity)
@@ -235,7 +250,7 @@ struct WriteBatch: ~Copyable {
 
   mutating func append(_ record: LogRecord) {
     // Past the bound only the fact is kept that there was more; the batch then begins a new log.
-    if log.count <= Self.logLimit { log.append(record) }
+    if purpose == .commit, log.count <= Self.logLimit { log.append(record) }
   }
 
   mutating func append(token: String) { tokens.append(token) }
@@ -275,111 +290,6 @@ struct WriteBatch: ~Copyable {
   mutating func relieve() throws {
     guard blocks.count > Self.blockCacheLimit, journal == nil else { return }
     try writeBlocks()
-  }
-
-  // MARK: The end of a batch
-
-  /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
-  mutating func finish() throws {
-    try staging?.write()
-    do {
-      try staging?.flush()
-    } catch {
-      throw RowFlushFailure(error: error)
-    }
-    state.batchSequence += 1
-    state.lastCommit = max(now, state.lastCommit)
-    try writeBlocks()
-    for (key, record) in users {
-      if let record {
-        try store(.user(key), encoded { record.encode(into: &$0) }, in: schema.users)
-      } else {
-        try remove(.user(key), in: schema.users)
-      }
-    }
-    try writeLog()
-    try writeTokens()
-    let state = state
-    try store(.state, encoded { state.encode(into: &$0) }, in: schema.meta)
-  }
-
-  private mutating func writeBlocks() throws {
-    var bytes: [UInt8] = []
-    for (key, block) in blocks {
-      guard let block else {
-        try remove(.block(key), in: schema.blocks)
-        try remove(.block(key), in: schema.columns)
-        continue
-      }
-      bytes.removeAll(keepingCapacity: true)
-      block.record.encode(into: &bytes)
-      try store(.block(key), bytes, in: schema.blocks)
-      bytes.removeAll(keepingCapacity: true)
-      block.columns.encode(into: &bytes)
-      try store(.block(key), bytes, in: schema.columns)
-    }
-    blocks.removeAll(keepingCapacity: true)
-  }
-
-  private mutating func writeLog() throws {
-    if log.count > Self.logLimit {
-      log = [LogRecord(operation: .overflow, userID: "")]
-      try trimLog(to: 0)
-    }
-    for (index, record) in log.enumerated() {
-      try store(.log(state.batchSequence, UInt32(index)), encoded { record.encode(into: &$0) }, in: schema.log)
-    }
-    state.logCount += log.count
-    // Some at a time, so that few batches pay for it and none pays much.
-    if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit - 1024) }
-  }
-
-  /// Removes the oldest batches of the log until at most `limit` entries are left.
-  private mutating func trimLog(to limit: Int) throws {
-    while state.logCount > limit {
-      guard let oldest = try firstKey(in: schema.log), oldest.count == 12 else { return }
-      try remove(oldest, in: schema.log)
-      state.logCount -= 1
-      let sequence = oldest.bytes.bigEndian(at: 0, as: UInt64.self)
-      // A batch of which an entry is gone is not told whole any more.
-      state.logFirst = sequence + 1
-    }
-  }
-
-  private func firstKey(in database: Database) throws -> Key? {
-    var cursor = try transaction.view.cursor(in: database)
-    guard try cursor.first() else { return nil }
-    return Key(cursor.key)
-  }
-
-  private mutating func writeTokens() throws {
-    for token in tokens {
-      let hash = UserKey(token, secret: store.secret)
-      let sequence = state.batchSequence
-      let value = encoded { writer in
-        writer.map(count: 2)
-        writer.key("token")
-        writer.text(token)
-        writer.key("sequence")
-        writer.unsigned(sequence)
-      }
-      try store(.token(hash), value, in: schema.tokens)
-      try store(.tokenOrder(sequence, hash), [], in: schema.tokens)
-      state.tokens += 1
-    }
-    while state.tokens > Self.tokenLimit, let oldest = try oldestToken() {
-      try remove(.tokenOrder(oldest.sequence, oldest.hash), in: schema.tokens)
-      try remove(.token(oldest.hash), in: schema.tokens)
-      state.tokens -= 1
-    }
-  }
-
-  private func oldestToken() throws -> (sequence: UInt64, hash: UserKey)? {
-    var prefix = Key()
-    prefix.append(UInt8(1))
-    var cursor = try transaction.view.cursor(in: schema.tokens)
-    guard try cursor.seek(to: prefix), cursor.key.byteCount == 25 else { return nil }
-    return (cursor.key.bigEndian(at: 1), UserKey(cursor.key, at: 9))
   }
 
   /// Step 7, the one commit point.

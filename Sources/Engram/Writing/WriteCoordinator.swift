@@ -11,10 +11,8 @@ import Synchronization
 /// pthread of its own.
 actor WriteCoordinator {
   private let thread: WriterThread
-  private let generation: Generation
+  private let live: LiveGeneration
   private let lock: FileLock
-  /// To grow LMDB's file ahead of it: see ``growDataFile()``.
-  private let dataFile: Files.FileHandle
   private let options: StoreOptions
   nonisolated let queue: WriteQueue
   nonisolated let progress = Mutex(Progress())
@@ -39,14 +37,13 @@ actor WriteCoordinator {
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
-  init(generation: Generation, lockPath: String, options: StoreOptions, onCommit: @escaping @Sendable () -> Void) throws {
+  init(_ live: LiveGeneration, options: StoreOptions, onCommit: @escaping @Sendable () -> Void) throws {
     thread = WriterThread(name: "engram.writer")
-    self.generation = generation
+    self.live = live
     self.options = options
     queue = WriteQueue(limit: options.queueLimit)
     self.onCommit = onCommit
-    lock = try FileLock(path: lockPath)
-    dataFile = try Files.FileHandle(path: "\(generation.directory)/data.mdb", access: .readWrite)
+    lock = try FileLock(path: live.paths.writerLock)
   }
 
   // MARK: The caller's side
@@ -121,10 +118,13 @@ actor WriteCoordinator {
   func flushDeferred() throws {
     let (batches, flushed) = progress.withLock { ($0.batches, $0.flushedBatches) }
     guard batches > flushed else { return }
+    let generation = live.generation
     do {
       try generation.environment.synchronize()
       progress.withLock { $0.flushedBatches = batches }
     } catch {
+      // Left meanwhile: all of it was flushed in the next one before that took its place.
+      if error.isClosed, live.generation !== generation { return }
       let failure = StoreError(.poisoned, "the store could not be flushed: this process writes no more", cause: error)
       poison(failure)
       throw failure
@@ -192,13 +192,12 @@ actor WriteCoordinator {
     func all(_ error: any Error) -> [Result<Void, any Error>] { requests.map { _ in .failure(error) } }
     if let poison = progress.withLock({ $0.poison }) { return all(poison) }
     do {
+      let opened = try followed()
+      let generation = opened.generation
       var transaction = try WriteTransaction(
         WriteBatch(
           try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
           now: WallClock.now()))
-      guard transaction.batch.state.supersededBy == 0 else {
-        return all(StoreError(.superseded, "the store moved on to generation \(transaction.batch.state.supersededBy): open it again"))
-      }
       var results: [Result<Void, any Error>] = []
       for request in requests {
         let undoes = requests.count > 1
@@ -222,14 +221,14 @@ actor WriteCoordinator {
       }
       if transaction.batch.isUnchanged { return results }
       try transaction.batch.finish()
-      let hasRoom = growDataFile(by: requests.reduce(0) { $0 + $1.sizeBytes })
+      let hasRoom = generation.growDataFile(by: requests.reduce(0) { $0 + $1.sizeBytes })
       do {
         try transaction.commit()
       } catch {
         return all(afterFailedCommit(error, hasRoom: hasRoom))
       }
       // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
-      _ = growDataFile(by: 0)
+      generation.growDataFile(by: 0)
       return results
     } catch let failure as RowFlushFailure {
       let error = StoreError(
@@ -246,13 +245,18 @@ actor WriteCoordinator {
   /// The table in Concurrency.md: a full disk and an interruption abort for certain; after any other error the state of the disk is
   /// unknown, and a second flush would only pretend.
   private func afterFailedCommit(_ error: LMDBError, hasRoom: Bool) -> StoreError {
+    guard isCertainlyAborted(error, hasRoom: hasRoom) else { return poisoned(by: error) }
+    if error.isInputOutput { return StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error) }
+    return StoreError(error, "the commit failed and nothing was changed")
+  }
+
+  nonisolated func isCertainlyAborted(_ error: LMDBError, hasRoom: Bool) -> Bool {
     // A page that the disk has room for only in part is EIO to LMDB, which then aborts before any flush.
-    if error.isInputOutput, !hasRoom {
-      return StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error)
-    }
-    if error.isNoSpace || error.isMapFull || error.isInterrupted {
-      return StoreError(error, "the commit failed and nothing was changed")
-    }
+    error.isNoSpace || error.isMapFull || error.isInterrupted || (error.isInputOutput && !hasRoom)
+  }
+
+  /// Poisons the coordinator after a commit whose outcome is unknown.
+  nonisolated func poisoned(by error: LMDBError) -> StoreError {
     let failure = StoreError(
       error.isPanic ? .inDoubt : .poisoned,
       "the commit failed, and whether it happened shows when the store is opened again; this process writes no more", cause: error)
@@ -260,17 +264,18 @@ actor WriteCoordinator {
     return failure
   }
 
-  /// Writes zeros ahead of LMDB, so that a commit finds its pages' room taken: a full disk shows here.
-  ///
-  /// - Returns: False where there is no room; a commit that only uses freed pages may still succeed.
-  private func growDataFile(by sizeBytes: Int) -> Bool {
-    guard let size = try? dataFile.status().sizeBytes else { return true }
-    let needed = generation.environment.usedBytes + 2 * sizeBytes + (512 << 10)
-    guard size < needed else { return true }
-    return (try? dataFile.writeZeros(from: size, to: needed + min(max(size / 8, 512 << 10), 16 << 20))) != nil
+  /// The live generation. Held by `writer.lock`, no other process can supersede it.
+  private func followed() throws -> LiveGeneration.Opened {
+    while true {
+      let opened = live.current
+      let next = try opened.pool.supersedingNumber()
+      guard next > 0 else { return opened }
+      try live.follow(from: opened, to: next)
+    }
   }
 
-  private func poison(_ error: StoreError) {
+  /// From now on this process writes no more.
+  private nonisolated func poison(_ error: StoreError) {
     options.logger.critical("the store is read-only from now on", metadata: ["error": "\(error)"])
     progress.withLock { $0.poison = $0.poison ?? error }
   }

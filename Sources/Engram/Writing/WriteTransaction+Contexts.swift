@@ -113,7 +113,7 @@ extension WriteTransaction {
   }
 
   /// Deletes the oldest versions until those from `newest` − `count` + 1 on are left; versions have no gaps.
-  private mutating func trimHistory(_ key: UserKey, _ recordType: String, newest: UInt64, keeping count: Int) throws {
+  mutating func trimHistory(_ key: UserKey, _ recordType: String, newest: UInt64, keeping count: Int) throws {
     while let oldest = try oldestVersion(key, recordType), newest - oldest >= UInt64(count) {
       try batch.delete(.history(key, recordType, version: oldest), in: batch.schema.history)
     }

@@ -48,11 +48,19 @@ extension WriteTransaction {
       }
       try remove(record)
     }
+    try insert(memory, prepared.components)
+    return memory.id
+  }
+
+  /// Stores a memory whose id and dedupe key are free.
+  ///
+  /// - Parameter components: The row as it will stand in the file; nil for a memory without an embedding.
+  mutating func insert(_ memory: Memory, _ components: [Float]?) throws {
     let key = batch.reader.userKey(memory.userID)
     var reference: MemoryRecord.RowReference?
     try batch.updateUser(key, memory.userID) { user, batch in
       user.memories += 1
-      if let components = prepared.components { reference = try batch.addRow(components, of: memory, key: key, user: &user) }
+      if let components { reference = try batch.addRow(components, of: memory, key: key, user: &user) }
     }
     batch.countMemories(1)
     try putRecord(MemoryRecord(memory: memory, row: reference))
@@ -62,7 +70,6 @@ extension WriteTransaction {
     }
     try putExpiry(memory, key)
     try batch.relieve()
-    return memory.id
   }
 
   private mutating func putRecord(_ record: MemoryRecord) throws {
@@ -170,7 +177,7 @@ extension WriteTransaction {
     return ids.count
   }
 
-  private mutating func remove(_ record: MemoryRecord) throws {
+  mutating func remove(_ record: MemoryRecord) throws {
     let memory = record.memory
     let key = batch.reader.userKey(memory.userID)
     try batch.delete(.memory(memory.id), in: batch.schema.memories)

@@ -143,6 +143,6 @@ import Testing
       #expect(permissions == (status.isDirectory ? "700" : "600"), "\(path)")
       found += 1
     }
-    #expect(found == 9)
+    #expect(found == 10)
   }
 }

@@ -40,7 +40,7 @@ import Testing
 
   @Test func theBarestDraftGetsDefaults() async throws {
     let store = try await scratch.open()
-    let before = Date().roundedToMilliseconds
+    let before = Date(milliseconds: WallClock.now())
     let id = try await store.add(MemoryDraft(userID: "u", text: ""))
     let memory = try #require(try store.memory(id))
     #expect(memory.text == "" && memory.kind == nil && memory.sessionID == nil && memory.speaker == nil)

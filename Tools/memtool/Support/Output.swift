@@ -52,6 +52,9 @@ enum Amounts {
     return String(format: "%.1f ", value) + unit
   }
 
+  /// Rounded to tenths.
+  static func milliseconds(_ duration: Duration) -> Double { (duration / .milliseconds(1) * 10).rounded() / 10 }
+
   static func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String {
     "\(number) \(number == 1 ? singular : plural ?? singular + "s")"
   }

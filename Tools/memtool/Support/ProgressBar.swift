@@ -54,6 +54,7 @@ final class ProgressBar: Sendable {
       case .embedding: ("embedding", "texts")
       case .writing: ("writing", "lines")
       case .verifying: ("verifying", "entries")
+      case .copying: ("copying", "records")
       }
     let rate = elapsed > 0 ? Int(Double(progress.count) / elapsed) : 0
     let left = fraction > 0 ? Int((elapsed / fraction * (1 - fraction)).rounded(.up)) : 0

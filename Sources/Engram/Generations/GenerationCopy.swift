@@ -1,0 +1,306 @@
+import LMDB
+import VectorSearch
+
+/// Copies what lives in one generation into another by logical insertion, while others go on writing into the first.
+///
+/// Users are copied in the order of their keys, some at a time, each from one snapshot; before each step the log is replayed for the
+/// users that are copied already. So no snapshot is held for long, and the log is never far behind. Everything that the copy counts it
+/// counts itself: a difference to the source's counts in the end is damage.
+///
+/// All calls come from one thread: LMDB's write transactions stay on theirs.
+struct GenerationCopy: ~Copyable {
+  let source: Generation
+  let target: Generation
+  /// Entries of the log that must not be copied.
+  private let omitsFromLog: (LogRecord) -> Bool
+  private let progress: (Interchange.Progress) throws -> Void
+  private var position = Position.start
+  /// The source's state that every copied user is level with; nil before the first step.
+  private(set) var level: StateRecord?
+  private var copied = 0
+  private var replayed = 0
+
+  /// How far the walk over the users has come.
+  enum Position {
+    case start
+    /// All users before this one, and this one's memories up to the time.
+    case within(UserKey, TimelinePosition)
+    case after(UserKey)
+    case end
+  }
+
+  /// Bounds of one transaction of the copy, and of what is copied from one snapshot.
+  private static let transactionBytes = 8 << 20
+  private static let snapshotBytes = 64 << 20
+
+  init(
+    from source: Generation, to target: Generation, omittingFromLog omits: @escaping (LogRecord) -> Bool = { _ in false },
+    progress: @escaping (Interchange.Progress) throws -> Void = { _ in }
+  ) {
+    self.source = source
+    self.target = target
+    omitsFromLog = omits
+    self.progress = progress
+  }
+
+  /// Copies everything, up to a commit that is as recent as its last step.
+  ///
+  /// - Throws: ``LogLagged``, ``StoreError`` `.superseded`, `.corrupted`, `.diskFull`.
+  mutating func copyAll() throws {
+    repeat { try step(copiesUsers: true) } while !isComplete
+  }
+
+  /// Replays what was committed since.
+  ///
+  /// - Returns: The entries of the log that were replayed.
+  @discardableResult
+  mutating func catchUp() throws -> Int {
+    replayed = 0
+    try step(copiesUsers: false)
+    return replayed
+  }
+
+  private var isComplete: Bool {
+    if case .end = position { return true }
+    return false
+  }
+
+  private mutating func step(copiesUsers: Bool) throws {
+    let snapshot = try ReadTransaction(source.environment)
+    // Nothing expires in a copy: the sweep will remove it there.
+    let reader = RecordReader(snapshot.view, source, now: .min)
+    let state = try reader.state()
+    if state.supersededBy > 0 { throw StoreError(.superseded, "the store moved on to generation \(state.supersededBy) meanwhile") }
+    if level?.batchSequence != state.batchSequence { try replay(reader, state) }
+    guard copiesUsers else { return }
+    var left = Self.snapshotBytes
+    while !isComplete, left > 0 || isWithinUser {
+      var (next, bytes, count) = (position, Self.transactionBytes, 0)
+      try write(state) { transaction in
+        try copyUsers(reader, &next, &bytes, &count, &transaction)
+      }
+      position = next
+      left -= Self.transactionBytes - bytes
+      copied += count
+      try progress(.init(phase: .copying, done: copied, total: max(state.memories + state.contexts, copied), count: copied))
+    }
+  }
+
+  /// One user comes from one snapshot.
+  private var isWithinUser: Bool {
+    if case .within = position { return true }
+    return false
+  }
+
+  /// One transaction of the target.
+  private func write(_ state: StateRecord, _ body: (inout WriteTransaction) throws -> Void) throws {
+    var transaction = try WriteTransaction(
+      WriteBatch(
+        try LMDB.WriteTransaction(target.environment), generation: target, historyLimit: .max, now: state.lastCommit, purpose: .copy))
+    try body(&transaction)
+    if let failure = transaction.batch.failure { throw failure }
+    do {
+      try transaction.batch.finish(adopting: state)
+    } catch let failure as RowFlushFailure {
+      throw failure.error
+    }
+    // A full disk is told as such only where LMDB does not find half a page's room.
+    let hasRoom = target.growDataFile(by: Self.transactionBytes)
+    do throws(LMDBError) {
+      try transaction.commit()
+    } catch {
+      if error.isInputOutput, !hasRoom { throw StoreError(.diskFull, "there is no room for a copy of the store", cause: error) }
+      throw error
+    }
+    target.growDataFile(by: 0)
+  }
+
+  // MARK: Users
+
+  private func copyUsers(
+    _ reader: RecordReader, _ position: inout Position, _ bytes: inout Int, _ count: inout Int, _ transaction: inout WriteTransaction
+  ) throws {
+    var cursor = try reader.view.cursor(in: reader.schema.users)
+    var resume: TimelinePosition?
+    var found: Bool
+    switch position {
+    case .start: found = try cursor.first()
+    case .within(let user, let time):
+      found = try cursor.seek(to: .user(user))
+      resume = time
+    case .after(let user):
+      guard let next = Key.user(user).successorOfPrefix() else {
+        position = .end
+        return
+      }
+      found = try cursor.seek(to: next)
+    case .end: return
+    }
+    while found {
+      let record = try UserRecord(try cursor.value())
+      let key = UserKey(cursor.key)
+      if resume == nil {
+        count += try ContextCopy(reader).copyAll(of: key, record.userID, &bytes, &transaction)
+        transaction.batch.nextRunRows = record.rows
+      }
+      var last: TimelinePosition?
+      try reader.forEachMemory(of: record.userID, newestFirst: false, after: resume) { memory in
+        try insert(memory, reader, &transaction)
+        bytes -= memory.memory.text.utf8.count + 512 + (memory.row == nil ? 0 : target.rows?.header.strideBytes ?? 0)
+        count += 1
+        last = bytes > 0 ? nil : TimelinePosition(createdAt: memory.memory.createdAt.milliseconds, id: memory.memory.id)
+        return bytes > 0
+      }
+      transaction.batch.nextRunRows = nil
+      if let last {
+        position = .within(key, last)
+        return
+      }
+      resume = nil
+      position = .after(key)
+      if bytes <= 0 { return }
+      found = try cursor.next()
+    }
+    position = .end
+  }
+
+  private func insert(_ record: MemoryRecord, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws {
+    guard let reference = record.row else { return try transaction.insert(record.memory, nil) }
+    let row = try reader.row(reference)
+    try transaction.insert(record.memory, row.indices.map { row[$0] })
+  }
+
+  // MARK: The log
+
+  /// Whether the user is copied, and so must be kept level.
+  private func isCopied(_ user: UserKey) -> Bool {
+    switch position {
+    case .start: false
+    case .within(let next, _): user < next
+    case .after(let last): user < last || user == last
+    case .end: true
+    }
+  }
+
+  /// Brings the copied users, the log and the tokens up to the reader's instant.
+  private mutating func replay(_ reader: RecordReader, _ state: StateRecord) throws {
+    let first = level.map { $0.batchSequence + 1 } ?? state.logFirst
+    if level != nil, state.logFirst > first { throw LogLagged() }
+    let isFirst = level == nil
+    var count = 0
+    try write(state) { transaction in
+      if isFirst { transaction.batch.state.logFirst = state.logFirst }
+      var changes = LoggedChanges()
+      var cursor = try reader.view.cursor(in: reader.schema.log)
+      var found = try cursor.seek(to: .log(first, 0))
+      while found {
+        let value = try cursor.valueBytes()
+        let record = try LogRecord(unsafe value.span.bytes)
+        if record.operation == .overflow, !isFirst { throw LogLagged() }
+        if !isFirst, isCopied(reader.userKey(record.userID)) { changes.add(record) }
+        if !omitsFromLog(record) {
+          try transaction.batch.put(Key(cursor.key), value, in: transaction.batch.schema.log)
+          transaction.batch.state.logCount += 1
+        }
+        count += 1
+        found = try cursor.next()
+      }
+      try apply(changes, reader, &transaction)
+      try copyTokens(reader, after: isFirst ? 0 : first - 1, &transaction)
+    }
+    level = state
+    replayed = count
+  }
+
+  /// What a stretch of the log names, each once.
+  private struct LoggedChanges {
+    struct Context: Hashable {
+      let userID: [UInt8]
+      let recordType: String
+    }
+
+    var memories: Set<MemoryID> = []
+    /// Byte by byte: Swift takes differently composed names for equal.
+    var contexts: Set<Context> = []
+
+    mutating func add(_ record: LogRecord) {
+      if let id = record.memoryID { memories.insert(id) }
+      if let type = record.recordType { contexts.insert(Context(userID: Array(record.userID.utf8), recordType: type)) }
+    }
+  }
+
+  private func apply(_ changes: LoggedChanges, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws {
+    // All removals first: a dedupe key or an id may have gone from one memory to another.
+    for id in changes.memories {
+      if let old = try transaction.batch.reader.memoryRecord(id) { try transaction.remove(old) }
+    }
+    for id in changes.memories.sorted() {
+      guard let record = try reader.memoryRecord(id), isCopied(reader.userKey(record.memory.userID)) else { continue }
+      try insert(record, reader, &transaction)
+    }
+    for context in changes.contexts {
+      try ContextCopy(reader).copy(String(decoding: context.userID, as: UTF8.self), context.recordType, &transaction)
+    }
+  }
+
+  private func copyTokens(_ reader: RecordReader, after sequence: UInt64, _ transaction: inout WriteTransaction) throws {
+    var cursor = try reader.view.cursor(in: reader.schema.tokens)
+    var found = try cursor.seek(to: .tokenOrder(sequence + 1, UserKey(high: 0, low: 0)))
+    while found, cursor.key.byteCount == 25 {
+      let (order, hash) = (Key(cursor.key), UserKey(cursor.key, at: 9))
+      guard let value = try reader.view.value(.token(hash), in: reader.schema.tokens) else {
+        throw StoreError(.corrupted, "a token stands in the order of tokens only")
+      }
+      let bytes = unsafe value.withUnsafeBytes { unsafe Array($0) }
+      try transaction.batch.put(.token(hash), bytes, in: transaction.batch.schema.tokens)
+      try transaction.batch.put(order, [], in: transaction.batch.schema.tokens)
+      transaction.batch.state.tokens += 1
+      found = try cursor.next()
+    }
+  }
+
+  // MARK: The end
+
+  /// The last round: replays what is left, and compares what is there.
+  ///
+  /// - Returns: The source's state that the copy shows.
+  /// - Throws: As ``check()``.
+  mutating func finish() throws -> StateRecord {
+    try catchUp()
+    try pinEmbedder()
+    return try check()
+  }
+
+  /// An embedder may have been pinned since the copy began.
+  private func pinEmbedder() throws {
+    let snapshot = try ReadTransaction(source.environment)
+    guard target.embedder == nil, let embedder = try RecordReader(snapshot.view, source, now: .min).storedRecord().embedder else { return }
+    target.pin(embedder)
+    var transaction = try LMDB.WriteTransaction(target.environment)
+    try transaction.put(.store, target.store.encoded(), in: target.schema.meta)
+    try transaction.commit()
+  }
+
+  /// Compares the counts of the copy with those of the commit that it is level with.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted`: the source's records contradict its own counts.
+  private func check() throws -> StateRecord {
+    guard let level else { preconditionFailure("nothing was copied yet") }
+    let snapshot = try ReadTransaction(target.environment)
+    let state = try RecordReader(snapshot.view, target, now: .min).state()
+    for (name, expected, found) in [
+      ("memories", level.memories, state.memories), ("contexts", level.contexts, state.contexts), ("users", level.users, state.users),
+      ("rows", level.rowsLive, state.rowsLive), ("commits", Int(clamping: level.batchSequence), Int(clamping: state.batchSequence)),
+    ] where expected != found {
+      throw StoreError(.corrupted, "the store counts \(expected) \(name), its copy has \(found): verify the store")
+    }
+    return level
+  }
+}
+
+/// More was committed than the log keeps: a copy must begin anew.
+struct LogLagged: Error {}
+
+extension UserKey {
+  static func < (left: UserKey, right: UserKey) -> Bool { (left.high, left.low) < (right.high, right.low) }
+}

@@ -1,0 +1,179 @@
+import Files
+import LMDB
+import Logging
+import Synchronization
+
+/// The generation that this process reads and writes, and those that it has left but whose snapshots are still held.
+///
+/// A process learns from the last commit of a generation that another has taken its place: the next snapshot or batch follows. Readers
+/// and writers need not know; what is held keeps what it saw.
+final class LiveGeneration: Sendable {
+  /// A generation with its snapshots.
+  final class Opened: Sendable {
+    let generation: Generation
+    let pool: SnapshotPool
+
+    init(_ generation: Generation) {
+      self.generation = generation
+      pool = SnapshotPool(generation)
+    }
+  }
+
+  private struct State {
+    var live: Opened
+    /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
+    var prepared: Opened?
+    var retired: [Opened] = []
+    var isClosed = false
+  }
+
+  let paths: StorePaths
+  private let options: StoreOptions
+  private let state: Mutex<State>
+  /// Taken by the one thread that follows; before `open.lock`, after `writer.lock`.
+  private let following = Mutex(())
+
+  init(_ generation: Generation, paths: StorePaths, options: StoreOptions) {
+    self.paths = paths
+    self.options = options
+    state = Mutex(State(live: Opened(generation)))
+  }
+
+  var current: Opened { state.withLock { $0.live } }
+  var generation: Generation { current.generation }
+
+  // MARK: Reading
+
+  /// Runs `body` once on the last commit.
+  ///
+  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; and what `body` throws.
+  func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
+    try onLive { try $0.pool.read(body) }
+  }
+
+  /// Takes a snapshot of the last commit, to be held, and the generation that it is of.
+  func take() throws -> (opened: Opened, box: SnapshotBox) {
+    try onLive { ($0, try $0.pool.take()) }
+  }
+
+  private func onLive<Value>(_ body: (Opened) throws -> Value) throws -> Value {
+    while true {
+      let opened = current
+      do {
+        return try body(opened)
+      } catch let superseded as Superseded {
+        try follow(from: opened, to: superseded.by)
+      } catch let error as StoreError where error.code == .closed && current !== opened {
+        // Retired between the two lines.
+      }
+    }
+  }
+
+  // MARK: Following
+
+  /// Goes on with the live generation, unless another thread has done so.
+  ///
+  /// - Throws: ``StoreError``; the old generation stays, and the next call tries again.
+  func follow(from opened: Opened, to number: UInt64) throws {
+    try following.withLock { _ in
+      guard current === opened else { return }
+      if let prepared = state.withLock({ $0.prepared }), prepared.generation.number >= number { return adopt(prepared) }
+      do {
+        let opening = try FileLock(path: paths.openLock)
+        try opening.lock(.exclusive)
+        let next = try StoreOpening.openLive(paths, atLeast: number, options: options)
+        try opening.unlock()
+        adopt(Opened(next))
+      } catch {
+        throw StoreError.wrapping(error, "the store moved on to generation \(number), which cannot be opened")
+      }
+      options.logger.info("followed to another generation", metadata: ["generation": "\(generation.number)"])
+    }
+  }
+
+  /// Announces the generation that is about to become the live one; from now on this process opens it no second time.
+  func prepare(_ generation: Generation) {
+    let opened = Opened(generation)
+    state.withLock { $0.prepared = opened }
+  }
+
+  /// Takes the announcement back: nothing has named the generation.
+  func withdraw() { state.withLock { $0.prepared = nil } }
+
+  /// Makes the announced generation the live one, after the commit that names it.
+  func adoptPrepared() {
+    following.withLock { _ in
+      guard let prepared = state.withLock({ $0.prepared }) else { return }
+      adopt(prepared)
+    }
+  }
+
+  private func adopt(_ opened: Opened) {
+    let old = state.withLock { state in
+      let old = state.live
+      state.live = opened
+      state.prepared = nil
+      state.retired.append(old)
+      return old
+    }
+    old.pool.close()
+  }
+
+  // MARK: Housekeeping
+
+  /// Whether ``sweep()`` has something to do.
+  var needsSweep: Bool {
+    if state.withLock({ !$0.retired.isEmpty }) { return true }
+    return options.access == .readWrite && ((try? GenerationSweep.numbers(paths).count) ?? 1) > 1
+  }
+
+  /// Closes the generations that were left and whose snapshots have come back, and removes the directories that no process has open.
+  ///
+  /// Blocks on `open.lock`.
+  /// - Returns: The superseded generations that stay, because this or another process has them open.
+  @discardableResult
+  func sweep() throws -> [UInt64] {
+    let opening = try FileLock(path: paths.openLock)
+    try opening.lock(.exclusive)
+    let retired = state.withLock { $0.retired }
+    let closed = retired.filter { $0.generation.close() }
+    let live = state.withLock { state in
+      state.retired.removeAll { opened in closed.contains { $0 === opened } }
+      return state.isClosed ? nil : state.live
+    }
+    guard options.access == .readWrite, let live else { return [] }
+    return try GenerationSweep.run(paths, live: live.generation).filter { $0 < live.generation.number }
+  }
+
+  /// The snapshots that this process holds, of the live generation and of those that were left, the oldest first.
+  func held() -> [(age: Duration, transactionID: Int)] {
+    opened.flatMap { $0.pool.held() }.sorted { $0.age > $1.age }
+  }
+
+  func expire(olderThan age: Duration) {
+    for opened in opened { opened.pool.expire(olderThan: age) }
+  }
+
+  private var opened: [Opened] { state.withLock { $0.retired + [$0.live] } }
+
+  // MARK: Closing
+
+  /// Hands out no more snapshots.
+  func closePools() {
+    for opened in opened { opened.pool.close() }
+  }
+
+  /// Transactions that are alive, pooled ones included.
+  var liveTransactionCount: Int { opened.reduce(0) { $0 + $1.generation.environment.liveTransactionCount } }
+
+  /// Closes every generation. The caller holds `open.lock`.
+  ///
+  /// - Returns: Whether all are closed; one whose snapshots are held stays open.
+  func close() -> Bool {
+    let all = state.withLock { state in
+      state.isClosed = true
+      return state.retired + [state.live] + (state.prepared.map { [$0] } ?? [])
+    }
+    return all.reduce(true) { $1.generation.close() && $0 }
+  }
+}

@@ -1,0 +1,114 @@
+import Files
+public import Foundation
+import LMDB
+
+/// What a backup holds.
+public struct BackupReport: Sendable {
+  /// The commit that the backup shows, and when it was made.
+  public let batchSequence: UInt64
+  public let lastCommit: Date?
+  public let memories: Int
+  public let contexts: Int
+  /// Bytes of disk that the backup takes.
+  public let sizeBytes: Int
+  public let duration: Duration
+}
+
+extension MemoryStore {
+  /// Copies the store as it is at one instant to another place, while everybody goes on reading and writing.
+  ///
+  /// The copy is a store like any other, without dead rows: opening it is restoring it. It is verified and flushed before it gets its
+  /// name, so it is there whole or not at all; directories have mode 0700 and files 0600. It has the store's identity and secret.
+  /// - Throws: ``StoreError`` `.storeExists` where something stands at `url`; `.storeMissing` where its directory does not exist;
+  ///   `.corrupted` where the store is damaged; `.networkFileSystem`, `.diskFull`, `.permissionDenied`, `.closed`; `CancellationError`.
+  @discardableResult
+  public func backup(to url: URL) async throws -> BackupReport { try await backup(to: url) { _ in } }
+
+  /// - Parameter progress: Called now and then, on a thread of the backup's own.
+  @discardableResult
+  package func backup(
+    to url: URL, progress: @escaping @Sendable (Interchange.Progress) -> Void
+  ) async throws -> BackupReport {
+    guard url.isFileURL else { throw StoreError(.invalidArgument, "a backup lies in a directory: \(url) is not a file URL") }
+    let path = url.path
+    _ = try readOnce { try $0.state() }
+    return try await core.background { core, check in
+      let backup = StoreBackup(core: core, path: path) { step in
+        try check()
+        progress(step)
+      }
+      do {
+        return try backup.run()
+      } catch {
+        throw StoreError.wrapping(error, "the backup \(path) cannot be made")
+      }
+    }
+  }
+}
+
+/// Makes a copy of the live generation the first generation of another store.
+struct StoreBackup {
+  let core: StoreCore
+  let path: String
+  let progress: (Interchange.Progress) throws -> Void
+
+  func run() throws -> BackupReport {
+    let started = ContinuousClock.now
+    try StoreCreation.checkPlace(path)
+    if let parent = Directories.resolved(Directories.parent(of: path)), "\(parent)/".hasPrefix("\(core.paths.directory)/") {
+      throw StoreError(.invalidArgument, "the backup \(path) would lie inside the store")
+    }
+    try StoreCreation.removeAbandoned(besides: path)
+    for _ in 0..<1000 {
+      let place = StorePaths(directory: StoreCreation.temporaryName(for: path))
+      guard let alive = try StoreCreation.lockedDirectory(place) else { continue }
+      defer { extendLifetime(alive) }
+      do {
+        let state = try copy(to: place)
+        let size = StoreRebuild.allocatedBytes(place.generation(1))
+        guard try StoreCreation.publish(place.directory, at: path) else { throw StoreCreation.taken(path) }
+        return BackupReport(
+          batchSequence: state.batchSequence, lastCommit: state.batchSequence == 0 ? nil : Date(milliseconds: state.lastCommit),
+          memories: state.memories, contexts: state.contexts, sizeBytes: size, duration: .now - started)
+      } catch {
+        // The first error is the one to tell.
+        try? Directories.removeTree(place.directory)
+        throw error
+      }
+    }
+    throw StoreError(.inputOutput, "the temporary directory is removed again and again")
+  }
+
+  private func copy(to place: StorePaths) throws -> StateRecord {
+    // Nobody supersedes the generation while it is copied.
+    let building = try FileLock(ifExists: core.paths.rebuildLock)
+    try building?.lock(.shared)
+    let source = try core.live.read { $0.generation }
+    try StoreCreation.createGeneration(in: place.generation(1), source.store.inGeneration(1))
+    let (target, _) = try StoreOpening.openGeneration(place, number: 1, options: StoreOptions())
+    let state: StateRecord
+    do {
+      var copy = GenerationCopy(from: source, to: target, progress: progress)
+      try copy.copyAll()
+      while try copy.catchUp() > StoreRebuild.lastRoundEntries {}
+      state = try copy.finish()
+      try target.trim()
+      try verify(target)
+    } catch {
+      _ = target.close()
+      throw error
+    }
+    guard target.close() else { throw StoreError(.stillInUse, "the copy cannot be closed") }
+    try StoreCreation.complete(place)
+    return state
+  }
+
+  private func verify(_ target: Generation) throws {
+    let snapshot = try ReadTransaction(target.environment)
+    var verifier = StoreVerifier(RecordReader(snapshot.view, target, now: WallClock.now()))
+    let report = try verifier.run { try? progress($0) }
+    if let problem = report.problems.first {
+      throw StoreError(.corrupted, "the copy has \(report.problems.count) problems, the first: \(problem)")
+    }
+  }
+}

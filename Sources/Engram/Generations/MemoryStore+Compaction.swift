@@ -1,0 +1,111 @@
+import Files
+import Foundation
+import Logging
+import Synchronization
+import VectorSearch
+
+/// What a compaction did.
+public struct CompactionReport: Sendable {
+  /// Number of the generation that is the live one now.
+  public let generation: UInt64
+  public let memories: Int
+  public let contexts: Int
+  /// Rows in the file before and after, used or not.
+  public let rowsBefore: Int
+  public let rowsAfter: Int
+  /// Bytes of disk that the old and the new generation's files take.
+  public let bytesBefore: Int
+  public let bytesAfter: Int
+  /// How long writers had to wait for the last round.
+  public let writerPause: Duration
+  public let duration: Duration
+  /// Processes that still have the old generation open: its files go when they have followed and given back their snapshots. Empty when
+  /// the files are gone.
+  public let holders: [Int32]
+}
+
+extension MemoryStore {
+  /// Rebuilds the store's files without what was deleted, replaced or given back, while everybody goes on reading and writing.
+  ///
+  /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead. Needs room for a second copy meanwhile.
+  /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.readOnly`, `.closed`; `CancellationError`. The store is as it was then.
+  /// - Complexity: O(size of the store), about 30,000 memories a second.
+  @discardableResult
+  public func compact() async throws -> CompactionReport { try await compact { _ in } }
+
+  /// - Parameter progress: Called now and then, on a thread of the compaction's own.
+  @discardableResult
+  package func compact(progress: @escaping @Sendable (Interchange.Progress) -> Void) async throws -> CompactionReport {
+    _ = try writer()
+    return try await core.background { core, check in
+      let started = ContinuousClock.now
+      let outcome = try core.rebuild { step in
+        try check()
+        progress(step)
+      }
+      return CompactionReport(
+        generation: outcome.new, memories: outcome.state.memories, contexts: outcome.state.contexts, rowsBefore: outcome.rowsBefore,
+        rowsAfter: outcome.rowsAfter, bytesBefore: outcome.bytesBefore, bytesAfter: outcome.bytesAfter,
+        writerPause: outcome.writerPause, duration: .now - started, holders: core.holders(of: outcome.old))
+    }
+  }
+}
+
+extension StoreCore {
+  /// Runs long work on a thread of its own; closing the store waits for it.
+  ///
+  /// - Parameter body: Gets a check to call now and then: it throws where the task was cancelled or the store is being closed.
+  func background<Value: Sendable>(
+    _ body: @escaping @Sendable (StoreCore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
+  ) async throws -> Value {
+    let stop = StopFlag()
+    return try await withTaskCancellationHandler {
+      try await onBlockingThread {
+        try self.countingWork {
+          try body(self) {
+            if stop.isSet { throw CancellationError() }
+            try self.checkOpen()
+          }
+        }
+      }
+    } onCancel: {
+      stop.set()
+    }
+  }
+
+  /// Carries a cancellation to a thread that knows no task.
+  private final class StopFlag: Sendable {
+    private let flag = Atomic(false)
+
+    var isSet: Bool { flag.load(ordering: .relaxed) }
+    func set() { flag.store(true, ordering: .relaxed) }
+  }
+
+  /// Builds the next generation, and removes the old one if nobody has it open. Blocks.
+  func rebuild(
+    omittingFromLog omits: @escaping (LogRecord) -> Bool = { _ in false }, _ progress: @escaping (Interchange.Progress) throws -> Void
+  ) throws -> StoreRebuild.Outcome {
+    try live.sweep()
+    let outcome = try StoreRebuild(core: self, omitsFromLog: omits, progress: progress).run()
+    options.logger.info(
+      "moved to another generation",
+      metadata: [
+        "generation": "\(outcome.new)", "bytesBefore": "\(outcome.bytesBefore)", "bytesAfter": "\(outcome.bytesAfter)",
+        "writerPause": "\(outcome.writerPause)",
+      ])
+    try live.sweep()
+    return outcome
+  }
+
+  /// The processes that have a generation open. Empty where its files are gone.
+  func holders(of generation: UInt64) -> [Int32] {
+    LockHolders.processes(locking: paths.data(generation))
+  }
+
+  /// Whether so many rows are dead that a rebuild is worth it.
+  func isWorthCompacting(_ state: StateRecord) -> Bool {
+    guard let stride = generation.rows?.header.strideBytes else { return false }
+    let dead = state.rowsHigh - state.rowsLive
+    return dead * 10 > state.rowsHigh * 3 && dead * stride > 64 << 20
+  }
+}

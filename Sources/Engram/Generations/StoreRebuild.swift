@@ -1,0 +1,161 @@
+import Files
+import Foundation
+import LMDB
+import Logging
+import Synchronization
+
+/// Builds the next generation and makes it the live one: the one procedure behind compaction and forgetting.
+///
+/// Readers are undisturbed, and writers pause for the last round only. A crash before the commit that names the new generation leaves a
+/// directory that the next opener removes; one after it leaves a store that opens with the new generation. Blocks: runs on a thread of
+/// its own.
+struct StoreRebuild {
+  let core: StoreCore
+  /// Entries of the log that the new generation must not hold.
+  var omitsFromLog: (LogRecord) -> Bool = { _ in false }
+  /// Called now and then; what it throws ends the rebuild, and nothing has changed.
+  let progress: (Interchange.Progress) throws -> Void
+
+  /// What came of it.
+  struct Outcome: Sendable {
+    let old: UInt64
+    let new: UInt64
+    /// Disk blocks in use by each generation's files.
+    let bytesBefore: Int
+    let bytesAfter: Int
+    let rowsBefore: Int
+    let rowsAfter: Int
+    let state: StateRecord
+    let writerPause: Duration
+  }
+
+  private var paths: StorePaths { core.paths }
+
+  /// Waits for a rebuild of another process first.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted` where a record does not match its checksum or the counts; `.diskFull`; `.closed`. The store is
+  ///   as it was, unless the code is `.inDoubt` or `.poisoned`.
+  func run() throws -> Outcome {
+    let building = try FileLock(path: paths.rebuildLock)
+    try building.lock(.exclusive)
+    for _ in 0..<2 {
+      do {
+        return try build(excludingWriters: false)
+      } catch is LogLagged {
+        core.options.logger.info("more was committed during a rebuild than the log keeps: it begins anew")
+      }
+    }
+    return try build(excludingWriters: true)
+  }
+
+  private func build(excludingWriters: Bool) throws -> Outcome {
+    if let poison = core.coordinator?.progress.withLock({ $0.poison }) { throw poison }
+    // Read under the lock of the rebuild: nobody else can supersede it now.
+    let source = try core.live.read { $0.generation }
+    let writerLock = try FileLock(path: paths.writerLock)
+    if excludingWriters { try writerLock.lock(.exclusive) }
+    let rowsBefore = try core.live.read { try $0.state().rowsHigh }
+    let target = try makeTarget(after: source)
+    var isNamed = false
+    do {
+      var copy = GenerationCopy(from: source, to: target, omittingFromLog: omitsFromLog, progress: progress)
+      try copy.copyAll()
+      try target.trim()
+      // Each round is shorter than the one before, unless writers are as fast as the copy.
+      for _ in 0..<16 where try copy.catchUp() > Self.lastRoundEntries {}
+      let started: ContinuousClock.Instant
+      try writerLock.lock(.exclusive)
+      started = .now
+      // Only helps others to name this process.
+      try? writerLock.writeNote("\(MachineIdentity.processID)")
+      let state = try copy.finish()
+      try nameSuccessor(of: source, target, &isNamed)
+      let pause = ContinuousClock.now - started
+      try writerLock.unlock()
+      let rowsAfter = try core.live.read { try $0.state().rowsHigh }
+      return Outcome(
+        old: source.number, new: target.number, bytesBefore: Self.allocatedBytes(source.directory),
+        bytesAfter: Self.allocatedBytes(target.directory), rowsBefore: rowsBefore, rowsAfter: rowsAfter, state: state, writerPause: pause)
+    } catch {
+      if !isNamed { discard(target) }
+      throw StoreError.wrapping(error, "the store's next generation cannot be built")
+    }
+  }
+
+  /// Entries of the log that the last round may replay while writers wait.
+  static var lastRoundEntries: Int { 256 }
+
+  static func allocatedBytes(_ directory: String) -> Int {
+    let names = (try? Directories.entries(directory)) ?? []
+    return names.reduce(0) { $0 + ((try? Directories.status("\(directory)/\($1)"))??.allocatedBytes ?? 0) }
+  }
+
+  // MARK: The new generation
+
+  private func makeTarget(after source: Generation) throws -> Generation {
+    // Past what a rebuild left that was broken off: the sweep will remove it.
+    let number = max(source.number, try GenerationSweep.numbers(paths).max() ?? 0) + 1
+    let opening = try FileLock(path: paths.openLock)
+    do {
+      try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))
+      try Directories.synchronize(paths.directory)
+      try opening.lock(.exclusive)
+      return try StoreOpening.openGeneration(paths, number: number, options: core.options).0
+    } catch {
+      try? Directories.removeTree(paths.generation(number))
+      throw error
+    }
+  }
+
+  private func discard(_ target: Generation) {
+    do {
+      let opening = try FileLock(path: paths.openLock)
+      try opening.lock(.exclusive)
+      _ = target.close()
+      try Directories.removeTree(target.directory)
+    } catch {
+      // The next sweep will remove it.
+      core.options.logger.warning("an unfinished generation cannot be removed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  // MARK: The switch
+
+  /// The last transaction of the old generation, then `current`. The caller holds `writer.lock`.
+  ///
+  /// - Parameter isNamed: Set when the new generation may be the live one, whatever is thrown: it must not be removed any more.
+  private func nameSuccessor(of source: Generation, _ target: Generation, _ isNamed: inout Bool) throws {
+    let isDeferred = if case .eventual = core.options.durability { true } else { false }
+    if isDeferred { try target.environment.synchronize() }
+    guard let coordinator = core.coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
+    if let poison = coordinator.progress.withLock({ $0.poison }) { throw poison }
+    let hasRoom = source.growDataFile(by: 0)
+    var transaction = try LMDB.WriteTransaction(source.environment)
+    var state = try RecordReader(transaction.view, source, now: .min).state()
+    state.supersededBy = target.number
+    var writer = CBORWriter()
+    state.encode(into: &writer)
+    try transaction.put(.state, writer.bytes, in: source.schema.meta)
+    core.live.prepare(target)
+    do throws(LMDBError) {
+      try transaction.commit()
+    } catch {
+      if coordinator.isCertainlyAborted(error, hasRoom: hasRoom) {
+        core.live.withdraw()
+        throw StoreError(error, "the switch to the next generation failed, and nothing was changed")
+      }
+      isNamed = true
+      throw coordinator.poisoned(by: error)
+    }
+    isNamed = true
+    if isDeferred { try source.environment.synchronize() }
+    do throws(FileError) {
+      try StoreOpening.setCurrent(target.number, paths)
+    } catch {
+      // Openers follow the commit; whoever removes the old generation writes the name first.
+      core.options.logger.warning("the file 'current' cannot be written yet", metadata: ["error": "\(error)"])
+    }
+    core.live.adoptPrepared()
+    core.commits.announce()
+  }
+}

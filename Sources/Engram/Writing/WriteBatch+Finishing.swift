@@ -1,0 +1,114 @@
+import LMDB
+
+/// The end of a batch.
+extension WriteBatch {
+  /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
+  ///
+  /// - Parameter source: The state that a copy has caught up with; nil for a commit of its own.
+  mutating func finish(adopting source: StateRecord? = nil) throws {
+    try staging?.write()
+    do {
+      try staging?.flush()
+    } catch {
+      throw RowFlushFailure(error: error)
+    }
+    if let source {
+      state.batchSequence = source.batchSequence
+      state.lastCommit = source.lastCommit
+    } else {
+      state.batchSequence += 1
+      state.lastCommit = max(now, state.lastCommit)
+    }
+    try writeBlocks()
+    for (key, record) in users {
+      if let record {
+        try store(.user(key), encoded { record.encode(into: &$0) }, in: schema.users)
+      } else {
+        try remove(.user(key), in: schema.users)
+      }
+    }
+    try writeLog()
+    try writeTokens()
+    let state = state
+    try store(.state, encoded { state.encode(into: &$0) }, in: schema.meta)
+  }
+
+  mutating func writeBlocks() throws {
+    var bytes: [UInt8] = []
+    for (key, block) in blocks {
+      guard let block else {
+        try remove(.block(key), in: schema.blocks)
+        try remove(.block(key), in: schema.columns)
+        continue
+      }
+      bytes.removeAll(keepingCapacity: true)
+      block.record.encode(into: &bytes)
+      try store(.block(key), bytes, in: schema.blocks)
+      bytes.removeAll(keepingCapacity: true)
+      block.columns.encode(into: &bytes)
+      try store(.block(key), bytes, in: schema.columns)
+    }
+    blocks.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func writeLog() throws {
+    if log.count > Self.logLimit {
+      log = [LogRecord(operation: .overflow, userID: "")]
+      try trimLog(to: 0)
+    }
+    for (index, record) in log.enumerated() {
+      try store(.log(state.batchSequence, UInt32(index)), encoded { record.encode(into: &$0) }, in: schema.log)
+    }
+    state.logCount += log.count
+    // Some at a time, so that few batches pay for it and none pays much.
+    if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit - 1024) }
+  }
+
+  /// Removes the oldest batches of the log until at most `limit` entries are left.
+  private mutating func trimLog(to limit: Int) throws {
+    while state.logCount > limit {
+      guard let oldest = try firstKey(in: schema.log), oldest.count == 12 else { return }
+      try remove(oldest, in: schema.log)
+      state.logCount -= 1
+      let sequence = oldest.bytes.bigEndian(at: 0, as: UInt64.self)
+      // A batch of which an entry is gone is not told whole any more.
+      state.logFirst = sequence + 1
+    }
+  }
+
+  private func firstKey(in database: Database) throws -> Key? {
+    var cursor = try transaction.view.cursor(in: database)
+    guard try cursor.first() else { return nil }
+    return Key(cursor.key)
+  }
+
+  private mutating func writeTokens() throws {
+    for token in tokens {
+      let hash = UserKey(token, secret: store.secret)
+      let sequence = state.batchSequence
+      let value = encoded { writer in
+        writer.map(count: 2)
+        writer.key("token")
+        writer.text(token)
+        writer.key("sequence")
+        writer.unsigned(sequence)
+      }
+      try store(.token(hash), value, in: schema.tokens)
+      try store(.tokenOrder(sequence, hash), [], in: schema.tokens)
+      state.tokens += 1
+    }
+    while state.tokens > Self.tokenLimit, let oldest = try oldestToken() {
+      try remove(.tokenOrder(oldest.sequence, oldest.hash), in: schema.tokens)
+      try remove(.token(oldest.hash), in: schema.tokens)
+      state.tokens -= 1
+    }
+  }
+
+  private func oldestToken() throws -> (sequence: UInt64, hash: UserKey)? {
+    var prefix = Key()
+    prefix.append(UInt8(1))
+    var cursor = try transaction.view.cursor(in: schema.tokens)
+    guard try cursor.seek(to: prefix), cursor.key.byteCount == 25 else { return nil }
+    return (cursor.key.bigEndian(at: 1), UserKey(cursor.key, at: 9))
+  }
+}

@@ -1,0 +1,36 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Who holds a `flock`, as far as the system tells.
+package enum LockHolders {
+  /// The processes that hold a `flock` on the file: on Linux from `/proc/locks`, elsewhere nobody.
+  package static func processes(locking path: String) -> [Int32] {
+    #if canImport(Glibc)
+      var status = stat()
+      guard unsafe stat(path, &status) == 0, let table = try? FileHandle(path: "/proc/locks", access: .read).read(count: 1 << 20, at: 0)
+      else { return [] }
+      // The split of glibc's gnu_dev_major and gnu_dev_minor, which are macros.
+      let device = UInt64(status.st_dev)
+      let (major, minor) = ((device >> 8) & 0xFFF | (device >> 32) & ~0xFFF, device & 0xFF | (device >> 12) & ~0xFF)
+      return processes(in: String(decoding: table, as: UTF8.self), major: major, minor: minor, inode: UInt64(status.st_ino))
+    #else
+      return []
+    #endif
+  }
+
+  /// Parses lines as `1: FLOCK  ADVISORY  READ 1234 fe:01:5678 0 EOF`: device numbers in hexadecimal, waiting ones marked by `->`.
+  static func processes(in table: String, major: UInt64, minor: UInt64, inode: UInt64) -> [Int32] {
+    var found: Set<Int32> = []
+    for line in table.split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count >= 6, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0 else { continue }
+      let file = fields[5].split(separator: ":")
+      guard file.count == 3, UInt64(file[0], radix: 16) == major, UInt64(file[1], radix: 16) == minor, UInt64(file[2]) == inode else {
+        continue
+      }
+      found.insert(process)
+    }
+    return found.sorted()
+  }
+}
