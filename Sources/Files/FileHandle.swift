@@ -20,6 +20,7 @@ package struct FileStatus: Sendable {
   /// The permission bits, without the file type.
   package let permissions: UInt32
   package let isDirectory: Bool
+  package let isRegularFile: Bool
 
   init(_ status: stat) {
     id = FileID(device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
@@ -28,6 +29,7 @@ package struct FileStatus: Sendable {
     ownerID = status.st_uid
     permissions = UInt32(status.st_mode) & 0o7777
     isDirectory = status.st_mode & S_IFMT == S_IFDIR
+    isRegularFile = status.st_mode & S_IFMT == S_IFREG
   }
 }
 

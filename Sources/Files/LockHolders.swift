@@ -8,19 +8,25 @@ package enum LockHolders {
   package static func processes(locking path: String) -> [Int32] {
     #if canImport(Glibc)
       var status = stat()
-      guard unsafe stat(path, &status) == 0, let table = try? FileHandle(path: "/proc/locks", access: .read).read(count: 1 << 20, at: 0)
-      else { return [] }
+      guard unsafe stat(path, &status) == 0 else { return [] }
       // The split of glibc's gnu_dev_major and gnu_dev_minor, which are macros.
       let device = UInt64(status.st_dev)
       let (major, minor) = ((device >> 8) & 0xFFF | (device >> 32) & ~0xFFF, device & 0xFF | (device >> 12) & ~0xFF)
-      return processes(in: String(decoding: table, as: UTF8.self), major: major, minor: minor, inode: UInt64(status.st_ino))
+      var found: Set<Int32> = []
+      // The table comes in pieces, and what changes between two of them may hide a line: so more than once.
+      for _ in 0..<4 {
+        guard let table = try? FileHandle(path: "/proc/locks", access: .read).read(count: 1 << 20, at: 0) else { break }
+        found.formUnion(
+          processes(in: String(decoding: table, as: UTF8.self), major: major, minor: minor, inode: UInt64(status.st_ino)))
+      }
+      return found.sorted()
     #else
       return []
     #endif
   }
 
   /// Parses lines as `1: FLOCK  ADVISORY  READ 1234 fe:01:5678 0 EOF`: device numbers in hexadecimal, waiting ones marked by `->`.
-  static func processes(in table: String, major: UInt64, minor: UInt64, inode: UInt64) -> [Int32] {
+  static func processes(in table: String, major: UInt64, minor: UInt64, inode: UInt64) -> Set<Int32> {
     var found: Set<Int32> = []
     for line in table.split(separator: "\n") {
       let fields = line.split(separator: " ")
@@ -31,6 +37,6 @@ package enum LockHolders {
       }
       found.insert(process)
     }
-    return found.sorted()
+    return found
   }
 }

@@ -25,6 +25,7 @@ enum EngramTestChild {
       case ("acknowledge", let rest) where rest.count == 2: try await StoreCommands.acknowledge(rest[0], prefix: rest[1])
       case ("fill", let rest) where rest.count == 1: try await StoreCommands.fill(rest[0])
       case ("compact", let rest) where rest.count == 2: try await StoreCommands.compact(rest[0], seconds: rest[1])
+      case ("hide", let rest) where rest.count == 2: try await StoreCommands.hide(rest[0], user: rest[1])
       case ("reopen", let rest) where rest.count == 2: try await StoreCommands.reopen(rest[0], seconds: rest[1])
       case ("soak", let rest):
         var soak = try Soak(rest)

@@ -1,6 +1,12 @@
 import Engram
 import Foundation
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 enum StoreCommands {
   private static func store(_ path: String, _ options: StoreOptions = StoreOptions(dimension: 8)) async throws -> MemoryStore {
     try await MemoryStore.open(at: URL(fileURLWithPath: path), options: options)
@@ -119,5 +125,17 @@ enum StoreCommands {
       count += 1
     }
     EngramTestChild.say("reopened \(count)")
+  }
+
+  /// Begins to forget a user, and says so once the commit is done that hides; the rebuild waits for a lock that is held here.
+  static func hide(_ path: String, user: String) async throws {
+    let store = try await store(path)
+    // Held by its descriptor, which lives as long as the process.
+    let descriptor = unsafe creat("\(path)/rebuild.lock", 0o600)
+    guard flock(descriptor, LOCK_EX) == 0 else { throw StoreError(.inputOutput, "rebuild.lock cannot be locked") }
+    let forgetting = Task { try await store.forget(userID: user) }
+    while try store.count(scope: .user(user)) > 0 { try await Task.sleep(for: .milliseconds(1)) }
+    EngramTestChild.say("hidden")
+    _ = try await forgetting.value
   }
 }

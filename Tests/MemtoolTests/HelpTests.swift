@@ -39,6 +39,8 @@ import Testing
                                   Lines, CSV or a NumPy array.
           inspect                 Show what a store, a user or a record consists of.
           verify                  Check a store for damage.
+          audit                   Show what retention should look at: sizes, expiry and
+                                  duplicates.
           search                  Find the memories most similar to a text or a vector.
           add                     Add one memory and print its id.
           get                     Show one memory.
@@ -48,6 +50,7 @@ import Testing
           compact                 Rebuild a store's files without what was deleted.
           backup                  Copy a store as it is at one instant, while others
                                   use it.
+          forget                  Erase a user from a store and from its files.
 
           See 'memtool help <subcommand>' for detailed help.
 
@@ -55,8 +58,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["search"], ["add"], ["get"], ["delete"], ["context", "get"],
-    ["context", "set"], ["context", "list"], ["compact"], ["backup"],
+    ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["audit"], ["search"], ["add"], ["get"], ["delete"], ["context", "get"],
+    ["context", "set"], ["context", "list"], ["compact"], ["backup"], ["forget"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

@@ -19,8 +19,9 @@ struct Memtool: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Create.self, Import.self, Export.self, Inspect.self, Verify.self, Search.self, Add.self, Get.self, Delete.self, Context.self,
-      Compact.self, Backup.self,
+      Create.self, Import.self, Export.self, Inspect.self, Verify.self, Audit.self, Search.self, Add.self, Get.self, Delete.self,
+      Context.self,
+      Compact.self, Backup.self, Forget.self,
     ])
 
   static func main() async {

@@ -11,10 +11,10 @@ import VectorSearch
 struct GenerationCopy: ~Copyable {
   let source: Generation
   let target: Generation
-  /// Entries of the log that must not be copied.
-  private let omitsFromLog: (LogRecord) -> Bool
   private let progress: (Interchange.Progress) throws -> Void
   private var position = Position.start
+  /// The source's state of the first step: what was hidden by then never reaches the copy.
+  private var start: StateRecord?
   /// The source's state that every copied user is level with; nil before the first step.
   private(set) var level: StateRecord?
   private var copied = 0
@@ -33,13 +33,9 @@ struct GenerationCopy: ~Copyable {
   private static let transactionBytes = 8 << 20
   private static let snapshotBytes = 64 << 20
 
-  init(
-    from source: Generation, to target: Generation, omittingFromLog omits: @escaping (LogRecord) -> Bool = { _ in false },
-    progress: @escaping (Interchange.Progress) throws -> Void = { _ in }
-  ) {
+  init(from source: Generation, to target: Generation, progress: @escaping (Interchange.Progress) throws -> Void) {
     self.source = source
     self.target = target
-    omitsFromLog = omits
     self.progress = progress
   }
 
@@ -71,6 +67,7 @@ struct GenerationCopy: ~Copyable {
     let reader = RecordReader(snapshot.view, source, now: .min)
     let state = try reader.state()
     if state.supersededBy > 0 { throw StoreError(.superseded, "the store moved on to generation \(state.supersededBy) meanwhile") }
+    if start == nil { start = state }
     if level?.batchSequence != state.batchSequence { try replay(reader, state) }
     guard copiesUsers else { return }
     var left = Self.snapshotBytes
@@ -98,6 +95,8 @@ struct GenerationCopy: ~Copyable {
       WriteBatch(
         try LMDB.WriteTransaction(target.environment), generation: target, historyLimit: .max, now: state.lastCommit, purpose: .copy))
     try body(&transaction)
+    // What was hidden since the copy began may have been copied before: the next rebuild will see to it.
+    transaction.batch.state.erasing = state.erasing > start?.batchSequence ?? 0 ? state.erasing : 0
     if let failure = transaction.batch.failure { throw failure }
     do {
       try transaction.batch.finish(adopting: state)
@@ -184,12 +183,13 @@ struct GenerationCopy: ~Copyable {
 
   /// Brings the copied users, the log and the tokens up to the reader's instant.
   private mutating func replay(_ reader: RecordReader, _ state: StateRecord) throws {
-    let first = level.map { $0.batchSequence + 1 } ?? state.logFirst
+    // The log up to what is being erased names it.
+    let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.erasing + 1)
     if level != nil, state.logFirst > first { throw LogLagged() }
     let isFirst = level == nil
     var count = 0
     try write(state) { transaction in
-      if isFirst { transaction.batch.state.logFirst = state.logFirst }
+      if isFirst { transaction.batch.state.logFirst = first }
       var changes = LoggedChanges()
       var cursor = try reader.view.cursor(in: reader.schema.log)
       var found = try cursor.seek(to: .log(first, 0))
@@ -198,10 +198,8 @@ struct GenerationCopy: ~Copyable {
         let record = try LogRecord(unsafe value.span.bytes)
         if record.operation == .overflow, !isFirst { throw LogLagged() }
         if !isFirst, isCopied(reader.userKey(record.userID)) { changes.add(record) }
-        if !omitsFromLog(record) {
-          try transaction.batch.put(Key(cursor.key), value, in: transaction.batch.schema.log)
-          transaction.batch.state.logCount += 1
-        }
+        try transaction.batch.put(Key(cursor.key), value, in: transaction.batch.schema.log)
+        transaction.batch.state.logCount += 1
         count += 1
         found = try cursor.next()
       }

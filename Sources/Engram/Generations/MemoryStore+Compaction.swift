@@ -39,10 +39,11 @@ extension MemoryStore {
     _ = try writer()
     return try await core.background { core, check in
       let started = ContinuousClock.now
-      let outcome = try core.rebuild { step in
+      let done = try core.rebuild { step in
         try check()
         progress(step)
       }
+      guard let outcome = done else { preconditionFailure("a compaction is always wanted") }
       return CompactionReport(
         generation: outcome.new, memories: outcome.state.memories, contexts: outcome.state.contexts, rowsBefore: outcome.rowsBefore,
         rowsAfter: outcome.rowsAfter, bytesBefore: outcome.bytesBefore, bytesAfter: outcome.bytesAfter,
@@ -55,6 +56,7 @@ extension StoreCore {
   /// Runs long work on a thread of its own; closing the store waits for it.
   ///
   /// - Parameter body: Gets a check to call now and then: it throws where the task was cancelled or the store is being closed.
+  @discardableResult
   func background<Value: Sendable>(
     _ body: @escaping @Sendable (StoreCore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
   ) async throws -> Value {
@@ -82,11 +84,14 @@ extension StoreCore {
   }
 
   /// Builds the next generation, and removes the old one if nobody has it open. Blocks.
+  ///
+  /// - Returns: Nil where it was not wanted any more when its turn came.
+  @discardableResult
   func rebuild(
-    omittingFromLog omits: @escaping (LogRecord) -> Bool = { _ in false }, _ progress: @escaping (Interchange.Progress) throws -> Void
-  ) throws -> StoreRebuild.Outcome {
+    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, _ progress: @escaping (Interchange.Progress) throws -> Void
+  ) throws -> StoreRebuild.Outcome? {
     try live.sweep()
-    let outcome = try StoreRebuild(core: self, omitsFromLog: omits, progress: progress).run()
+    guard let outcome = try StoreRebuild(core: self, isWanted: isWanted, progress: progress).run() else { return nil }
     options.logger.info(
       "moved to another generation",
       metadata: [
@@ -102,8 +107,9 @@ extension StoreCore {
     LockHolders.processes(locking: paths.data(generation))
   }
 
-  /// Whether so many rows are dead that a rebuild is worth it.
-  func isWorthCompacting(_ state: StateRecord) -> Bool {
+  /// Whether an erasure was broken off, or so many rows are dead that a rebuild is worth it.
+  func needsRebuild(_ state: StateRecord) -> Bool {
+    if state.erasing > 0 { return true }
     guard let stride = generation.rows?.header.strideBytes else { return false }
     let dead = state.rowsHigh - state.rowsLive
     return dead * 10 > state.rowsHigh * 3 && dead * stride > 64 << 20

@@ -11,8 +11,8 @@ import Synchronization
 /// its own.
 struct StoreRebuild {
   let core: StoreCore
-  /// Entries of the log that the new generation must not hold.
-  var omitsFromLog: (LogRecord) -> Bool = { _ in false }
+  /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
+  var isWanted: (StateRecord) -> Bool = { _ in true }
   /// Called now and then; what it throws ends the rebuild, and nothing has changed.
   let progress: (Interchange.Progress) throws -> Void
 
@@ -31,13 +31,15 @@ struct StoreRebuild {
 
   private var paths: StorePaths { core.paths }
 
-  /// Waits for a rebuild of another process first.
+  /// Waits for the end of a rebuild of another process first.
   ///
   /// - Throws: ``StoreError`` `.corrupted` where a record does not match its checksum or the counts; `.diskFull`; `.closed`. The store is
   ///   as it was, unless the code is `.inDoubt` or `.poisoned`.
-  func run() throws -> Outcome {
+  /// - Returns: Nil where it was not wanted any more.
+  func run() throws -> Outcome? {
     let building = try FileLock(path: paths.rebuildLock)
     try building.lock(.exclusive)
+    guard isWanted(try core.live.read { try $0.state() }) else { return nil }
     for _ in 0..<2 {
       do {
         return try build(excludingWriters: false)
@@ -58,7 +60,7 @@ struct StoreRebuild {
     let target = try makeTarget(after: source)
     var isNamed = false
     do {
-      var copy = GenerationCopy(from: source, to: target, omittingFromLog: omitsFromLog, progress: progress)
+      var copy = GenerationCopy(from: source, to: target, progress: progress)
       try copy.copyAll()
       try target.trim()
       // Each round is shorter than the one before, unless writers are as fast as the copy.

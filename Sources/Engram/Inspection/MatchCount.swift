@@ -2,21 +2,32 @@ extension MemoryStore {
   /// How many memories of the scope a filter matches: what ``delete(where:scope:)`` would delete.
   ///
   /// - Complexity: O(memories in scope).
-  package func count(matching filter: Filter, scope: SearchScope) throws -> Int {
+  public func count(matching filter: Filter, scope: SearchScope) throws -> Int {
+    var count = 0
+    try forEachMatch(filter, scope) { _ in count += 1 }
+    return count
+  }
+
+  /// The memories of the scope that a filter matches.
+  package func ids(matching filter: Filter, scope: SearchScope) throws -> [MemoryID] {
+    var ids: [MemoryID] = []
+    try forEachMatch(filter, scope) { ids.append($0.id) }
+    return ids
+  }
+
+  private func forEachMatch(_ filter: Filter, _ scope: SearchScope, _ body: (Memory) -> Void) throws {
     try read { snapshot in
       try snapshot.read { reader in
-        var count = 0
-        let body = { (record: MemoryRecord) -> Bool in
-          if filter.matches(record.memory) { count += 1 }
+        let visit = { (record: MemoryRecord) -> Bool in
+          if filter.matches(record.memory) { body(record.memory) }
           return true
         }
         switch scope {
-        case .all: try reader.forEachMemory(after: nil, body)
+        case .all: try reader.forEachMemory(after: nil, visit)
         case .user(let userID):
           try Limits.checkUserID(userID)
-          try reader.forEachMemory(of: userID, newestFirst: false, after: nil, body)
+          try reader.forEachMemory(of: userID, newestFirst: false, after: nil, visit)
         }
-        return count
       }
     }
   }

@@ -23,15 +23,21 @@ struct StateRecord: Sendable, Equatable {
   var logFirst: UInt64 = 1
   /// Tokens kept.
   var tokens = 0
+  /// The last commit that hid what must also go from the files: a rebuild is due. Zero while none is.
+  var erasing: UInt64 = 0
 
   init() {}
 
   func encode(into writer: inout CBORWriter) {
-    writer.map(count: 12)
+    writer.map(count: erasing == 0 ? 12 : 13)
     writer.key("users")
     writer.int(users)
     writer.key("tokens")
     writer.int(tokens)
+    if erasing > 0 {
+      writer.key("erasing")
+      writer.unsigned(erasing)
+    }
     writer.key("contexts")
     writer.int(contexts)
     writer.key("logCount")
@@ -80,6 +86,8 @@ struct StateRecord: Sendable, Equatable {
           state.supersededBy = try reader.readUInt64()
         } else if unsafe key.equals("batchSequence") {
           state.batchSequence = try reader.readUInt64()
+        } else if unsafe key.equals("erasing") {
+          state.erasing = try reader.readUInt64()
         } else if unsafe key.equals("codesSequence") {
           state.codesSequence = try reader.readUInt64()
         } else {

@@ -16,7 +16,14 @@ final class StoreCore: Sendable {
   private let files: StoreOpening.Files
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
   /// Rebuilds and the like that are under way, and whether the store is being closed.
-  private let work = Mutex((count: 0, isClosing: false))
+  private let work = Mutex(Work())
+
+  private struct Work {
+    var count = 0
+    var isClosing = false
+    /// When the last rebuild of the store's own accord failed: it is not tried again at once.
+    var lastFailure: ContinuousClock.Instant?
+  }
 
   init(id: FileID, _ files: consuming StoreOpening.Files, options: StoreOptions) throws {
     self.id = id
@@ -114,19 +121,21 @@ final class StoreCore: Sendable {
     if live.needsSweep { _ = try await onBlockingThread { try self.live.sweep() } }
     // An idle process follows here, and so lets go of the generation that it was in.
     let state = try live.read { try $0.state() }
-    guard coordinator != nil, isWorthCompacting(state) else { return }
-    let isIdle = work.withLock { $0.count == 0 }
-    guard isIdle else { return }
+    guard coordinator != nil, needsRebuild(state) else { return }
+    let isTime = work.withLock { work in
+      work.count == 0 && work.lastFailure.map { .now - $0 > .seconds(60) } ?? true
+    }
+    guard isTime else { return }
     // Not awaited: snapshots and expiry are looked after meanwhile.
     Task { [weak self] in
       do {
         try await self?.background { core, check in
-          guard core.isWorthCompacting(try core.live.read { try $0.state() }) else { return }
-          _ = try core.rebuild { _ in try check() }
+          try core.rebuild(ifWanted: core.needsRebuild) { _ in try check() }
         }
       } catch is CancellationError {
       } catch let error as StoreError where error.code == .closed {
       } catch {
+        self?.work.withLock { $0.lastFailure = .now }
         self?.options.logger.warning("the store could not be compacted", metadata: ["error": "\(error)"])
       }
     }

@@ -66,7 +66,11 @@ extension WriteTransaction {
   public mutating func deleteContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Bool {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(Record.recordType)
-    let (key, recordType) = (batch.reader.userKey(userID), Record.recordType)
+    return try deleteContext(Record.recordType, userID)
+  }
+
+  mutating func deleteContext(_ recordType: String, _ userID: String) throws -> Bool {
+    let key = batch.reader.userKey(userID)
     guard try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
     try batch.delete(.context(key, recordType), in: batch.schema.contexts)
     try trimHistory(key, recordType, newest: .max, keeping: 0)

@@ -6,7 +6,8 @@ struct Delete: AsyncParsableCommand {
     abstract: "Delete memories, by id or by conditions.",
     discussion: """
       Either ids, which must all be there, or at least one condition with --user or --all. All of them are deleted in one \
-      transaction, or none.
+      transaction, or none. Deleted memories are hidden at once, and stay in the files until the next compaction; with --erase \
+      the files are rebuilt without them before the command ends, as by forget.
 
       EXAMPLES
         memtool delete bot.memory 019b76da-a800-7000-8000-000000000000
@@ -25,9 +26,19 @@ struct Delete: AsyncParsableCommand {
   @Flag(help: "Count, and change nothing.")
   var dryRun = false
 
+  @Flag(help: "Take what is deleted out of the files, too.")
+  var erase = false
+
+  @Flag(help: "With --erase: search every file for what was erased, before and after.")
+  var prove = false
+
+  @OptionGroup var erasure: ErasureOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if erase, dryRun { throw ValidationError("Give either --erase or --dry-run, not both.") }
+    if prove, !erase { throw ValidationError("--prove belongs to --erase.") }
     let hasConditions = scope.scope != nil || filters.filter != nil
     if ids.isEmpty, !hasConditions { throw ValidationError("Say what to delete: ids, or conditions with --user <id> or --all.") }
     if !ids.isEmpty, hasConditions { throw ValidationError("Give either ids or conditions, not both.") }
@@ -38,6 +49,7 @@ struct Delete: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if erase { return try await eraseThem() }
     let count = try await store.open(dryRun ? .readOnly : .readWrite) { store in
       if let scope = scope.scope, let filter = filters.filter {
         return dryRun ? try matches(filter, scope, store) : try await store.delete(where: filter, scope: scope)
@@ -64,6 +76,15 @@ struct Delete: AsyncParsableCommand {
     } else {
       try Output.line("\(dryRun ? "would delete" : "deleted") \(Amounts.count(count, "memory", "memories"))")
     }
+  }
+
+  private func eraseThem() async throws {
+    let found = try await store.open(.readOnly) { store in
+      if let scope = scope.scope, let filter = filters.filter { return try store.ids(matching: filter, scope: scope) }
+      // One that was deleted before may still be in the files.
+      return ids
+    }
+    try await erasure.erase(.memories(found), proves: prove, from: store, json: output.json)
   }
 
   private static func missing(_ id: MemoryID) -> StoreError {

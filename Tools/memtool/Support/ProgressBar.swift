@@ -55,6 +55,9 @@ final class ProgressBar: Sendable {
       case .writing: ("writing", "lines")
       case .verifying: ("verifying", "entries")
       case .copying: ("copying", "records")
+      case .auditing: ("auditing", "memories")
+      case .comparing: ("comparing", "items")
+      case .scanning: ("scanning", "MiB")
       }
     let rate = elapsed > 0 ? Int(Double(progress.count) / elapsed) : 0
     let left = fraction > 0 ? Int((elapsed / fraction * (1 - fraction)).rounded(.up)) : 0

@@ -41,6 +41,8 @@ struct Table {
         ? cell : TerminalText.fitted(cell, to: widths[column], alignRight: columns[column].alignsRight)
       text += padded
     }
+    // An empty last cell leaves the padding of the others at the end of the line.
+    if cells.last?.isEmpty == true { while text.last == " " { text.removeLast() } }
     return limit.map { TerminalText.truncated(text, to: $0) } ?? text
   }
 }

@@ -1,0 +1,103 @@
+public import Foundation
+
+/// What ``MemoryStore/audit(_:)`` found. Memories that have expired are counted in ``Times/expired`` and nowhere else.
+///
+/// Lists hold the first ``AuditOptions/limit`` of what the count beside them counts; equal ranks come in ascending order of ids.
+public struct AuditReport: Sendable, Hashable {
+  public let options: AuditOptions
+  /// The moment of the snapshot.
+  public let asOf: Date
+  /// The commit whose state was audited.
+  public let batchSequence: UInt64
+  /// Nil: a store without embeddings.
+  public let dimension: Int?
+  public let metric: Metric
+
+  public let memories: Int
+  public let contexts: Int
+  /// Memories with an embedding.
+  public let embeddings: Int
+  /// UTF-8 bytes of all texts.
+  public let textBytes: Int
+  public let users: Users
+  public let times: Times
+
+  /// Memories of one user with the same text, byte by byte.
+  public let sameText: Duplicates
+  /// Memories of one user whose embeddings have the same checksum, whatever their texts.
+  public let sameEmbedding: Duplicates
+  /// Nil in a store without embeddings.
+  public let nearDuplicates: NearDuplicates?
+  public let unmatched: Unmatched
+
+  public let kinds: Names
+  public let metadataKeys: Names
+  /// Different sessions; the same name under two users counts twice.
+  public let sessions: Int
+
+  /// Who owns how much.
+  public struct Users: Sendable, Hashable {
+    /// Users who have a memory, expired or not, or a context.
+    public let count: Int
+    /// Of the users who have memories; nil where nobody has any.
+    public let memoriesPerUser: Quantiles?
+    /// Users who have memories.
+    public let withMemories: Int
+    /// By memories, equal ones by userID.
+    public let largest: [User]
+  }
+
+  public struct User: Sendable, Hashable {
+    public let userID: String
+    public let memories: Int
+    public let contexts: Int
+    public let embeddings: Int
+    public let textBytes: Int
+  }
+
+  public struct Times: Sendable, Hashable {
+    /// The oldest and the newest `createdAt`; nil where there is no memory.
+    public let oldest: Date?
+    public let newest: Date?
+    /// Memories whose time has passed and that no sweep has removed yet.
+    public let expired: Int
+    /// Memories that expire within 7 days.
+    public let expiringWithin7Days: Int
+    /// Memories that expire within 30 days, those within 7 included.
+    public let expiringWithin30Days: Int
+  }
+
+  /// Groups of two and more that are the same.
+  public struct Duplicates: Sendable, Hashable {
+    public let groups: Int
+    /// Memories beyond the first of each group.
+    public let surplus: Int
+    /// By members.
+    public let largest: [Group]
+  }
+
+  public struct Group: Sendable, Hashable {
+    public let userID: String
+    /// Members.
+    public let count: Int
+    public let ids: [MemoryID]
+    /// The beginning of the first member's text.
+    public let excerpt: String
+  }
+
+  /// Names that memories carry. From 10,000 different ones on, others are only counted as ``uncounted``.
+  public struct Names: Sendable, Hashable {
+    public let distinct: Int
+    /// Memories that carry one, each counted once for each name.
+    public let occurrences: Int
+    /// Occurrences of names beyond the bound: where this is not zero, ``distinct`` is a lower bound.
+    public let uncounted: Int
+    /// By count, equal ones by name.
+    public let commonest: [Name]
+  }
+
+  public struct Name: Sendable, Hashable {
+    public let name: String
+    public let count: Int
+  }
+}

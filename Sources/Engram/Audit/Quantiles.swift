@@ -1,0 +1,24 @@
+/// How counts are spread: each quantile is the least count that at least its share does not exceed ("nearest rank").
+public struct Quantiles: Sendable, Hashable {
+  public let minimum: Int
+  public let percent25: Int
+  public let median: Int
+  public let percent75: Int
+  public let percent90: Int
+  public let percent99: Int
+  public let maximum: Int
+
+  /// Nil where there are no counts.
+  init?(_ counts: [Int]) {
+    guard !counts.isEmpty else { return nil }
+    let sorted = counts.sorted()
+    func quantile(_ percent: Int) -> Int { sorted[max(0, (sorted.count * percent + 99) / 100 - 1)] }
+    minimum = quantile(0)
+    percent25 = quantile(25)
+    median = quantile(50)
+    percent75 = quantile(75)
+    percent90 = quantile(90)
+    percent99 = quantile(99)
+    maximum = quantile(100)
+  }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import LMDB
+import VectorSearch
+
+extension MemoryStore {
+  /// Looks in one snapshot for what retention should: who owns how much, what expires, duplicates and near duplicates, and what no
+  /// search can find.
+  ///
+  /// Waits for nobody, and other processes may write meanwhile; like every snapshot it lets the file grow while they do.
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.notFound` for a user whom the store does not have, `.corrupted`,
+  ///   `.closed`, `.tooManyReaders`.
+  /// - Complexity: O(memories in scope) and O(pairs compared × dimension), see ``AuditReport/NearDuplicates``; keeps under 100 bytes for
+  ///   each memory and about as many for each user.
+  public func audit(_ options: AuditOptions = AuditOptions()) throws -> AuditReport { try audit(options) { _ in } }
+
+  /// - Parameter progress: Called now and then with the memories read, then with the pairs compared.
+  package func audit(_ options: AuditOptions, progress: (Interchange.Progress) -> Void) throws -> AuditReport {
+    try options.check()
+    return try read { snapshot in
+      try snapshot.read { reader in try StoreAudit(reader, options).report(progress) }
+    }
+  }
+}
+
+/// One audit of a snapshot.
+struct StoreAudit: ~Escapable {
+  let reader: RecordReader
+  let rows: RowFile?
+  let options: AuditOptions
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, _ options: AuditOptions) {
+    self.reader = reader
+    rows = reader.generation.rows
+    self.options = options
+  }
+
+  func report(_ progress: (Interchange.Progress) -> Void) throws -> AuditReport {
+    let state = try reader.state()
+    var census = try census(state, progress)
+    let sameText = try sameText(&census.entries)
+    census.entries.removeAll { $0.row < 0 }
+    let sameEmbedding = try sameEmbedding(&census.entries)
+    let constants = rows == nil ? nil : try constants(&census.entries)
+    let nearDuplicates = try rows.map { try self.nearDuplicates(&census, $0, progress) }
+    return AuditReport(
+      options: options, asOf: Date(milliseconds: reader.now), batchSequence: state.batchSequence, dimension: reader.store.dimension,
+      metric: reader.store.metric,
+      memories: census.users.reduce(0) { $0 + $1.memories }, contexts: census.users.reduce(0) { $0 + $1.contexts },
+      embeddings: census.users.reduce(0) { $0 + $1.embeddings }, textBytes: census.users.reduce(0) { $0 + $1.textBytes },
+      users: try users(census), times: try times(census), sameText: sameText, sameEmbedding: sameEmbedding, nearDuplicates: nearDuplicates,
+      unmatched: AuditReport.Unmatched(
+        emptyTexts: census.emptyTexts.listing(), withoutEmbedding: rows == nil ? nil : census.withoutEmbedding.listing(),
+        zeroEmbeddings: rows == nil ? nil : census.zeroEmbeddings.listing(),
+        deadComponents: rows == nil ? nil : deadComponents(census), constants: constants),
+      kinds: census.kinds.names(limit: options.limit), metadataKeys: census.metadataKeys.names(limit: options.limit),
+      sessions: census.distinctSessions())
+  }
+
+  // MARK: Reading
+
+  private func census(_ state: StateRecord, _ progress: (Interchange.Progress) -> Void) throws -> AuditCensus {
+    var census = AuditCensus(options, now: reader.now)
+    var read = 0
+    func tell(_ total: Int) {
+      read += 1
+      if read & 1023 == 0 { progress(.init(phase: .auditing, done: min(read, total), total: total, count: read)) }
+    }
+    let total: Int
+    switch options.scope {
+    case .user(let userID):
+      let key = reader.userKey(userID)
+      guard let user = try reader.user(key, userID) else { throw StoreError(.notFound, "the store has no user '\(userID)'") }
+      census.add(user, key)
+      total = user.memories
+      census.entries.reserveCapacity(total)
+      try reader.forEachMemory(of: userID, newestFirst: false, after: nil) { record in
+        try add(record, to: &census, state)
+        tell(total)
+        return true
+      }
+    case .all:
+      var cursor = try reader.view.cursor(in: reader.schema.users)
+      var found = try cursor.first()
+      while found {
+        guard cursor.key.byteCount == 16 else { throw StoreError(.corrupted, "a key of users has \(cursor.key.byteCount) bytes") }
+        census.add(try UserRecord(try cursor.value()), UserKey(cursor.key))
+        found = try cursor.next()
+      }
+      total = state.memories
+      census.entries.reserveCapacity(total)
+      try reader.forEachMemory(after: nil) { record in
+        try add(record, to: &census, state)
+        tell(total)
+        return true
+      }
+    }
+    progress(.init(phase: .auditing, done: total, total: total, count: read))
+    return census
+  }
+
+  private func add(_ record: MemoryRecord, to census: inout AuditCensus, _ state: StateRecord) throws {
+    try census.add(record, of: reader.userKey(record.memory.userID))
+    guard let reference = record.row else { return }
+    guard let rows, (0..<state.rowsHigh).contains(reference.row) else {
+      throw StoreError(.corrupted, "memory \(record.memory.id) names row \(reference.row), which the store does not have")
+    }
+    try rows.verify(row: reference.row, checksum: reference.checksum)
+    census.add(rows.row(reference.row), of: record.memory.id)
+  }
+
+  // MARK: Sums
+
+  private func users(_ census: AuditCensus) throws -> AuditReport.Users {
+    var largest = Ranking<AuditReport.User>(limit: options.limit) { left, right in
+      left.memories != right.memories ? left.memories > right.memories : left.userID.utf8.lexicographicallyPrecedes(right.userID.utf8)
+    }
+    for user in census.users {
+      largest.insert(
+        AuditReport.User(
+          userID: try userID(user.key), memories: user.memories, contexts: user.contexts, embeddings: user.embeddings,
+          textBytes: user.textBytes))
+    }
+    let counts = census.users.map(\.memories).filter { $0 > 0 }
+    return AuditReport.Users(
+      count: census.users.count, memoriesPerUser: Quantiles(counts), withMemories: counts.count, largest: largest.sorted())
+  }
+
+  /// Read again, so that the names of many users need not be kept in memory.
+  func userID(_ key: UserKey) throws -> String {
+    guard let value = try reader.view.value(.user(key), in: reader.schema.users) else {
+      throw StoreError(.corrupted, "a user's record is missing")
+    }
+    return try UserRecord(value).userID
+  }
+
+  private func times(_ census: AuditCensus) throws -> AuditReport.Times {
+    var user: UserKey?
+    if case .user(let userID) = options.scope { user = reader.userKey(userID) }
+    return AuditReport.Times(
+      oldest: census.oldest.map(Date.init(milliseconds:)), newest: census.newest.map(Date.init(milliseconds:)),
+      expired: try reader.expiredCount(user), expiringWithin7Days: census.expiringWithin7Days,
+      expiringWithin30Days: census.expiringWithin30Days)
+  }
+
+  private func deadComponents(_ census: AuditCensus) -> AuditReport.Listing<Int> {
+    let dead = census.deadComponents ?? []
+    return AuditReport.Listing(count: dead.count, first: Array(dead.prefix(options.limit)))
+  }
+}

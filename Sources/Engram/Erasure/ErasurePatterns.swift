@@ -1,0 +1,61 @@
+import Files
+import VectorSearch
+
+/// The patterns of what is to be erased, and which of them others have a right to.
+struct ErasurePatterns: Sendable {
+  let subject: ErasureSubject
+  private let patterns: PatternSet
+  private var isShared: [Bool]
+  private let unsearchable: [ErasureScan.Kind: Int]
+
+  /// - Parameter list: What ``TraceCollector`` took, of one snapshot or of several.
+  init(_ subject: ErasureSubject, _ list: PatternList) {
+    self.subject = subject
+    patterns = PatternSet(list)
+    isShared = [Bool](repeating: false, count: patterns.count)
+    unsearchable = list.unsearchable
+  }
+
+  /// Takes the patterns from one snapshot.
+  init(_ subject: ErasureSubject, _ reader: RecordReader) throws {
+    var list = PatternList()
+    try TraceCollector(reader).collect(subject, into: &list)
+    self.init(subject, list)
+  }
+
+  var searched: [ErasureScan.Kind: Int] { patterns.counts { !isShared[$0] } }
+  var sharedWithSurvivors: [ErasureScan.Kind: Int] { patterns.counts { isShared[$0] } }
+
+  /// Marks what stays in a snapshot: before the erasure what does not belong to the subject, after it what was written since.
+  mutating func excludeSurvivors(
+    _ reader: RecordReader, progress: (Interchange.Progress) -> Void = { _ in }
+  ) throws {
+    guard patterns.count > 0 else { return }
+    try SurvivorWalk(reader, without: subject).forEachSpan(progress: progress) { exclude($0) }
+  }
+
+  /// Marks the patterns that occur in the bytes: they are no longer searched for.
+  mutating func exclude(_ survivor: RawSpan) {
+    patterns.forEachMatch(in: survivor) { pattern, _ in isShared[pattern] = true }
+  }
+
+  /// Searches every file of a store's directory for the patterns that nobody shares.
+  ///
+  /// Blocks the thread; other threads and processes may use the store meanwhile.
+  /// - Throws: ``StoreError`` `.permissionDenied`, `.inputOutput` where a file cannot be read to its end.
+  /// - Complexity: O(bytes of all files).
+  func scan(
+    _ directory: String, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (Interchange.Progress) -> Void = { _ in }
+  ) throws(StoreError) -> ErasureScan {
+    let start = ContinuousClock.now
+    var scan = ResidueScan(patterns.filtered { !isShared[$0] }, chunkBytes: chunkBytes)
+    do throws(FileError) {
+      try scan.run(try StoreFiles(directory), progress: progress)
+    } catch {
+      throw StoreError(error, "the store's files cannot be searched")
+    }
+    return ErasureScan(
+      files: scan.files, notScanned: scan.notScanned, searched: searched, sharedWithSurvivors: sharedWithSurvivors,
+      unsearchable: unsearchable, duration: .now - start)
+  }
+}

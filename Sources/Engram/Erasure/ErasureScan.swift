@@ -1,0 +1,69 @@
+/// What a search of a store's files for traces of erased data found.
+///
+/// Before the erasure byte patterns are taken of everything that is to go; after it every file of the store is searched for them.
+/// Patterns that the data of others contains as well, such as a sentence that two users said, are not searched for, and are counted.
+public struct ErasureScan: Sendable, Hashable {
+  /// What a pattern was taken of.
+  public enum Kind: String, Sendable, Hashable, CaseIterable {
+    /// The hash of the userID that the keys of everything of the user begin with.
+    case userKey
+    /// The userID, as every record holds it.
+    case userID
+    case memoryID
+    /// 24 bytes of a text of a memory or a context.
+    case text
+    /// A few components of an embedding.
+    case embedding
+  }
+
+  /// An occurrence of a pattern.
+  public struct Hit: Sendable, Hashable {
+    public let kind: Kind
+    /// Bytes from the beginning of the file.
+    public let offset: Int
+  }
+
+  /// A file that was searched.
+  public struct File: Sendable, Hashable {
+    /// Relative to the store's directory.
+    public let name: String
+    /// When it was opened.
+    public let sizeBytes: Int
+    /// Bytes read, from the beginning to the end.
+    public let scannedBytes: Int
+    /// Occurrences by kind; a kind without any is missing.
+    public let hits: [Kind: Int]
+    /// The first few occurrences, by ascending offset.
+    public let firstHits: [Hit]
+  }
+
+  /// What stands in the directory and was not searched.
+  public struct Unscanned: Sendable, Hashable {
+    public let name: String
+    public let sizeBytes: Int
+    /// A sentence.
+    public let reason: String
+  }
+
+  /// By name.
+  public let files: [File]
+  public let notScanned: [Unscanned]
+  /// Patterns searched for, by kind, equal ones once.
+  public let searched: [Kind: Int]
+  /// Patterns not searched for, because the data of others contains them.
+  public let sharedWithSurvivors: [Kind: Int]
+  /// What no pattern could be taken of, by kind: texts of memories that are shorter than 24 bytes; ids, embeddings and pieces of texts with
+  /// so few bytes other than zero that finding them would prove nothing.
+  public let unsearchable: [Kind: Int]
+  /// Of the search in the files alone.
+  public let duration: Duration
+
+  /// Occurrences in all files, by kind.
+  public var hits: [Kind: Int] { files.reduce(into: [:]) { $0.merge($1.hits, uniquingKeysWith: +) } }
+
+  /// Bytes read of all files.
+  public var bytes: Int { files.reduce(0) { $0 + $1.scannedBytes } }
+
+  /// Whether no pattern occurs anywhere.
+  public var isClean: Bool { files.allSatisfy(\.hits.isEmpty) }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import Synchronization
+
+extension MemoryStore {
+  /// Forgets a user: hides all memories, contexts and history at once, in one commit, then rebuilds the store's files without them.
+  ///
+  /// From the commit on no read of any process shows them, and a crash does not bring them back: whoever opens the store next goes on.
+  /// Records, history, index entries, log entries and rows are gone from the files when the old generation is removed, which waits
+  /// for snapshots taken before. Adding memories for the user afterwards makes a new user of the same name.
+  ///
+  /// - Parameters:
+  ///   - deadline: How long to wait for the old files to go. Past it the receipt names who has them open; they go when those let go.
+  ///   - proves: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
+  /// - Returns: What was erased; also for a user who is not there, because deleted memories may still be in the files.
+  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``: the user is
+  ///   hidden, and the store goes on with the rebuild by itself, at the next opening at the latest.
+  @discardableResult
+  public func forget(userID: String, waitingAtMost deadline: Duration = .seconds(30), proves: Bool = false) async throws -> ErasureReceipt {
+    try await erase(.user(userID), waitingAtMost: deadline, proves: proves) { _ in }
+  }
+
+  /// Deletes memories and rebuilds the store's files without them: what ``forget(userID:waitingAtMost:proves:)`` does for a user.
+  ///
+  /// - Parameter ids: Those that were deleted before may be among them.
+  @discardableResult
+  public func erase(_ ids: [MemoryID], waitingAtMost deadline: Duration = .seconds(30), proves: Bool = false) async throws -> ErasureReceipt
+  {
+    try await erase(.memories(ids), waitingAtMost: deadline, proves: proves) { _ in }
+  }
+
+  /// - Parameter progress: Called now and then, on a thread of the erasure's own.
+  package func erase(
+    _ subject: ErasureReceipt.Subject, waitingAtMost deadline: Duration, proves: Bool,
+    progress: @escaping @Sendable (Interchange.Progress) -> Void
+  ) async throws -> ErasureReceipt {
+    if case .user(let userID) = subject { try Limits.checkUserID(userID) }
+    let writer = try writer()
+    let before = proves ? try await core.background { core, _ in try core.traces(of: ErasureSubject(subject), progress) } : nil
+    let hidden = try await writer.write(runsAlone: true) { transaction in
+      var receipt = ErasureReceipt(subject)
+      switch subject {
+      case .user(let userID): try transaction.hide(user: userID, in: &receipt)
+      case .memories(let ids): try transaction.hide(memories: ids, in: &receipt)
+      }
+      return receipt
+    }
+    return try await core.background { core, check in
+      var receipt = hidden
+      // A rebuild that was under way may have copied them before they were hidden.
+      while try core.live.read({ try $0.state().erasing }) >= hidden.hiddenBy {
+        try core.rebuild(ifWanted: { $0.erasing >= hidden.hiddenBy }) { step in
+          try check()
+          progress(step)
+        }
+      }
+      receipt.generation = core.generation.number
+      receipt.rebuiltAt = Date()
+      (receipt.remainingGenerations, receipt.holders) = try core.awaitRemoval(until: .now + deadline, check)
+      if let before {
+        receipt.scanBefore = before.scan
+        receipt.scan = try core.scan(for: before.patterns, progress)
+      }
+      return receipt
+    }
+  }
+}
+
+extension StoreCore {
+  /// The patterns of what is to be erased, and where they stand now.
+  fileprivate func traces(
+    of subject: ErasureSubject, _ progress: (Interchange.Progress) -> Void
+  ) throws -> (patterns: ErasurePatterns, scan: ErasureScan) {
+    let snapshot = try MemorySnapshot(live)
+    let patterns = try snapshot.read { reader in
+      var patterns = try ErasurePatterns(subject, reader)
+      try patterns.excludeSurvivors(reader, progress: progress)
+      return patterns
+    }
+    return (patterns, try patterns.scan(paths.directory, progress: progress))
+  }
+
+  /// What of the patterns stands in the files and is not of something that was written since.
+  fileprivate func scan(for patterns: ErasurePatterns, _ progress: (Interchange.Progress) -> Void) throws -> ErasureScan {
+    let snapshot = try MemorySnapshot(live)
+    let left = try snapshot.read { reader in
+      var left = patterns
+      try left.excludeSurvivors(reader, progress: progress)
+      return left
+    }
+    return try left.scan(paths.directory, progress: progress)
+  }
+
+  /// Waits until the files of every earlier generation are gone.
+  ///
+  /// - Returns: The generations that are left at the deadline, and who has them open.
+  fileprivate func awaitRemoval(
+    until deadline: ContinuousClock.Instant, _ check: () throws -> Void
+  ) throws -> (generations: [UInt64], holders: [Int32]) {
+    while true {
+      let left = try live.sweep()
+      if left.isEmpty { return ([], []) }
+      let holders = Set(left.flatMap { self.holders(of: $0) }).sorted()
+      if ContinuousClock.now >= deadline { return (left, holders) }
+      try check()
+      // Other processes follow in their own time; there is nothing to be woken by.
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+  }
+}

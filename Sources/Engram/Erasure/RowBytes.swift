@@ -1,0 +1,21 @@
+import VectorSearch
+
+/// The bytes of rows, as they stand in the file.
+struct RowBytes: Sendable {
+  private let rows: RowFile
+  /// Rows that lie inside the file: touching one beyond its end would end the process.
+  private let count: Int
+
+  /// Nil in a store without embeddings.
+  init?(_ reader: RecordReader) throws {
+    guard let rows = reader.generation.rows else { return nil }
+    self.rows = rows
+    count = min(try reader.state().rowsHigh, max(0, try rows.sizeBytes - RowFileHeader.byteCount) / rows.header.strideBytes)
+  }
+
+  /// Lends a row, without what fills it up to the next; nil where the file does not hold it.
+  func withRow<Value>(_ row: Int, _ body: (RawSpan) -> Value) -> Value? {
+    guard (0..<count).contains(row) else { return nil }
+    return body(unsafe rows.row(row).bytes)
+  }
+}

@@ -1,0 +1,96 @@
+import LMDB
+import VectorSearch
+
+/// Takes patterns of everything that is to be erased from a snapshot.
+struct TraceCollector: ~Escapable {
+  private let reader: RecordReader
+  private let rows: RowBytes?
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader) throws {
+    self.reader = reader
+    rows = try RowBytes(reader)
+  }
+
+  /// - Throws: ``StoreError`` `.corrupted` for a damaged record of the subject.
+  /// - Complexity: O(what is to be erased + entries of the log).
+  func collect(_ subject: ErasureSubject, into list: inout PatternList) throws {
+    switch subject {
+    case .user(let userID):
+      try collectUser(userID, &list)
+    case .memories(let ids):
+      for id in ids.sorted() {
+        list.append(id)
+        guard let record = try collectMemory(id, subject, &list), let row = record.row else { continue }
+        collectRow(row.row, isLive: true, &list)
+      }
+    }
+  }
+
+  private func collectUser(_ userID: String, _ list: inout PatternList) throws {
+    let (key, schema) = (reader.userKey(userID), reader.schema)
+    list.append(key)
+    list.append(userID: userID)
+    try forEach(.user(key), in: schema.timeline) { cursor in
+      guard cursor.key.byteCount == 40 else { throw StoreError(.corrupted, "a key of the timeline has \(cursor.key.byteCount) bytes") }
+      let id = MemoryID(cursor.key, at: 24)
+      list.append(id)
+      _ = try collectMemory(id, .user(userID), &list)
+    }
+    for database in [schema.contexts, schema.history] {
+      try forEach(.user(key), in: database) { cursor in try collectContext(try cursor.value(), of: userID, &list) }
+    }
+    try forEach(.user(key), in: schema.blocks) { cursor in
+      let block = try BlockRecord(try cursor.value())
+      // The rows of memories that were deleted earlier stand there as well.
+      for slot in 0..<block.used { collectRow(block.firstRow + slot, isLive: block.live >> LiveMask(slot) & 1 != 0, &list) }
+    }
+    try forEach(Key(), in: schema.log) { cursor in
+      let record = try LogRecord(try cursor.value())
+      if let id = record.memoryID, record.userID.hasSameBytes(as: userID) { list.append(id) }
+    }
+  }
+
+  private func forEach(_ prefix: Key, in database: Database, _ body: (borrowing Cursor) throws -> Void) throws {
+    var cursor = try reader.view.cursor(in: database)
+    var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes) {
+      try body(cursor)
+      found = try cursor.next()
+    }
+  }
+
+  /// Expired or not. Nil, and nothing is taken, where there is none or it is another's.
+  private func collectMemory(_ id: MemoryID, _ subject: ErasureSubject, _ list: inout PatternList) throws -> MemoryRecord? {
+    guard let value = try reader.view.value(.memory(id), in: reader.schema.memories) else { return nil }
+    let record = try MemoryRecord(value, id: id)
+    guard subject.contains(record.memory) else { return nil }
+    if record.memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }
+    try RecordCoding.decode(value, "memory \(id)") { reader throws(CBORError) in try Self.collectStrings(&reader, &list) }
+    return record
+  }
+
+  private func collectContext(_ value: RawSpan, of userID: String, _ list: inout PatternList) throws {
+    try ContextEnvelope.read(value) { header, reader in
+      guard header.userID.hasSameBytes(as: userID) else { return }
+      do throws(CBORError) {
+        try Self.collectStrings(&reader, &list)
+      } catch {
+        throw StoreError(.corrupted, "a context of '\(userID)' does not decode", cause: error)
+      }
+    }
+  }
+
+  private static func collectStrings(_ reader: inout CBORReader, _ list: inout PatternList) throws(CBORError) {
+    // SAFETY: each string is copied while the reader lends it.
+    try unsafe reader.forEachString { string in unsafe list.append(text: Array(string)) }
+  }
+
+  private func collectRow(_ row: Int, isLive: Bool, _ list: inout PatternList) {
+    let hasPieces = rows?.withRow(row) { row in
+      // SAFETY: the row is copied while it is lent.
+      list.append(row: unsafe row.withUnsafeBytes { unsafe Array($0) })
+    }
+    if hasPieces != true, isLive { list.countUnsearchable(.embedding) }
+  }
+}

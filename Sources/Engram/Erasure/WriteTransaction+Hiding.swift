@@ -1,0 +1,61 @@
+import LMDB
+
+/// The first half of an erasure: everything goes in one commit, which also notes that the files must be rebuilt.
+extension WriteTransaction {
+  /// Deletes all memories, contexts and history of a user.
+  mutating func hide(user userID: String, in receipt: inout ErasureReceipt) throws {
+    let key = batch.reader.userKey(userID)
+    var ids: [MemoryID] = []
+    // What has expired and is not swept yet belongs to it, too.
+    try RecordReader(batch.transaction.view, batch.generation, now: .min).forEachMemory(of: userID, newestFirst: false, after: nil) {
+      ids.append($0.memory.id)
+      return true
+    }
+    for id in ids { try hide(id, in: &receipt) }
+    receipt.versions += try count(withPrefix: .user(key), in: batch.schema.history)
+    for type in try recordTypes(of: key) where try deleteContext(type, userID) { receipt.contexts += 1 }
+    markErasure(in: &receipt)
+  }
+
+  /// Deletes memories; one that is not there may still be in the files.
+  mutating func hide(memories ids: [MemoryID], in receipt: inout ErasureReceipt) throws {
+    for id in ids { try hide(id, in: &receipt) }
+    markErasure(in: &receipt)
+  }
+
+  private mutating func hide(_ id: MemoryID, in receipt: inout ErasureReceipt) throws {
+    guard let record = try batch.reader.memoryRecord(id) else { return }
+    try remove(record)
+    receipt.memories += 1
+    if record.row != nil { receipt.embeddings += 1 }
+  }
+
+  private mutating func markErasure(in receipt: inout ErasureReceipt) {
+    batch.state.erasing = batch.state.batchSequence + 1
+    receipt.hiddenBy = batch.state.erasing
+    receipt.hiddenAt = .init(milliseconds: batch.now)
+  }
+
+  private func recordTypes(of key: UserKey) throws -> [String] {
+    var types: [String] = []
+    let prefix = Key.user(key)
+    var cursor = try batch.reader.view.cursor(in: batch.schema.contexts)
+    var found = try cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes) {
+      types.append(cursor.key.text(from: 16))
+      found = try cursor.next()
+    }
+    return types
+  }
+
+  private func count(withPrefix prefix: Key, in database: Database) throws -> Int {
+    var count = 0
+    var cursor = try batch.reader.view.cursor(in: database)
+    var found = try cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes) {
+      count += 1
+      found = try cursor.next()
+    }
+    return count
+  }
+}
