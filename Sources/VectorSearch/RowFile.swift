@@ -62,6 +62,20 @@ package final class RowFile: Sendable {
     return unsafe _overrideLifetime(span, borrowing: self)
   }
 
+  /// A copy of a row that is read and not touched in the map: a bad sector is an error and no signal.
+  ///
+  /// - Throws: `FileError`; ``RowFileError`` `.truncated` where the file ends before the row does.
+  package func read(row: Int) throws -> [Float] {
+    let components = unsafe try [Float](unsafeUninitializedCapacity: header.dimension) { buffer, used in
+      // SAFETY: any bit pattern is a Float; only whole components that were read are declared initialised.
+      used = unsafe try handle.read(into: UnsafeMutableRawBufferPointer(buffer), at: offset(of: row)) / 4
+    }
+    guard components.count == header.dimension else {
+      throw RowFileError.truncated(expectedBytes: offset(of: row + 1), foundBytes: try handle.status().sizeBytes)
+    }
+    return components
+  }
+
   /// XXH3-64 of the row's `dimension` × 4 bytes.
   package func checksum(ofRow row: Int) -> UInt64 { Self.checksum(of: self.row(row)) }
 

@@ -54,8 +54,14 @@ extension StoreVerifier {
     report.rows += 1
     guard reference.row < readableRows else { return report.add("rows.f32 ends before row \(reference.row) of memory \(memory.id)") }
     report.bytes += rows.header.dimension * 4
-    let row = rows.row(reference.row)
-    if rows.checksum(ofRow: reference.row) != reference.checksum {
+    let components: [Float]
+    do {
+      components = try rows.read(row: reference.row)
+    } catch {
+      return report.add("rows.f32: row \(reference.row) of memory \(memory.id) cannot be read: \(Self.message(of: error))")
+    }
+    let row = components.span
+    if RowFile.checksum(of: row) != reference.checksum {
       report.add("rows.f32: row \(reference.row) of memory \(memory.id) does not match its checksum")
     } else {
       let squared = VectorPreparation.squaredNorm(row)

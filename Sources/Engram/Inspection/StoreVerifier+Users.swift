@@ -77,8 +77,26 @@ extension StoreVerifier {
 
   mutating func checkToken(_ cursor: borrowing Cursor) throws {
     let kind = cursor.key.byteCount > 0 ? cursor.key.bigEndian(at: 0, as: UInt8.self) : 0xFF
+    let schema = reader.schema
     switch (kind, cursor.key.byteCount) {
-    case (0, 17), (1, 25): return
+    case (0, 17):
+      let sequence = try RecordCoding.decode(try cursor.value(), "a token") { reader throws(CBORError) in
+        var sequence: UInt64?
+        unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
+          guard unsafe key.equals("sequence") else { return false }
+          sequence = try reader.readUInt64()
+          return true
+        }
+        return try reader.required(sequence, "sequence")
+      }
+      if try !reader.view.contains(.tokenOrder(sequence, UserKey(cursor.key, at: 1)), in: schema.tokens) {
+        throw StoreError(.corrupted, "a token of batch \(sequence) is missing in the order of tokens")
+      }
+    case (1, 25):
+      _ = try cursor.value()
+      if try !reader.view.contains(.token(UserKey(cursor.key, at: 9)), in: schema.tokens) {
+        throw StoreError(.corrupted, "the order of tokens names one that is missing")
+      }
     default: throw StoreError(.corrupted, "a key has the wrong shape")
     }
   }

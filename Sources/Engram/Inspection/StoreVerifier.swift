@@ -1,24 +1,66 @@
-import Foundation
+package import Foundation
 import LMDB
+import Synchronization
 import VectorSearch
 
 extension MemoryStore {
   /// Reads everything in one snapshot and compares it with everything else: the checksum of every value and every row; the records with
   /// their rows, blocks, columns, timeline, expiry and dedupe entries in both directions; all counts.
   ///
-  /// Waits for nobody, and other processes may write meanwhile.
+  /// Waits for nobody, and other processes may write meanwhile. Rows are read, not mapped: a bad sector is a problem in the report.
+  /// - Parameter deep: First reads every page of LMDB's file: that each is used once or free once, in order, within its bounds. Where that
+  ///   finds damage the rest is left out, because LMDB would follow it.
   /// - Returns: What was found; damage is a problem in the report, not an error.
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
   /// - Complexity: O(size of the store); keeps a few bytes for each user and each block.
-  public func verify() throws -> VerificationReport { try verify { _ in } }
+  public func verify(deep: Bool = false) throws -> VerificationReport { try verify(deep: deep) { _ in } }
 
   /// - Parameter progress: Called now and then with the entries seen so far.
-  package func verify(progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
+  package func verify(deep: Bool = false, progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
     try read { snapshot in
-      try snapshot.read { reader in
+      var pages: PageReport?
+      if deep {
+        do {
+          pages = try snapshot.generation.pages()
+        } catch {
+          throw StoreError.wrapping(error, "the pages of data.mdb cannot be read")
+        }
+        if let pages, !pages.isClean { return VerificationReport(pages) }
+      }
+      return try snapshot.read { reader in
         var verifier = StoreVerifier(reader)
+        if let pages { verifier.report = VerificationReport(pages) }
         return try verifier.run(progress)
       }
+    }
+  }
+
+  /// Verifies the store at `url`, which may be so damaged that it cannot be opened: a deep verification reads every page before LMDB does.
+  ///
+  /// - Throws: ``StoreError`` where there is no store, or it cannot be read; damage is a problem in the report.
+  package static func verify(
+    at url: URL, deep: Bool, progress: @escaping @Sendable (Interchange.Progress) -> Void
+  ) async throws -> VerificationReport {
+    var options = StoreOptions(access: .readOnly, createsIfMissing: false, snapshotMaxAge: nil)
+    let walked = Mutex<PageReport?>(nil)
+    if deep { options.inspectsPages = { pages in walked.withLock { $0 = pages } } }
+    let store: MemoryStore
+    do {
+      store = try await open(at: url, options: options)
+    } catch let error as StoreError where error.code == .corrupted {
+      return VerificationReport(walked.withLock { $0 }, error)
+    }
+    do {
+      let pages = walked.withLock { $0 }
+      // A store that this process has open already was not walked at its opening.
+      var report = try store.verify(deep: deep && pages == nil, progress: progress)
+      if let pages { report.count(pages) }
+      try await store.close()
+      return report
+    } catch {
+      // The first error is the one to tell.
+      try? await store.close()
+      throw error
     }
   }
 }

@@ -1,4 +1,6 @@
-/// What ``MemoryStore/verify()`` found.
+import LMDB
+
+/// What ``MemoryStore/verify(deep:)`` found.
 public struct VerificationReport: Sendable, Hashable {
   package init() {}
 
@@ -7,7 +9,9 @@ public struct VerificationReport: Sendable, Hashable {
   public internal(set) var contexts = 0
   /// Embeddings compared with their checksums.
   public internal(set) var rows = 0
-  /// Bytes of values and rows read.
+  /// Pages of LMDB's file that were walked; zero unless the verification was deep.
+  public internal(set) var pages = 0
+  /// Bytes of pages, values and rows read.
   public internal(set) var bytes = 0
   /// What is wrong, one sentence each; at most ``problemLimit``.
   public private(set) var problems: [String] = []
@@ -21,5 +25,30 @@ public struct VerificationReport: Sendable, Hashable {
 
   mutating func add(_ problem: String) {
     if problems.count < Self.problemLimit { problems.append(problem) } else { omittedProblems += 1 }
+  }
+}
+
+extension VerificationReport {
+  /// What a walk over the pages found.
+  init(_ pages: PageReport) {
+    self.init()
+    count(pages)
+    for problem in pages.problems { add("data.mdb: \(problem)") }
+  }
+
+  /// What kept a store from being opened.
+  init(_ pages: PageReport?, _ error: StoreError) {
+    self.init()
+    if let pages { count(pages) }
+    if let damage = error.cause as? PageDamage {
+      for problem in damage.problems { add("data.mdb: \(problem)") }
+    } else {
+      add(error.message)
+    }
+  }
+
+  mutating func count(_ walked: PageReport) {
+    pages += walked.usedPages + walked.freePages
+    bytes += walked.bytesRead
   }
 }

@@ -1,3 +1,4 @@
+import LMDB
 public import Logging
 
 /// How a store is opened.
@@ -36,6 +37,8 @@ public struct StoreOptions: Sendable {
   /// Writes that may wait; past that, `write` suspends its caller.
   public var queueLimit: Int
   public var logger: Logger
+  /// Every page of LMDB's file is checked before the first one is used, and told about; damage keeps the store closed.
+  var inspectsPages: (@Sendable (PageReport) -> Void)?
 
   public init(
     dimension: Int? = nil, metric: Metric? = nil, access: Access = .readWrite, createsIfMissing: Bool = true,

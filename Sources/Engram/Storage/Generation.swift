@@ -72,6 +72,13 @@ final class Generation: Sendable {
     try dataFile.truncate(to: environment.usedBytes)
   }
 
+  /// Walks every page of the data file, at the state of a reader slot of its own.
+  func pages() throws -> PageReport {
+    var slot = try ReadTransaction(environment)
+    let walker = PageWalker(try Files.FileHandle(path: "\(directory)/\(Self.dataFileName)", access: .read), databases: Schema.names)
+    return try walker.walkOwnSnapshot(&slot)
+  }
+
   /// Closes the environment unless a transaction is alive, and gives up the share in the files. The caller holds `open.lock`.
   ///
   /// - Returns: Whether it is closed now.

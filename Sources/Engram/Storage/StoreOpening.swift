@@ -122,11 +122,8 @@ enum StoreOpening {
     guard try Directories.status(data) != nil else { throw StoreError(.corrupted, "the store's file \(data) is missing") }
     let presence = try FileLock(existing: data)
     try presence.lock(.shared)
-    try checkLength(of: data)
-    var environmentOptions = Environment.Options()
-    environmentOptions.isReadOnly = options.access == .readOnly
-    if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
-    let environment = try Environment(path: directory, databases: Schema.names, options: environmentOptions)
+    try checkMetaPages(of: data)
+    let environment = try openEnvironment(paths, number, options)
     do {
       if try environment.readerTable().isUnlocked {
         throw StoreError(
@@ -153,20 +150,27 @@ enum StoreOpening {
     }
   }
 
-  /// Touching a map beyond the end of its file is SIGBUS: the meta pages tell how long the file must be.
-  private static func checkLength(of data: String) throws {
-    let file = try FileHandle(path: data, access: .read)
-    // MDB_meta behind a page header of 16 bytes: page size at 24 + 16, last page at 136, transaction at 144; the later one counts.
-    var (last, transaction): (UInt64, UInt64) = (1, 0)
-    for page in 0..<2 {
-      let meta = try file.read(count: 152, at: page * 4096)
-      guard meta.count == 152 else { throw StoreError(.corrupted, "\(data) is truncated: it has \(try file.status().sizeBytes) bytes") }
-      let number = { (offset: Int) -> UInt64 in meta[offset..<(offset + 8)].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
-      if number(144) >= transaction { (last, transaction) = (number(136), number(144)) }
+  /// LMDB believes its meta pages, and touching a map beyond the end of its file is SIGBUS: both are looked at first.
+  private static func checkMetaPages(of data: String) throws {
+    let problems = try MetaPair.validate(try FileHandle(path: data, access: .read))
+    guard let problem = problems.first else { return }
+    throw StoreError(.corrupted, "\(data) is damaged: \(problem)", cause: problems.count > 1 ? PageDamage(problems: problems) : nil)
+  }
+
+  private static func openEnvironment(_ paths: StorePaths, _ number: UInt64, _ options: StoreOptions) throws -> Environment {
+    var environmentOptions = Environment.Options()
+    environmentOptions.isReadOnly = options.access == .readOnly
+    if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
+    let directory = paths.generation(number)
+    guard let report = options.inspectsPages else {
+      return try Environment(path: directory, databases: Schema.names, options: environmentOptions)
     }
-    let (size, needed) = (try file.status().sizeBytes, (Int(clamping: last) &+ 1) &* 4096)
-    guard size >= needed, needed > 0 else {
-      throw StoreError(.corrupted, "\(data) is truncated: it has \(size) bytes, its meta page says \(needed)")
+    let walker = PageWalker(try FileHandle(path: paths.data(number), access: .read), databases: Schema.names)
+    return try Environment(path: directory, databases: Schema.names, options: environmentOptions) { slot in
+      let pages = try walker.walkOwnSnapshot(&slot)
+      report(pages)
+      guard let problem = pages.problems.first else { return }
+      throw StoreError(.corrupted, "\(paths.data(number)) is damaged: \(problem)", cause: PageDamage(problems: pages.problems))
     }
   }
 
@@ -237,4 +241,9 @@ enum StoreOpening {
     generation.pin(asked)
     return true
   }
+}
+
+/// More than one thing is wrong with the pages of a data file.
+struct PageDamage: Error {
+  let problems: [String]
 }

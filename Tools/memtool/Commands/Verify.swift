@@ -10,12 +10,19 @@ struct Verify: AsyncParsableCommand {
       timeline, expiry and dedupe entries against each other in both directions; all counts. Nothing is changed. The exit \
       code is 3 when something is wrong.
 
+      With --deep every page of the database file is read and checked before the first one is used, so that not even a file that was \
+      damaged on purpose can end the command: take it for a store that you do not trust.
+
       EXAMPLES
         memtool verify bot.memory
+        memtool verify bot.memory --deep
         memtool verify bot.memory --json | jq '.problems[]'
       """)
 
   @OptionGroup var store: StoreArgument
+
+  @Flag(help: "Check every page of the database file first.")
+  var deep = false
 
   @Flag(help: "Show no progress.")
   var quiet = false
@@ -24,21 +31,17 @@ struct Verify: AsyncParsableCommand {
 
   func run() async throws {
     let bar = ProgressBar(isQuiet: quiet || output.json)
+    let report: VerificationReport
     do {
-      let report = try await store.open(.readOnly) { store in
-        defer { bar.finish() }
-        return try store.verify(progress: bar.update)
-      }
-      try print(report, problems: report.problems)
-      if !report.isIntact { throw ExitCode(Failure.damageFound) }
-    } catch let error as StoreError where error.code == .corrupted {
-      // So damaged that it cannot be opened.
-      try print(VerificationReport(), problems: [Failure.message(of: error)])
-      throw ExitCode(Failure.damageFound)
+      defer { bar.finish() }
+      report = try await MemoryStore.verify(at: store.url, deep: deep, progress: bar.update)
     }
+    try print(report)
+    if !report.isIntact { throw ExitCode(Failure.damageFound) }
   }
 
-  private func print(_ report: VerificationReport, problems: [String]) throws {
+  private func print(_ report: VerificationReport) throws {
+    let problems = report.problems
     if output.json {
       try Output.json { json in
         json.beginObject()
@@ -50,6 +53,10 @@ struct Verify: AsyncParsableCommand {
         json.write(report.contexts)
         json.key("rows")
         json.write(report.rows)
+        if deep {
+          json.key("pages")
+          json.write(report.pages)
+        }
         json.key("problems")
         json.beginArray()
         for problem in problems { json.write(problem) }
@@ -61,10 +68,11 @@ struct Verify: AsyncParsableCommand {
     }
     for problem in problems { try Output.line(TerminalText.escaped(problem)) }
     if report.omittedProblems > 0 { try Output.line("and \(report.omittedProblems) more") }
-    let counts = [
-      Amounts.count(report.memories, "memory", "memories"), Amounts.count(report.contexts, "context"), Amounts.count(report.rows, "row"),
-      Amounts.bytes(report.bytes),
-    ]
+    let counts =
+      [
+        Amounts.count(report.memories, "memory", "memories"), Amounts.count(report.contexts, "context"), Amounts.count(report.rows, "row"),
+      ]
+      + (deep ? [Amounts.count(report.pages, "page")] : []) + [Amounts.bytes(report.bytes)]
     let count = problems.count + report.omittedProblems
     let verdict = count == 0 ? Terminal.green("ok") : Terminal.red(Amounts.count(count, "problem"))
     try Output.line("\(verdict): \(counts.joined(separator: ", ")) checked")
