@@ -44,7 +44,7 @@ struct OverflowRun {
 
   /// Takes the pages of the last value out of what is left over.
   func markUsed() {
-    for page in first..<first + pageCount { _ = ledger.used.insert(page) }
+    for page in first..<first + pageCount { _ = ledger.use(page) }
   }
 
   private mutating func readHeader(_ file: borrowing FileHandle, _ page: UInt64, _ needed: UInt64) -> String? {
@@ -66,7 +66,7 @@ struct OverflowRun {
     var problem: String?
     for page in first..<first + pageCount {
       if ledger.free.contains(page) { problem = problem ?? "overflow page \(page) is used and free" }
-      if claims, !ledger.used.insert(page) { return "overflow page \(page) is used twice" }
+      if claims, !ledger.use(page) { return "overflow page \(page) is used twice" }
     }
     return problem
   }

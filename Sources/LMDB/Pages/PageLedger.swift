@@ -36,6 +36,9 @@ final class PageLedger {
     if problems.count < problemLimit { problems.append(problem()) } else { omittedProblemCount += 1 }
   }
 
+  /// Notes that a page is used; false where it was before. (Swift 6.3 with the thread sanitizer crashes on the same in a `~Copyable` struct.)
+  func use(_ page: UInt64) -> Bool { used.insert(page) }
+
   var problemCount: Int { problems.count + omittedProblemCount }
 
   /// Whether `page` can be a page of a tree.

@@ -147,7 +147,7 @@ struct TreeWalk: ~Copyable {
       ledger.report("\(name)\(parent): leads to page \(page), outside of the file's pages")
       return false
     }
-    guard purpose == .verify ? ledger.used.insert(page) : visited.insert(page) else {
+    guard purpose == .verify ? ledger.use(page) : visited.insert(page) else {
       ledger.report("\(name)\(parent): page \(page) is used twice")
       return false
     }
@@ -226,7 +226,7 @@ struct TreeWalk: ~Copyable {
       }
       isTaken = true
     }
-    if purpose == .salvage, isTaken { _ = ledger.used.insert(page) }
+    if purpose == .salvage, isTaken { _ = ledger.use(page) }
   }
 
   // MARK: What stands in the pages
