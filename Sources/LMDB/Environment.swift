@@ -193,6 +193,19 @@ package final class Environment: Sendable {
     return mayClose || state.withLock { $0.isClosed }
   }
 
+  /// Whether a commit failed while its meta page was written: LMDB begins no write any more, and the outcome is in doubt.
+  ///
+  /// To be called where a write transaction could begin.
+  package var isPanicked: Bool {
+    do throws(LMDBError) {
+      let transaction = try WriteTransaction(self)
+      extendLifetime(transaction)
+      return false
+    } catch {
+      return error.isPanic
+    }
+  }
+
   // MARK: Maintenance
 
   /// Flushes what ``Options/defersMetaFlush`` left to the system.

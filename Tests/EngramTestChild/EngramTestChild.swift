@@ -23,6 +23,10 @@ enum EngramTestChild {
       case ("hold-writer", let rest) where rest.count == 1: try await StoreCommands.holdWriter(rest[0])
       case ("hold-snapshots", let rest) where rest.count == 2: try await StoreCommands.holdSnapshots(rest[0], count: rest[1])
       case ("acknowledge", let rest) where rest.count == 2: try await StoreCommands.acknowledge(rest[0], prefix: rest[1])
+      case ("acknowledge-deferred", let rest) where rest.count == 2:
+        try await StoreCommands.acknowledge(rest[0], prefix: rest[1], durability: .eventual(maxDelay: .seconds(1)))
+      case ("backup", let rest) where rest.count == 2: try await StoreCommands.backup(rest[0], to: rest[1])
+      case ("compact-once", let rest) where rest.count == 1: try await StoreCommands.compactOnce(rest[0])
       case ("fill", let rest) where rest.count == 1: try await StoreCommands.fill(rest[0])
       case ("compact", let rest) where rest.count == 2: try await StoreCommands.compact(rest[0], seconds: rest[1])
       case ("hide", let rest) where rest.count == 2: try await StoreCommands.hide(rest[0], user: rest[1])

@@ -71,8 +71,8 @@ enum StoreCommands {
 
   /// Commits numbered writes, each of three memories, a context and a token, and prints each number after its commit, until the
   /// process is killed.
-  static func acknowledge(_ path: String, prefix: String) async throws {
-    let store = try await store(path)
+  static func acknowledge(_ path: String, prefix: String, durability: StoreOptions.Durability = .immediate) async throws {
+    let store = try await store(path, StoreOptions(dimension: 8, durability: durability))
     EngramTestChild.say("ready")
     for number in 0... {
       try await store.write(token: "\(prefix)-\(number)") { transaction in
@@ -97,6 +97,24 @@ enum StoreCommands {
     } catch let error as StoreError {
       EngramTestChild.say("full \(error.code)")
     }
+    try await store.close()
+  }
+
+  /// Backs the store up, and says so before and after.
+  static func backup(_ path: String, to destination: String) async throws {
+    let store = try await store(path, StoreOptions(access: .readOnly))
+    EngramTestChild.say("ready")
+    try await store.backup(to: URL(fileURLWithPath: destination))
+    EngramTestChild.say("done")
+    try await store.close()
+  }
+
+  /// A write past `ulimit -f` is an error only where the signal is ignored.
+  static func compactOnce(_ path: String) async throws {
+    _ = signal(SIGXFSZ, SIG_IGN)
+    let store = try await store(path)
+    try await store.compact()
+    EngramTestChild.say("compacted")
     try await store.close()
   }
 

@@ -12,8 +12,9 @@ extension MemoryStore {
   ///   - deadline: How long to wait for the old files to go. Past it the receipt names who has them open; they go when those let go.
   ///   - proves: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
   /// - Returns: What was erased; also for a user who is not there, because deleted memories may still be in the files.
-  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``: the user is
-  ///   hidden, and the store goes on with the rebuild by itself, at the next opening at the latest.
+  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``, `.closed` and
+  ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
+  ///   opening at the latest. Calling it again does no harm.
   @discardableResult
   public func forget(userID: String, waitingAtMost deadline: Duration = .seconds(30), proves: Bool = false) async throws -> ErasureReceipt {
     try await erase(.user(userID), waitingAtMost: deadline, proves: proves) { _ in }

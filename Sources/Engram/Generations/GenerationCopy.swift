@@ -68,6 +68,7 @@ struct GenerationCopy: ~Copyable {
     let state = try reader.state()
     if state.supersededBy > 0 { throw StoreError(.superseded, "the store moved on to generation \(state.supersededBy) meanwhile") }
     if start == nil { start = state }
+    try report(state)
     if level?.batchSequence != state.batchSequence { try replay(reader, state) }
     guard copiesUsers else { return }
     var left = Self.snapshotBytes
@@ -79,8 +80,12 @@ struct GenerationCopy: ~Copyable {
       position = next
       left -= Self.transactionBytes - bytes
       copied += count
-      try progress(.init(phase: .copying, done: copied, total: max(state.memories + state.contexts, copied), count: copied))
+      try report(state)
     }
+  }
+
+  private func report(_ state: StateRecord) throws {
+    try progress(.init(phase: .copying, done: copied, total: max(state.memories + state.contexts, copied), count: copied))
   }
 
   /// One user comes from one snapshot.

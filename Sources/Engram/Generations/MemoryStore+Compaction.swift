@@ -27,8 +27,10 @@ public struct CompactionReport: Sendable {
 extension MemoryStore {
   /// Rebuilds the store's files without what was deleted, replaced or given back, while everybody goes on reading and writing.
   ///
-  /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead. Needs room for a second copy meanwhile.
-  /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.readOnly`, `.closed`; `CancellationError`. The store is as it was then.
+  /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead; one without embeddings never does. Needs room for a
+  /// second copy meanwhile. The log of changes is kept, with the ids in it.
+  /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.inputOutput`, `.permissionDenied`, `.readOnly`, `.closed`; `CancellationError`: the
+  ///   store is as it was. `.poisoned` and `.inDoubt`: whether it moved on shows when it is opened again.
   /// - Complexity: O(size of the store), about 30,000 memories a second.
   @discardableResult
   public func compact() async throws -> CompactionReport { try await compact { _ in } }

@@ -6,7 +6,8 @@ import Synchronization
 
 /// Builds the next generation and makes it the live one: the one procedure behind compaction and forgetting.
 ///
-/// Readers are undisturbed, and writers pause for the last round only. A crash before the commit that names the new generation leaves a
+/// Readers are undisturbed, and writers pause for the last round only; should more be committed during two attempts than the log keeps, the
+/// third one makes them wait for all of it. A crash before the commit that names the new generation leaves a
 /// directory that the next opener removes; one after it leaves a store that opens with the new generation. Blocks: runs on a thread of
 /// its own.
 struct StoreRebuild {
@@ -56,6 +57,7 @@ struct StoreRebuild {
     let source = try core.live.read { $0.generation }
     let writerLock = try FileLock(path: paths.writerLock)
     if excludingWriters { try writerLock.lock(.exclusive) }
+    var started = ContinuousClock.now
     let rowsBefore = try core.live.read { try $0.state().rowsHigh }
     let target = try makeTarget(after: source)
     var isNamed = false
@@ -65,9 +67,8 @@ struct StoreRebuild {
       try target.trim()
       // Each round is shorter than the one before, unless writers are as fast as the copy.
       for _ in 0..<16 where try copy.catchUp() > Self.lastRoundEntries {}
-      let started: ContinuousClock.Instant
       try writerLock.lock(.exclusive)
-      started = .now
+      if !excludingWriters { started = .now }
       // Only helps others to name this process.
       try? writerLock.writeNote("\(MachineIdentity.processID)")
       let state = try copy.finish()
@@ -142,12 +143,12 @@ struct StoreRebuild {
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
-      if coordinator.isCertainlyAborted(error, hasRoom: hasRoom) {
+      if WriteCoordinator.isCertainlyAborted(error, of: source, hasRoom: hasRoom) {
         core.live.withdraw()
         throw StoreError(error, "the switch to the next generation failed, and nothing was changed")
       }
       isNamed = true
-      throw coordinator.poisoned(by: error)
+      throw coordinator.poisoned(by: error, of: source)
     }
     isNamed = true
     if isDeferred { try source.environment.synchronize() }

@@ -225,7 +225,7 @@ actor WriteCoordinator {
       do {
         try transaction.commit()
       } catch {
-        return all(afterFailedCommit(error, hasRoom: hasRoom))
+        return all(afterFailedCommit(error, of: generation, hasRoom: hasRoom))
       }
       // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
       generation.growDataFile(by: 0)
@@ -244,21 +244,23 @@ actor WriteCoordinator {
 
   /// The table in Concurrency.md: a full disk and an interruption abort for certain; after any other error the state of the disk is
   /// unknown, and a second flush would only pretend.
-  private func afterFailedCommit(_ error: LMDBError, hasRoom: Bool) -> StoreError {
-    guard isCertainlyAborted(error, hasRoom: hasRoom) else { return poisoned(by: error) }
+  private func afterFailedCommit(_ error: LMDBError, of generation: Generation, hasRoom: Bool) -> StoreError {
+    guard Self.isCertainlyAborted(error, of: generation, hasRoom: hasRoom) else { return poisoned(by: error, of: generation) }
     if error.isInputOutput { return StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error) }
     return StoreError(error, "the commit failed and nothing was changed")
   }
 
-  nonisolated func isCertainlyAborted(_ error: LMDBError, hasRoom: Bool) -> Bool {
+  /// To be called on the thread of the commit, with `writer.lock` still held.
+  static func isCertainlyAborted(_ error: LMDBError, of generation: Generation, hasRoom: Bool) -> Bool {
+    if generation.environment.isPanicked { return false }
     // A page that the disk has room for only in part is EIO to LMDB, which then aborts before any flush.
-    error.isNoSpace || error.isMapFull || error.isInterrupted || (error.isInputOutput && !hasRoom)
+    return error.isNoSpace || error.isMapFull || error.isInterrupted || (error.isInputOutput && !hasRoom)
   }
 
   /// Poisons the coordinator after a commit whose outcome is unknown.
-  nonisolated func poisoned(by error: LMDBError) -> StoreError {
+  nonisolated func poisoned(by error: LMDBError, of generation: Generation) -> StoreError {
     let failure = StoreError(
-      error.isPanic ? .inDoubt : .poisoned,
+      generation.environment.isPanicked ? .inDoubt : .poisoned,
       "the commit failed, and whether it happened shows when the store is opened again; this process writes no more", cause: error)
     poison(failure)
     return failure

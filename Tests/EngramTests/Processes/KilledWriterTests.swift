@@ -9,10 +9,18 @@ import Testing
   private let place = TestStore()
 
   @Test(.timeLimit(.minutes(2))) func acknowledgedWritesSurviveSixtyKills() async throws {
+    try await acknowledgedWritesSurvive(kills: 60, command: "acknowledge")
+  }
+
+  @Test(.timeLimit(.minutes(2))) func acknowledgedWritesSurviveKillsWithDeferredFlushes() async throws {
+    try await acknowledgedWritesSurvive(kills: 20, command: "acknowledge-deferred")
+  }
+
+  private func acknowledgedWritesSurvive(kills: Int, command: String) async throws {
     var generator = SeededGenerator(seed: 7)
     var (acknowledged, unacknowledged, committed) = (0, 0, 0)
-    for round in 0..<60 {
-      let child = try ChildProcess(["acknowledge", place.path, "k\(round)"])
+    for round in 0..<kills {
+      let child = try ChildProcess([command, place.path, "k\(round)"])
       #expect(try await child.readLine() == "ready")
       let delay = Int.random(in: 0..<40_000, using: &generator)
       try await Task.sleep(for: .microseconds(delay))
@@ -37,6 +45,6 @@ import Testing
       if round % 10 == 9 { _ = try StoreContents(store) }
       try await store.close()
     }
-    #expect(acknowledged > 60, "\(acknowledged) writes were acknowledged, \(unacknowledged) committed without")
+    #expect(acknowledged > kills, "\(acknowledged) writes were acknowledged, \(unacknowledged) committed without")
   }
 }

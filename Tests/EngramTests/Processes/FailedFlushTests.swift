@@ -1,0 +1,80 @@
+#if os(Linux)
+  import Foundation
+  import TestSupport
+  import Testing
+
+  @testable import Engram
+
+  /// A flush that fails for real, by `strace`: no write is acknowledged that is not on disk, and the process that met the fault writes no more.
+  @Suite(.serialized) struct FailedFlushTests {
+    private let place = TestStore()
+
+    /// Commits ten times in another process, whose `call` on `file` fails at the times that strace is told.
+    private func commit(_ kind: String, failing call: String, on file: String, when: String) async throws -> String {
+      let outcome = try await ChildProcess.run(
+        executable: "/usr/bin/strace",
+        [
+          "-f", "-qq", "-o", "/dev/null", "-P", "\(place.path)/gen-1/\(file)", "-e", "trace=\(call)", "-e",
+          "inject=\(call):error=EIO:when=\(when)", try TestProcess.executable("EngramTestChild"), "commit", place.path, "10", kind,
+        ])
+      #expect(outcome.termination == .exited(1), "\(outcome)")
+      return outcome.standardOutput
+    }
+
+    private func filled() async throws -> Int {
+      let store = try await place.open()
+      try await store.add((0..<5).map { TestStore.draft("u", $0) })
+      try await store.updateContext(for: "u") { $0 }
+      try await store.close()
+      return 5
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aFailedFlushOfRowsChangesNothingAndEndsWriting() async throws {
+      let before = try await filled()
+      #expect(try await commit("rows", failing: "fdatasync", on: "rows.f32", when: "3+").hasPrefix("failed poisoned: "))
+      let store = try await place.open()
+      #expect(try store.count() == before + 2)
+      #expect(try store.verify(deep: true).problems == [])
+      try await store.add(TestStore.draft("u", 100))
+      try await store.close()
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: ["plain", "rows"])
+    func aFailedFlushOfRecordsIsNotAcknowledgedAndEndsWriting(_ kind: String) async throws {
+      let before = try await filled()
+      #expect(try await commit(kind, failing: "fdatasync", on: "data.mdb", when: "3+").hasPrefix("failed poisoned: "))
+      let store = try await place.open()
+      #expect(try store.verify(deep: true).problems == [])
+      if kind == "rows" { #expect(try (before + 2...before + 3).contains(store.count())) }
+      try await store.add(TestStore.draft("u", 100))
+      try await store.close()
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aFailedWriteOfPagesChangesNothing() async throws {
+      let before = try await filled()
+      let output = try await commit("plain", failing: "pwrite64", on: "data.mdb", when: "1+")
+      #expect(
+        ["failed inDoubt: ", "failed poisoned: ", "failed diskFull: ", "failed inputOutput: "].contains { output.hasPrefix($0) },
+        "\(output)")
+      let store = try await place.open()
+      #expect(try store.count() == before)
+      #expect(try store.verify(deep: true).problems == [])
+      try await store.close()
+    }
+
+    /// LMDB writes pages and meta page with the same call, the meta page last: so each number in turn, until one is the meta page's.
+    @Test(.timeLimit(.minutes(1))) func aFailedWriteOfTheMetaPageIsInDoubt() async throws {
+      _ = try await filled()
+      var codes: Set<String> = []
+      for number in 1...6 {
+        let output = try await commit("plain", failing: "pwrite64", on: "data.mdb", when: "\(number)")
+        codes.insert(String(output.split(separator: " ").dropFirst().first ?? ""))
+        let store = try await place.open()
+        #expect(try store.verify(deep: true).problems == [])
+        try await store.updateContext(for: "u") { $0 }
+        try await store.close()
+      }
+      #expect(codes.contains("inDoubt:"), "\(codes)")
+    }
+  }
+#endif
