@@ -59,8 +59,8 @@ enum StoreCommands {
     init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
   }
 
-  static func holdSnapshots(_ path: String, count: String) async throws {
-    let store = try await store(path)
+  static func holdSnapshots(_ path: String, count: String, _ options: StoreOptions = StoreOptions(dimension: 8)) async throws {
+    let store = try await store(path, options)
     var held: [Held] = []
     for _ in 0..<(Int(count) ?? 0) { held.append(try Held(store)) }
     EngramTestChild.say("holding \(held.count)")
