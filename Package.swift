@@ -59,6 +59,7 @@ let package = Package(
       exclude: ["Fixtures"],
       swiftSettings: lifetimes),
     .testTarget(
-      name: "MemtoolTests", dependencies: ["Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "memtool"], swiftSettings: lifetimes),
+      name: "MemtoolTests", dependencies: ["Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "memtool"], swiftSettings: lifetimes
+    ),
   ]
 )

@@ -87,7 +87,7 @@ final class LiveGeneration: Sendable {
       } catch {
         throw StoreError.wrapping(error, "the store moved on to generation \(number), which cannot be opened")
       }
-      options.logger.info("followed to another generation", metadata: ["generation": "\(generation.number)"])
+      options.logger.debug("followed to another generation", metadata: ["generation": "\(generation.number)"])
     }
   }
 

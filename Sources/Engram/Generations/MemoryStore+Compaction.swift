@@ -94,7 +94,7 @@ extension StoreCore {
   ) throws -> StoreRebuild.Outcome? {
     try live.sweep()
     guard let outcome = try StoreRebuild(core: self, isWanted: isWanted, progress: progress).run() else { return nil }
-    options.logger.info(
+    options.logger.debug(
       "moved to another generation",
       metadata: [
         "generation": "\(outcome.new)", "bytesBefore": "\(outcome.bytesBefore)", "bytesAfter": "\(outcome.bytesAfter)",

@@ -45,7 +45,7 @@ struct StoreRebuild {
       do {
         return try build(excludingWriters: false)
       } catch is LogLagged {
-        core.options.logger.info("more was committed during a rebuild than the log keeps: it begins anew")
+        core.options.logger.debug("more was committed during a rebuild than the log keeps: it begins anew")
       }
     }
     return try build(excludingWriters: true)

@@ -2,6 +2,34 @@ import Foundation
 import LMDB
 import VectorSearch
 
+/// What is kept of a memory's record while its store is verified.
+struct MemoryFacts {
+  let user: UserKey
+  let createdAt: Int64
+  let expiresAt: Int64
+  /// Negative: none.
+  let row: Int
+  let block: UInt32
+  /// Of kind and session together.
+  let labels: Int
+
+  init(_ record: MemoryRecord, _ user: UserKey) {
+    self.user = user
+    createdAt = record.memory.createdAt.milliseconds
+    expiresAt = record.memory.expiresAt?.milliseconds ?? BlockColumns.never
+    row = record.row?.row ?? -1
+    block = record.row?.block ?? 0
+    labels = Self.labels(record.memory.kind, record.memory.sessionID)
+  }
+
+  static func labels(_ kind: String?, _ session: String?) -> Int {
+    var hasher = Hasher()
+    hasher.combine(kind)
+    hasher.combine(session)
+    return hasher.finalize()
+  }
+}
+
 /// What belongs to a memory, from its record outwards and back.
 extension StoreVerifier {
   mutating func checkMemory(_ cursor: borrowing Cursor) throws {
@@ -26,6 +54,7 @@ extension StoreVerifier {
       let names = try isNamed(id, by: .dedupe(key, reader.userKey(dedupeKey)))
       if !names { report.add("dedupe: the dedupe key of memory \(id) does not lead to it") }
     }
+    facts[id] = MemoryFacts(record, key)
     if let reference = record.row { try checkRow(reference, of: memory, key) }
   }
 
@@ -78,7 +107,7 @@ extension StoreVerifier {
     }
   }
 
-  /// Compares a memory with its share of the block's columns.
+  /// The block that a record names holds its row; the columns are compared where the blocks are walked.
   private mutating func checkSlot(_ reference: MemoryRecord.RowReference, of memory: Memory, _ key: BlockKey) throws {
     guard let value = try reader.view.value(.block(key), in: reader.schema.blocks) else {
       return report.add("blocks: memory \(memory.id) names block \(key.number) of its user, which is missing")
@@ -88,16 +117,6 @@ extension StoreVerifier {
     guard (0..<block.used).contains(slot), block.live & (1 << LiveMask(slot)) != 0 else {
       return report.add("blocks: row \(reference.row) of memory \(memory.id) is not live in its block")
     }
-    guard let packed = try reader.view.value(.block(key), in: reader.schema.columns) else { return }
-    let columns = try ColumnsView(packed)
-    guard slot < columns.count else { return }
-    let expiresAt = memory.expiresAt?.milliseconds ?? BlockColumns.never
-    let (kind, session) = (columns.kindIndex(slot), columns.sessionIndex(slot))
-    let isEqual =
-      columns.id(slot) == memory.id && columns.createdAt(slot) == memory.createdAt.milliseconds && columns.expiresAt(slot) == expiresAt
-      && (kind == 0 ? nil : columns.kinds()[kind - 1]) == memory.kind
-      && (session == 0 ? nil : columns.sessions()[session - 1]) == memory.sessionID
-    if !isEqual { report.add("columns: what they say of row \(reference.row) is not what memory \(memory.id) says") }
     if memory.expiresAt != nil, !block.hasExpiry {
       report.add("blocks: the block of memory \(memory.id), which expires, says that none does")
     }
@@ -105,19 +124,18 @@ extension StoreVerifier {
 
   // MARK: From the entries back to the record
 
-  /// The record that an entry names; nil where it is damaged, which was told.
-  private func named(_ id: MemoryID) throws -> MemoryRecord?? {
+  /// What is known of the memory that an entry names; nil where its record is damaged, which was told.
+  private func named(_ id: MemoryID) -> MemoryFacts?? {
     if damagedMemories.contains(id) { return .some(nil) }
-    guard let record = try reader.memoryRecord(id) else { return nil }
-    return .some(record)
+    return facts[id].map { .some($0) }
   }
 
   mutating func checkTimeline(_ cursor: borrowing Cursor) throws {
     guard cursor.key.byteCount == 40 else { throw StoreError(.corrupted, "a key has \(cursor.key.byteCount) bytes") }
     let id = MemoryID(cursor.key, at: 24)
-    guard let found = try named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
-    guard let memory = found?.memory else { return }
-    guard reader.userKey(memory.userID) == UserKey(cursor.key), memory.createdAt.milliseconds == cursor.key.orderedInt64(at: 16) else {
+    guard let found = named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
+    guard let memory = found else { return }
+    guard memory.user == UserKey(cursor.key), memory.createdAt == cursor.key.orderedInt64(at: 16) else {
       throw StoreError(.corrupted, "memory \(id) stands under another user or time than its record says")
     }
   }
@@ -126,9 +144,9 @@ extension StoreVerifier {
     let value = try cursor.value()
     guard cursor.key.byteCount == 24, value.byteCount == 16 else { throw StoreError(.corrupted, "an entry has the wrong size") }
     let id = MemoryID(cursor.key, at: 8)
-    guard let found = try named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
-    guard let memory = found?.memory else { return }
-    guard memory.expiresAt?.milliseconds == cursor.key.orderedInt64(at: 0), reader.userKey(memory.userID) == UserKey(value) else {
+    guard let found = named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
+    guard let memory = found else { return }
+    guard memory.expiresAt == cursor.key.orderedInt64(at: 0), memory.user == UserKey(value) else {
       throw StoreError(.corrupted, "memory \(id) stands under another time or user than its record says")
     }
   }
@@ -137,8 +155,8 @@ extension StoreVerifier {
     let value = try cursor.value()
     guard cursor.key.byteCount == 32, value.byteCount == 16 else { throw StoreError(.corrupted, "an entry has the wrong size") }
     let id = MemoryID(value, at: 0)
-    guard let found = try named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
-    guard let memory = found?.memory else { return }
+    guard let found = named(id) else { throw StoreError(.corrupted, "it names memory \(id), which has no record") }
+    guard found != nil, let memory = try reader.memoryRecord(id)?.memory else { return }
     guard let dedupeKey = memory.dedupeKey, reader.userKey(memory.userID) == UserKey(cursor.key),
       reader.userKey(dedupeKey) == UserKey(cursor.key, at: 16)
     else { throw StoreError(.corrupted, "it names memory \(id), which has another dedupe key") }
@@ -165,19 +183,26 @@ extension StoreVerifier {
     guard columns.count == block.used else {
       throw StoreError(.corrupted, "block \(key.number) of a user has \(block.used) slots, its columns have \(columns.count)")
     }
+    let (kinds, sessions) = (columns.kinds(), columns.sessions())
     for slot in 0..<block.used {
       let (id, row) = (columns.id(slot), block.firstRow + slot)
       guard block.live & (1 << LiveMask(slot)) != 0 else {
         if id != BlockColumns.Slot.empty.id { report.add("columns: the deleted row \(row) still names memory \(id)") }
         continue
       }
-      guard let found = try named(id) else {
+      guard let found = named(id) else {
         report.add("blocks: the live row \(row) is that of memory \(id), which has no record")
         continue
       }
-      guard let record = found else { continue }
-      if record.row?.row != row || record.row?.block != key.number || reader.userKey(record.memory.userID) != key.user {
+      guard let memory = found else { continue }
+      if memory.row != row || memory.block != key.number || memory.user != key.user {
         report.add("blocks: the live row \(row) is that of memory \(id), whose record names another")
+        continue
+      }
+      let (kind, session) = (columns.kindIndex(slot), columns.sessionIndex(slot))
+      let labels = MemoryFacts.labels(kind == 0 ? nil : kinds[kind - 1], session == 0 ? nil : sessions[session - 1])
+      if columns.createdAt(slot) != memory.createdAt || columns.expiresAt(slot) != memory.expiresAt || labels != memory.labels {
+        report.add("columns: what they say of row \(row) is not what memory \(id) says")
       }
     }
   }

@@ -12,7 +12,7 @@ extension MemoryStore {
   ///   finds damage the rest is left out, because LMDB would follow it.
   /// - Returns: What was found; damage is a problem in the report, not an error.
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
-  /// - Complexity: O(size of the store); keeps a few bytes for each user and each block.
+  /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, and a few for each user and each block.
   public func verify(deep: Bool = false) throws -> VerificationReport { try verify(deep: deep) { _ in } }
 
   /// - Parameter progress: Called now and then with the entries seen so far.
@@ -73,6 +73,8 @@ struct StoreVerifier: ~Escapable {
   var tallies: [UserKey: Tally] = [:]
   /// Memories whose own record is damaged: told once, and not again for each entry that names them.
   var damagedMemories: Set<MemoryID> = []
+  /// What the entries that name a memory must agree with, so that each record is decoded once.
+  var facts: [MemoryID: MemoryFacts] = [:]
   var state = StateRecord()
   /// Rows that lie inside the file: touching one beyond its end would end the process.
   private(set) var readableRows = 0
