@@ -61,6 +61,11 @@ package struct MetaPair: Sendable, Equatable {
     for page in [first, second] where page.headerProblems.isEmpty && page.pageSizeBytes != pageSizeBytes {
       problems.append("meta page \(page.slot): the page size is \(page.pageSizeBytes), not \(pageSizeBytes)")
     }
+    // Each commit writes one page and counts on by one, from zero in both; otherwise a commit is hidden behind an earlier one.
+    let (low, high) = (min(first.transactionID, second.transactionID), newest.transactionID)
+    if high != 0 || low != 0, high - low != 1 {
+      problems.append("the meta pages are of transactions \(low) and \(high), which do not follow each other")
+    }
     guard problems.isEmpty else { return problems }
     let size = try file.status().sizeBytes
     let needed = (newest.lastPage + 1) * UInt64(pageSizeBytes)

@@ -35,7 +35,7 @@ struct OverflowRun {
       ledger.report("\(place()): the value of \(valueByteCount) bytes at page \(first) leads out of the file's pages")
       return false
     }
-    if let problem = readHeader(file, first, needed) ?? claim(first) ?? readValue(file, first, valueByteCount) {
+    if let problem = readHeader(file, first, needed) ?? readValue(file, first, valueByteCount) {
       ledger.report("\(place()): \(problem)")
       return false
     }
@@ -53,6 +53,10 @@ struct OverflowRun {
     if let problem { return "overflow page \(page) \(problem)" }
     if count < needed { return "the \(count) pages from page \(page) on are fewer than the \(needed) that the value takes" }
     if count > ledger.pageLimit - page { return "the \(count) pages from page \(page) on lead out of the file's pages" }
+    // At most 2^32 pages of 2^16 bytes: no overflow.
+    guard ledger.hasBytes(page, offset: 0, count: Int(count) * ledger.pageSizeBytes) else {
+      return "the \(count) pages from page \(page) on lie behind the end of the file"
+    }
     (first, pageCount) = (page, count)
     return nil
   }

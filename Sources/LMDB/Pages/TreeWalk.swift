@@ -160,7 +160,7 @@ struct TreeWalk: ~Copyable {
   /// Reads a page into its level's place and checks its header.
   private mutating func load(_ file: borrowing FileHandle, _ page: UInt64, _ level: Int) -> Bool {
     let size = ledger.pageSizeBytes
-    if pages.count < (level + 1) * size { pages.append(contentsOf: repeatElement(0, count: size)) }
+    if pages.count < (level + 1) * size { pages += [UInt8](repeating: 0, count: size) }
     let ledger = ledger
     let unread = unsafe pages.withUnsafeMutableBytes { buffer in
       // SAFETY: the buffer ends at or behind the end of the level's page.

@@ -118,6 +118,9 @@ struct FileImage {
     return Array(bytes[start..<start + node.valueByteCount])
   }
 
+  /// The key and the value of a leaf's node, one behind the other.
+  func entry(_ node: Node) -> [UInt8] { Array(bytes[node.key]) + value(node) }
+
   /// Where the free list's pages are named, each an eight-byte number.
   func freeEntryOffsets() -> [Int] {
     leaves(of: "the free list").flatMap(\.nodes).flatMap { node in

@@ -13,55 +13,29 @@ import Testing
 
   private func walker() throws -> PageWalker { try PageWalker(Files.FileHandle(path: dataPath, access: .read), databases: names) }
 
-  /// Commits random changes until `isDone`, and returns how many.
-  private static func writeUntil(_ isDone: borrowing Atomic<Bool>, _ environment: Environment, seed: UInt64) throws -> Int {
-    var generator = SeededGenerator(seed: seed)
-    var commits = 0
-    while !isDone.load(ordering: .relaxed) {
-      var transaction = try WriteTransaction(environment)
-      for _ in 0..<20 {
-        let key = SampleFile.key(Int.random(in: 0..<800, using: &generator))
-        let database = environment.databases[Int.random(in: 0..<2, using: &generator)]
-        if generator.chance(percent: 50) {
-          try transaction.put(key, generator.bytes(count: generator.chance(percent: 2) ? 9000 : 60), in: database)
-        } else {
-          try transaction.delete(key, in: database)
-        }
-      }
-      try transaction.commit()
-      commits += 1
-    }
-    return commits
-  }
-
-  private final class Stop: Sendable {
-    let isDone = Atomic(false)
-  }
-
-  @Test(.timeLimit(.minutes(2))) func everyWalkUnderAWriterAtFullSpeedIsClean() async throws {
+  @Test func everyWalkUnderAWriterAtFullSpeedIsClean() throws {
     var options = Environment.Options.creating
     options.defersMetaFlush = true
     let environment = try Environment(path: directory.path, databases: names, options: options)
-    let stop = Stop()
-    async let commits = onOwnThreadAsync { try Self.writeUntil(stop.isDone, environment, seed: 60) }
-    defer { stop.isDone.store(true, ordering: .relaxed) }
+    let writer = RestlessWriter(environment, seed: 60)
     var walked: Set<UInt64> = []
-    var pooled = try ReadTransaction(environment)
-    let walker = try walker()
-    // Until the writer has begun, every walk is one of the same transaction.
-    while walked.count < 80 {
-      // A slot that has lost its meta page to later commits is moved on by the walk itself.
-      if walked.count % 2 == 0 { try pooled.renew() }
-      let report = try walker.walkOwnSnapshot(&pooled)
-      #expect(report.transactionID == UInt64(pooled.id))
-      try expectAgreement(report, environment, pooled.view)
-      walked.insert(try #require(report.transactionID))
+    do {
+      var pooled = try ReadTransaction(environment)
+      let walker = try walker()
+      // Until the writer has begun, every walk is one of the same transaction.
+      while walked.count < 80, !writer.hasEnded {
+        // A slot that has lost its meta page to later commits is moved on by the walk itself.
+        if walked.count % 2 == 0 { try pooled.renew() }
+        let report = try walker.walkOwnSnapshot(&pooled)
+        #expect(report.transactionID == UInt64(pooled.id))
+        try expectAgreement(report, environment, pooled.view)
+        walked.insert(try #require(report.transactionID))
+      }
     }
-    stop.isDone.store(true, ordering: .relaxed)
-    #expect(try await commits >= 79)
+    #expect(try writer.stop() >= 79 && walked.count == 80)
   }
 
-  @Test(.timeLimit(.minutes(2))) func anInspectionUnderAWriterInAnotherProcessIsClean() throws {
+  @Test func anInspectionUnderAWriterInAnotherProcessIsClean() throws {
     let child = try Subprocess(TestProcess.executable("TestChild"), ["commit-changes", directory.path])
     #expect(try child.readLine() == "committing")
     var transactions: Set<UInt64> = []
@@ -124,9 +98,53 @@ import Testing
   }
 }
 
-/// Runs `body` on a thread of its own without blocking the caller's.
-private func onOwnThreadAsync<Success: Sendable>(_ body: @escaping @Sendable () throws -> Success) async throws -> Success {
-  try await withCheckedThrowingContinuation { continuation in
-    Thread { continuation.resume(with: Result(catching: body)) }.start()
+/// A thread that commits random changes to two databases until it is told to stop, or goes.
+private final class RestlessWriter: Sendable {
+  private final class State: Sendable {
+    let isDone = Atomic(false)
+    let outcome = Mutex<Result<Int, any Error>?>(nil)
+    let finished = DispatchSemaphore(value: 0)
+  }
+
+  private let state = State()
+
+  init(_ environment: Environment, seed: UInt64) {
+    Thread { [state] in
+      let outcome = Result { try Self.write(environment, seed: seed, until: state.isDone) }
+      state.outcome.withLock { $0 = outcome }
+      state.finished.signal()
+    }.start()
+  }
+
+  deinit { state.isDone.store(true, ordering: .relaxed) }
+
+  /// It has stopped by itself, because a commit failed.
+  var hasEnded: Bool { state.outcome.withLock { $0 != nil } }
+
+  /// Waits for the end, and returns how many commits there were.
+  func stop() throws -> Int {
+    state.isDone.store(true, ordering: .relaxed)
+    state.finished.wait()
+    return try state.outcome.withLock { try $0?.get() } ?? 0
+  }
+
+  private static func write(_ environment: Environment, seed: UInt64, until isDone: borrowing Atomic<Bool>) throws -> Int {
+    var generator = SeededGenerator(seed: seed)
+    var commits = 0
+    while !isDone.load(ordering: .relaxed) {
+      var transaction = try WriteTransaction(environment)
+      for _ in 0..<20 {
+        let key = SampleFile.key(Int.random(in: 0..<800, using: &generator))
+        let database = environment.databases[Int.random(in: 0..<2, using: &generator)]
+        if generator.chance(percent: 50) {
+          try transaction.put(key, generator.bytes(count: generator.chance(percent: 2) ? 9000 : 60), in: database)
+        } else {
+          try transaction.delete(key, in: database)
+        }
+      }
+      try transaction.commit()
+      commits += 1
+    }
+    return commits
   }
 }
