@@ -44,19 +44,34 @@ package final class Environment: Sendable {
   /// Opens `path/data.mdb`, making it where it is missing and the environment is writable, and the named databases in it.
   ///
   /// A refused map size is tried again at a quarter, down to `smallestMapSizeBytes`.
-  package init(path: String, databases names: [String], options: Options) throws(LMDBError) {
-    ForkCount.register()
-    var mapSize = options.mapSizeBytes
-    var opened: OpaquePointer
-    while true {
-      do throws(LMDBError) {
-        unsafe opened = try Self.open(path: path, databaseCount: names.count, mapSizeBytes: mapSize, options: options)
-        break
-      } catch {
-        guard error.code == ENOMEM, mapSize > options.smallestMapSizeBytes else { throw error }
-        mapSize = max(mapSize / 4, options.smallestMapSizeBytes)
-      }
+  package convenience init(path: String, databases names: [String], options: Options) throws(LMDBError) {
+    let (opened, mapSize) = unsafe try Self.open(path: path, databaseCount: names.count, options: options)
+    unsafe try self.init(opened, path, names, options, mapSizeBytes: mapSize)
+  }
+
+  /// Opens as the other initialiser does, and lets `inspect` look at the file before LMDB touches a page of a tree in it.
+  ///
+  /// LMDB follows the meta pages before that: see ``MetaPair/validate(_:pageSizeBytes:)``.
+  ///
+  /// - Parameter inspect: Given a reader slot, which pins the state that it was taken from; what it throws keeps the environment closed.
+  package convenience init(
+    path: String, databases names: [String], options: Options, inspect: (inout InspectionSlot) throws -> Void
+  ) throws {
+    let (opened, mapSize) = unsafe try Self.open(path: path, databaseCount: names.count, options: options)
+    do {
+      var slot = unsafe try InspectionSlot(environment: opened)
+      try inspect(&slot)
+    } catch {
+      unsafe mdb_env_close(opened)
+      throw error
     }
+    unsafe try self.init(opened, path, names, options, mapSizeBytes: mapSize)
+  }
+
+  /// Takes over an open environment and opens its databases; closes it where that fails.
+  private init(
+    _ opened: OpaquePointer, _ path: String, _ names: [String], _ options: Options, mapSizeBytes: Int
+  ) throws(LMDBError) {
     do throws(LMDBError) {
       unsafe databases = try Self.openDatabases(names, in: opened, create: options.createsDatabases)
     } catch {
@@ -66,13 +81,28 @@ package final class Environment: Sendable {
     unsafe handle = opened
     self.path = path
     isReadOnly = options.isReadOnly
-    mapSizeBytes = mapSize
+    self.mapSizeBytes = mapSizeBytes
     forkCount = ForkCount.current
   }
 
   deinit {
     let isClosed = state.withLock { $0.isClosed }
     if !isClosed, isInOwnProcess { unsafe mdb_env_close(handle) }
+  }
+
+  private static func open(
+    path: String, databaseCount: Int, options: Options
+  ) throws(LMDBError) -> (handle: OpaquePointer, mapSizeBytes: Int) {
+    ForkCount.register()
+    var mapSize = options.mapSizeBytes
+    while true {
+      do throws(LMDBError) {
+        return unsafe (try open(path: path, databaseCount: databaseCount, mapSizeBytes: mapSize, options: options), mapSize)
+      } catch {
+        guard error.code == ENOMEM, mapSize > options.smallestMapSizeBytes else { throw error }
+        mapSize = max(mapSize / 4, options.smallestMapSizeBytes)
+      }
+    }
   }
 
   private static func open(
@@ -185,7 +215,9 @@ package final class Environment: Sendable {
   }
 
   /// The id of the last committed transaction, as this process's map shows it now. For callers that are counted in.
-  package var lastTransactionID: Int {
+  package var lastTransactionID: Int { unsafe Self.lastTransactionID(handle) }
+
+  static func lastTransactionID(_ handle: OpaquePointer) -> Int {
     var info = unsafe MDB_envinfo()
     unsafe _ = mdb_env_info(handle, &info)
     return unsafe info.me_last_txnid

@@ -29,30 +29,32 @@ package struct ReadTransaction: ~Copyable, Sendable {
   private static func beginCurrent(_ environment: Environment) throws(LMDBError) -> OpaquePointer {
     try environment.enter("read transaction")
     do throws(LMDBError) {
-      let begun = unsafe try begin(environment)
-      do throws(LMDBError) {
-        unsafe try refreshIfStale(begun, in: environment)
-      } catch {
-        unsafe mdb_txn_abort(begun)
-        throw error
-      }
-      return unsafe begun
+      return unsafe try beginCurrent(environment.handle)
     } catch {
       environment.leave()
       throw error
     }
   }
 
-  private static func begin(_ environment: Environment) throws(LMDBError) -> OpaquePointer {
+  /// Begins a snapshot of the last commit in an open environment.
+  static func beginCurrent(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
     var begun: OpaquePointer?
-    var code = unsafe mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun)
+    var code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
     if code == MDB_READERS_FULL {
-      try environment.clearStaleReaders()
-      code = unsafe mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun)
+      var dead: Int32 = 0
+      unsafe try check(mdb_reader_check(environment, &dead), "mdb_reader_check")
+      code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
     }
     try check(code, "mdb_txn_begin for reading")
     // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
-    return unsafe begun!
+    let transaction = unsafe begun!
+    do throws(LMDBError) {
+      unsafe try refreshIfStale(transaction, in: environment)
+    } catch {
+      unsafe mdb_txn_abort(transaction)
+      throw error
+    }
+    return unsafe transaction
   }
 
   /// Lets go of the pages and keeps the slot.
@@ -66,20 +68,20 @@ package struct ReadTransaction: ~Copyable, Sendable {
   package mutating func renew() throws(LMDBError) {
     try environment.requireOwnProcess("snapshot renewal")
     reset()
-    unsafe try check(mdb_txn_renew(transaction), "mdb_txn_renew")
+    unsafe try Self.renewCurrent(transaction, in: environment.handle)
     isActive = true
-    do throws(LMDBError) {
-      unsafe try Self.refreshIfStale(transaction, in: environment)
-    } catch {
-      isActive = false
-      throw error
-    }
+  }
+
+  /// Gives a reset transaction a snapshot of the last commit.
+  static func renewCurrent(_ transaction: OpaquePointer, in environment: OpaquePointer) throws(LMDBError) {
+    unsafe try check(mdb_txn_renew(transaction), "mdb_txn_renew")
+    unsafe try refreshIfStale(transaction, in: environment)
   }
 
   /// A thread suspended in the middle of begin can hold an id whose pages were already given away; two commits further on is the
   /// sign of it (lmdb.h, "Caveats").
-  private static func refreshIfStale(_ transaction: OpaquePointer, in environment: Environment) throws(LMDBError) {
-    while unsafe environment.lastTransactionID >= mdb_txn_id(transaction) + 2 {
+  private static func refreshIfStale(_ transaction: OpaquePointer, in environment: OpaquePointer) throws(LMDBError) {
+    while unsafe Environment.lastTransactionID(environment) >= mdb_txn_id(transaction) + 2 {
       unsafe mdb_txn_reset(transaction)
       unsafe try check(mdb_txn_renew(transaction), "mdb_txn_renew")
     }

@@ -71,10 +71,10 @@ extension Database {
   /// Checks the trailing eight bytes and returns what stands before them.
   @_lifetime(copy stored)
   func verified(key: RawSpan, stored: RawSpan) throws(LMDBError) -> RawSpan {
-    let count = stored.byteCount - 8
-    guard count >= 0, stored.bigEndian(at: count, as: UInt64.self) == checksum(key: key, value: stored.extracting(0..<count))
-    else { throw LMDBError(code: LMDBError.checksumMismatchCode, operation: "value of key \(key.hexadecimal) in \(name)") }
-    return stored.extracting(0..<count)
+    guard checksum.matches(key: key, stored: stored) else {
+      throw LMDBError(code: LMDBError.checksumMismatchCode, operation: "value of key \(key.hexadecimal) in \(name)")
+    }
+    return stored.extracting(0..<stored.byteCount - RecordChecksum.byteCount)
   }
 }
 

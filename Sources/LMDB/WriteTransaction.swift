@@ -57,7 +57,7 @@ package struct WriteTransaction: ~Copyable {
   package mutating func put(_ key: borrowing Key, _ value: RawSpan, in database: Database) throws(LMDBError) {
     scratch.removeAll(keepingCapacity: true)
     unsafe value.withUnsafeBytes { unsafe scratch.append(contentsOf: $0) }
-    let checksum = database.checksum(key: key.bytes, value: value)
+    let checksum = database.checksum.checksum(key: key.bytes, value: value)
     unsafe withUnsafeBytes(of: checksum.bigEndian) { unsafe scratch.append(contentsOf: $0) }
     let keyBytes = key.bytes
     let transaction = unsafe live

@@ -109,4 +109,31 @@ enum EnvironmentCommands {
       TestChild.say("\(number)")
     }
   }
+
+  /// Puts and deletes small and large values in two databases, as many commits as the disk takes, until the process is killed. Says
+  /// `committing` after the first one.
+  static func commitChanges(path: String) throws {
+    var options = creating()
+    options.defersMetaFlush = true
+    let environment = try Environment(path: path, databases: ["main", "other"], options: options)
+    var generator = SystemRandomNumberGenerator()
+    var hasSaid = false
+    while true {
+      var transaction = try WriteTransaction(environment)
+      for _ in 0..<20 {
+        var key = Key()
+        key.append(UInt32.random(in: 0..<2000, using: &generator))
+        let database = environment.databases[Int.random(in: 0..<2, using: &generator)]
+        if Bool.random(using: &generator) {
+          let size = Int.random(in: 0..<50, using: &generator) == 0 ? 9000 : 60
+          try transaction.put(key, [UInt8](repeating: 1, count: size), in: database)
+        } else {
+          try transaction.delete(key, in: database)
+        }
+      }
+      try transaction.commit()
+      if !hasSaid { TestChild.say("committing") }
+      hasSaid = true
+    }
+  }
 }

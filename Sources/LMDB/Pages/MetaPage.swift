@@ -1,0 +1,87 @@
+/// One of the two meta pages at the beginning of a data file: what one commit left, read and checked without LMDB, which trusts
+/// what stands there (a page size of zero ends the process).
+package struct MetaPage: Sendable, Equatable {
+  /// The bytes that mean something, the page header's included.
+  static let byteCount = 152
+  /// More than any map that Engram asks for holds; bounds what a checker allocates for a crafted file.
+  static let maximumPageCount: UInt64 = 1 << 30
+  private static let metaFlag: UInt16 = 8
+  /// `MDB_INTEGERKEY`: the free list's keys are native integers.
+  private static let freeListFlags: UInt16 = 8
+
+  /// Which of the two it is: 0 or 1.
+  package let slot: Int
+  package let pageSizeBytes: Int
+  package let mapSizeBytes: UInt64
+  /// The highest page number that is in use.
+  package let lastPage: UInt64
+  /// The commit that wrote the page.
+  package let transactionID: UInt64
+  let freeList: TreeRecord
+  let main: TreeRecord
+  /// What keeps LMDB from reading the page as a meta page of this place, a sentence each.
+  let headerProblems: [String]
+  /// What is wrong with what the page says, a sentence each.
+  let contentProblems: [String]
+
+  package var problems: [String] { headerProblems + contentProblems }
+  package var isValid: Bool { headerProblems.isEmpty && contentProblems.isEmpty }
+
+  /// Parses a meta page; what is missing at the end of `bytes` counts as zeros, and as a problem.
+  package init(slot: Int, bytes: [UInt8]) {
+    precondition(slot == 0 || slot == 1, "a file has two meta pages")
+    let padded = bytes + [UInt8](repeating: 0, count: max(0, Self.byteCount - bytes.count))
+    unsafe self.init(slot: slot, padded.span.bytes, readByteCount: bytes.count)
+  }
+
+  private init(slot: Int, _ page: RawSpan, readByteCount: Int) {
+    self.slot = slot
+    freeList = TreeRecord(page, at: 40)
+    main = TreeRecord(page, at: 88)
+    mapSizeBytes = page.littleEndian(at: 32)
+    lastPage = page.littleEndian(at: 136)
+    transactionID = page.littleEndian(at: 144)
+    // The page size has no field of its own: it stands where the free list's record has no use for a field.
+    pageSizeBytes = Int(freeList.pad)
+    let name = "meta page \(slot)"
+    if readByteCount < Self.byteCount {
+      headerProblems = ["\(name): the file ends after \(readByteCount) of its \(Self.byteCount) bytes"]
+      contentProblems = []
+      return
+    }
+    headerProblems = Self.headerProblems(name, slot, page, pageSizeBytes)
+    var problems: [String] = []
+    if lastPage < 1 || lastPage >= Self.maximumPageCount {
+      problems.append("\(name): the last page is \(lastPage), outside of 1 to \(Self.maximumPageCount - 1)")
+    } else {
+      problems += freeList.problems("\(name), free list", flags: Self.freeListFlags, lastPage: lastPage)
+      problems += main.problems("\(name), main tree", flags: 0, lastPage: lastPage)
+      if main.pad != 0 { problems.append("\(name), main tree: the padding is \(main.pad), not 0") }
+      let (needed, overflows) = (lastPage + 1).multipliedReportingOverflow(by: UInt64(pageSizeBytes))
+      if overflows || mapSizeBytes < needed {
+        problems.append("\(name): the map of \(mapSizeBytes) bytes is smaller than \(lastPage + 1) pages")
+      }
+    }
+    // LMDB finds the meta page of a transaction by the transaction's lowest bit; a new file has none yet.
+    if transactionID != 0, transactionID & 1 != UInt64(slot) {
+      problems.append("\(name): the transaction is \(transactionID), which belongs to the other meta page")
+    }
+    if transactionID > UInt64(Int.max) { problems.append("\(name): the transaction \(transactionID) is too large") }
+    contentProblems = problems
+  }
+
+  private static func headerProblems(_ name: String, _ slot: Int, _ page: RawSpan, _ pageSizeBytes: Int) -> [String] {
+    var problems: [String] = []
+    let number: UInt64 = page.littleEndian(at: 0)
+    let flags: UInt16 = page.littleEndian(at: 10)
+    let (magic, version): (UInt32, UInt32) = (page.littleEndian(at: 16), page.littleEndian(at: 20))
+    if number != UInt64(slot) { problems.append("\(name): the page calls itself page \(number)") }
+    if flags != metaFlag { problems.append("\(name): the page's flags are 0x\(String(flags, radix: 16)), not those of a meta page") }
+    if magic != 0xBEEF_C0DE { problems.append("\(name): the magic number is 0x\(String(magic, radix: 16)), not 0xbeefc0de") }
+    if version != 1 { problems.append("\(name): the version is \(version), not 1") }
+    if !(512...65_536).contains(pageSizeBytes) || pageSizeBytes & (pageSizeBytes - 1) != 0 {
+      problems.append("\(name): the page size is \(pageSizeBytes), not a power of two from 512 to 65536")
+    }
+    return problems
+  }
+}

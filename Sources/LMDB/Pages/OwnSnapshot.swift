@@ -1,0 +1,51 @@
+import Files
+
+/// A reader slot that can move on to the last commit.
+package protocol RenewableSnapshot: ~Copyable {
+  /// LMDB's number of the snapshot.
+  var id: Int { get }
+  mutating func renew() throws(LMDBError)
+}
+
+extension ReadTransaction: RenewableSnapshot {}
+
+extension PageWalker {
+  /// Walks the state that `snapshot` holds, while writers go on.
+  ///
+  /// Pages that the snapshot can reach are not written again as long as it lives. Its meta page is, two commits later: where that has
+  /// happened, or might happen during the reading, the snapshot is renewed.
+  ///
+  /// - Parameter snapshot: Active, and of the environment that the file belongs to.
+  /// - Throws: ``LMDBError`` where the meta pages cannot be read or the snapshot cannot be renewed.
+  package func walkOwnSnapshot<Snapshot: RenewableSnapshot & ~Copyable>(
+    _ snapshot: inout Snapshot, lending visit: Visitor? = nil
+  ) throws(LMDBError) -> PageReport {
+    guard let meta = try metaPage(of: &snapshot) else {
+      return PageReport(problem: "no meta page is that of transaction \(snapshot.id), which LMDB holds for the last one")
+    }
+    return walk(meta, lending: visit)
+  }
+
+  /// The meta page that `snapshot` was taken from; nil where none carries its number even after renewals.
+  package func metaPage<Snapshot: RenewableSnapshot & ~Copyable>(of snapshot: inout Snapshot) throws(LMDBError) -> MetaPage? {
+    let pageSize = MetaPair.pageSizeBytes(of: try read(slot: 0, MetaPair.usualPageSizeBytes))
+    // Two commits within one reading are rare; in a row they are a file that LMDB and this walk see differently.
+    for _ in 0..<1000 {
+      let id = UInt64(bitPattern: Int64(snapshot.id))
+      let own = try read(slot: Int(id & 1), pageSize)
+      // Read after the own one: as long as it is not the later one, no commit has touched the own one again.
+      let other = try read(slot: Int(~id & 1), pageSize)
+      if own.transactionID == id, other.transactionID <= id { return own }
+      try snapshot.renew()
+    }
+    return nil
+  }
+
+  private func read(slot: Int, _ pageSizeBytes: Int) throws(LMDBError) -> MetaPage {
+    do throws(FileError) {
+      return try MetaPage.read(file, slot: slot, pageSizeBytes: pageSizeBytes)
+    } catch {
+      throw LMDBError(code: error.errno, operation: "\(error.call) \(error.path)")
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import Files
+import Foundation
+import LMDB
+import Synchronization
+import TestSupport
+import Testing
+
+/// Walks of an environment that is written meanwhile: a reader slot keeps every page of its state.
+@Suite struct LiveWalkTests {
+  let directory = TemporaryDirectory()
+  let names = ["main", "other"]
+  var dataPath: String { directory.path("data.mdb") }
+
+  private func walker() throws -> PageWalker { try PageWalker(Files.FileHandle(path: dataPath, access: .read), databases: names) }
+
+  /// Commits random changes until `isDone`, and returns how many.
+  private static func writeUntil(_ isDone: borrowing Atomic<Bool>, _ environment: Environment, seed: UInt64) throws -> Int {
+    var generator = SeededGenerator(seed: seed)
+    var commits = 0
+    while !isDone.load(ordering: .relaxed) {
+      var transaction = try WriteTransaction(environment)
+      for _ in 0..<20 {
+        let key = SampleFile.key(Int.random(in: 0..<800, using: &generator))
+        let database = environment.databases[Int.random(in: 0..<2, using: &generator)]
+        if generator.chance(percent: 50) {
+          try transaction.put(key, generator.bytes(count: generator.chance(percent: 2) ? 9000 : 60), in: database)
+        } else {
+          try transaction.delete(key, in: database)
+        }
+      }
+      try transaction.commit()
+      commits += 1
+    }
+    return commits
+  }
+
+  private final class Stop: Sendable {
+    let isDone = Atomic(false)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func everyWalkUnderAWriterAtFullSpeedIsClean() async throws {
+    var options = Environment.Options.creating
+    options.defersMetaFlush = true
+    let environment = try Environment(path: directory.path, databases: names, options: options)
+    let stop = Stop()
+    async let commits = onOwnThreadAsync { try Self.writeUntil(stop.isDone, environment, seed: 60) }
+    defer { stop.isDone.store(true, ordering: .relaxed) }
+    var walked: Set<UInt64> = []
+    var pooled = try ReadTransaction(environment)
+    let walker = try walker()
+    // Until the writer has begun, every walk is one of the same transaction.
+    while walked.count < 80 {
+      // A slot that has lost its meta page to later commits is moved on by the walk itself.
+      if walked.count % 2 == 0 { try pooled.renew() }
+      let report = try walker.walkOwnSnapshot(&pooled)
+      #expect(report.transactionID == UInt64(pooled.id))
+      try expectAgreement(report, environment, pooled.view)
+      walked.insert(try #require(report.transactionID))
+    }
+    stop.isDone.store(true, ordering: .relaxed)
+    #expect(try await commits >= 79)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func anInspectionUnderAWriterInAnotherProcessIsClean() throws {
+    let child = try Subprocess(TestProcess.executable("TestChild"), ["commit-changes", directory.path])
+    #expect(try child.readLine() == "committing")
+    var transactions: Set<UInt64> = []
+    for _ in 0..<30 {
+      #expect(try MetaPair.validate(Files.FileHandle(path: dataPath, access: .read)) == [])
+      var found: PageReport?
+      let environment = try Environment(path: directory.path, databases: names, options: .init()) { slot in
+        let report = try walker().walkOwnSnapshot(&slot)
+        #expect(report.transactionID == UInt64(slot.id))
+        found = report
+      }
+      let report = try #require(found)
+      #expect(report.problems == [])
+      transactions.insert(try #require(report.transactionID))
+      #expect(environment.close())
+    }
+    #expect(transactions.count > 1)
+    child.kill()
+    _ = try child.finish()
+    // What the killed writer left is whole, too.
+    #expect(try walk(dataPath, names).problems == [])
+  }
+
+  @Test func anOldSnapshotKeepsItsPagesAndItsStateCanBeWalkedWithItsMetaPage() throws {
+    let environment = try Environment(path: directory.path, databases: names, options: .creating)
+    for number in 0..<300 { try commit(["key \(number)": [UInt8](repeating: 1, count: 100)], to: environment) }
+    var snapshot = try ReadTransaction(environment)
+    let id = snapshot.id
+    let meta = try #require(try walker().metaPage(of: &snapshot))
+    #expect(snapshot.id == id && meta.transactionID == UInt64(id))
+    for number in 0..<300 { try commit(["key \(number)": nil as [UInt8]?], to: environment) }
+    let report = try walker().walk(meta)
+    try expectAgreement(report, environment, snapshot.view)
+    #expect(report.databases[0].entries == 300)
+    // Its meta page is gone from the file; a walk of its own moves it on.
+    #expect(try MetaPair.read(Files.FileHandle(path: dataPath, access: .read)).page(ofTransaction: UInt64(id)) == nil)
+    let later = try walker().walkOwnSnapshot(&snapshot)
+    try expectAgreement(later, environment, snapshot.view)
+    #expect(snapshot.id == id + 300 && later.databases[0].entries == 0)
+  }
+
+  @Test func withoutItsSlotTheSameStateIsOverwritten() throws {
+    let environment = try Environment(path: directory.path, databases: names, options: .creating)
+    for number in 0..<300 { try commit(["key \(number)": [UInt8](repeating: 1, count: 100)], to: environment) }
+    let meta = try #require(try MetaPair.read(Files.FileHandle(path: dataPath, access: .read)).newestValid)
+    #expect(try walker().walk(meta).problems == [])
+    for number in 0..<300 { try commit(["key \(number)": [UInt8](repeating: 2, count: 90)], to: environment) }
+    #expect(try !walker().walk(meta).problems.isEmpty)
+  }
+
+  @Test func theSnapshotOfAnotherFileHasNoMetaPage() throws {
+    let sample = try SampleFile(entries: 20)
+    let environment = try Environment(path: directory.path, databases: names, options: .creating)
+    for number in 0..<20 { try commit(["key \(number)": [1]], to: environment) }
+    var snapshot = try ReadTransaction(environment)
+    let walker = try PageWalker(Files.FileHandle(path: sample.path, access: .read), databases: SampleFile.databases)
+    let report = try walker.walkOwnSnapshot(&snapshot)
+    #expect(report.problems == ["no meta page is that of transaction \(snapshot.id), which LMDB holds for the last one"])
+    #expect(report.transactionID == nil && report.databases.isEmpty)
+  }
+}
+
+/// Runs `body` on a thread of its own without blocking the caller's.
+private func onOwnThreadAsync<Success: Sendable>(_ body: @escaping @Sendable () throws -> Success) async throws -> Success {
+  try await withCheckedThrowingContinuation { continuation in
+    Thread { continuation.resume(with: Result(catching: body)) }.start()
+  }
+}
