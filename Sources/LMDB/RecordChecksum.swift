@@ -3,7 +3,7 @@ import Checksums
 /// The checksum that ends every value: XXH3-64 of the value, seeded by XXH3-64 of the key, seeded by XXH3-64 of the database's name.
 /// So a value under another key or in another database is seen, too.
 package struct RecordChecksum: Sendable {
-  static let byteCount = 8
+  package static let byteCount = 8
 
   private let seed: UInt64
 

@@ -46,6 +46,19 @@ package struct RowFileHeader: Sendable, Equatable {
     XXH3.hash64(unsafe bytes.span.bytes.extracting(0..<checksumOffset))
   }
 
+  /// Reads a header whose store is not known; nil where it is damaged or of another format.
+  package init?(_ bytes: [UInt8]) {
+    guard bytes.count == Self.byteCount, Array(bytes[0..<8]) == Self.magic,
+      bytes.littleEndian(at: 12, as: UInt32.self) == Self.endianTag, bytes.littleEndian(at: 8, as: UInt32.self) == Self.formatVersion,
+      bytes.littleEndian(at: Self.checksumOffset, as: UInt64.self) == Self.checksum(of: bytes),
+      let metric = RowMetric(rawValue: bytes.littleEndian(at: 48, as: UInt32.self))
+    else { return nil }
+    self.init(
+      storeID: Array(bytes[16..<32]), generation: bytes.littleEndian(at: 32, as: UInt64.self),
+      dimension: Int(bytes.littleEndian(at: 40, as: UInt32.self)), metric: metric)
+    guard bytes.littleEndian(at: 44, as: UInt32.self) == strideBytes else { return nil }
+  }
+
   /// Compares `bytes` with this header, field by field.
   ///
   /// - Throws: ``RowFileError`` `.truncated`, or `.headerMismatch` with the name of the first field that differs.

@@ -39,6 +39,7 @@ import Testing
                                   Lines, CSV or a NumPy array.
           inspect                 Show what a store, a user or a record consists of.
           verify                  Check a store for damage.
+          repair                  Save what is sound in a damaged store into a new one.
           audit                   Show what retention should look at: sizes, expiry and
                                   duplicates.
           search                  Find the memories most similar to a text or a vector.
@@ -58,8 +59,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["audit"], ["search"], ["add"], ["get"], ["delete"], ["context", "get"],
-    ["context", "set"], ["context", "list"], ["compact"], ["backup"], ["forget"],
+    ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["compact"], ["backup"], ["forget"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

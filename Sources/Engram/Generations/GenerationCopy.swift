@@ -20,6 +20,8 @@ struct GenerationCopy: ~Copyable {
   private var copied = 0
   private var replayed = 0
 
+  var firstSequence: UInt64 { start?.batchSequence ?? 0 }
+
   /// How far the walk over the users has come.
   enum Position {
     case start
@@ -94,29 +96,12 @@ struct GenerationCopy: ~Copyable {
     return false
   }
 
-  /// One transaction of the target.
   private func write(_ state: StateRecord, _ body: (inout WriteTransaction) throws -> Void) throws {
-    var transaction = try WriteTransaction(
-      WriteBatch(
-        try LMDB.WriteTransaction(target.environment), generation: target, historyLimit: .max, now: state.lastCommit, purpose: .copy))
-    try body(&transaction)
-    // What was hidden since the copy began may have been copied before: the next rebuild will see to it.
-    transaction.batch.state.erasing = state.erasing > start?.batchSequence ?? 0 ? state.erasing : 0
-    if let failure = transaction.batch.failure { throw failure }
-    do {
-      try transaction.batch.finish(adopting: state)
-    } catch let failure as RowFlushFailure {
-      throw failure.error
+    try target.fill(adopting: state, sizeBytes: Self.transactionBytes) { transaction in
+      try body(&transaction)
+      // What was hidden since the copy began may have been copied before: the next rebuild will see to it.
+      transaction.batch.state.erasing = state.erasing > start?.batchSequence ?? 0 ? state.erasing : 0
     }
-    // A full disk is told as such only where LMDB does not find half a page's room.
-    let hasRoom = target.growDataFile(by: Self.transactionBytes)
-    do throws(LMDBError) {
-      try transaction.commit()
-    } catch {
-      if error.isInputOutput, !hasRoom { throw StoreError(.diskFull, "there is no room for a copy of the store", cause: error) }
-      throw error
-    }
-    target.growDataFile(by: 0)
   }
 
   // MARK: Users

@@ -135,14 +135,17 @@ final class LiveGeneration: Sendable {
   func sweep() throws -> [UInt64] {
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
-    let retired = state.withLock { $0.retired }
-    let closed = retired.filter { $0.generation.close() }
-    let live = state.withLock { state in
-      state.retired.removeAll { opened in closed.contains { $0 === opened } }
-      return state.isClosed ? nil : state.live
-    }
+    closeRetired()
+    let live = state.withLock { $0.isClosed ? nil : $0.live }
     guard options.access == .readWrite, let live else { return [] }
     return try GenerationSweep.run(paths, live: live.generation).filter { $0 < live.generation.number }
+  }
+
+  /// Lets go of the generations whose transactions have all ended: nothing else refers to them.
+  private func closeRetired() {
+    let retired = state.withLock { $0.retired }
+    let closed = retired.filter { $0.generation.close(givingUpFiles: false) }
+    state.withLock { state in state.retired.removeAll { opened in closed.contains { $0 === opened } } }
   }
 
   /// The snapshots that this process holds, of the live generation and of those that were left, the oldest first.

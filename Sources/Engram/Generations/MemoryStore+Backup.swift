@@ -38,7 +38,14 @@ extension MemoryStore {
         progress(step)
       }
       do {
-        return try backup.run()
+        while true {
+          do {
+            return try backup.run()
+          } catch is LogLagged {
+            // A commit of more changes than the log holds came between: once more, from the beginning.
+            try check()
+          }
+        }
       } catch {
         throw StoreError.wrapping(error, "the backup \(path) cannot be made")
       }
@@ -58,25 +65,13 @@ struct StoreBackup {
     if let parent = Directories.resolved(Directories.parent(of: path)), "\(parent)/".hasPrefix("\(core.paths.directory)/") {
       throw StoreError(.invalidArgument, "the backup \(path) would lie inside the store")
     }
-    try StoreCreation.removeAbandoned(besides: path)
-    for _ in 0..<1000 {
-      let place = StorePaths(directory: StoreCreation.temporaryName(for: path))
-      guard let alive = try StoreCreation.lockedDirectory(place) else { continue }
-      defer { extendLifetime(alive) }
-      do {
-        let state = try copy(to: place)
-        let size = StoreRebuild.allocatedBytes(place.generation(1))
-        guard try StoreCreation.publish(place.directory, at: path) else { throw StoreCreation.taken(path) }
-        return BackupReport(
-          batchSequence: state.batchSequence, lastCommit: state.batchSequence == 0 ? nil : Date(milliseconds: state.lastCommit),
-          memories: state.memories, contexts: state.contexts, sizeBytes: size, duration: .now - started)
-      } catch {
-        // The first error is the one to tell.
-        try? Directories.removeTree(place.directory)
-        throw error
-      }
+    return try StoreCreation.build(at: path) { place in
+      let state = try copy(to: place)
+      return BackupReport(
+        batchSequence: state.batchSequence, lastCommit: state.batchSequence == 0 ? nil : Date(milliseconds: state.lastCommit),
+        memories: state.memories, contexts: state.contexts, sizeBytes: StoreRebuild.allocatedBytes(place.generation(1)),
+        duration: .now - started)
     }
-    throw StoreError(.inputOutput, "the temporary directory is removed again and again")
   }
 
   private func copy(to place: StorePaths) throws -> StateRecord {
@@ -90,10 +85,9 @@ struct StoreBackup {
     do {
       var copy = GenerationCopy(from: source, to: target, progress: progress)
       try copy.copyAll()
-      while try copy.catchUp() > StoreRebuild.lastRoundEntries {}
       state = try copy.finish()
       try target.trim()
-      try verify(target)
+      try StoreVerifier.requireIntact(target, progress)
     } catch {
       _ = target.close()
       throw error
@@ -101,14 +95,5 @@ struct StoreBackup {
     guard target.close() else { throw StoreError(.stillInUse, "the copy cannot be closed") }
     try StoreCreation.complete(place)
     return state
-  }
-
-  private func verify(_ target: Generation) throws {
-    let snapshot = try ReadTransaction(target.environment)
-    var verifier = StoreVerifier(RecordReader(snapshot.view, target, now: WallClock.now()))
-    let report = try verifier.run { try? progress($0) }
-    if let problem = report.problems.first {
-      throw StoreError(.corrupted, "the copy has \(report.problems.count) problems, the first: \(problem)")
-    }
   }
 }

@@ -62,27 +62,14 @@ extension StoreCore {
   func background<Value: Sendable>(
     _ body: @escaping @Sendable (StoreCore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
   ) async throws -> Value {
-    let stop = StopFlag()
-    return try await withTaskCancellationHandler {
-      try await onBlockingThread {
-        try self.countingWork {
-          try body(self) {
-            if stop.isSet { throw CancellationError() }
-            try self.checkOpen()
-          }
+    try await onCancellableThread { check in
+      try self.countingWork {
+        try body(self) {
+          try check()
+          try self.checkOpen()
         }
       }
-    } onCancel: {
-      stop.set()
     }
-  }
-
-  /// Carries a cancellation to a thread that knows no task.
-  private final class StopFlag: Sendable {
-    private let flag = Atomic(false)
-
-    var isSet: Bool { flag.load(ordering: .relaxed) }
-    func set() { flag.store(true, ordering: .relaxed) }
   }
 
   /// Builds the next generation, and removes the old one if nobody has it open. Blocks.
@@ -113,7 +100,7 @@ extension StoreCore {
   func needsRebuild(_ state: StateRecord) -> Bool {
     if state.erasing > 0 { return true }
     guard let stride = generation.rows?.header.strideBytes else { return false }
-    let dead = state.rowsHigh - state.rowsLive
-    return dead * 10 > state.rowsHigh * 3 && dead * stride > 64 << 20
+    // Not what is merely taken ahead of need: the next run of a user is as large as half of what the user has.
+    return state.rowsDead * 10 > state.rowsHigh * 3 && state.rowsDead * stride > 64 << 20
   }
 }

@@ -24,6 +24,8 @@ struct StoreRebuild {
     /// Disk blocks in use by each generation's files.
     let bytesBefore: Int
     let bytesAfter: Int
+    /// The commit that the copy began with: what was hidden by then never reached it.
+    let firstSequence: UInt64
     let rowsBefore: Int
     let rowsAfter: Int
     let state: StateRecord
@@ -78,7 +80,8 @@ struct StoreRebuild {
       let rowsAfter = try core.live.read { try $0.state().rowsHigh }
       return Outcome(
         old: source.number, new: target.number, bytesBefore: Self.allocatedBytes(source.directory),
-        bytesAfter: Self.allocatedBytes(target.directory), rowsBefore: rowsBefore, rowsAfter: rowsAfter, state: state, writerPause: pause)
+        bytesAfter: Self.allocatedBytes(target.directory), firstSequence: copy.firstSequence, rowsBefore: rowsBefore, rowsAfter: rowsAfter,
+        state: state, writerPause: pause)
     } catch {
       if !isNamed { discard(target) }
       throw StoreError.wrapping(error, "the store's next generation cannot be built")
@@ -151,7 +154,13 @@ struct StoreRebuild {
       throw coordinator.poisoned(by: error, of: source)
     }
     isNamed = true
-    if isDeferred { try source.environment.synchronize() }
+    if isDeferred {
+      do throws(LMDBError) {
+        try source.environment.synchronize()
+      } catch {
+        throw coordinator.poisoned(by: error, of: source)
+      }
+    }
     do throws(FileError) {
       try StoreOpening.setCurrent(target.number, paths)
     } catch {

@@ -208,6 +208,20 @@ struct StoreVerifier: ~Escapable {
   }
 }
 
+extension StoreVerifier {
+  /// Verifies a generation that was just built.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted` with the first problem.
+  static func requireIntact(_ target: Generation, _ progress: (Interchange.Progress) throws -> Void) throws {
+    let snapshot = try ReadTransaction(target.environment)
+    var verifier = StoreVerifier(RecordReader(snapshot.view, target, now: WallClock.now()))
+    let report = try verifier.run { try? progress($0) }
+    if let problem = report.problems.first {
+      throw StoreError(.corrupted, "the copy has \(report.problems.count) problems, the first: \(problem)")
+    }
+  }
+}
+
 /// The rows that the blocks claim: no two may share one.
 struct BlockRanges {
   private var ranges: [(first: Int, end: Int)] = []

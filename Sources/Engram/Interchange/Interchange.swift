@@ -20,6 +20,8 @@ package enum Interchange {
   package struct Progress: Sendable {
     package enum Phase: Sendable {
       case checking, embedding, writing, verifying, copying, auditing
+      /// Bytes of values in damaged pages.
+      case salvaging
       /// What is erased with what stays; pairs of embeddings.
       case comparing
       /// Files, for what was erased.

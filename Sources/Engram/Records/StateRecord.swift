@@ -23,13 +23,15 @@ struct StateRecord: Sendable, Equatable {
   var logFirst: UInt64 = 1
   /// Tokens kept.
   var tokens = 0
+  /// Rows of this generation that were in use once and are not any more.
+  var rowsDead = 0
   /// The last commit that hid what must also go from the files: a rebuild is due. Zero while none is.
   var erasing: UInt64 = 0
 
   init() {}
 
   func encode(into writer: inout CBORWriter) {
-    writer.map(count: erasing == 0 ? 12 : 13)
+    writer.map(count: 12 + (erasing == 0 ? 0 : 1) + (rowsDead == 0 ? 0 : 1))
     writer.key("users")
     writer.int(users)
     writer.key("tokens")
@@ -46,6 +48,10 @@ struct StateRecord: Sendable, Equatable {
     writer.unsigned(logFirst)
     writer.key("memories")
     writer.int(memories)
+    if rowsDead > 0 {
+      writer.key("rowsDead")
+      writer.int(rowsDead)
+    }
     writer.key("rowsHigh")
     writer.int(rowsHigh)
     writer.key("rowsLive")
@@ -76,6 +82,8 @@ struct StateRecord: Sendable, Equatable {
           state.logFirst = try reader.readUInt64()
         } else if unsafe key.equals("memories") {
           state.memories = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("rowsDead") {
+          state.rowsDead = try reader.readInteger(Int.self)
         } else if unsafe key.equals("rowsHigh") {
           state.rowsHigh = try reader.readInteger(Int.self)
         } else if unsafe key.equals("rowsLive") {

@@ -79,13 +79,15 @@ final class Generation: Sendable {
     return try walker.walkOwnSnapshot(&slot)
   }
 
-  /// Closes the environment unless a transaction is alive, and gives up the share in the files. The caller holds `open.lock`.
+  /// Closes the environment unless a transaction is alive. The caller holds `open.lock`.
   ///
+  /// The share in the files goes with this object, as the map of the rows does: who finds it gone knows that nothing of the files is in use.
+  /// - Parameter givesUpFiles: The store is closed, and its handles may live on: the share goes now.
   /// - Returns: Whether it is closed now.
-  func close() -> Bool {
+  func close(givingUpFiles givesUpFiles: Bool = true) -> Bool {
     guard environment.close() else { return false }
     // Nothing else could be done about it, and the lock goes with the descriptor.
-    try? presence.unlock()
+    if givesUpFiles { try? presence.unlock() }
     return true
   }
 

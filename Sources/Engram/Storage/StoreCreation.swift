@@ -53,6 +53,28 @@ enum StoreCreation {
     }
   }
 
+  /// Makes a finished store out of what `fill` puts into a temporary directory: there whole, or not at all.
+  ///
+  /// - Parameter fill: Leaves a flushed store in the directory that it is given.
+  static func build<Value>(at path: String, _ fill: (StorePaths) throws -> Value) throws -> Value {
+    try removeAbandoned(besides: path)
+    for _ in 0..<1000 {
+      let place = StorePaths(directory: temporaryName(for: path))
+      guard let alive = try lockedDirectory(place) else { continue }
+      defer { extendLifetime(alive) }
+      do {
+        let value = try fill(place)
+        guard try publish(place.directory, at: path) else { throw taken(path) }
+        return value
+      } catch {
+        // The first error is the one to tell.
+        try? Directories.removeTree(place.directory)
+        throw error
+      }
+    }
+    throw StoreError(.inputOutput, "the temporary directory is removed again and again")
+  }
+
   /// What stands in a store's directory beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
     for path in [paths.openLock, paths.writerLock, paths.rebuildLock] { _ = try FileHandle(path: path, access: .createNew) }
@@ -132,7 +154,7 @@ enum StoreCreation {
     }
   }
 
-  private static func randomBytes(_ count: Int) -> [UInt8] {
+  static func randomBytes(_ count: Int) -> [UInt8] {
     var generator = SystemRandomNumberGenerator()
     return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
   }

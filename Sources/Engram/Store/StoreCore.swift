@@ -13,7 +13,8 @@ final class StoreCore: Sendable {
   let coordinator: WriteCoordinator?
   let options: StoreOptions
   let commits = CommitSignal()
-  private let files: StoreOpening.Files
+  /// Shared by every process that has the store open. Nothing here keeps a generation that was left.
+  private let alive: FileLock
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
   /// Rebuilds and the like that are under way, and whether the store is being closed.
   private let work = Mutex(Work())
@@ -34,7 +35,7 @@ final class StoreCore: Sendable {
     coordinator =
       options.access == .readWrite
       ? try WriteCoordinator(live, options: options, onCommit: { signal.announce() }) : nil
-    self.files = files
+    alive = files.alive
     let task = Task { [weak self] in
       while let self, !Task.isCancelled {
         await self.maintain()
@@ -199,7 +200,7 @@ final class StoreCore: Sendable {
     try opening.lock(.exclusive)
     if case .eventual = options.durability, coordinator != nil { try generation.environment.synchronize() }
     guard live.close() else { throw StoreError(.stillInUse, "\(live.liveTransactionCount) snapshots are still held") }
-    try files.alive.unlock()
+    try alive.unlock()
     try opening.unlock()
   }
 }

@@ -228,6 +228,7 @@ struct WriteBatch: ~Copyable {
     if isDead, reference.block == user.filling { user.filling += 1 }
     user.rows -= 1
     state.rowsLive -= 1
+    state.rowsDead += 1
   }
 
   /// Replaces what the columns say of a row that stays.

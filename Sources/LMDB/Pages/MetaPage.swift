@@ -21,11 +21,14 @@ package struct MetaPage: Sendable, Equatable {
   let main: TreeRecord
   /// What keeps LMDB from reading the page as a meta page of this place, a sentence each.
   let headerProblems: [String]
-  /// What is wrong with what the page says, a sentence each.
-  let contentProblems: [String]
+  /// What is wrong with what it says about the commit, the file's size and the free list, a sentence each.
+  let commitProblems: [String]
+  /// What is wrong with what it says about the main tree, a sentence each.
+  let mainProblems: [String]
 
+  var contentProblems: [String] { commitProblems + mainProblems }
   package var problems: [String] { headerProblems + contentProblems }
-  package var isValid: Bool { headerProblems.isEmpty && contentProblems.isEmpty }
+  package var isValid: Bool { problems.isEmpty }
 
   /// Parses a meta page; what is missing at the end of `bytes` counts as zeros, and as a problem.
   package init(slot: Int, bytes: [UInt8]) {
@@ -46,17 +49,17 @@ package struct MetaPage: Sendable, Equatable {
     let name = "meta page \(slot)"
     if readByteCount < Self.byteCount {
       headerProblems = ["\(name): the file ends after \(readByteCount) of its \(Self.byteCount) bytes"]
-      contentProblems = []
+      (commitProblems, mainProblems) = ([], [])
       return
     }
     headerProblems = Self.headerProblems(name, slot, page, pageSizeBytes)
-    var problems: [String] = []
+    var (problems, mainProblems): ([String], [String]) = ([], [])
     if lastPage < 1 || lastPage >= Self.maximumPageCount {
       problems.append("\(name): the last page is \(lastPage), outside of 1 to \(Self.maximumPageCount - 1)")
     } else {
       problems += freeList.problems("\(name), free list", flags: Self.freeListFlags, lastPage: lastPage)
-      problems += main.problems("\(name), main tree", flags: 0, lastPage: lastPage)
-      if main.pad != 0 { problems.append("\(name), main tree: the padding is \(main.pad), not 0") }
+      mainProblems = main.problems("\(name), main tree", flags: 0, lastPage: lastPage)
+      if main.pad != 0 { mainProblems.append("\(name), main tree: the padding is \(main.pad), not 0") }
       let (needed, overflows) = (lastPage + 1).multipliedReportingOverflow(by: UInt64(pageSizeBytes))
       if overflows || mapSizeBytes < needed {
         problems.append("\(name): the map of \(mapSizeBytes) bytes is smaller than \(lastPage + 1) pages")
@@ -67,7 +70,8 @@ package struct MetaPage: Sendable, Equatable {
       problems.append("\(name): the transaction is \(transactionID), which belongs to the other meta page")
     }
     if transactionID > UInt64(Int.max) { problems.append("\(name): the transaction \(transactionID) is too large") }
-    contentProblems = problems
+    commitProblems = problems
+    self.mainProblems = mainProblems
   }
 
   private static func headerProblems(_ name: String, _ slot: Int, _ page: RawSpan, _ pageSizeBytes: Int) -> [String] {

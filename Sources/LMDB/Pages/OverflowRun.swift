@@ -35,7 +35,7 @@ struct OverflowRun {
       ledger.report("\(place()): the value of \(valueByteCount) bytes at page \(first) leads out of the file's pages")
       return false
     }
-    if let problem = readHeader(file, first, needed) ?? readValue(file, first, valueByteCount) {
+    if let problem = readHeader(file, first, needed) ?? claim(first) ?? readValue(file, first, valueByteCount) {
       ledger.report("\(place()): \(problem)")
       return false
     }
@@ -69,7 +69,10 @@ struct OverflowRun {
   private func claim(_ page: UInt64) -> String? {
     var problem: String?
     for page in first..<first + pageCount {
-      if ledger.free.contains(page) { problem = problem ?? "overflow page \(page) is used and free" }
+      if ledger.free.contains(page) {
+        ledger.contradictsFreeList = true
+        problem = problem ?? "overflow page \(page) is used and free"
+      }
       if claims, !ledger.use(page) { return "overflow page \(page) is used twice" }
     }
     return problem

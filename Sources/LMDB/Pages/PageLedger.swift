@@ -8,6 +8,8 @@ final class PageLedger {
   let fileSizeBytes: Int
   var used: PageBitmap
   var free: PageBitmap
+  /// A tree uses a page that the free list names: one of the two is damaged, and the pages themselves do not tell which.
+  var contradictsFreeList = false
   private(set) var problems: [String] = []
   private(set) var omittedProblemCount = 0
   private let problemLimit: Int

@@ -15,8 +15,12 @@ package struct PageSalvage: ~Copyable {
   private let databases: [String]
   private let ledger: PageLedger
   private var hasLentEntries = false
-  /// The free list was walked without a problem: what it does not name, and no tree reaches, was lost.
-  package let hasSoundFreeList: Bool
+  private let wasFreeListSound: Bool
+  /// The entries that LMDB recorded for the databases of which pages were skipped; nil where a database's own record is missing.
+  package private(set) var recordedEntries: [String: Int?] = [:]
+  /// The free list was walked without a problem, and no tree met so far contradicts it: what it does not name, and no tree reaches, was
+  /// lost.
+  package var hasSoundFreeList: Bool { wasFreeListSound && !ledger.contradictsFreeList }
 
   /// Walks the free list. Nothing may commit as long as the value lives, or a reader slot must hold the state.
   ///
@@ -25,12 +29,12 @@ package struct PageSalvage: ~Copyable {
   ///   - databases: The names of the databases that the file has.
   package init(_ file: consuming FileHandle, meta: MetaPage, databases: [String], problemLimit: Int = 1000) throws(FileError) {
     let ledger = PageLedger(meta, fileSizeBytes: try file.status().sizeBytes, problemLimit: problemLimit)
-    let before = ledger.problemCount
     var tree = TreeWalk("the free list", .freeList, ledger)
     FreeList.walk(&tree, file, meta, ledger)
     for difference in tree.differences(from: meta.freeList) { ledger.report(difference) }
-    hasSoundFreeList = ledger.problemCount == before && meta.isValid
-    if !hasSoundFreeList { ledger.free = PageBitmap(limit: ledger.pageLimit) }
+    // A main tree that the meta page itself has lost leaves the free list as it is.
+    wasFreeListSound = ledger.problemCount == meta.mainProblems.count
+    if !wasFreeListSound { ledger.free = PageBitmap(limit: ledger.pageLimit) }
     self.file = file
     self.meta = meta
     self.databases = databases
@@ -49,10 +53,12 @@ package struct PageSalvage: ~Copyable {
     for name in databases {
       guard let record = records[name] else {
         ledger.report("the database \(name) is missing")
+        recordedEntries.updateValue(nil, forKey: name)
         continue
       }
       var tree = TreeWalk("database \(name)", .named, ledger, purpose: .salvage)
       try tree.walk(file, record) { (key, value) throws(Failure) in try visit(name, key, value) }
+      if !tree.isComplete { recordedEntries[name] = Int(clamping: record.entries) }
     }
   }
 

@@ -152,6 +152,7 @@ struct TreeWalk: ~Copyable {
       return false
     }
     guard ledger.free.contains(page) else { return true }
+    ledger.contradictsFreeList = true
     ledger.report("\(name)\(parent): page \(page) is used and free")
     // A free page may hold an older state of the same keys.
     return purpose == .verify

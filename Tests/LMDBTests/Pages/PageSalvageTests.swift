@@ -47,7 +47,7 @@ import Testing
     try changed.write(to: sample.path)
     let file = try FileHandle(path: sample.path, access: .read)
     let pair = try MetaPair.read(file)
-    var salvage = try PageSalvage(file, meta: try #require(pair.newestValid), databases: SampleFile.databases)
+    var salvage = try PageSalvage(file, meta: pair.newest, databases: SampleFile.databases)
     var outcome = Outcome()
     salvage.forEachEntry { database, key, value in
       guard RecordChecksum(database: database).matches(key: key, stored: value) else {
@@ -161,6 +161,20 @@ import Testing
     #expect(outcome.problems.contains("the database main is missing"))
   }
 
+  @Test func withoutTheMainTreesRootEverythingIsAnOrphanToo() throws {
+    let outcome = try salvage { $0.set(UInt64(0), at: $0.mainRecord + 40) }
+    #expect(outcome.entries.isEmpty && outcome.taken == whole)
+    let other = try salvage { $0.set(UInt64(0), at: $0.freeListRecord + 40) }
+    #expect(!other.hasOrphans && other.taken == whole)
+  }
+
+  @Test func afterATruncationOrphansAreNotOfferedAndTheRestIsLent() throws {
+    let kept = try #require(sample.image.pages(of: "the free list").first).number
+    let outcome = try salvage { $0.bytes.removeLast($0.bytes.count - Int(kept) * FileImage.pageSize) }
+    #expect(!outcome.hasOrphans && !outcome.problems.isEmpty && !outcome.taken.isEmpty)
+    #expect(outcome.taken.allSatisfy { $0.value.isSubset(of: whole[$0.key] ?? []) })
+  }
+
   @Test func withoutASoundFreeListOrphansAreNotOffered() throws {
     let root = try root
     let entry = try #require(sample.image.freeEntryOffsets().first)
@@ -190,7 +204,9 @@ import Testing
         let header: UInt64 = image.number(root.nodes[0].offset)
         image.set(header & ~0xFFFF_FFFF_FFFF | page, at: root.nodes[0].offset)
       }
-      #expect(outcome.taken == whole)
+      // Either the pointer or the free list is damaged: nothing is taken from pages that only the free list tells from lost ones.
+      #expect(!outcome.hasOrphans && outcome.unknown == 0)
+      #expect(outcome.taken.allSatisfy { $0.value.isSubset(of: whole[$0.key] ?? []) } && outcome.taken["other"] == whole["other"])
     }
   }
 

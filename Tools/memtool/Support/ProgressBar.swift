@@ -56,6 +56,7 @@ final class ProgressBar: Sendable {
       case .verifying: ("verifying", "entries")
       case .copying: ("copying", "records")
       case .auditing: ("auditing", "memories")
+      case .salvaging: ("salvaging", "entries")
       case .comparing: ("comparing", "items")
       case .scanning: ("scanning", "MiB")
       }

@@ -1,0 +1,81 @@
+import Files
+import LMDB
+
+/// A store that is read page by page, while no process has it open.
+struct DamagedStore: ~Copyable {
+  let paths: StorePaths
+  private let opening: FileLock?
+  private let alive: FileLock?
+
+  /// Locks the store as far as it has its lock files, which need not be writable.
+  ///
+  /// - Throws: ``StoreError`` `.storeMissing`, `.notAStore`, `.stillInUse`.
+  init(_ path: String) throws {
+    guard let directory = Directories.resolved(path), let status = try Directories.status(directory) else {
+      throw StoreError(.storeMissing, "there is no store at \(path)")
+    }
+    let paths = StorePaths(directory: directory)
+    guard status.isDirectory, try !GenerationSweep.numbers(paths).isEmpty else {
+      throw StoreError(.notAStore, "\(path) is not an Engram store: it has no directory 'gen-1' or later")
+    }
+    let opening = try FileLock(ifExists: paths.openLock)
+    try opening?.lock(.exclusive)
+    let alive = try FileLock(ifExists: paths.aliveLock)
+    if try alive?.tryLock(.exclusive) == false { throw Self.inUse(paths, paths.aliveLock) }
+    self.paths = paths
+    self.opening = opening
+    self.alive = alive
+  }
+
+  /// Excludes those who have a generation open without the store's own lock files, which may be lost.
+  func lock(_ generation: DamagedGeneration) throws -> FileLock {
+    let lock = try FileLock(existing: paths.data(generation.number))
+    guard try lock.tryLock(.exclusive) else { throw Self.inUse(paths, paths.data(generation.number)) }
+    return lock
+  }
+
+  private static func inUse(_ paths: StorePaths, _ file: String) -> StoreError {
+    let holders = LockHolders.processes(locking: file).map(String.init).joined(separator: ", ")
+    return StoreError(
+      .stillInUse,
+      "the store \(paths.directory) is in use\(holders.isEmpty ? "" : " by the processes \(holders)"): only a closed store is repaired")
+  }
+
+  // MARK: Generations
+
+  /// The generation that was live: the one that the file `current` names, or the last one of the chain of successors that begins there.
+  ///
+  /// Where `current` names none that can be read: the lowest one that has no successor. A generation is built beside the live one and
+  /// takes over only by being named there, so that a higher one beside it is unfinished.
+  func liveGeneration(_ notes: RepairNotes) throws -> DamagedGeneration {
+    if let generation = try namedGeneration(notes) { return try successor(of: generation) }
+    let generations = try GenerationSweep.numbers(paths).sorted().compactMap { try read($0) }
+    let readable = generations.filter { $0.last?.state != nil && $0.lastIsSound }
+    if let live = readable.first(where: { $0.last?.state?.supersededBy == 0 }) { return live }
+    if let live = generations.last(where: { $0.last != nil }) { return live }
+    throw StoreError(.corrupted, "no meta page of \(paths.directory) can be read: there is nothing to begin at")
+  }
+
+  private func namedGeneration(_ notes: RepairNotes) throws -> DamagedGeneration? {
+    do {
+      let number = try StoreOpening.currentNumber(paths)
+      if let generation = try read(number), generation.last != nil { return generation }
+      notes.note("the file 'current' names generation \(number), of which no meta page can be read")
+    } catch {
+      notes.note("the file 'current' cannot be read: \(StoreVerifier.message(of: error))")
+    }
+    return nil
+  }
+
+  private func successor(of generation: DamagedGeneration) throws -> DamagedGeneration {
+    var live = generation
+    while let next = live.last?.state?.supersededBy, next > live.number, let later = try read(next), later.last != nil { live = later }
+    return live
+  }
+
+  /// Nil where the generation has no data file.
+  private func read(_ number: UInt64) throws -> DamagedGeneration? {
+    guard let status = try Directories.status(paths.data(number)), status.isRegularFile else { return nil }
+    return try DamagedGeneration(number, directory: paths.generation(number))
+  }
+}

@@ -1,0 +1,206 @@
+import LMDB
+import VectorSearch
+
+/// A generation that takes what was salvaged in the order of the damaged pages, some at a time; what is in it is then copied user by
+/// user. So a repair keeps no record in memory.
+struct RepairStage: ~Copyable {
+  /// Where an entry comes from: of two, the one that a tree of the commit names counts.
+  enum Origin {
+    case tree
+    case lostPage
+    /// The commit before, as far as the later one did not touch it.
+    case earlierCommit
+  }
+
+  private enum Item {
+    case memory(Memory, [Float]?, Origin)
+    case context(SalvagedEntry.Context, Origin)
+    case version(SalvagedEntry.Context)
+    case token(SalvagedEntry.Token)
+  }
+
+  /// A context by its key.
+  struct ContextName: Hashable {
+    let user: UserKey
+    let recordType: String
+  }
+
+  let generation: Generation
+  /// The commit that the records are of.
+  private let carried: StateRecord
+  private let notes: RepairNotes
+  private var items: [Item] = []
+  private var itemBytes = 0
+  /// Memories that only a lost page has.
+  private(set) var lostPageMemories: Set<MemoryID> = []
+  private var lostPageContexts: Set<ContextName> = []
+  /// Memories of which lost pages have several versions: none is known to be the last.
+  private var contested: Set<MemoryID> = []
+  private(set) var restored = 0
+
+  private static let transactionBytes = 8 << 20
+
+  init(_ generation: Generation, carrying state: StateRecord, _ notes: RepairNotes) {
+    self.generation = generation
+    self.notes = notes
+    var carried = StateRecord()
+    carried.batchSequence = state.batchSequence
+    carried.lastCommit = state.lastCommit
+    self.carried = carried
+  }
+
+  /// - Parameter components: The embedding, already compared with its checksum.
+  mutating func add(_ memory: Memory, _ components: [Float]?, _ origin: Origin) throws {
+    try add(.memory(memory, components, origin), sizeBytes: memory.text.utf8.count + 512 + (components?.count ?? 0) * 4)
+  }
+
+  mutating func add(_ context: SalvagedEntry.Context, _ origin: Origin) throws {
+    try add(.context(context, origin), sizeBytes: context.value.count + 128)
+  }
+
+  mutating func add(version: SalvagedEntry.Context) throws { try add(.version(version), sizeBytes: version.value.count + 128) }
+
+  mutating func add(_ token: SalvagedEntry.Token) throws { try add(.token(token), sizeBytes: token.value.count + 128) }
+
+  private mutating func add(_ item: Item, sizeBytes: Int) throws {
+    items.append(item)
+    itemBytes += sizeBytes
+    if itemBytes >= Self.transactionBytes { try flush() }
+  }
+
+  /// Writes what was added.
+  mutating func flush() throws {
+    let items = items
+    self.items.removeAll(keepingCapacity: true)
+    itemBytes = 0
+    try change { stage, transaction in
+      for item in items {
+        switch item {
+        case .memory(let memory, let components, let origin): try stage.insert(memory, components, origin, &transaction)
+        case .context(let context, let origin): try stage.insert(context, origin, &transaction)
+        case .version(let version): try stage.insert(version: version, &transaction)
+        case .token(let token): try stage.insert(token, &transaction)
+        }
+      }
+    }
+  }
+
+  /// One transaction.
+  mutating func change(_ body: (inout RepairStage, inout WriteTransaction) throws -> Void) throws {
+    let (generation, carried) = (generation, carried)
+    try generation.fill(adopting: carried, sizeBytes: Self.transactionBytes) { transaction in
+      transaction.batch.state.logFirst = carried.batchSequence + 1
+      try body(&self, &transaction)
+    }
+  }
+
+  /// What is in the stage, written.
+  func read<Value>(_ body: (borrowing RecordReader) throws -> Value) throws -> Value {
+    let snapshot = try ReadTransaction(generation.environment)
+    return try body(RecordReader(snapshot.view, generation, now: .min))
+  }
+
+  /// Takes a memory out again.
+  mutating func remove(_ id: MemoryID, _ transaction: inout WriteTransaction) throws {
+    if let record = try transaction.batch.reader.memoryRecord(id) { try transaction.remove(record) }
+  }
+
+  // MARK: Memories
+
+  private mutating func insert(
+    _ memory: Memory, _ components: [Float]?, _ origin: Origin, _ transaction: inout WriteTransaction
+  ) throws {
+    let id = memory.id
+    if contested.contains(id) { return }
+    if let standing = try transaction.batch.reader.memoryRecord(id) {
+      try compare(standing, memory, components, origin, &transaction)
+      return
+    }
+    switch origin {
+    case .tree: break
+    case .lostPage: lostPageMemories.insert(id)
+    case .earlierCommit: restored += 1
+    }
+    try transaction.insert(try withFreeDedupeKey(memory, &transaction), components)
+  }
+
+  /// Of two versions in lost pages neither is known to be the last: LMDB's pages do not tell when they were written.
+  private mutating func compare(
+    _ standing: MemoryRecord, _ memory: Memory, _ components: [Float]?, _ origin: Origin, _ transaction: inout WriteTransaction
+  ) throws {
+    guard origin == .lostPage, lostPageMemories.contains(memory.id) else { return }
+    let checksum = components.map { RowFile.checksum(of: $0.span) }
+    if standing.memory == memory, standing.row?.checksum == checksum { return }
+    try transaction.remove(standing)
+    lostPageMemories.remove(memory.id)
+    contested.insert(memory.id)
+    notes.lose("memory \(memory.id): lost pages have different versions of it, and none is known to be the last")
+  }
+
+  /// Of two memories of a user with one dedupe key the later one keeps it.
+  private mutating func withFreeDedupeKey(_ memory: Memory, _ transaction: inout WriteTransaction) throws -> Memory {
+    guard let key = memory.dedupeKey, let other = try transaction.batch.reader.dedupe(memory.userID, key), other != memory.id,
+      var record = try transaction.batch.reader.memoryRecord(other)
+    else { return memory }
+    let (earlier, later) = (min(memory.id, other), max(memory.id, other))
+    notes.lose("memory \(earlier): its dedupe key is also that of memory \(later), which keeps it")
+    if earlier == memory.id { return memory.withoutDedupeKey }
+    record.memory = record.memory.withoutDedupeKey
+    let value = transaction.batch.encoded { record.encode(into: &$0) }
+    try transaction.batch.put(.memory(other), value, in: transaction.batch.schema.memories)
+    return memory
+  }
+
+  // MARK: Contexts and tokens
+
+  private mutating func insert(
+    _ context: SalvagedEntry.Context, _ origin: Origin, _ transaction: inout WriteTransaction
+  ) throws {
+    let user = transaction.batch.reader.userKey(context.userID)
+    let name = ContextName(user: user, recordType: context.recordType)
+    let (key, contexts) = (Key.context(user, context.recordType), transaction.batch.schema.contexts)
+    // A context counts its versions, so that of two lost ones the later is known.
+    if let version = try Self.version(of: key, transaction.batch.reader) {
+      guard origin == .lostPage, lostPageContexts.contains(name), context.version > version else { return }
+      try transaction.batch.put(key, context.value, in: contexts)
+      return
+    }
+    switch origin {
+    case .tree: break
+    case .lostPage: lostPageContexts.insert(name)
+    case .earlierCommit: restored += 1
+    }
+    try transaction.batch.put(key, context.value, in: contexts)
+    try transaction.batch.updateUser(user, context.userID) { user, _ in user.contexts += 1 }
+    transaction.batch.countContexts(1)
+  }
+
+  private static func version(of key: Key, _ reader: borrowing RecordReader) throws -> UInt64? {
+    guard let value = try reader.view.value(key, in: reader.schema.contexts) else { return nil }
+    return try ContextEnvelope.read(value) { header, _ in header.version }
+  }
+
+  private func insert(version: SalvagedEntry.Context, _ transaction: inout WriteTransaction) throws {
+    let user = transaction.batch.reader.userKey(version.userID)
+    let key = Key.history(user, version.recordType, version: version.version)
+    if try transaction.batch.reader.view.contains(key, in: transaction.batch.schema.history) { return }
+    try transaction.batch.put(key, version.value, in: transaction.batch.schema.history)
+  }
+
+  private func insert(_ token: SalvagedEntry.Token, _ transaction: inout WriteTransaction) throws {
+    let hash = transaction.batch.reader.userKey(token.token)
+    let tokens = transaction.batch.schema.tokens
+    if try transaction.batch.reader.view.contains(.token(hash), in: tokens) { return }
+    try transaction.batch.put(.token(hash), token.value, in: tokens)
+    try transaction.batch.put(.tokenOrder(token.sequence, hash), [], in: tokens)
+    transaction.batch.state.tokens += 1
+  }
+}
+
+extension Memory {
+  fileprivate var withoutDedupeKey: Memory {
+    Memory(
+      id: id, userID: userID, text: text, kind: kind, sessionID: sessionID, speaker: speaker, createdAt: createdAt,
+      importance: importance, expiresAt: expiresAt, dedupeKey: nil, metadata: metadata)
+  }
+}

@@ -1,0 +1,78 @@
+import Files
+import LMDB
+
+/// One reading of all pages of a commit: lends what is sound, and tells what is not.
+struct SalvagePass {
+  let dataPath: String
+  let page: MetaPage
+  let progress: (Interchange.Progress) throws -> Void
+
+  /// What is known when a pass is over.
+  struct Outcome {
+    let problems: [String]
+    let omittedProblems: Int
+    /// The lost pages were looked through; false where the free list is damaged, which tells them from deleted ones.
+    let searchedLostPages: Bool
+    /// The entries that were recorded for databases of which pages were skipped; nil where the number is lost, too.
+    let recordedEntries: [String: Int?]
+  }
+
+  /// - Parameters:
+  ///   - visit: Given each sound entry, and whether it comes from a page that no tree leads to any more. Those come last.
+  ///   - damaged: Given what is damaged in the pages of the trees, and what is wrong with it.
+  func run(
+    visit: (SalvagedEntry, _ isOrphan: Bool) throws -> Void, damaged: (DamagedEntry, _ problem: String) -> Void = { _, _ in }
+  ) throws -> Outcome {
+    let file = try Files.FileHandle(path: dataPath, access: .read)
+    var meter = Meter(total: try file.status().sizeBytes, progress: progress)
+    var salvage = try PageSalvage(file, meta: page, databases: Schema.names, problemLimit: RepairReport.sentenceLimit)
+    try salvage.forEachEntry { name, key, stored in
+      try meter.add(stored.byteCount)
+      guard let value = SalvagedEntry.value(name, key, stored) else {
+        damaged(DamagedEntry(name, key), "does not match its checksum")
+        return false
+      }
+      let entry: SalvagedEntry
+      do {
+        entry = try SalvagedEntry(name, key, value)
+      } catch let error as StoreError where error.code == .newerFormat {
+        throw error
+      } catch {
+        damaged(DamagedEntry(name, key), "is wrong in itself: \(StoreVerifier.message(of: error))")
+        return true
+      }
+      try visit(entry, false)
+      return true
+    }
+    let searched = try salvage.forEachOrphan { _, key, stored in
+      try meter.add(stored.byteCount)
+      guard let name = SalvagedEntry.database(of: key, stored), let value = SalvagedEntry.value(name, key, stored) else { return false }
+      // What does not decode here is missed by count.
+      guard let entry = try SalvagedEntry(ifSound: name, key, value) else { return true }
+      try visit(entry, true)
+      return true
+    }
+    return Outcome(
+      problems: salvage.problems, omittedProblems: salvage.omittedProblemCount, searchedLostPages: searched,
+      recordedEntries: salvage.recordedEntries)
+  }
+
+  private struct Meter {
+    let total: Int
+    let progress: (Interchange.Progress) throws -> Void
+    private var entries = 0
+    private var bytes = 0
+
+    init(total: Int, progress: @escaping (Interchange.Progress) throws -> Void) {
+      self.total = total
+      self.progress = progress
+    }
+
+    mutating func add(_ byteCount: Int) throws {
+      entries += 1
+      bytes += byteCount
+      guard entries & 1023 == 0 else { return }
+      try progress(.init(phase: .salvaging, done: min(bytes, total), total: total, count: entries))
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import LMDB
+
+extension StoreSalvage {
+  /// Compares what was kept with what ought to be there.
+  func tellLosses(_ outcome: SalvagePass.Outcome, _ stage: inout RepairStage) throws {
+    try tellLostMemories(&stage)
+    try stage.read { reader in
+      try tellLostContexts(reader)
+      try tellLostVersions(outcome, reader)
+      tell(plan.state?.tokens, tokens + damage.tokens, "token of a write", "tokens of writes")
+    }
+  }
+
+  private func tell(_ expected: Int?, _ found: Int, _ singular: String, _ plural: String) {
+    guard let expected, expected > found else { return }
+    let count = expected - found
+    notes.lose("\(count) \(count == 1 ? "\(singular) is" : "\(plural) are") lost with pages that cannot be read")
+  }
+
+  // MARK: Memories
+
+  private func tellLostMemories(_ stage: inout RepairStage) throws {
+    for (id, problem) in damage.memories.sorted(by: { $0.key < $1.key }) where try !stage.contains(id) {
+      notes.lose("memory \(id): its record \(problem)")
+    }
+    let kept = try stage.read { try $0.state().memories }
+    if kept != plan.state?.memories || !stage.lostPageMemories.isEmpty { try compareWithTimeline(&stage) }
+  }
+
+  /// The timeline names every memory: those that are lost, and not those of lost pages that had been deleted.
+  private func compareWithTimeline(_ stage: inout RepairStage) throws {
+    var entries = 0
+    var unnamed = stage.lostPageMemories
+    var told = Set(damage.memories.keys)
+    _ = try pass(plan.commit).run(visit: { entry, isOrphan in
+      guard case .timeline(let user, let id) = entry else { return }
+      // A lost page of the timeline may be as old as the one that it would vouch for.
+      if !isOrphan {
+        entries += 1
+        unnamed.remove(id)
+      }
+      guard try !stage.contains(id), told.insert(id).inserted else { return }
+      let owner = try stage.ownerSuffix(user)
+      notes.lose("memory \(id)\(owner) is lost with a page that cannot be read")
+    })
+    if let state = plan.state, entries == state.memories, !unnamed.isEmpty {
+      let deleted = unnamed.sorted()
+      try stage.change { stage, transaction in
+        for id in deleted { try stage.remove(id, &transaction) }
+      }
+      notes.note("\(deleted.count) memories of lost pages are left out: the timeline, which is whole, does not name them")
+    }
+    let kept = try stage.read { try $0.state().memories }
+    let absent = try told.count { try !stage.contains($0) }
+    tell(plan.state?.memories, kept + absent, "memory", "memories")
+  }
+
+  // MARK: Contexts
+
+  private func tellLostContexts(_ reader: borrowing RecordReader) throws {
+    var absent = 0
+    for (name, problem) in damage.contexts {
+      if try reader.view.contains(.context(name.user, name.recordType), in: reader.schema.contexts) { continue }
+      absent += 1
+      let user = try reader.userName(name.user)
+      notes.lose("the \(name.recordType) of \(user) is lost: its record \(problem)")
+    }
+    tell(plan.state?.contexts, try reader.state().contexts + absent, "context", "contexts")
+  }
+
+  private func tellLostVersions(_ outcome: SalvagePass.Outcome, _ reader: borrowing RecordReader) throws {
+    let history = reader.schema.history
+    var absent = 0
+    for (version, problem) in damage.versions {
+      let name = version.context
+      if try reader.view.contains(.history(name.user, name.recordType, version: version.number), in: history) { continue }
+      absent += 1
+      let user = try reader.userName(name.user)
+      notes.lose("version \(version.number) of the \(name.recordType) of \(user) is lost: its record \(problem)")
+    }
+    guard let recorded = outcome.recordedEntries["history"] else { return }
+    let kept = max(try reader.view.statistics(of: history).entries, versions)
+    if let recorded {
+      tell(recorded, kept + absent, "earlier version of a context", "earlier versions of contexts")
+    } else if kept == 0 || !outcome.searchedLostPages {
+      notes.lose("whether earlier versions of contexts are lost is not known: their database cannot be reached")
+    }
+  }
+}
+
+extension RecordReader {
+  /// Who stands behind a user key, as far as the store knows.
+  fileprivate func userName(_ key: UserKey) throws -> String {
+    guard let value = try view.value(.user(key), in: schema.users) else { return "a user of whom nothing else is left" }
+    return "'\(try UserRecord(value).userID)'"
+  }
+}
+
+extension RepairStage {
+  /// Whether the memory is in the stage, written.
+  func contains(_ id: MemoryID) throws -> Bool {
+    try read { reader in try reader.view.contains(.memory(id), in: reader.schema.memories) }
+  }
+
+  fileprivate func ownerSuffix(_ user: UserKey) throws -> String {
+    try read { reader in
+      guard let value = try reader.view.value(.user(user), in: reader.schema.users) else { return "" }
+      return " of '\(try UserRecord(value).userID)'"
+    }
+  }
+}
