@@ -103,7 +103,7 @@ import Testing
 
   /// The bug: a timer that ran out before the waiter was registered woke nobody, and a commit of another process was then never told.
   /// The cause: the timer started first. The fix: it starts once the waiter is registered.
-  @Test(.timeLimit(.minutes(1))) func aWaitEndsHoweverShortItsTime() async throws {
+  @Test(.timeLimit(.minutes(4))) func aWaitEndsHoweverShortItsTime() async throws {
     let signal = CommitSignal()
     let finished = Recorder<Int>()
     let waits = (0..<16).map { waiter in
@@ -112,7 +112,7 @@ import Testing
         finished.append(waiter)
       }
     }
-    let deadline = ContinuousClock.now + .seconds(20)
+    let deadline = ContinuousClock.now + .seconds(180)
     while finished.values.count < waits.count, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
     #expect(finished.values.count == waits.count, "a wait of a nanosecond lasted for ever")
     signal.finish()

@@ -27,11 +27,13 @@ func median(_ values: [Double]) -> Double {
 }
 
 /// A line of the table: what, measured, target, and whether it is reached.
-struct Row {
-  let name: String
+struct Row: Encodable {
+  var name: String
   let measured: String
   let target: String
   let isReached: Bool
+  /// What is measured as numbers, for programs.
+  var values: [String: Double] = [:]
 
   static func print(_ rows: [Row]) {
     let widths = [\Row.name, \Row.measured, \Row.target].map { path in rows.map { $0[keyPath: path].count }.max() ?? 0 }

@@ -79,7 +79,8 @@ struct MemoryBenchmark {
     return Double(memories) / elapsed
   }
 
-  private static func run(_ program: String, _ arguments: [String]) throws {
+  /// Runs a program to its end.
+  static func run(_ program: String, _ arguments: [String]) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
