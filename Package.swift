@@ -18,6 +18,10 @@ let package = Package(
     .library(name: "Engram", targets: ["Engram"]),
     .executable(name: "memtool", targets: ["memtool"]),
   ],
+  traits: [
+    .trait(
+      name: "PlantedDefects", description: "Defects that the torture harness must find, each switched on by a variable. Never for use.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -46,12 +50,20 @@ let package = Package(
       path: "Tools/memtool",
       swiftSettings: lifetimes),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(name: "TestTraps", path: "Tests/TestTraps", swiftSettings: strict),
+    .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
+    .executableTarget(
+      name: "Torture",
+      dependencies: ["Engram", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Tests/Torture",
+      swiftSettings: lifetimes),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
-    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestChild"], swiftSettings: strict),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestTraps", "TestChild"], swiftSettings: strict),
     .testTarget(
-      name: "LMDBTests", dependencies: ["Checksums", "Files", "LMDB", "TestSupport", "TestChild"], swiftSettings: lifetimes),
+      name: "LMDBTests", dependencies: ["Checksums", "Files", "LMDB", "TestSupport", "TestTraps", "TestChild"], swiftSettings: lifetimes),
     .testTarget(
-      name: "VectorSearchTests", dependencies: ["CBLAS", "Checksums", "Files", "TestSupport", "VectorSearch"], swiftSettings: lifetimes),
+      name: "VectorSearchTests", dependencies: ["CBLAS", "Checksums", "Files", "TestSupport", "TestTraps", "VectorSearch"],
+      swiftSettings: lifetimes),
     .executableTarget(name: "EngramTestChild", dependencies: ["Engram"], path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
       name: "EngramTests",

@@ -1,5 +1,6 @@
 import Files
 import TestSupport
+import TestTraps
 import Testing
 
 @Suite struct MemoryMapTests {

@@ -1,5 +1,6 @@
 import LMDB
 import TestSupport
+import TestTraps
 import Testing
 
 @Suite struct KeyTests {

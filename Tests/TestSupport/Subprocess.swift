@@ -34,7 +34,10 @@ package final class Subprocess {
   /// - Parameters:
   ///   - arguments: Without the executable's own name.
   ///   - timeout: From the start to the end of the process; every method gives up, and kills the child, when it has passed.
-  package init(_ executable: String, _ arguments: [String], timeout: Duration = .seconds(60)) throws {
+  ///   - environment: Variables on top of this process's own.
+  package init(
+    _ executable: String, _ arguments: [String], timeout: Duration = .seconds(60), environment: [String: String] = [:]
+  ) throws {
     deadline = ContinuousClock.now + timeout
     let errorPath = errorDirectory.path("stderr")
     _ = FileManager.default.createFile(atPath: errorPath, contents: nil)
@@ -42,6 +45,7 @@ package final class Subprocess {
     process.arguments = arguments
     // A backtrace of a child that dies on purpose costs seconds.
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+      .merging(environment) { $1 }
     process.standardInput = input
     process.standardOutput = output
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errorPath))
@@ -58,8 +62,10 @@ package final class Subprocess {
   }
 
   /// Runs a process to its end.
-  package static func run(_ executable: String, _ arguments: [String], timeout: Duration = .seconds(60)) throws -> Outcome {
-    let child = try Subprocess(executable, arguments, timeout: timeout)
+  package static func run(
+    _ executable: String, _ arguments: [String], timeout: Duration = .seconds(60), environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let child = try Subprocess(executable, arguments, timeout: timeout, environment: environment)
     return try child.finish()
   }
 

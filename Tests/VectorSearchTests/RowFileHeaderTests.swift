@@ -1,5 +1,6 @@
 import Checksums
 import TestSupport
+import TestTraps
 import Testing
 import VectorSearch
 

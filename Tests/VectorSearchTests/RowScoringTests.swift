@@ -1,5 +1,6 @@
 import CBLAS
 import TestSupport
+import TestTraps
 import Testing
 import VectorSearch
 

@@ -1,4 +1,5 @@
 import TestSupport
+import TestTraps
 import Testing
 import VectorSearch
 

@@ -1,0 +1,55 @@
+import Foundation
+import TestSupport
+
+/// What all tiers of a run share.
+struct Campaign: Sendable {
+  let seed: UInt64
+  /// Where the cases' directories are made.
+  let directory: String
+  let executables: Executables
+  /// The defect that the victims are run with; nil: none.
+  var plantedDefect: String?
+
+  /// The same without the defect.
+  var withoutDefect: Campaign {
+    var campaign = self
+    campaign.plantedDefect = nil
+    return campaign
+  }
+
+  /// The generator of one case: a failure is repeated by the seed and the case's number alone.
+  func generator(_ tier: any Tier.Type, _ number: Int) -> SeededGenerator {
+    SeededGenerator(seed: seed ^ Lane.hash("\(tier.name)/\(number)"))
+  }
+}
+
+/// The programs of the harness, which the build puts side by side.
+struct Executables: Sendable {
+  let torture: String
+  let tracer: String
+
+  init() throws {
+    let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let directory = URL(fileURLWithPath: own).deletingLastPathComponent()
+    torture = own
+    tracer = directory.appendingPathComponent("TortureTracer").path
+  }
+}
+
+/// The directory of one case: removed at its end, unless it found something.
+final class Scratch: Sendable {
+  let path: String
+
+  init(_ path: String) throws {
+    self.path = path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+  }
+
+  func path(_ name: String) -> String { "\(path)/\(name)" }
+  var store: String { path("store") }
+
+  func remove() { Self.remove(path) }
+
+  /// What cannot be removed is left to the next cleaning of the temporary directory.
+  static func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
+}

@@ -1,0 +1,36 @@
+/// The defects that can be switched on in a build with the trait `PlantedDefects`, and the tiers that must find each.
+struct PlantedDefects: Sendable {
+  /// Read by the product's processes.
+  static let variable = "ENGRAM_PLANTED_DEFECT"
+
+  /// Whether this build has them.
+  static var areBuiltIn: Bool {
+    #if PlantedDefects
+      true
+    #else
+      false
+    #endif
+  }
+
+  let name: String
+  let summary: String
+  let tiers: [String]
+
+  static let all: [PlantedDefects] = [
+    PlantedDefects(name: "P1", summary: "rows are not flushed", tiers: ["torn", "power"]),
+    PlantedDefects(name: "P2", summary: "LMDB commits before the rows are written", tiers: ["kill", "torn"]),
+    PlantedDefects(name: "P3", summary: "directories are not flushed at creation or switch", tiers: ["torn"]),
+    PlantedDefects(name: "P4", summary: "a live bit is set on a row that was used before", tiers: ["history", "crowd"]),
+    PlantedDefects(name: "P5", summary: "an old generation is removed under a reader of another process", tiers: ["crowd", "history"]),
+    PlantedDefects(name: "P6", summary: "writes are acknowledged before the commit", tiers: ["kill", "crowd"]),
+    PlantedDefects(name: "P7", summary: "MDB_NOSYNC", tiers: ["torn", "power"]),
+    PlantedDefects(name: "P8", summary: "a failed flush is tried again and acknowledged", tiers: ["faults"]),
+    PlantedDefects(name: "P9", summary: "checksums of values and rows are not compared", tiers: ["hostile"]),
+    PlantedDefects(name: "P10", summary: "'current' is renamed before the new generation is flushed", tiers: ["torn", "power"]),
+    PlantedDefects(name: "P11", summary: "a transaction is committed on another thread", tiers: ["crowd", "history"]),
+    PlantedDefects(name: "P12", summary: "a short write is taken for success", tiers: ["faults"]),
+    PlantedDefects(name: "P13", summary: "a body that threw is not undone", tiers: ["crowd"]),
+    PlantedDefects(name: "P14", summary: "writes without writer.lock", tiers: ["crowd", "history"]),
+    PlantedDefects(name: "P15", summary: "a batch is applied twice after an in-doubt commit", tiers: ["faults"]),
+  ]
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Foundation
+
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Run tiers and print what was tried and found.")
+
+  @Option(help: "A tier; may be given more than once: \(Tiers.all.map { $0.name }.joined(separator: ", ")).") var tier: [String] = []
+  @Flag(help: "Every tier.") var all = false
+  @Option(help: "Minutes for each tier; without it a tier with a known number of cases runs all of them.") var minutes: Double?
+  @Option(help: "What all cases follow from; chosen and printed where it is not given.") var seed: UInt64?
+  @Option(name: .customLong("case"), help: "Only this case of the tier.") var number: Int?
+  @Option(help: "Run the victims with a planted defect, such as P7, or with each in turn ('all'), and expect it to be found.") var planted:
+    String?
+  @Option(help: "Where cases are run and findings are kept; best on a local disk.") var directory: String?
+  @Flag(help: "One JSON object for each tier.") var json = false
+
+  mutating func validate() throws {
+    if tier.isEmpty, !all, planted == nil { throw ValidationError("Name a tier with --tier, or give --all.") }
+    for name in tier where Tiers.named(name) == nil { throw ValidationError("There is no tier '\(name)'.") }
+    if let minutes, minutes <= 0 { throw ValidationError("The minutes are \(minutes), they must be more than 0.") }
+    if number != nil, tier.count != 1 { throw ValidationError("A case belongs to one tier: give it with --tier.") }
+    guard let planted else { return }
+    guard PlantedDefects.areBuiltIn else {
+      throw ValidationError("This build has no planted defects: build it with --traits PlantedDefects, as Tools/torture does.")
+    }
+    guard planted == "all" || PlantedDefects.all.contains(where: { $0.name == planted }) else {
+      throw ValidationError("There is no planted defect '\(planted)': P1 to P15, or all.")
+    }
+  }
+
+  func run() throws {
+    let seed = seed ?? UInt64.random(in: 1...999_999_999)
+    let base = directory ?? "\(FileManager.default.temporaryDirectory.path)/engram-torture-\(ProcessInfo.processInfo.processIdentifier)"
+    try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
+    // /proc shows resolved paths.
+    let resolved = URL(fileURLWithPath: base).resolvingSymlinksInPath().path
+    let campaign = Campaign(seed: seed, directory: resolved, executables: try Executables())
+    let output = TortureOutput(json: json)
+    let isClean =
+      try planted == nil ? attack(campaign, output) : PlantedRun(campaign: campaign, minutes: minutes, output: output).run(planted ?? "")
+    if (try? FileManager.default.contentsOfDirectory(atPath: resolved))?.isEmpty == true {
+      try? FileManager.default.removeItem(atPath: resolved)
+    }
+    if !isClean { throw ExitCode(1) }
+  }
+
+  private func attack(_ campaign: Campaign, _ output: TortureOutput) throws -> Bool {
+    let tiers = all ? Tiers.all : tier.compactMap { Tiers.named($0) }
+    var reports: [TierReport] = []
+    for tier in tiers {
+      let run = TierRun(
+        campaign: campaign, tier: tier, seconds: minutes.map { $0 * 60 }, only: number, progress: { output.progress($0) })
+      let report = try run.run()
+      output.finished(report)
+      reports.append(report)
+    }
+    output.summary(reports)
+    return reports.allSatisfy { $0.violations.isEmpty }
+  }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import TestSupport
+
+/// Starts the workload's processes and the check.
+struct Victims: Sendable {
+  let campaign: Campaign
+  let scratch: Scratch
+
+  /// The longest that any process may take: past it, it hangs, and that is a violation.
+  static let patience = Duration.seconds(60)
+
+  /// The arguments of a worker on the case's store.
+  func worker(
+    _ lanes: [Lane], writes: Int, compactEvery: Int = 0, backup: String? = nil, eventualMilliseconds: Int? = nil, marker: Bool = false,
+    store: String? = nil
+  ) -> [String] {
+    var arguments = [
+      "worker", store ?? scratch.store, "--seed", "\(lanes[0].seed)", "--writes", "\(writes)", "--compact-every", "\(compactEvery)",
+    ]
+    for lane in lanes { arguments += ["--lane", lane.name] }
+    if lanes[0].forgets { arguments.append("--forgets") }
+    if let backup { arguments += ["--backup", backup] }
+    if let eventualMilliseconds { arguments += ["--eventual-milliseconds", "\(eventualMilliseconds)"] }
+    if marker { arguments.append("--marker") }
+    return arguments
+  }
+
+  /// Starts a worker; it ends when its writes are done.
+  func start(_ arguments: [String]) throws -> Subprocess {
+    try Subprocess(campaign.executables.torture, arguments, timeout: Self.patience, environment: environment)
+  }
+
+  /// Runs a worker under the tracer to its end.
+  func trace(_ tracing: [String], _ arguments: [String]) throws -> Subprocess.Outcome {
+    try Subprocess.run(
+      campaign.executables.tracer, tracing + ["--", campaign.executables.torture] + arguments, timeout: Self.patience,
+      environment: environment)
+  }
+
+  private var environment: [String: String] {
+    campaign.plantedDefect.map { [PlantedDefects.variable: $0] } ?? [:]
+  }
+
+  /// Compares a store with the oracle in another process.
+  ///
+  /// - Returns: The violations, a check that died or hung among them.
+  func check(_ oracle: WorkerOracle, store: String? = nil, readsOnly: Bool = false) throws -> CheckResult {
+    let file = scratch.path("oracle-\(UUID().uuidString).json")
+    try JSONEncoder().encode(oracle).write(to: URL(fileURLWithPath: file))
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    var arguments = ["check", store ?? scratch.store, "--oracle", file]
+    if readsOnly { arguments.append("--reads-only") }
+    var result: CheckResult
+    do {
+      let outcome = try Subprocess.run(campaign.executables.torture, arguments, timeout: Self.patience, environment: environment)
+      if outcome.termination == .exited(0) {
+        result = try JSONDecoder().decode(CheckResult.self, from: Data(outcome.standardOutput.utf8))
+      } else {
+        result = CheckResult(violations: ["the check ended with \(outcome.termination): \(outcome.standardError.suffix(300))"])
+      }
+    } catch Subprocess.Failure.timedOut(let output) {
+      result = CheckResult(violations: ["the check hangs: \(output)"])
+    }
+    result.violations += oracle.violations
+    return result
+  }
+}

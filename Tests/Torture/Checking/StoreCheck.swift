@@ -1,0 +1,187 @@
+import Engram
+import Foundation
+
+/// One store against the oracle: acknowledged ⊆ recovered ⊆ issued, whole transactions only, in the order of commits; verified deeply; it
+/// writes again; nothing is left over.
+struct StoreCheck {
+  let path: String
+  let oracle: WorkerOracle
+  let readsOnly: Bool
+  private(set) var violations: [String] = []
+  private(set) var counts: [String: Int] = [:]
+
+  init(path: String, oracle: WorkerOracle, readsOnly: Bool) {
+    self.path = path
+    self.oracle = oracle
+    self.readsOnly = readsOnly
+  }
+
+  private var url: URL { URL(fileURLWithPath: path) }
+
+  mutating func run() async {
+    do {
+      if !FileManager.default.fileExists(atPath: path) {
+        if !oracle.mayBeMissing { return violations.append("the store is gone") }
+        if readsOnly { return }
+      } else {
+        let report = try await MemoryStore.verify(at: url, deep: true) { _ in }
+        for problem in report.problems.prefix(5) { violations.append("verify --deep: \(problem)") }
+      }
+      try await use()
+      if !readsOnly { try await checkLeftovers() }
+    } catch {
+      violations.append("the store cannot be used: \(error)")
+    }
+  }
+
+  /// Opens the store, reads and writes, and closes it; the handle is gone on return.
+  private mutating func use() async throws {
+    let options = StoreOptions(dimension: Lane.dimension, access: readsOnly ? .readOnly : .readWrite)
+    let store = try await MemoryStore.open(at: url, options: options)
+    try compare(store)
+    if !readsOnly {
+      try await writeAgain(store)
+      for problem in try store.verify(deep: true).problems.prefix(5) { violations.append("verify after writing: \(problem)") }
+    }
+    try await store.close()
+  }
+
+  // MARK: What is there
+
+  private mutating func compare(_ store: MemoryStore) throws {
+    var problems: [String] = []
+    var found: [String: Int] = [:]
+    try store.read { snapshot in
+      let total = try snapshot.context(for: Lane.total)?.conversationsCount ?? 0
+      var expected: [MemoryID: LaneMemory] = [:]
+      var optional: Set<MemoryID> = []
+      var contexts: [String: Int?] = [:]
+      for (name, progress) in oracle.lanes {
+        let count = try snapshot.context(for: progress.lane.counter)?.conversationsCount ?? 0
+        found[name] = count
+        problems += Self.problems(of: name, progress, count, total: total, mayLose: oracle.mayLoseTheLast)
+        // What is plainly impossible would only be told again, memory by memory.
+        guard count <= progress.issued else { continue }
+        let state = LaneState(progress.lane, count: count)
+        expected.merge(state.memories) { $1 }
+        for user in 0..<Lane.users { contexts[progress.lane.user(user)] = .some(state.contexts[progress.lane.user(user)]) }
+        if let user = state.isForgetting, try snapshot.context(for: user) == nil, try snapshot.count(scope: .user(user)) == 0 {
+          optional.formUnion(state.memories.filter { $0.value.userID == user }.keys)
+          contexts[user] = .some(nil)
+        }
+        for number in Set([count - 1, count, 0]) where number >= 0 {
+          if try store.wasCommitted(progress.lane.token(number)) != (number < count) {
+            problems.append("lane \(name): the token of write \(number) contradicts the \(count) writes that are there")
+          }
+        }
+      }
+      if found.values.reduce(0, +) != total {
+        problems.append("the lanes have \(found.values.reduce(0, +)) writes, the total says \(total)")
+      }
+      problems += try Self.compare(snapshot, expected, optional)
+      for (user, level) in contexts {
+        let stored = try snapshot.context(for: user)?.friendshipLevel
+        if stored != level {
+          problems.append("the context of \(user) is \(stored.map(String.init) ?? "none"), expected \(level.map(String.init) ?? "none")")
+        }
+      }
+      problems += try Self.search(snapshot, expected, optional)
+    }
+    counts = found
+    violations += problems.prefix(20)
+  }
+
+  private static func problems(
+    of name: String, _ progress: WorkerOracle.Progress, _ count: Int, total: Int, mayLose: Bool
+  ) -> [String] {
+    if mayLose {
+      if count > progress.issued { return ["lane \(name): \(count) writes are there, \(progress.issued) were begun"] }
+      // Of all acknowledged writes only the last ones may be gone.
+      return progress.positions.compactMap { number, position in
+        (number < count) == (position <= total)
+          ? nil
+          : "lane \(name): write \(number) was the \(position)-th of all and is \(number < count ? "there" : "gone"), though \(total) are there"
+      }
+    }
+    guard !progress.allowed.contains(count) else { return [] }
+    return [
+      "lane \(name): \(count) writes are there, \(progress.acknowledged) were acknowledged, \(progress.issued) begun"
+        + (progress.lastIsUnchanged ? ", and the last one failed with the word that nothing was changed" : "")
+    ]
+  }
+
+  private static func compare(
+    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>
+  ) throws -> [String] {
+    var problems: [String] = []
+    var missing = Set(expected.keys).subtracting(optional)
+    try snapshot.forEachMemory { memory in
+      missing.remove(memory.id)
+      guard let lane = expected[memory.id], !optional.contains(memory.id) else {
+        problems.append("memory \(memory.id) of '\(memory.userID)' must not be there")
+        return problems.count < 10
+      }
+      let difference = StoredMemory.difference(memory, try snapshot.embedding(of: memory.id), lane)
+      if let difference { problems.append("memory \(memory.id) of '\(memory.userID)' \(difference)") }
+      return problems.count < 10
+    }
+    if problems.count < 10, let id = missing.first {
+      problems.append("\(missing.count) memories are missing, \(id) of '\(expected[id]?.userID ?? "")' for one")
+    }
+    return problems
+  }
+
+  /// Each of a few memories is the best hit for its own embedding, among its user's only.
+  private static func search(
+    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>
+  ) throws -> [String] {
+    var problems: [String] = []
+    for (id, memory) in expected.filter({ $0.value.hasEmbedding && !optional.contains($0.key) }).prefix(5) {
+      let hits = try snapshot.search(SearchQuery(embedding: Embedding(memory.components), scope: .user(memory.userID), limit: 5))
+      if hits.first?.memory.text != memory.text { problems.append("memory \(id) is not found by its own embedding") }
+      if hits.contains(where: { $0.memory.userID != memory.userID }) {
+        problems.append("a search of '\(memory.userID)' found another user's memory")
+      }
+    }
+    return problems
+  }
+
+  // MARK: Going on
+
+  /// Writes, finds and deletes as any user would, without a trace that the lanes would stumble over.
+  private mutating func writeAgain(_ store: MemoryStore) async throws {
+    let text = "written by the check"
+    let draft = MemoryDraft(userID: "checker", text: text, embedding: Embedding(LaneMemory.components(of: text)))
+    let updated = try await store.updateContext(for: "checker") { $0.with(conversationsCount: $0.conversationsCount + 1) }
+    let id = try await store.add(draft)
+    let hits = try store.search(SearchQuery(embedding: Embedding(LaneMemory.components(of: text)), scope: .user("checker"), limit: 3))
+    if hits.map(\.memory.id) != [id] { violations.append("a memory that was added after the recovery is not found") }
+    if try store.context(for: "checker") != updated { violations.append("a context that was written after the recovery is not there") }
+    try await store.delete(id)
+  }
+
+  private mutating func checkLeftovers() async throws {
+    // Tasks that were under way may hold the closed store a moment longer.
+    let patience = ContinuousClock.now + .seconds(5)
+    while !Self.descriptors(path).isEmpty, .now < patience { try await Task.sleep(for: .milliseconds(5)) }
+    let before = Self.descriptors(path)
+    if !before.isEmpty { violations.append("after the close these are still open: \(before.joined(separator: ", "))") }
+    let store = try await MemoryStore.open(at: url)
+    let generation = try store.status.generation
+    let readers = try store.status.readers.filter { $0.processID != ProcessInfo.processInfo.processIdentifier }
+    if !readers.isEmpty { violations.append("reader slots of dead processes are still taken: \(readers)") }
+    try await store.close()
+    let known: Set = ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock", "gen-\(generation)"]
+    let names = try FileManager.default.contentsOfDirectory(atPath: path)
+    for name in names where !known.contains(name) { violations.append("\(name) is left over in the store") }
+    let beside = try FileManager.default.contentsOfDirectory(atPath: url.deletingLastPathComponent().path)
+    for name in beside where name.hasPrefix("\(url.lastPathComponent).tmp-") { violations.append("\(name) is left over beside the store") }
+  }
+
+  /// What this process has open below the store.
+  private static func descriptors(_ path: String) -> [String] {
+    let links = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    return links.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
+      .filter { $0.hasPrefix("\(path)/") }
+  }
+}

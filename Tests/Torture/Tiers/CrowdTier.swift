@@ -1,0 +1,63 @@
+import Foundation
+import TestSupport
+
+/// Three to six processes write, compact, forget and hold snapshots on one store, while one after the other is killed.
+struct CrowdTier: Tier {
+  static let name = "crowd"
+  static let summary = "several processes, one killed after the other while the others go on"
+
+  private let campaign: Campaign
+
+  init(_ campaign: Campaign) throws { self.campaign = campaign }
+
+  func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome {
+    var outcome = CaseOutcome()
+    var generator = campaign.generator(Self.self, number)
+    let victims = Victims(campaign: campaign, scratch: scratch)
+    let count = Int.random(in: 3...6, using: &generator)
+    let forgets = generator.chance(percent: 50)
+    let lanes = (0..<count).map { process in
+      (0..<Int.random(in: 1...3, using: &generator)).map {
+        Lane(name: "p\(process)l\($0)", seed: campaign.seed &+ UInt64(number), forgets: forgets && process == 0)
+      }
+    }
+    var oracle = WorkerOracle(lanes.flatMap { $0 })
+    var running: [Int: Subprocess] = [:]
+    func start(_ process: Int) throws {
+      running[process] = try victims.start(
+        victims.worker(
+          lanes[process], writes: 0, compactEvery: process == count - 1 ? 4 : 0,
+          eventualMilliseconds: process == 1 ? 20 : nil))
+    }
+    func end(_ process: Int) throws {
+      guard let child = running.removeValue(forKey: process) else { return }
+      child.kill()
+      let end = try child.finish()
+      for (name, more) in oracle.read(end.standardOutput) where name != "doomed write: closed" { outcome.count(name, more) }
+      if end.termination != .signalled(SIGKILL) {
+        outcome.violations.append(
+          "a worker ended with \(end.termination): \(end.standardOutput.suffix(200)) \(end.standardError.suffix(300))")
+      }
+    }
+    do {
+      for process in 0..<count { try start(process) }
+      for _ in 0..<Int.random(in: 3...8, using: &generator) {
+        Thread.sleep(forTimeInterval: Double.random(in: 0.01...0.25, using: &generator))
+        let process = Int.random(in: 0..<count, using: &generator)
+        try end(process)
+        outcome.count("killed")
+        try start(process)
+      }
+      Thread.sleep(forTimeInterval: 0.1)
+      let before = oracle.lanes.values.reduce(0) { $0 + $1.acknowledged }
+      for process in 0..<count { try end(process) }
+      let after = oracle.lanes.values.reduce(0) { $0 + $1.acknowledged }
+      if after == before { outcome.count("nobody wrote at the end") }
+    } catch Subprocess.Failure.timedOut(let output) {
+      outcome.violations.append("a process hangs: \(output.suffix(300))")
+      return outcome
+    }
+    outcome.violations += try victims.check(oracle).violations
+    return outcome
+  }
+}

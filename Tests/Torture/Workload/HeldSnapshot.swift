@@ -1,0 +1,71 @@
+import Engram
+import Foundation
+
+/// A snapshot that is held while others write, compact and forget, with what it showed when it was taken.
+final class HeldSnapshot: Sendable {
+  /// Held until the lane has made so many writes.
+  let until: Int
+  private let path: String
+  private let generation: UInt64
+  private let snapshot: MemorySnapshotBox
+  private let digest: Int
+
+  init(_ store: MemoryStore, _ path: String, until: Int) throws {
+    self.until = until
+    self.path = path
+    generation = try store.status.generation
+    snapshot = try MemorySnapshotBox(store)
+    digest = try snapshot.digest()
+  }
+
+  /// Reads all of it once more.
+  func check() {
+    do {
+      if try snapshot.digest() != digest { WorkerLog.say(WorkerEvent.violation("a held snapshot changed").line) }
+      for name in ["data.mdb", "rows.f32"] where isRemoved("\(path)/gen-\(generation)/\(name)") {
+        WorkerLog.say(WorkerEvent.violation("\(name) of generation \(generation) was removed under a held snapshot").line)
+      }
+    } catch let error as StoreError where error.code == .snapshotExpired {
+      WorkerLog.say(WorkerEvent.note("snapshot released").line)
+    } catch {
+      WorkerLog.say(WorkerEvent.violation("a held snapshot threw: \(error)").line)
+    }
+  }
+
+  /// Whether this process has a file open that is not there any more.
+  private func isRemoved(_ path: String) -> Bool {
+    let links = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    return links.contains { link in
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(link)")) == "\(path) (deleted)"
+    }
+  }
+}
+
+/// Carries a snapshot, which is not `Sendable`, with the lane that holds it.
+final class MemorySnapshotBox: @unchecked Sendable {
+  // SAFETY of `@unchecked`: only the lane's own task touches it, and never two at once.
+  private let snapshot: MemorySnapshot
+
+  init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
+
+  /// Of every memory with its row, and of every context.
+  func digest() throws -> Int {
+    var hasher = Hasher()
+    try snapshot.forEachMemory { memory in
+      hasher.combine(memory)
+      if let embedding = try snapshot.embedding(of: memory.id) {
+        for component in embedding.values { hasher.combine(component.bitPattern) }
+        let matches = StoredMemory.matches(embedding, memory.text)
+        if !matches { throw StoreError(.corrupted, "the row of memory \(memory.id) is not that of its text") }
+      }
+      return true
+    }
+    var last: String?
+    while let user = try snapshot.users(after: last, limit: 1).first {
+      hasher.combine(user)
+      hasher.combine(try snapshot.context(for: user.userID))
+      last = user.userID
+    }
+    return hasher.finalize()
+  }
+}

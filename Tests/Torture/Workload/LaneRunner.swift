@@ -1,0 +1,135 @@
+import Engram
+import Foundation
+import TestSupport
+
+/// Runs one lane, from where the store says that it is.
+struct LaneRunner: Sendable {
+  let lane: Lane
+  let store: MemoryStore
+  let path: String
+  /// How many; 0: without end.
+  let writes: Int
+  let compactEvery: Int
+  let backup: String?
+
+  /// What throws a write away after all that it changed.
+  private struct Doomed: Error {}
+
+  func run() async {
+    do {
+      var state = LaneState(lane, count: try store.context(for: lane.counter)?.conversationsCount ?? 0)
+      let end = writes == 0 ? Int.max : state.count + writes
+      let half = state.count + writes / 2
+      var generator = SeededGenerator(seed: lane.seed ^ Lane.hash("\(lane.name)/run/\(state.count)"))
+      var held: [HeldSnapshot] = []
+      while state.count < end {
+        let operation = lane.next(state)
+        if generator.chance(percent: 20) {
+          held.append(try HeldSnapshot(store, path, until: state.count + Int.random(in: 1...6, using: &generator)))
+        }
+        // What is doomed shares the batch with what is not.
+        let isAccompanied = generator.chance(percent: 30)
+        async let doomed: Void = isAccompanied ? writeInVain() : ()
+        let isDone = await commit(operation, number: state.count)
+        try await doomed
+        guard isDone else { break }
+        state.apply(operation)
+        for snapshot in held where snapshot.until <= state.count { snapshot.check() }
+        held.removeAll { $0.until <= state.count }
+        if compactEvery > 0, state.count % compactEvery == 0 { await attempt("compact") { try await store.compact() } }
+        if let backup, state.count == half { await attempt("backup") { try await store.backup(to: URL(fileURLWithPath: backup)) } }
+      }
+      for snapshot in held { snapshot.check() }
+    } catch {
+      WorkerLog.say(WorkerEvent.note("lane ended: \(Self.code(of: error))").line)
+    }
+  }
+
+  private func attempt<Value>(_ name: String, _ body: () async throws -> Value) async {
+    do {
+      _ = try await body()
+      WorkerLog.say(WorkerEvent.note(name).line)
+    } catch {
+      WorkerLog.say(WorkerEvent.note("\(name) failed: \(Self.code(of: error))").line)
+    }
+  }
+
+  // MARK: Writing
+
+  /// Writes until it is acknowledged, three times at most; an outcome that is unknown ends the lane.
+  private func commit(_ operation: Operation, number: Int) async -> Bool {
+    for _ in 0..<3 {
+      WorkerLog.say(WorkerEvent.issued(lane: lane.name, number: number).line)
+      do {
+        if case .endForget(let user) = operation { _ = try await store.forget(userID: user, waitingAtMost: .milliseconds(200)) }
+        let position = try await store.write(token: lane.token(number)) { [lane] transaction in
+          for change in operation.changes { try Self.apply(change, lane, &transaction) }
+          try transaction.updateContext(for: lane.counter) { $0.with(conversationsCount: number + 1) }
+          return try transaction.updateContext(for: Lane.total) { $0.with(conversationsCount: $0.conversationsCount + 1) }
+            .conversationsCount
+        }
+        WorkerLog.say(WorkerEvent.acknowledged(lane: lane.name, number: number, position: position).line)
+        return true
+      } catch {
+        let isCertain = Self.isCertain(error)
+        WorkerLog.say(WorkerEvent.failed(lane: lane.name, number: number, isCertain: isCertain, code: Self.code(of: error)).line)
+        if !isCertain { return false }
+      }
+    }
+    return false
+  }
+
+  /// A body that throws after changing what the lane's other writes change, too.
+  private func writeInVain() async throws {
+    do {
+      try await store.write { [lane] transaction in
+        try transaction.add(
+          MemoryDraft(userID: lane.doomed, text: "never to be seen", embedding: Embedding(LaneMemory.components(of: "never to be seen"))))
+        try transaction.updateContext(for: Lane.total) { $0.with(conversationsCount: $0.conversationsCount + 1000) }
+        try transaction.updateContext(for: lane.counter) { $0.with(conversationsCount: $0.conversationsCount + 1000) }
+        throw Doomed()
+      }
+      WorkerLog.say(WorkerEvent.violation("a write whose body threw was acknowledged").line)
+    } catch is Doomed {
+    } catch {
+      WorkerLog.say(WorkerEvent.note("doomed write: \(Self.code(of: error))").line)
+    }
+  }
+
+  static func apply(_ change: Change, _ lane: Lane, _ transaction: inout WriteTransaction) throws {
+    switch change {
+    case .add(let id, let memory): try transaction.add(draft(id, memory))
+    case .replace(let id, let memory):
+      // A memory without an embedding cannot take the place of one that has one by an update.
+      if memory.hasEmbedding {
+        try transaction.update(id, embedding: Embedding(memory.components)) {
+          $0.with(text: memory.text, kind: .some(memory.kind), metadata: ["number": .integer(memory.number)])
+        }
+      } else {
+        try transaction.delete(id)
+        try transaction.add(draft(id, memory))
+      }
+    case .delete(let id): try transaction.delete(id)
+    case .setContext(let user, let level): try transaction.updateContext(for: user) { $0.with(friendshipLevel: level) }
+    case .deleteContext(let user): try transaction.deleteContext(UserContext.self, for: user)
+    }
+  }
+
+  private static func draft(_ id: MemoryID, _ memory: LaneMemory) -> MemoryDraft {
+    MemoryDraft(
+      userID: memory.userID, text: memory.text, embedding: memory.hasEmbedding ? Embedding(memory.components) : nil, kind: memory.kind,
+      metadata: ["number": .integer(memory.number)], id: id)
+  }
+
+  // MARK: Errors
+
+  static func code(of error: any Error) -> String {
+    (error as? StoreError).map { "\($0.code)" } ?? String(describing: type(of: error))
+  }
+
+  /// Whether the error says that nothing was changed.
+  static func isCertain(_ error: any Error) -> Bool {
+    guard let error = error as? StoreError else { return true }
+    return error.code != .poisoned && error.code != .inDoubt
+  }
+}

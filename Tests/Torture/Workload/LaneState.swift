@@ -1,0 +1,45 @@
+import Engram
+
+/// What a lane has in the store after some of its writes.
+struct LaneState: Sendable {
+  /// Writes so far, and so the number of the next one.
+  private(set) var count = 0
+  private(set) var memories: [MemoryID: LaneMemory] = [:]
+  /// The users' contexts, each by its friendship level.
+  private(set) var contexts: [String: Int] = [:]
+  /// The user that may be there or not, because the forgetting has begun and not ended.
+  private(set) var isForgetting: String?
+
+  /// The state after the lane's first `count` writes.
+  init(_ lane: Lane, count: Int) {
+    for _ in 0..<count { apply(lane.next(self)) }
+  }
+
+  mutating func apply(_ operation: Operation) {
+    count += 1
+    switch operation {
+    case .write(let changes): for change in changes { apply(change) }
+    case .beginForget(let user): isForgetting = user
+    case .endForget(let user):
+      isForgetting = nil
+      self = without(user)
+    }
+  }
+
+  mutating func apply(_ change: Change) {
+    switch change {
+    case .add(let id, let memory), .replace(let id, let memory): memories[id] = memory
+    case .delete(let id): memories[id] = nil
+    case .setContext(let user, let level): contexts[user] = level
+    case .deleteContext(let user): contexts[user] = nil
+    }
+  }
+
+  /// The state without one user.
+  func without(_ user: String) -> LaneState {
+    var state = self
+    state.memories = memories.filter { $0.value.userID != user }
+    state.contexts[user] = nil
+    return state
+  }
+}

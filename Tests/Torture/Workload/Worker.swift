@@ -1,0 +1,52 @@
+import ArgumentParser
+import Engram
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One process of the workload: runs its lanes at the same time, and tells what it begins and what was acknowledged.
+struct Worker: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "One process of the workload, started by the tiers.", shouldDisplay: false)
+
+  @Argument var store: String
+  @Option var seed: UInt64
+  @Option(help: "The names of its lanes; no other process may run one of them.") var lane: [String]
+  @Option(help: "Writes of each lane; 0: until it is killed or its input ends.") var writes = 0
+  @Option(help: "Compact after so many writes of the first lane; 0: never.") var compactEvery = 0
+  @Option(help: "Back up to this path after half of the writes.") var backup: String?
+  @Option(help: "Deferred durability with this delay.") var eventualMilliseconds: Int?
+  @Flag(help: "Lanes forget users.") var forgets = false
+  @Flag(help: "Tell the tracer to count from the opening on.") var marker = false
+
+  func run() async throws {
+    // A write past `ulimit -f` is an error only where the signal is ignored.
+    _ = signal(SIGXFSZ, SIG_IGN)
+    if marker { _ = close(-7001) }
+    do {
+      let store = try await MemoryStore.open(
+        at: URL(fileURLWithPath: store),
+        options: StoreOptions(
+          dimension: Lane.dimension, durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate,
+          snapshotMaxAge: nil))
+      WorkerLog.say(WorkerEvent.opened.line)
+      await withTaskGroup { group in
+        for (index, name) in lane.enumerated() {
+          let runner = LaneRunner(
+            lane: Lane(name: name, seed: seed, forgets: forgets), store: store, path: self.store, writes: writes,
+            compactEvery: index == 0 ? compactEvery : 0, backup: index == 0 ? backup : nil)
+          group.addTask { await runner.run() }
+        }
+      }
+      try await store.close()
+      WorkerLog.say(WorkerEvent.note("closed").line)
+    } catch {
+      WorkerLog.say(WorkerEvent.note("could not open or close: \(LaneRunner.code(of: error))").line)
+      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      throw ExitCode(1)
+    }
+  }
+}
