@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A real child process: started by the initialiser, its output collected, killed when the value goes before it has ended.
 package final class Subprocess {
@@ -22,11 +21,11 @@ package final class Subprocess {
   }
 
   package let processID: Int32
-  private let process = Process()
-  private let input = Pipe()
-  private let output = Pipe()
+  private let input: Int32
+  private let output: Int32
+  private var isInputOpen = true
   private let errorDirectory = TemporaryDirectory()
-  private let ended = DispatchSemaphore(value: 0)
+  private let end: ProcessEnd
   private let deadline: ContinuousClock.Instant
   private var collected: [UInt8] = []
   private var linesEnd = 0
@@ -39,26 +38,19 @@ package final class Subprocess {
     _ executable: String, _ arguments: [String], timeout: Duration = .seconds(60), environment: [String: String] = [:]
   ) throws {
     deadline = ContinuousClock.now + timeout
-    let errorPath = errorDirectory.path("stderr")
-    _ = FileManager.default.createFile(atPath: errorPath, contents: nil)
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = arguments
     // A backtrace of a child that dies on purpose costs seconds.
-    process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+    let variables = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
       .merging(environment) { $1 }
-    process.standardInput = input
-    process.standardOutput = output
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errorPath))
-    let ended = ended
-    process.terminationHandler = { _ in ended.signal() }
-    try process.run()
-    processID = process.processIdentifier
-    // The child has its own copy; with this one open the output would never end.
-    try output.fileHandleForWriting.close()
+    let spawned = try SpawnedProcess(
+      executable, arguments, variables.map { "\($0.key)=\($0.value)" }, errorPath: errorDirectory.path("stderr"))
+    (processID, input, output) = (spawned.processID, spawned.input, spawned.output)
+    end = ProcessEnd(of: spawned.processID)
   }
 
   deinit {
-    if process.isRunning { _ = Foundation.kill(processID, SIGKILL) }
+    if end.status == nil { _ = Foundation.kill(processID, SIGKILL) }
+    if isInputOpen { close(input) }
+    close(output)
   }
 
   /// Runs a process to its end.
@@ -81,20 +73,20 @@ package final class Subprocess {
   }
 
   /// Ends the child's input, which the commands of `TestChild` wait for.
-  package func closeInput() throws { try input.fileHandleForWriting.close() }
+  package func closeInput() {
+    if isInputOpen { close(input) }
+    isInputOpen = false
+  }
 
   package func kill() { _ = Foundation.kill(processID, SIGKILL) }
 
   /// Ends the child's input, collects the rest of its output and waits for its end.
   package func finish() throws -> Outcome {
-    try? closeInput()
+    closeInput()
     while try readMore() {}
-    if ended.wait(timeout: .now() + .milliseconds(remainingMilliseconds())) == .timedOut { throw timedOut() }
-    let status = process.terminationStatus
+    guard let termination = end.wait(milliseconds: remainingMilliseconds()) else { throw timedOut() }
     return Outcome(
-      termination: process.terminationReason == .exit ? .exited(status) : .signalled(status),
-      standardOutput: String(decoding: collected, as: UTF8.self),
-      standardError: errorOutput())
+      termination: termination, standardOutput: String(decoding: collected, as: UTF8.self), standardError: errorOutput())
   }
 
   private func errorOutput() -> String {
@@ -112,14 +104,13 @@ package final class Subprocess {
 
   /// Appends what the child has printed since; false at the end of its output.
   private func readMore() throws -> Bool {
-    let descriptor = output.fileHandleForReading.fileDescriptor
-    var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    var poller = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
     let ready = unsafe poll(&poller, 1, Int32(remainingMilliseconds()))
     if ready == 0 { throw timedOut() }
     if ready < 0 { return true }
     var buffer = [UInt8](repeating: 0, count: 4096)
     // SAFETY: read fills at most the buffer's own bytes.
-    let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress!, $0.count) }
+    let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(output, $0.baseAddress!, $0.count) }
     if count > 0 { collected += buffer[..<count] }
     return count > 0 || (count < 0 && errno == EINTR)
   }

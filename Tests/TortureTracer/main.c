@@ -38,7 +38,7 @@ static pid_t root;
 static void usage(const char *problem) {
   fprintf(stderr,
           "TortureTracer: %s\n"
-          "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short [--errno E] [--persist]]\n"
+          "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short [--errno E] [--persist] [--announce]]\n"
           "                     [--scope DIRECTORY] [--only CALL,…] [--marker] [--log FILE] [--record FILE] -- PROGRAM ARGUMENT…\n",
           problem);
   exit(64);
@@ -81,6 +81,14 @@ static void shorten(const struct call *call) {
   if (call->arguments[2] > 1) tracee_set_argument(call->thread, 2, call->arguments[2] / 2);
 }
 
+/* In the program's own log, so that it is known what came before the fault and what after it. */
+static void announce(const struct call *call) {
+  if (!options.announces) return;
+  char line[4200];
+  int length = snprintf(line, sizeof line, "fault %s %s\n", call->name, call->path);
+  if (write(1, line, (size_t)length) < 0) exit(74);
+}
+
 static void at_entry(struct pending *state, const struct ptrace_syscall_info *info) {
   struct call *call = &state->call;
   call->thread = state->thread;
@@ -101,13 +109,16 @@ static void at_entry(struct pending *state, const struct ptrace_syscall_info *in
     was_hit = true;
     snprintf(hit_name, sizeof hit_name, "%s", call->name);
     snprintf(hit_path, sizeof hit_path, "%s", call->path);
+    announce(call);
     if (options.log) fprintf(options.log, "hit\t%ld\t%s\t%s\n", counted, call->name, call->path), fflush(options.log);
   }
   state->is_faulted = true;
   switch (options.action) {
   case ACTION_KILL: kill_all(); break;
   case ACTION_ERROR: tracee_skip_call(state->thread); break;
-  case ACTION_SHORT: shorten(call); break;
+  case ACTION_SHORT:
+    if (call_writes_bytes(call->number)) shorten(call);
+    break;
   default: break;
   }
 }
@@ -187,6 +198,10 @@ static char **parse(int count, char **words) {
     if (!strcmp(word, "--")) return &words[index + 1];
     if (!strcmp(word, "--marker")) {
       counts = false;
+      continue;
+    }
+    if (!strcmp(word, "--announce")) {
+      options.announces = true;
       continue;
     }
     if (!strcmp(word, "--persist")) {

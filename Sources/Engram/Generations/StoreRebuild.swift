@@ -63,6 +63,9 @@ struct StoreRebuild {
     let rowsBefore = try core.live.read { try $0.state().rowsHigh }
     let target = try makeTarget(after: source)
     var isNamed = false
+    #if PlantedDefects
+      if PlantedDefect.currentIsRenamedTooEarly.isPlanted { try StoreOpening.setCurrent(target.number, paths) }
+    #endif
     do {
       var copy = GenerationCopy(from: source, to: target, progress: progress)
       try copy.copyAll()

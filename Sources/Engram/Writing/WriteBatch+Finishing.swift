@@ -1,17 +1,16 @@
 import LMDB
 
+#if PlantedDefects
+  import Files
+#endif
+
 /// The end of a batch.
 extension WriteBatch {
   /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
   ///
   /// - Parameter source: The state that a copy has caught up with; nil for a commit of its own.
   mutating func finish(adopting source: StateRecord? = nil) throws {
-    try staging?.write()
-    do {
-      try staging?.flush()
-    } catch {
-      throw RowFlushFailure(error: error)
-    }
+    try writeRows()
     if let source {
       state.batchSequence = source.batchSequence
       state.lastCommit = source.lastCommit
@@ -31,6 +30,18 @@ extension WriteBatch {
     try writeTokens()
     let state = state
     try store(.state, encoded { state.encode(into: &$0) }, in: schema.meta)
+  }
+
+  private mutating func writeRows() throws {
+    #if PlantedDefects
+      if PlantedDefect.commitComesBeforeRows.isPlanted, purpose == .commit { return }
+    #endif
+    try staging?.write()
+    do {
+      try staging?.flush()
+    } catch {
+      throw RowFlushFailure(error: error)
+    }
   }
 
   mutating func writeBlocks() throws {

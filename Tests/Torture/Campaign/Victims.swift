@@ -26,8 +26,11 @@ struct Victims: Sendable {
   }
 
   /// Starts a worker; it ends when its writes are done.
-  func start(_ arguments: [String]) throws -> Subprocess {
-    try Subprocess(campaign.executables.torture, arguments, timeout: Self.patience, environment: environment)
+  ///
+  /// - Parameter wrapper: A program that runs the one that its arguments name, such as `unshare --pid --fork`.
+  func start(_ arguments: [String], wrapper: [String] = []) throws -> Subprocess {
+    let words = wrapper + [campaign.executables.torture] + arguments
+    return try Subprocess(words[0], Array(words.dropFirst()), timeout: Self.patience, environment: environment)
   }
 
   /// Runs a worker under the tracer to its end.
@@ -45,23 +48,29 @@ struct Victims: Sendable {
   ///
   /// - Returns: The violations, a check that died or hung among them.
   func check(_ oracle: WorkerOracle, store: String? = nil, readsOnly: Bool = false) throws -> CheckResult {
+    var result = try inProcess(["check", store ?? scratch.store] + (readsOnly ? ["--reads-only"] : []), oracle)
+    result.violations += oracle.violations
+    return result
+  }
+
+  /// Verifies, uses and repairs a damaged store in another process.
+  func checkDamage(_ oracle: WorkerOracle) throws -> CheckResult {
+    try inProcess(["damage-check", scratch.store, "--into", scratch.path("repaired")], oracle)
+  }
+
+  private func inProcess(_ arguments: [String], _ oracle: WorkerOracle) throws -> CheckResult {
     let file = scratch.path("oracle-\(UUID().uuidString).json")
     try JSONEncoder().encode(oracle).write(to: URL(fileURLWithPath: file))
     defer { try? FileManager.default.removeItem(atPath: file) }
-    var arguments = ["check", store ?? scratch.store, "--oracle", file]
-    if readsOnly { arguments.append("--reads-only") }
-    var result: CheckResult
     do {
-      let outcome = try Subprocess.run(campaign.executables.torture, arguments, timeout: Self.patience, environment: environment)
+      let outcome = try Subprocess.run(
+        campaign.executables.torture, arguments + ["--oracle", file], timeout: Self.patience, environment: environment)
       if outcome.termination == .exited(0) {
-        result = try JSONDecoder().decode(CheckResult.self, from: Data(outcome.standardOutput.utf8))
-      } else {
-        result = CheckResult(violations: ["the check ended with \(outcome.termination): \(outcome.standardError.suffix(300))"])
+        return try JSONDecoder().decode(CheckResult.self, from: Data(outcome.standardOutput.utf8))
       }
+      return CheckResult(violations: ["the check ended with \(outcome.termination): \(outcome.standardError.suffix(300))"])
     } catch Subprocess.Failure.timedOut(let output) {
-      result = CheckResult(violations: ["the check hangs: \(output)"])
+      return CheckResult(violations: ["the check hangs: \(output)"])
     }
-    result.violations += oracle.violations
-    return result
   }
 }

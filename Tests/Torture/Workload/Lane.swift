@@ -115,6 +115,8 @@ struct LaneMemory: Hashable, Sendable {
   let number: Int64
   let hasEmbedding: Bool
 
+  var withoutEmbedding: LaneMemory { LaneMemory(userID: userID, text: text, kind: kind, number: number, hasEmbedding: false) }
+
   /// A function of the text, so that a row of another memory is seen.
   var components: [Float] { Self.components(of: text) }
 

@@ -33,6 +33,7 @@ struct LaneRunner: Sendable {
         let isDone = await commit(operation, number: state.count)
         try await doomed
         guard isDone else { break }
+        if case .endForget = operation { sayGeneration() }
         state.apply(operation)
         for snapshot in held where snapshot.until <= state.count { snapshot.check() }
         held.removeAll { $0.until <= state.count }
@@ -49,9 +50,16 @@ struct LaneRunner: Sendable {
     do {
       _ = try await body()
       WorkerLog.say(WorkerEvent.note(name).line)
+      sayGeneration()
     } catch {
       WorkerLog.say(WorkerEvent.note("\(name) failed: \(Self.code(of: error))").line)
     }
+  }
+
+  /// Where it cannot be read, the next write will tell why.
+  private func sayGeneration() {
+    guard let generation = try? store.status.generation else { return }
+    WorkerLog.say(WorkerEvent.generation(Int(generation)).line)
   }
 
   // MARK: Writing

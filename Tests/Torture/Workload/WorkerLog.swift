@@ -33,6 +33,10 @@ enum WorkerEvent: Equatable {
   case acknowledged(lane: String, number: Int, position: Int)
   /// The write threw; `isCertain`: the error says that nothing was changed.
   case failed(lane: String, number: Int, isCertain: Bool, code: String)
+  /// The store's live generation, as the worker has just seen it.
+  case generation(Int)
+  /// The tracer let a call fail.
+  case fault(call: String, path: String)
   /// The worker itself saw something that must not be.
   case violation(String)
   /// Something to count.
@@ -44,6 +48,8 @@ enum WorkerEvent: Equatable {
     case .issued(let lane, let number): "issued \(lane) \(number)"
     case .acknowledged(let lane, let number, let position): "acknowledged \(lane) \(number) \(position)"
     case .failed(let lane, let number, let isCertain, let code): "failed \(lane) \(number) \(isCertain ? "unchanged" : "unknown") \(code)"
+    case .generation(let number): "generation \(number)"
+    case .fault(let call, let path): "fault \(call) \(path)"
     case .violation(let text): "violation \(text)"
     case .note(let text): "note \(text)"
     }
@@ -66,6 +72,12 @@ enum WorkerEvent: Equatable {
       guard fields.count >= 4, let number = Int(fields[1]) else { return nil }
       self = .failed(
         lane: String(fields[0]), number: number, isCertain: fields[2] == "unchanged", code: fields[3...].joined(separator: " "))
+    case "generation":
+      guard let number = fields.first.flatMap({ Int($0) }) else { return nil }
+      self = .generation(number)
+    case "fault":
+      guard let call = fields.first else { return nil }
+      self = .fault(call: String(call), path: fields.dropFirst().joined(separator: " "))
     case "violation": self = .violation(String(rest))
     case "note": self = .note(String(rest))
     default: return nil

@@ -21,6 +21,11 @@ struct WorkerOracle: Codable, Sendable {
   /// The creation of the store was not acknowledged: it may be missing.
   var mayBeMissing = true
   private(set) var violations: [String] = []
+  /// The tracer lets flushes fail for good: from then on nothing may be acknowledged.
+  var failsFlushes = false
+  private var generation = 1
+  private var hasLostFlush = false
+  private var begunAfterLostFlush: Set<String> = []
 
   init(_ lanes: [Lane]) {
     for lane in lanes { self.lanes[lane.name] = Progress(lane: lane) }
@@ -44,7 +49,7 @@ struct WorkerOracle: Codable, Sendable {
       case .note(let text): counts[text, default: 0] += 1
       case .failed(_, _, _, let code): counts["failed \(code)", default: 0] += 1
       case .acknowledged: counts["acknowledged", default: 0] += 1
-      case .issued, .opened, .violation: break
+      case .issued, .opened, .violation, .generation, .fault: break
       }
     }
     return counts
@@ -55,14 +60,24 @@ struct WorkerOracle: Codable, Sendable {
     case .opened: mayBeMissing = false
     case .violation(let text): violations.append("seen by a worker: \(text)")
     case .note: break
+    case .generation(let number): generation = number
+    case .fault(let call, let path): hasLostFlush = hasLostFlush || (failsFlushes && isLiveFlush(call, path))
     case .issued(let lane, let number):
       lanes[lane]?.issued = number + 1
       lanes[lane]?.lastIsUnchanged = false
+      if hasLostFlush { begunAfterLostFlush.insert(lane) }
     case .acknowledged(let lane, let number, let position):
       lanes[lane]?.acknowledged = number + 1
       lanes[lane]?.positions[number] = position
+      if begunAfterLostFlush.contains(lane) { violations.append("lane \(lane): write \(number) was acknowledged after a flush had failed") }
     case .failed(let lane, _, let isCertain, _): lanes[lane]?.lastIsUnchanged = isCertain
     }
+  }
+
+  /// A flush of the generation that is written to; one that is being built, or a backup, fails without further harm.
+  private func isLiveFlush(_ call: String, _ path: String) -> Bool {
+    guard call == "fdatasync" || call == "fsync" else { return false }
+    return ["data.mdb", "rows.f32"].contains { path.hasSuffix("/store/gen-\(generation)/\($0)") }
   }
 
   /// Any number of the lane's first writes is right.

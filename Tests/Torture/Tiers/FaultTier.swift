@@ -1,0 +1,69 @@
+import Foundation
+import TestSupport
+
+/// One system call of the canonical workload fails: each call on a file of the store, with each error that it can meet.
+struct FaultTier: Tier {
+  static let name = "faults"
+  static let summary = "EIO, ENOSPC, EINTR, short writes and others at every call of the canonical workload"
+
+  static func obstacle() -> String? { Tracing.obstacle() }
+
+  private struct Point: Sendable {
+    let group: FaultGroup
+    let fault: Fault
+    /// Among the calls of its group.
+    let number: Int
+  }
+
+  private let campaign: Campaign
+  private let workload: TracedWorkload
+  private let points: [Point]
+  var caseCount: Int? { points.count }
+
+  init(_ campaign: Campaign) throws {
+    self.campaign = campaign
+    workload = TracedWorkload(campaign)
+    let scratch = try Scratch("\(campaign.directory)/faults-count")
+    defer { scratch.remove() }
+    let calls = try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: scratch))
+    points = FaultGroup.all.flatMap { group in
+      let count = calls.count { group.calls.contains($0.name) }
+      return (1...max(count, 1)).flatMap { number in group.faults.map { Point(group: group, fault: $0, number: number) } }
+    }
+  }
+
+  func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome {
+    let point = points[number]
+    var outcome = CaseOutcome()
+    let victims = Victims(campaign: campaign, scratch: scratch)
+    var oracle = WorkerOracle(workload.lanes)
+    oracle.failsFlushes = point.fault.losesFlushes
+    let end: Subprocess.Outcome
+    do {
+      end = try victims.trace(
+        [
+          "--marker", "--announce", "--scope", scratch.path, "--only", point.group.calls.joined(separator: ","), "--point",
+          "\(point.number)",
+        ]
+          + point.fault.arguments, workload.arguments(victims))
+    } catch Subprocess.Failure.timedOut(let output) {
+      outcome.violations = ["the workload hangs: \(output.suffix(300))"]
+      return outcome
+    }
+    let seen = oracle.read(end.standardOutput)
+    switch end.termination {
+    case .exited(0), .exited(1): break
+    default: outcome.violations.append("the workload ended with \(end.termination): \(end.standardError.suffix(500))")
+    }
+    outcome.count(point.fault.name)
+    for (name, count) in seen where name.hasPrefix("failed ") { outcome.count("write \(name)", count) }
+    // What failed fails no more: the store opens, and nothing that was acknowledged is missing.
+    outcome.violations += try victims.check(oracle).violations
+    outcome.violations += try BackupCheck(scratch: scratch, victims: victims, oracle: oracle).violations()
+    if !outcome.violations.isEmpty {
+      let fault = end.standardOutput.split(separator: "\n").first { $0.hasPrefix("fault ") } ?? "no fault"
+      outcome.violations.append("\(point.fault.name) at call \(point.number) of its kind: \(fault)")
+    }
+    return outcome
+  }
+}

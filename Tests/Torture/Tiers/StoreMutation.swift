@@ -1,0 +1,90 @@
+import Foundation
+import TestSupport
+
+/// One random change of a closed store's files.
+struct StoreMutation {
+  /// For the table.
+  let name: String
+  /// What was changed, and where.
+  let text: String
+
+  /// Changes the store.
+  ///
+  /// - Parameter other: A store of the same shape with other content.
+  init(_ store: String, other: String, _ generator: inout SeededGenerator) throws {
+    let generation = "\(store)/gen-1"
+    let kind = Int.random(in: 0..<100, using: &generator)
+    switch kind {
+    case 0..<55: (name, text) = ("data.mdb", try Self.change("\(generation)/data.mdb", unit: 4096, &generator))
+    case 55..<75: (name, text) = ("rows.f32", try Self.change("\(generation)/rows.f32", unit: 64, &generator))
+    case 75..<80:
+      let file = kind % 2 == 0 ? "rows.f32" : "data.mdb"
+      try Self.replace("\(generation)/\(file)", by: "\(other)/gen-1/\(file)")
+      (name, text) = ("file of another store", file)
+    case 80..<90:
+      let file = kind % 2 == 0 ? "rows.f32" : "data.mdb"
+      let handle = try FileHandle(forUpdating: URL(fileURLWithPath: "\(generation)/\(file)"))
+      let size = Int(try handle.seekToEnd())
+      let length = Int.random(in: 0...size + 8192, using: &generator)
+      try handle.truncate(atOffset: UInt64(length))
+      (name, text) = ("length", "\(file) from \(size) to \(length) bytes")
+    case 90..<94: (name, text) = ("current", try Self.change("\(store)/current", unit: 1, &generator))
+    case 94..<97: (name, text) = ("lock.mdb", try Self.change("\(generation)/lock.mdb", unit: 64, &generator))
+    default:
+      let file = ["open.lock", "writer.lock", "alive.lock", "rebuild.lock"].randomElement(using: &generator) ?? "open.lock"
+      try Data(generator.bytes(count: Int.random(in: 0...100, using: &generator))).write(to: URL(fileURLWithPath: "\(store)/\(file)"))
+      try setPermissions("\(store)/\(file)", 0o600)
+      (name, text) = ("lock files", file)
+    }
+  }
+
+  private static func replace(_ path: String, by source: String) throws {
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.copyItem(atPath: source, toPath: path)
+  }
+
+  /// One to four changes of a file's bytes.
+  private static func change(_ path: String, unit: Int, _ generator: inout SeededGenerator) throws -> String {
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    guard !bytes.isEmpty else { return "\(path) is empty" }
+    var changes: [String] = []
+    for _ in 0..<Int.random(in: 1...4, using: &generator) { changes.append(change(&bytes, unit: unit, &generator)) }
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    try setPermissions(path, 0o600)
+    return "\(URL(fileURLWithPath: path).lastPathComponent): \(changes.joined(separator: "; "))"
+  }
+
+  private static func change(_ bytes: inout [UInt8], unit: Int, _ generator: inout SeededGenerator) -> String {
+    let units = max(1, bytes.count / unit)
+    // One in five meets the first pages: meta pages, the tops of trees, the header.
+    let place =
+      generator.chance(percent: 20) ? Int.random(in: 0..<min(units, 4), using: &generator) : Int.random(in: 0..<units, using: &generator)
+    let start = min(place * unit + Int.random(in: 0..<unit, using: &generator), bytes.count - 1)
+    let count = min(Int.random(in: 1...64, using: &generator), bytes.count - start)
+    switch Int.random(in: 0..<7, using: &generator) {
+    case 0..<3:
+      let bit = Int.random(in: 0..<8, using: &generator)
+      bytes[start] ^= 1 << bit
+      return "bit \(bit) of byte \(start)"
+    case 3:
+      bytes.replaceSubrange(start..<start + count, with: generator.bytes(count: count))
+      return "\(count) random bytes at \(start)"
+    case 4:
+      let fill: UInt8 = generator.chance(percent: 50) ? 0 : 0xFF
+      bytes.replaceSubrange(start..<start + count, with: repeatElement(fill, count: count))
+      return "\(count) bytes of \(fill) at \(start)"
+    case 5:
+      let numbers: [UInt64] = [.max, 1 << 63, 1 << 32, 0x7FFF_FFFF, 1, UInt64(bytes.count)]
+      let number = numbers[Int.random(in: numbers.indices, using: &generator)]
+      let field = start / 8 * 8
+      for offset in 0..<min(8, bytes.count - field) { bytes[field + offset] = UInt8(truncatingIfNeeded: number >> (8 * offset)) }
+      return "the number \(number) at \(field)"
+    default:
+      let from = Int.random(in: 0..<units, using: &generator) * unit
+      let to = place * unit
+      let length = min(unit, bytes.count - from, bytes.count - to)
+      bytes.replaceSubrange(to..<to + length, with: bytes[from..<from + length])
+      return "\(length) bytes from \(from) copied to \(to)"
+    }
+  }
+}
