@@ -17,6 +17,7 @@ let package = Package(
   products: [
     .library(name: "Engram", targets: ["Engram"]),
     .executable(name: "memtool", targets: ["memtool"]),
+    .library(name: "TortureClock", type: .dynamic, targets: ["TortureClock"]),
   ],
   traits: [
     .trait(
@@ -51,6 +52,7 @@ let package = Package(
       swiftSettings: lifetimes),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .target(name: "TestTraps", path: "Tests/TestTraps", swiftSettings: strict),
+    .target(name: "TortureClock", path: "Tests/TortureClock"),
     .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
     .executableTarget(
       name: "Torture",

@@ -38,7 +38,7 @@ static pid_t root;
 static void usage(const char *problem) {
   fprintf(stderr,
           "TortureTracer: %s\n"
-          "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short [--errno E] [--persist] [--announce]]\n"
+          "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short [--errno E] [--persist] [--then-error COUNT] [--announce]]\n"
           "                     [--scope DIRECTORY] [--only CALL,…] [--marker] [--log FILE] [--record FILE] -- PROGRAM ARGUMENT…\n",
           problem);
   exit(64);
@@ -103,8 +103,13 @@ static void at_entry(struct pending *state, const struct ptrace_syscall_info *in
   counted++;
   state->is_counted = true;
   bool is_point = options.action != ACTION_NONE && counted == options.point;
-  bool persists = was_hit && options.persists && !strcmp(call->name, hit_name) && !strcmp(call->path, hit_path);
-  if (!is_point && !persists) return;
+  bool is_like_hit = was_hit && !is_point && !strcmp(call->name, hit_name) && !strcmp(call->path, hit_path);
+  if (is_like_hit && options.then_errors > 0) {
+    options.then_errors--;
+    options.action = ACTION_ERROR;
+  } else if (!is_point && !(is_like_hit && options.persists)) {
+    return;
+  }
   if (is_point) {
     was_hit = true;
     snprintf(hit_name, sizeof hit_name, "%s", call->name);
@@ -210,7 +215,8 @@ static char **parse(int count, char **words) {
     }
     if (index + 1 >= count) usage("a value is missing");
     const char *value = words[++index];
-    if (!strcmp(word, "--point")) options.point = atol(value);
+    if (!strcmp(word, "--then-error")) options.then_errors = atoi(value);
+    else if (!strcmp(word, "--point")) options.point = atol(value);
     else if (!strcmp(word, "--action")) options.action = action_named(value);
     else if (!strcmp(word, "--errno")) options.error = atoi(value);
     else if (!strcmp(word, "--scope")) options.scope = value;

@@ -22,6 +22,7 @@ struct options {
   int error;             /* errno of ACTION_ERROR and ACTION_AFTER_ERROR */
   long point;            /* the call that is acted on, from 1 */
   bool persists;         /* every later call of the same kind on the same file fails, too */
+  int then_errors;       /* so many later calls of the same kind on the same file are not made, and fail */
   bool announces;        /* a line "fault NAME PATH" to standard output at the chosen call */
   const char *scope;     /* only calls that name a file below this directory count; NULL: all */
   const char *only;      /* comma-separated names of the calls that count; NULL: all */

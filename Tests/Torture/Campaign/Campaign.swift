@@ -10,6 +10,9 @@ struct Campaign: Sendable {
   /// The defect that the victims are run with; nil: none.
   var plantedDefect: String?
 
+  /// The only kind of fault that is tried; nil: all.
+  var fault: String?
+
   /// The same without the defect.
   var withoutDefect: Campaign {
     var campaign = self
@@ -27,11 +30,14 @@ struct Campaign: Sendable {
 struct Executables: Sendable {
   let torture: String
   let tracer: String
+  /// To be preloaded.
+  let clock: String
 
   init() throws {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let directory = URL(fileURLWithPath: own).deletingLastPathComponent()
     torture = own
+    clock = directory.appendingPathComponent("libTortureClock.so").path
     tracer = directory.appendingPathComponent("TortureTracer").path
   }
 }

@@ -23,6 +23,7 @@ struct PlantedRun {
     var row = TortureOutput.PlantedRow(name: defect.name, summary: defect.summary)
     var campaign = campaign
     campaign.plantedDefect = defect.name
+    campaign.fault = defect.fault
     for name in defect.tiers {
       guard let tier = Tiers.named(name) else { continue }
       let run = TierRun(

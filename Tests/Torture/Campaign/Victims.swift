@@ -7,7 +7,7 @@ struct Victims: Sendable {
   let scratch: Scratch
 
   /// The longest that any process may take: past it, it hangs, and that is a violation.
-  static let patience = Duration.seconds(60)
+  static let patience = Duration.seconds(30)
 
   /// The arguments of a worker on the case's store.
   func worker(

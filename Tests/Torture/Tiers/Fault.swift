@@ -10,7 +10,7 @@ struct FaultGroup: Sendable {
       calls: ["pwrite64", "pwritev", "write", "writev"],
       faults: [
         .fails("EIO", EIO), .fails("ENOSPC", ENOSPC), .fails("EINTR", EINTR), .short, .failsAfter("EIO", EIO), .keepsFailing("EIO", EIO),
-        .keepsFailing("ENOSPC", ENOSPC), .keepsFailingAfter("EIO", EIO),
+        .keepsFailing("ENOSPC", ENOSPC), .keepsFailingAfter("EIO", EIO), .failsAfterAndNextFails("EIO", EIO),
       ]),
     FaultGroup(
       calls: ["fsync", "fdatasync"],
@@ -39,6 +39,8 @@ enum Fault: Sendable {
   case failsAfter(String, Int32)
   /// So is every later one on the same file.
   case keepsFailingAfter(String, Int32)
+  /// It is made, and reported as failed; the next one on the same file is not made: LMDB cannot take back its meta page.
+  case failsAfterAndNextFails(String, Int32)
   /// Half of the bytes are written.
   case short
 
@@ -48,6 +50,7 @@ enum Fault: Sendable {
     case .keepsFailing(_, let code): ["--action", "error", "--errno", "\(code)", "--persist"]
     case .failsAfter(_, let code): ["--action", "after-error", "--errno", "\(code)"]
     case .keepsFailingAfter(_, let code): ["--action", "after-error", "--errno", "\(code)", "--persist"]
+    case .failsAfterAndNextFails(_, let code): ["--action", "after-error", "--errno", "\(code)", "--then-error", "1"]
     case .short: ["--action", "short"]
     }
   }
@@ -58,6 +61,7 @@ enum Fault: Sendable {
     case .keepsFailing(let name, _): "\(name) from then on"
     case .failsAfter(let name, _): "\(name) though done"
     case .keepsFailingAfter(let name, _): "\(name) though done, from then on"
+    case .failsAfterAndNextFails(let name, _): "\(name) though done, and the next one"
     case .short: "short write"
     }
   }

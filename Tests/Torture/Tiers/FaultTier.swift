@@ -28,7 +28,8 @@ struct FaultTier: Tier {
     let calls = try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: scratch))
     points = FaultGroup.all.flatMap { group in
       let count = calls.count { group.calls.contains($0.name) }
-      return (1...max(count, 1)).flatMap { number in group.faults.map { Point(group: group, fault: $0, number: number) } }
+      let faults = group.faults.filter { fault in campaign.fault.map { $0 == "\(group.calls[0]) \(fault.name)" } ?? true }
+      return (1...max(count, 1)).flatMap { number in faults.map { Point(group: group, fault: $0, number: number) } }
     }
   }
 

@@ -18,9 +18,9 @@ struct StoreMutation {
     case 0..<55: (name, text) = ("data.mdb", try Self.change("\(generation)/data.mdb", unit: 4096, &generator))
     case 55..<75: (name, text) = ("rows.f32", try Self.change("\(generation)/rows.f32", unit: 64, &generator))
     case 75..<80:
-      let file = kind % 2 == 0 ? "rows.f32" : "data.mdb"
-      try Self.replace("\(generation)/\(file)", by: "\(other)/gen-1/\(file)")
-      (name, text) = ("file of another store", file)
+      // With its data.mdb the other store would simply be there.
+      try Self.replace("\(generation)/rows.f32", by: "\(other)/gen-1/rows.f32")
+      (name, text) = ("rows.f32 of another store", "rows.f32")
     case 80..<90:
       let file = kind % 2 == 0 ? "rows.f32" : "data.mdb"
       let handle = try FileHandle(forUpdating: URL(fileURLWithPath: "\(generation)/\(file)"))

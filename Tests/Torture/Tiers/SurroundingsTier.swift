@@ -7,11 +7,8 @@ struct SurroundingsTier: Tier {
   static let summary = "stopped processes, copies of a live store, clock jumps, pid namespaces, read-only mounts"
 
   static func obstacle() -> String? {
-    if geteuid() != 0 { return "mounts and pid namespaces are made by root only: run as root" }
-    return FileManager.default.isExecutableFile(atPath: faketime) ? nil : "\(faketime) is missing: apt-get install faketime"
+    geteuid() == 0 ? nil : "mounts and pid namespaces are made by root only: run as root"
   }
-
-  private static let faketime = "/usr/bin/faketime"
 
   private enum Scene: CaseIterable {
     case stopped, copied, clock, namespace, readOnlyMount
@@ -27,7 +24,7 @@ struct SurroundingsTier: Tier {
       switch Scene.allCases[number % Scene.allCases.count] {
       case .stopped: try stage.stopProcesses()
       case .copied: try stage.copyLiveStore()
-      case .clock: try stage.jumpClock(Self.faketime)
+      case .clock: try stage.jumpClock(campaign.executables.clock)
       case .namespace: try stage.enterNamespace()
       case .readOnlyMount: try stage.mountReadOnly()
       }
@@ -95,17 +92,18 @@ struct SurroundingsTier: Tier {
     }
 
     /// Writers whose clocks are years apart; what one has written last is not newer for the other.
-    mutating func jumpClock(_ faketime: String) throws {
+    mutating func jumpClock(_ library: String) throws {
       outcome.count("clock jumps")
-      for (process, offset) in [(0, "+9y"), (1, "-9y"), (2, "+0y")] {
+      for (process, years) in [(0, 9), (1, -9), (2, 0)] {
         let end = try victims.start(
           victims.worker(lanes[process], writes: 10, compactEvery: 4),
-          wrapper: ["/usr/bin/env", "FAKETIME_DONT_FAKE_MONOTONIC=1", faketime, "-f", offset]
+          wrapper: ["/usr/bin/env", "LD_PRELOAD=\(library)", "ENGRAM_TORTURE_CLOCK=\(years * 31_557_600)"]
         ).finish()
         oracle.read(end.standardOutput)
         if end.termination != .exited(0) || oracle.lanes[lanes[process][0].name]?.acknowledged != 10 {
           outcome.violations.append(
-            "a worker at \(offset) ended with \(end.termination): \(end.standardOutput.suffix(200)) \(end.standardError.suffix(300))")
+            "a worker \(years) years away ended with \(end.termination): \(end.standardOutput.suffix(200)) \(end.standardError.suffix(300))"
+          )
         }
       }
     }
