@@ -1,6 +1,6 @@
 /// All tiers, in the order of `--all`.
 enum Tiers {
-  static let all: [any Tier.Type] = [KillTier.self, CrowdTier.self]
+  static let all: [any Tier.Type] = [KillTier.self, CrowdTier.self, HistoryTier.self]
 
   static func named(_ name: String) -> (any Tier.Type)? { all.first { $0.name == name } }
 }
