@@ -1,7 +1,7 @@
 /// All tiers, in the order of `--all`.
 enum Tiers {
   static let all: [any Tier.Type] = [
-    KillTier.self, CrowdTier.self, FaultTier.self, LimitTier.self, HostileTier.self, SurroundingsTier.self,
+    KillTier.self, CrowdTier.self, HistoryTier.self, FaultTier.self, LimitTier.self, HostileTier.self, SurroundingsTier.self,
   ]
 
   static func named(_ name: String) -> (any Tier.Type)? { all.first { $0.name == name } }

@@ -22,7 +22,7 @@ final class HeldSnapshot: Sendable {
   func check() {
     do {
       if try snapshot.digest() != digest { WorkerLog.say(WorkerEvent.violation("a held snapshot changed").line) }
-      for name in ["data.mdb", "rows.f32"] where isRemoved("\(path)/gen-\(generation)/\(name)") {
+      for name in ["data.mdb", "rows.f32"] where Self.isRemoved("\(path)/gen-\(generation)/\(name)") {
         WorkerLog.say(WorkerEvent.violation("\(name) of generation \(generation) was removed under a held snapshot").line)
       }
     } catch let error as StoreError where error.code == .snapshotExpired {
@@ -33,7 +33,7 @@ final class HeldSnapshot: Sendable {
   }
 
   /// Whether this process has a file open that is not there any more.
-  private func isRemoved(_ path: String) -> Bool {
+  static func isRemoved(_ path: String) -> Bool {
     let links = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
     return links.contains { link in
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(link)")) == "\(path) (deleted)"
@@ -47,6 +47,8 @@ final class MemorySnapshotBox: @unchecked Sendable {
   private let snapshot: MemorySnapshot
 
   init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
+
+  func read<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) rethrows -> Value { try body(snapshot) }
 
   /// Of every memory with its row, and of every context.
   func digest() throws -> Int {

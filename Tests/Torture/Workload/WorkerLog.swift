@@ -9,11 +9,11 @@ import Synchronization
 /// What a worker tells whoever started it, a line an event: the log outlives the worker, and is what its store is compared with.
 enum WorkerLog {
   /// Written at once and in one call, so that a line that is there is whole and was true when it was written.
-  static func say(_ line: String) {
+  static func say(_ line: String, to descriptor: Int32 = 1) {
     var bytes = Array("\(line)\n".utf8)[...]
     while !bytes.isEmpty {
       // SAFETY: write reads the slice's own bytes.
-      let count = unsafe bytes.withUnsafeBytes { unsafe write(1, $0.baseAddress, $0.count) }
+      let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
         exit(74)

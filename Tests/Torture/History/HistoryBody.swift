@@ -1,0 +1,107 @@
+import Engram
+import Foundation
+
+/// The body of a transaction, written as a user would: it reads, and changes what it has read.
+enum HistoryBody {
+  /// What a doomed body throws.
+  struct Doomed: Error {}
+
+  /// - Returns: What was read, before all changes.
+  static func run(_ write: HistoryWrite, _ transaction: inout WriteTransaction) throws -> HistoryState {
+    let read = try state(write, transaction)
+    for change in write.changes { try apply(change, read.forgetting, &transaction) }
+    try transaction.updateContext(for: History.clock) { clock in
+      clock.with(conversationsCount: clock.conversationsCount + 1, topics: Array((clock.topics + [write.id]).suffix(History.recent)))
+    }
+    if write.isDoomed { throw Doomed() }
+    return read
+  }
+
+  private static func state(_ write: HistoryWrite, _ transaction: borrowing WriteTransaction) throws -> HistoryState {
+    var state = HistoryState(try transaction.context(for: History.clock))
+    for user in state.reads(of: write) {
+      var found = HistoryUser(try transaction.context(for: user))
+      for slot in 0..<History.slots {
+        guard let memory = try transaction.memory(History.memoryID(user, slot)) else { continue }
+        found.memories[memory.userID == user ? slot : -1] = HistoryUser.Memory(memory, row: nil)
+      }
+      state.users[user] = found
+    }
+    return state
+  }
+
+  private static func apply(_ change: HistoryChange, _ forgetting: String?, _ transaction: inout WriteTransaction) throws {
+    switch change {
+    case .beginForget(let user):
+      guard forgetting == nil else { return }
+      try transaction.updateContext(for: History.clock) { $0.with(preferences: [History.forgettingKey: user]) }
+    case .endForget(let user):
+      guard forgetting == user else { return }
+      try transaction.updateContext(for: History.clock) { $0.with(preferences: [:]) }
+    default:
+      // Somebody may be forgetting the user right now.
+      if change.user != forgetting { try applyToUser(change, &transaction) }
+    }
+  }
+
+  private static func applyToUser(_ change: HistoryChange, _ transaction: inout WriteTransaction) throws {
+    switch change {
+    case .appendTopic(let user, let topic):
+      try transaction.updateContext(for: user) { $0.with(topics: HistoryUser.appended(topic, to: $0.topics)) }
+    case .removeTopic(let user, let index):
+      try transaction.updateContext(for: user) { context in
+        var topics = context.topics
+        if !topics.isEmpty { topics.remove(at: index % topics.count) }
+        return context.with(topics: topics)
+      }
+    case .setPreference(let user, let key, let value):
+      try transaction.updateContext(for: user) { $0.with(preferences: $0.preferences.merging([key: value]) { $1 }) }
+    case .put(let user, let slot, let label, let length, let hasRow):
+      try put(user, slot, History.text(label, length: length), hasRow, &transaction)
+    case .mark(let user, let slot, let kind):
+      let id = History.memoryID(user, slot)
+      if try transaction.memory(id) != nil { try transaction.update(id) { $0.with(kind: .some(kind)) } }
+    case .delete(let user, let slot): try transaction.delete(History.memoryID(user, slot))
+    case .clear(let user):
+      try transaction.delete(where: !.hasMetadata("none has this"), scope: .user(user))
+      try transaction.deleteContext(UserContext.self, for: user)
+    case .beginForget, .endForget: break
+    }
+  }
+
+  private static func put(
+    _ user: String, _ slot: Int, _ text: String, _ hasRow: Bool, _ transaction: inout WriteTransaction
+  ) throws {
+    let id = History.memoryID(user, slot)
+    let embedding = hasRow ? Embedding(LaneMemory.components(of: text)) : nil
+    let old = try transaction.memory(id)
+    if old != nil, let embedding {
+      try transaction.update(id, embedding: embedding) { $0.with(text: text) }
+    } else {
+      // A memory without an embedding cannot take the place of one that has one by an update.
+      try transaction.delete(id)
+      try transaction.add(MemoryDraft(userID: user, text: text, embedding: embedding, kind: old?.kind, id: id))
+    }
+  }
+}
+
+extension HistoryState {
+  /// Of the clock alone.
+  init(_ context: UserContext?) {
+    self.init(
+      clock: context?.conversationsCount ?? 0, recent: context?.topics ?? [], forgetting: context?.preferences[History.forgettingKey])
+  }
+}
+
+extension HistoryUser {
+  /// Without memories.
+  init(_ context: UserContext?) {
+    self.init(hasContext: context != nil, topics: context?.topics ?? [], preferences: context?.preferences ?? [:])
+  }
+}
+
+extension HistoryUser.Memory {
+  init(_ memory: Memory, row: [Float]?) {
+    self.init(text: History.abbreviated(memory.text), kind: memory.kind, row: row.map { History.digest(of: $0) })
+  }
+}

@@ -1,0 +1,62 @@
+import TestSupport
+
+/// One transaction of a history. What it does follows from it and from what it finds: who knows the order of all knows every state.
+struct HistoryWrite: Codable, Equatable, Sendable {
+  /// Unlike all others; also its token.
+  let id: String
+  /// Whom it reads; it changes nobody else.
+  let users: [String]
+  let changes: [HistoryChange]
+  /// Its body throws in the end.
+  var isDoomed = false
+
+  /// Reads one to three users and changes some of them.
+  static func random(_ id: String, _ generator: inout SeededGenerator) -> HistoryWrite {
+    let users = Array(History.users.shuffled(using: &generator).prefix(Int.random(in: 1...3, using: &generator)))
+    let changes = (0..<Int.random(in: 1...4, using: &generator)).map { part in
+      HistoryChange.random("\(id).\(part)", users[Int.random(in: users.indices, using: &generator)], &generator)
+    }
+    return HistoryWrite(id: id, users: users, changes: changes, isDoomed: generator.chance(percent: 8))
+  }
+}
+
+/// Places in lists are counted modulo their length: any number means something.
+enum HistoryChange: Codable, Equatable, Sendable {
+  case appendTopic(user: String, topic: String)
+  case removeTopic(user: String, index: Int)
+  case setPreference(user: String, key: String, value: String)
+  /// Adds the slot's memory, or gives it another text and row.
+  case put(user: String, slot: Int, label: String, length: Int, hasRow: Bool)
+  /// Changes the kind of the slot's memory, if there is one: the row stays.
+  case mark(user: String, slot: Int, kind: String)
+  case delete(user: String, slot: Int)
+  /// Deletes all that the user has.
+  case clear(user: String)
+  /// From here on the user may be forgotten, and no transaction touches it; nothing where another one is being forgotten.
+  case beginForget(user: String)
+  /// From here on the user is forgotten.
+  case endForget(user: String)
+
+  var user: String {
+    switch self {
+    case .appendTopic(let user, _), .removeTopic(let user, _), .setPreference(let user, _, _), .put(let user, _, _, _, _),
+      .mark(let user, _, _), .delete(let user, _), .clear(let user), .beginForget(let user), .endForget(let user):
+      user
+    }
+  }
+
+  static func random(_ label: String, _ user: String, _ generator: inout SeededGenerator) -> HistoryChange {
+    let slot = Int.random(in: 0..<History.slots, using: &generator)
+    switch Int.random(in: 0..<100, using: &generator) {
+    case 0..<30: return .appendTopic(user: user, topic: label)
+    case 30..<38: return .removeTopic(user: user, index: slot)
+    case 38..<46: return .setPreference(user: user, key: "preference\(slot)", value: label)
+    case 46..<74:
+      let length = generator.chance(percent: 4) ? Int.random(in: 3000..<9000, using: &generator) : Int.random(in: 1..<60, using: &generator)
+      return .put(user: user, slot: slot, label: label, length: length, hasRow: generator.chance(percent: 85))
+    case 74..<82: return .mark(user: user, slot: slot, kind: label)
+    case 82..<96: return .delete(user: user, slot: slot)
+    default: return .clear(user: user)
+    }
+  }
+}
