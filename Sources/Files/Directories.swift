@@ -81,6 +81,18 @@ package enum Directories {
     try retrying("rmdir", path) { unsafe rmdir(path) }
   }
 
+  /// Removes a tree as ``removeTree(_:)`` does while others may be at the same: afterwards it is gone, whoever did it.
+  package static func removeTreeWithOthers(_ path: String) throws(FileError) {
+    while try status(path) != nil {
+      do throws(FileError) {
+        try removeTree(path)
+      } catch {
+        // Each time another has removed something, and nobody adds anything: this ends.
+        if error.errno != ENOENT { throw error }
+      }
+    }
+  }
+
   /// The directory that holds `path`.
   package static func parent(of path: String) -> String {
     var trimmed = Substring(path)

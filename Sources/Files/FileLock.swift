@@ -45,6 +45,18 @@ package struct FileLock: ~Copyable, Sendable {
     try retrying("flock", handle.path) { flock(handle.descriptor, mode == .shared ? LOCK_SH : LOCK_EX) }
   }
 
+  /// Waits as ``lock(_:)`` does, and calls `check` now and then: what that throws ends the waiting.
+  ///
+  /// Asks again at growing intervals of at most 50 ms, so those who block in ``lock(_:)`` come first: only where that does not matter.
+  package func lock(_ mode: Mode, check: () throws -> Void) throws {
+    var pauseMicroseconds: useconds_t = 1000
+    while try !tryLock(mode) {
+      try check()
+      usleep(pauseMicroseconds)
+      pauseMicroseconds = min(pauseMicroseconds * 2, 50_000)
+    }
+  }
+
   /// Takes the lock if nobody stands in the way.
   package func tryLock(_ mode: Mode) throws(FileError) -> Bool {
     do throws(FileError) {
@@ -54,6 +66,11 @@ package struct FileLock: ~Copyable, Sendable {
       if error.errno == EWOULDBLOCK { return false }
       throw error
     }
+  }
+
+  /// Whether the lock's path still leads to the file that was opened: another process may have removed it, and a third one made a new one.
+  package var isInPlace: Bool {
+    get throws(FileError) { try Directories.status(handle.path)?.id == handle.status().id }
   }
 
   package func unlock() throws(FileError) {

@@ -76,6 +76,25 @@ package final class RowFile: Sendable {
     return components
   }
 
+  /// Reads consecutive rows, as ``read(row:)`` does, into a buffer that grows to what they need: whole strides, the first row first.
+  ///
+  /// - Returns: How many rows were read; fewer only where the file ends before.
+  package func read(rows: Range<Int>, into strides: inout [Float]) throws(FileError) -> Int {
+    let needed = rows.count * header.strideBytes / 4
+    if strides.count < needed { strides = [Float](repeating: 0, count: needed) }
+    let offset = offset(of: rows.lowerBound)
+    // `withUnsafeMutableBytes` rethrows untyped errors, so the outcome travels as a value.
+    let outcome = unsafe strides.withUnsafeMutableBytes { buffer -> Result<Int, FileError> in
+      do throws(FileError) {
+        // SAFETY: the buffer has at least `needed` × 4 bytes, and any bit pattern is a Float.
+        return .success(unsafe try handle.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(needed * 4)]), at: offset))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try outcome.get() / header.strideBytes
+  }
+
   /// XXH3-64 of the row's `dimension` × 4 bytes.
   package func checksum(ofRow row: Int) -> UInt64 { Self.checksum(of: self.row(row)) }
 

@@ -45,6 +45,30 @@ import Testing
     #expect(try Directories.entries(directory.path) == ["kept", "link"])
   }
 
+  @Test(.timeLimit(.minutes(1))) func severalMayRemoveTheSameTree() async throws {
+    for round in 0..<10 {
+      let tree = "tree\(round)"
+      try Directories.create(directory.path(tree))
+      try Directories.create(directory.path("\(tree)/inner"))
+      for number in 0..<100 { try touch("\(tree)/\(number)") }
+      for number in 0..<100 { try touch("\(tree)/inner/\(number)") }
+      let path = directory.path(tree)
+      try await withThrowingTaskGroup { group in
+        for _ in 0..<3 {
+          group.addTask {
+            try onOwnThread {
+              try Directories.removeTreeWithOthers(path)
+              #expect(try Directories.status(path) == nil)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+    try touch("file")
+    #expect(throws: FileError.self) { try Directories.removeTreeWithOthers(directory.path("file")) }
+  }
+
   @Test func removingATreeNeedsOne() throws {
     let error = #expect(throws: FileError.self) { try Directories.removeTree(directory.path("none")) }
     #expect(error?.isMissing == true)

@@ -120,6 +120,59 @@ import Testing
     try expectDamage("is not live in its block")
   }
 
+  @Test func anExpiryThatTheBlockDoesNotTellIsFound() throws {
+    try withDatabase { transaction, schema in
+      let (key, value) = try first(schema.expiry, transaction)
+      let owner = UserKey(unsafe value.span.bytes)
+      let id = MemoryID(key.bytes, at: 8)
+      let record = try MemoryRecord(try #require(try transaction.view.value(.memory(id), in: schema.memories)), id: id)
+      let name = Key.block(BlockKey(user: owner, number: try #require(record.row).block))
+      var block = try BlockRecord(try #require(try transaction.view.value(name, in: schema.blocks)))
+      try #require(block.hasExpiry)
+      block.hasExpiry = false
+      var bytes: [UInt8] = []
+      block.encode(into: &bytes)
+      try transaction.put(name, bytes, in: schema.blocks)
+    }
+    try expectDamage(", which expires, says that none does")
+  }
+
+  /// Both records are looked at: the row is that of one of them.
+  @Test func aRowThatTwoRecordsNameIsFound() throws {
+    var second: MemoryID?
+    try withDatabase { transaction, schema in
+      var cursor = try transaction.view.cursor(in: schema.memories)
+      try #require(try cursor.first())
+      let owner = try #require(try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0)).row)
+      try #require(try cursor.next())
+      let id = MemoryID(cursor.key, at: 0)
+      var record = try MemoryRecord(try cursor.value(), id: id)
+      let own = try #require(record.row)
+      record.row = .init(row: owner.row, block: own.block, checksum: own.checksum)
+      second = id
+      var writer = CBORWriter()
+      record.encode(into: &writer)
+      let bytes = writer.bytes
+      try transaction.put(.memory(id), bytes, in: schema.memories)
+    }
+    let id = try #require(second)
+    try expectDamage("of memory \(id) does not match its checksum")
+    try expectDamage("is that of memory \(id), whose record names another")
+  }
+
+  @Test func aDedupeKeyThatLeadsElsewhereIsFound() throws {
+    var ids: [MemoryID] = []
+    try withDatabase { transaction, schema in
+      let (key, value) = try first(schema.dedupe, transaction)
+      let other = MemoryID(try first(schema.memories, transaction).key.bytes, at: 0)
+      ids = [MemoryID(unsafe value.span.bytes, at: 0), other]
+      try transaction.put(key, other.bytes, in: schema.dedupe)
+    }
+    try #require(ids[0] != ids[1])
+    try expectDamage("dedupe: it names memory \(ids[1]), which has another dedupe key")
+    try expectDamage("dedupe: the dedupe key of memory \(ids[0]) does not lead to it")
+  }
+
   @Test func columnsThatContradictTheRecordAreFound() throws {
     try withDatabase { transaction, schema in
       let (key, value) = try first(schema.columns, transaction)

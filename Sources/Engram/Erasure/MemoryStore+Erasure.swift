@@ -49,10 +49,7 @@ extension MemoryStore {
       var receipt = hidden
       // A rebuild that was under way may have copied them before they were hidden.
       while try core.live.read({ try $0.state().erasing }) >= hidden.hiddenBy {
-        let outcome = try core.rebuild(ifWanted: { $0.erasing >= hidden.hiddenBy }) { step in
-          try check()
-          progress(step)
-        }
+        let outcome = try core.rebuild(ifWanted: { $0.erasing >= hidden.hiddenBy }, check: check, progress)
         // Another erasure may have asked for one more meanwhile, which is that one's business.
         if let outcome, outcome.firstSequence >= hidden.hiddenBy { break }
       }

@@ -2,19 +2,54 @@ import Files
 import LMDB
 
 /// Removes the directories of generations that no process has open: those that were superseded, and those whose building was broken off.
+///
+/// In two steps, because whoever opens or follows waits for `open.lock`, and a large directory takes its time: under the lock a directory
+/// gets a name that nothing takes for a generation; without it everything of such a name is removed, also what a killed process left.
 enum GenerationSweep {
-  /// The caller holds `open.lock`, and has `live` open for writing.
+  /// The first step. The caller holds `open.lock`, and has `live` open for writing.
   ///
   /// - Returns: The generations that stay because a process has them open or builds them.
-  @discardableResult
-  static func run(_ paths: StorePaths, live: Generation) throws -> [UInt64] {
+  static func setAside(_ paths: StorePaths, live: Generation) throws -> [UInt64] {
     let others = try numbers(paths).filter { $0 != live.number }
     if others.isEmpty { return [] }
     // The name of a generation that is about to go must not stay in `current`.
     if try StoreOpening.currentNumber(paths) < live.number { try StoreOpening.setCurrent(live.number, paths) }
     return try others.filter { number in
-      try number < live.number ? !removeSuperseded(number, paths) : !removeUnfinished(number, paths, live)
+      try number < live.number ? !setAsideUnused(number, paths) : !setAsideUnfinished(number, paths, live)
     }
+  }
+
+  /// The second step, without a lock: what was set aside, by whatever process, is gone afterwards.
+  static func removeSetAside(_ paths: StorePaths) throws {
+    for name in try Directories.entries(paths.directory) where StorePaths.isSetAside(directoryName: name) {
+      try Directories.removeTreeWithOthers("\(paths.directory)/\(name)")
+    }
+  }
+
+  /// Removes what is left of a `current` whose writer was killed before its rename. The caller holds `open.lock`, as all do who write it,
+  /// except for a builder that names its generation: while one is at work, or a backup, the files stay until the next sweep.
+  static func removeUnfinishedCurrent(_ paths: StorePaths) throws(FileError) {
+    if try unfinishedCurrent(paths).isEmpty { return }
+    let building = try FileLock(path: paths.rebuildLock)
+    guard try building.tryLock(.exclusive) else { return }
+    for path in try unfinishedCurrent(paths) { try Directories.removeFile(path) }
+  }
+
+  /// Their paths.
+  private static func unfinishedCurrent(_ paths: StorePaths) throws(FileError) -> [String] {
+    var found: [String] = []
+    for name in try Directories.entries(paths.directory) where StorePaths.isUnfinishedCurrent(fileName: name) {
+      let path = "\(paths.directory)/\(name)"
+      if try Directories.status(path)?.isRegularFile == true { found.append(path) }
+    }
+    return found
+  }
+
+  /// Whether something stands there that a sweep removes, or a generation that is not the live one.
+  static func isDue(_ paths: StorePaths) throws(FileError) -> Bool {
+    let names = try Directories.entries(paths.directory)
+    return try names.count { StorePaths.generationNumber(directoryName: $0) != nil } > 1
+      || names.contains { StorePaths.isSetAside(directoryName: $0) } || !unfinishedCurrent(paths).isEmpty
   }
 
   /// The numbers of the generations in the store's directory.
@@ -22,30 +57,32 @@ enum GenerationSweep {
     try Directories.entries(paths.directory).compactMap { StorePaths.generationNumber(directoryName: $0) }
   }
 
-  /// - Returns: Whether it is gone.
-  private static func removeSuperseded(_ number: UInt64, _ paths: StorePaths) throws -> Bool {
-    guard let lock = try FileLock(ifExists: paths.data(number)) else {
-      try Directories.removeTree(paths.generation(number))
-      return true
-    }
+  /// Takes a generation that nobody has open out of the way. The caller holds `open.lock`.
+  static func setAside(_ number: UInt64, _ paths: StorePaths) throws(FileError) {
+    try Directories.rename(paths.generation(number), to: paths.setAside(number))
+  }
+
+  /// - Returns: Whether it is out of the way.
+  private static func setAsideUnused(_ number: UInt64, _ paths: StorePaths) throws -> Bool {
     #if PlantedDefects
       if PlantedDefect.openGenerationsAreRemoved.isPlanted {
-        try Directories.removeTree(paths.generation(number))
+        try setAside(number, paths)
         return true
       }
     #endif
-    guard try lock.tryLock(.exclusive) else { return false }
-    try Directories.removeTree(paths.generation(number))
+    let lock = try FileLock(ifExists: paths.data(number))
+    if let isFree = try lock?.tryLock(.exclusive), !isFree { return false }
+    try setAside(number, paths)
     return true
   }
 
   /// A later generation than the live one is being built, or was when its builder ended; unless it has just become the live one.
-  private static func removeUnfinished(_ number: UInt64, _ paths: StorePaths, _ live: Generation) throws -> Bool {
+  private static func setAsideUnfinished(_ number: UInt64, _ paths: StorePaths, _ live: Generation) throws -> Bool {
     let building = try FileLock(path: paths.rebuildLock)
     guard try building.tryLock(.exclusive) else { return false }
     // Only now: a builder that commits and ends between the two would leave a live generation that nobody has open.
     let transaction = try ReadTransaction(live.environment)
     guard try RecordReader(transaction.view, live, now: 0).state().supersededBy == 0 else { return false }
-    return try removeSuperseded(number, paths)
+    return try setAsideUnused(number, paths)
   }
 }

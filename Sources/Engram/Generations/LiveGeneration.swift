@@ -124,13 +124,13 @@ final class LiveGeneration: Sendable {
   /// Whether ``sweep()`` has something to do.
   var needsSweep: Bool {
     if state.withLock({ !$0.retired.isEmpty }) { return true }
-    return options.access == .readWrite && ((try? GenerationSweep.numbers(paths).count) ?? 1) > 1
+    return options.access == .readWrite && (try? GenerationSweep.isDue(paths)) == true
   }
 
   /// Closes the generations that were left and whose snapshots have come back, and removes the directories that no process has open.
   ///
-  /// Blocks on `open.lock`.
-  /// - Returns: The superseded generations that stay, because this or another process has them open.
+  /// Blocks on `open.lock`, and removes without it.
+  /// - Returns: The superseded generations that stay, because this or another process has them open; the files of all others are gone.
   @discardableResult
   func sweep() throws -> [UInt64] {
     let opening = try FileLock(path: paths.openLock)
@@ -138,7 +138,11 @@ final class LiveGeneration: Sendable {
     closeRetired()
     let live = state.withLock { $0.isClosed ? nil : $0.live }
     guard options.access == .readWrite, let live else { return [] }
-    return try GenerationSweep.run(paths, live: live.generation).filter { $0 < live.generation.number }
+    let left = try GenerationSweep.setAside(paths, live: live.generation).filter { $0 < live.generation.number }
+    try GenerationSweep.removeUnfinishedCurrent(paths)
+    try opening.unlock()
+    try GenerationSweep.removeSetAside(paths)
+    return left
   }
 
   /// Lets go of the generations whose transactions have all ended: nothing else refers to them.

@@ -33,10 +33,7 @@ extension MemoryStore {
     let path = url.path
     _ = try readOnce { try $0.state() }
     return try await core.background { core, check in
-      let backup = StoreBackup(core: core, path: path) { step in
-        try check()
-        progress(step)
-      }
+      let backup = StoreBackup(core: core, path: path, check: check, progress: progress)
       do {
         while true {
           do {
@@ -57,7 +54,9 @@ extension MemoryStore {
 struct StoreBackup {
   let core: StoreCore
   let path: String
-  let progress: (Interchange.Progress) throws -> Void
+  /// Called now and then; what it throws ends the backup, and nothing is left of it.
+  let check: () throws -> Void
+  let progress: (Interchange.Progress) -> Void
 
   func run() throws -> BackupReport {
     let started = ContinuousClock.now
@@ -77,17 +76,21 @@ struct StoreBackup {
   private func copy(to place: StorePaths) throws -> StateRecord {
     // Nobody supersedes the generation while it is copied.
     let building = try FileLock(ifExists: core.paths.rebuildLock)
-    try building?.lock(.shared)
+    try building?.lock(.shared, check: check)
     let source = try core.live.read { $0.generation }
     try StoreCreation.createGeneration(in: place.generation(1), source.store.inGeneration(1))
     let (target, _) = try StoreOpening.openGeneration(place, number: 1, options: StoreOptions())
     let state: StateRecord
+    func checkedProgress(_ step: Interchange.Progress) throws {
+      try check()
+      progress(step)
+    }
     do {
-      var copy = GenerationCopy(from: source, to: target, progress: progress)
+      var copy = GenerationCopy(from: source, to: target, progress: checkedProgress)
       try copy.copyAll()
       state = try copy.finish()
       try target.trim()
-      try StoreVerifier.requireIntact(target, progress)
+      try StoreVerifier.requireIntact(target, checkedProgress)
     } catch {
       _ = target.close()
       throw error

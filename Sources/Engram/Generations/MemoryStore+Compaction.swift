@@ -41,10 +41,7 @@ extension MemoryStore {
     _ = try writer()
     return try await core.background { core, check in
       let started = ContinuousClock.now
-      let done = try core.rebuild { step in
-        try check()
-        progress(step)
-      }
+      let done = try core.rebuild(check: check, progress)
       guard let outcome = done else { preconditionFailure("a compaction is always wanted") }
       return CompactionReport(
         generation: outcome.new, memories: outcome.state.memories, contexts: outcome.state.contexts, rowsBefore: outcome.rowsBefore,
@@ -74,13 +71,15 @@ extension StoreCore {
 
   /// Builds the next generation, and removes the old one if nobody has it open. Blocks.
   ///
+  /// - Parameter check: Called now and then, also while another process builds; what it throws ends the rebuild.
   /// - Returns: Nil where it was not wanted any more when its turn came.
   @discardableResult
   func rebuild(
-    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, _ progress: @escaping (Interchange.Progress) throws -> Void
+    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, check: @escaping () throws -> Void,
+    _ progress: @escaping (Interchange.Progress) -> Void = { _ in }
   ) throws -> StoreRebuild.Outcome? {
     try live.sweep()
-    guard let outcome = try StoreRebuild(core: self, isWanted: isWanted, progress: progress).run() else { return nil }
+    guard let outcome = try StoreRebuild(core: self, isWanted: isWanted, check: check, progress: progress).run() else { return nil }
     options.logger.debug(
       "moved to another generation",
       metadata: [

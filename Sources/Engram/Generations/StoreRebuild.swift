@@ -15,7 +15,8 @@ struct StoreRebuild {
   /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
   var isWanted: (StateRecord) -> Bool = { _ in true }
   /// Called now and then; what it throws ends the rebuild, and nothing has changed.
-  let progress: (Interchange.Progress) throws -> Void
+  let check: () throws -> Void
+  let progress: (Interchange.Progress) -> Void
 
   /// What came of it.
   struct Outcome: Sendable {
@@ -41,7 +42,7 @@ struct StoreRebuild {
   /// - Returns: Nil where it was not wanted any more.
   func run() throws -> Outcome? {
     let building = try FileLock(path: paths.rebuildLock)
-    try building.lock(.exclusive)
+    try building.lock(.exclusive, check: check)
     guard isWanted(try core.live.read { try $0.state() }) else { return nil }
     for _ in 0..<2 {
       do {
@@ -67,7 +68,10 @@ struct StoreRebuild {
       if PlantedDefect.currentIsRenamedTooEarly.isPlanted { try StoreOpening.setCurrent(target.number, paths) }
     #endif
     do {
-      var copy = GenerationCopy(from: source, to: target, progress: progress)
+      var copy = GenerationCopy(from: source, to: target) { [check, progress] step in
+        try check()
+        progress(step)
+      }
       try copy.copyAll()
       try target.trim()
       // Each round is shorter than the one before, unless writers are as fast as the copy.
@@ -121,7 +125,9 @@ struct StoreRebuild {
       let opening = try FileLock(path: paths.openLock)
       try opening.lock(.exclusive)
       _ = target.close()
-      try Directories.removeTree(target.directory)
+      try GenerationSweep.setAside(target.number, paths)
+      try opening.unlock()
+      try GenerationSweep.removeSetAside(paths)
     } catch {
       // The next sweep will remove it.
       core.options.logger.warning("an unfinished generation cannot be removed", metadata: ["error": "\(error)"])

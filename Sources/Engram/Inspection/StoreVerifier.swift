@@ -12,7 +12,7 @@ extension MemoryStore {
   ///   finds damage the rest is left out, because LMDB would follow it.
   /// - Returns: What was found; damage is a problem in the report, not an error.
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
-  /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, and a few for each user and each block.
+  /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, a few for each row, and as many for each user and each block.
   public func verify(deep: Bool = false) throws -> VerificationReport { try verify(deep: deep) { _ in } }
 
   /// - Parameter progress: Called now and then with the entries seen so far.
@@ -70,23 +70,32 @@ struct StoreVerifier: ~Escapable {
   let reader: RecordReader
   let rows: RowFile?
   var report = VerificationReport()
-  var tallies: [UserKey: Tally] = [:]
+  var users = KeyTable<Tally>()
   /// Memories whose own record is damaged: told once, and not again for each entry that names them.
   var damagedMemories: Set<MemoryID> = []
-  /// What the entries that name a memory must agree with, so that each record is decoded once.
-  var facts: [MemoryID: MemoryFacts] = [:]
+  /// What the entries that name a memory must agree with.
+  var memories = KeyTable<MemoryFacts>()
+  /// Who names which row.
+  var owners = RowOwners()
+  /// Blocks that have columns.
+  var blocksWithColumns = 0
+  /// No entry of columns is without its block, by count.
+  var columnsAreMatched = false
   var state = StateRecord()
-  /// Rows that lie inside the file: touching one beyond its end would end the process.
+  /// Rows that lie inside the file.
   private(set) var readableRows = 0
   private var seen = 0
   private var total = 0
 
   /// What the memories and contexts of a user add up to.
-  struct Tally {
+  struct Tally: KeyedElement {
+    let key: UserKey
     var memories = 0
     var rows = 0
     var contexts = 0
     var liveSlots = 0
+    /// The user's own record was met.
+    var hasRecord = false
   }
 
   @_lifetime(copy reader)
@@ -109,21 +118,24 @@ struct StoreVerifier: ~Escapable {
       return report
     }
     checkRowFile()
-    walk(schema.meta, progress) { verifier, cursor in try verifier.checkMeta(cursor) }
-    walk(schema.memories, progress) { verifier, cursor in try verifier.checkMemory(cursor) }
-    walk(schema.contexts, progress) { verifier, cursor in try verifier.checkContext(cursor) }
-    walk(schema.history, progress) { verifier, cursor in try verifier.checkHistory(cursor) }
-    walk(schema.timeline, progress) { verifier, cursor in try verifier.checkTimeline(cursor) }
+    walk(schema.meta, progress) { verifier, entry in try verifier.checkMeta(entry) }
+    walk(schema.memories, progress) { verifier, entry in try verifier.checkMemory(entry) }
+    checkRows()
+    walk(schema.contexts, progress) { verifier, entry in try verifier.checkContext(entry) }
+    walk(schema.history, progress) { verifier, entry in try verifier.checkHistory(entry) }
+    walk(schema.timeline, progress) { verifier, entry in try verifier.checkTimeline(entry) }
     var blocks = BlockRanges()
-    walk(schema.blocks, progress) { verifier, cursor in try verifier.checkBlock(cursor, &blocks) }
+    walk(schema.blocks, progress) { verifier, entry in try verifier.checkBlock(entry, &blocks) }
     for problem in blocks.problems(rowsHigh: state.rowsHigh) { report.add(problem) }
-    walk(schema.columns, progress) { verifier, cursor in try verifier.checkColumns(cursor) }
-    walk(schema.expiry, progress) { verifier, cursor in try verifier.checkExpiry(cursor) }
-    walk(schema.dedupe, progress) { verifier, cursor in try verifier.checkDedupe(cursor) }
-    walk(schema.users, progress) { verifier, cursor in try verifier.checkUser(cursor) }
+    columnsAreMatched = try reader.view.statistics(of: schema.columns).entries == blocksWithColumns
+    walk(schema.columns, progress) { verifier, entry in try verifier.checkColumns(entry) }
+    walk(schema.expiry, progress) { verifier, entry in try verifier.checkExpiry(entry) }
+    walk(schema.dedupe, progress) { verifier, entry in try verifier.checkDedupe(entry) }
+    checkWhatWasNotFound()
+    walk(schema.users, progress) { verifier, entry in try verifier.checkUser(entry) }
     try checkOrphans()
-    walk(schema.tokens, progress) { verifier, cursor in try verifier.checkToken(cursor) }
-    walk(schema.log, progress) { verifier, cursor in try verifier.checkLog(cursor) }
+    walk(schema.tokens, progress) { verifier, entry in try verifier.checkToken(entry) }
+    walk(schema.log, progress) { verifier, entry in try verifier.checkLog(entry) }
     try checkCounts()
     progress(.init(phase: .verifying, done: total, total: total, count: total))
     return report
@@ -131,15 +143,16 @@ struct StoreVerifier: ~Escapable {
 
   /// Calls `check` on every entry of a database; what it throws is a problem, and the walk goes on.
   private mutating func walk(
-    _ database: Database, _ progress: (Interchange.Progress) -> Void, _ check: (inout StoreVerifier, borrowing Cursor) throws -> Void
+    _ database: Database, _ progress: (Interchange.Progress) -> Void, _ check: (inout StoreVerifier, StoredEntry) throws -> Void
   ) {
     do {
       var cursor = try reader.view.cursor(in: database)
       var found = try cursor.first()
       while found {
         do {
-          report.bytes += try cursor.value().byteCount
-          try check(&self, cursor)
+          let entry = StoredEntry(key: cursor.key, value: try cursor.value())
+          report.bytes += entry.value.byteCount
+          try check(&self, entry)
         } catch {
           if database.name == reader.schema.memories.name, cursor.key.byteCount == 16 {
             damagedMemories.insert(MemoryID(cursor.key, at: 0))
@@ -184,11 +197,14 @@ struct StoreVerifier: ~Escapable {
     }
   }
 
-  /// What is left of the tallies after the users have taken theirs.
+  /// The number of a user, who has a tally from now on.
+  mutating func number(of user: UserKey) -> Int { users.number(of: user, else: Tally(key: user)) }
+
+  /// The users of whom something was met, but no record.
   private mutating func checkOrphans() throws {
-    for (key, tally) in tallies {
+    for tally in users.elements where !tally.hasRecord {
       // A damaged record was told where the users were walked.
-      if try reader.view.contains(.user(key), in: reader.schema.users) { continue }
+      if try reader.view.contains(.user(tally.key), in: reader.schema.users) { continue }
       report.add(
         "users: the owner of \(tally.memories) memories, \(tally.contexts) contexts and \(tally.liveSlots) live rows has no record")
     }
@@ -219,6 +235,18 @@ extension StoreVerifier {
     if let problem = report.problems.first {
       throw StoreError(.corrupted, "the copy has \(report.problems.count) problems, the first: \(problem)")
     }
+  }
+}
+
+/// One entry of a database where it lies, its checksum compared and taken off.
+struct StoredEntry: ~Escapable {
+  let key: RawSpan
+  let value: RawSpan
+
+  @_lifetime(copy key, copy value)
+  init(key: RawSpan, value: RawSpan) {
+    self.key = key
+    self.value = value
   }
 }
 

@@ -9,7 +9,7 @@ enum StoreCreation {
   /// - Throws: ``StoreError``; nothing is left behind.
   static func create(at path: String, options: StoreOptions) throws -> Bool {
     let dimension = try dimension(options)
-    try removeAbandoned(besides: path)
+    removeAbandoned(besides: path)
     // Before it is locked a new directory looks abandoned, and another process may sweep it: then once more.
     for _ in 0..<1000 {
       let temporary = StorePaths(directory: temporaryName(for: path))
@@ -18,7 +18,22 @@ enum StoreCreation {
     throw StoreError(.inputOutput, "the store \(path) cannot be made: its temporary directory is removed again and again")
   }
 
-  static func temporaryName(for path: String) -> String { "\(path).tmp-\(String(UInt64.random(in: .min ... .max), radix: 36))" }
+  /// A new name beside `path` for a store that is being made.
+  static func temporaryName(for path: String) -> String {
+    let digits = String(UInt64.random(in: .min ... .max), radix: 36)
+    return "\(path).tmp-\(String(repeating: "0", count: suffixDigits - digits.count))\(digits)"
+  }
+
+  /// Whether ``temporaryName(for:)`` makes such names for a store's name. Nobody else's directory must be removed, such as a
+  /// copy that somebody called `bot.memory.tmp-old`.
+  static func isTemporary(_ name: String, for storeName: String) -> Bool {
+    guard name.hasPrefix(storeName + ".tmp-") else { return false }
+    let suffix = name.dropFirst(storeName.count + 5)
+    return suffix.utf8.count == suffixDigits && suffix == suffix.lowercased() && UInt64(suffix, radix: 36) != nil
+  }
+
+  /// As many as the largest number has to the base 36.
+  private static var suffixDigits: Int { 13 }
 
   /// Refuses a place where no store can be made: another thing stands there, the directory around it is missing or on a network.
   static func checkPlace(_ path: String) throws {
@@ -57,7 +72,7 @@ enum StoreCreation {
   ///
   /// - Parameter fill: Leaves a flushed store in the directory that it is given.
   static func build<Value>(at path: String, _ fill: (StorePaths) throws -> Value) throws -> Value {
-    try removeAbandoned(besides: path)
+    removeAbandoned(besides: path)
     for _ in 0..<1000 {
       let place = StorePaths(directory: temporaryName(for: path))
       guard let alive = try lockedDirectory(place) else { continue }
@@ -87,7 +102,7 @@ enum StoreCreation {
     do throws(FileError) {
       try Directories.create(temporary.directory)
       let alive = try FileLock(path: temporary.aliveLock)
-      guard try alive.tryLock(.exclusive), try Directories.status(temporary.aliveLock) != nil else { return nil }
+      guard try alive.tryLock(.exclusive), try alive.isInPlace else { return nil }
       return alive
     } catch {
       if error.isMissing { return nil }
@@ -142,14 +157,16 @@ enum StoreCreation {
     }
   }
 
-  /// Removes what a killed creation left: nobody holds its lock.
-  static func removeAbandoned(besides path: String) throws {
-    let (parent, prefix) = (Directories.parent(of: path), Directories.name(of: path) + ".tmp-")
+  /// Removes what killed creations and backups left beside a store: nobody holds their locks. What cannot be removed stays.
+  static func removeAbandoned(besides path: String) {
+    let (parent, storeName) = (Directories.parent(of: path), Directories.name(of: path))
     guard let names = try? Directories.entries(parent) else { return }
-    for name in names where name.hasPrefix(prefix) {
+    for name in names where isTemporary(name, for: storeName) {
       let paths = StorePaths(directory: "\(parent)/\(name)")
       // Made where it is missing: whoever was killed before making it left the directory, too.
       guard let lock = try? FileLock(path: paths.aliveLock), (try? lock.tryLock(.exclusive)) == true else { continue }
+      // Another sweep may have removed the file before it was locked here, and its creator made a new one.
+      guard (try? lock.isInPlace) == true else { continue }
       try? Directories.removeTree(paths.directory)
     }
   }

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import LMDB
+import Logging
 import VectorSearch
 
 /// Opens the files of a store, checking each before it is trusted.
@@ -58,9 +59,16 @@ enum StoreOpening {
     while true {
       let generation = try openLive(paths, atLeast: 1, options: options)
       do {
-        if options.access == .readWrite { try GenerationSweep.run(paths, live: generation) }
-        // Not while others wait to open or to follow: the writer's turn may be long in coming.
+        if options.access == .readWrite {
+          _ = try GenerationSweep.setAside(paths, live: generation)
+          removing(options) { try GenerationSweep.removeUnfinishedCurrent(paths) }
+        }
+        // Not while others wait to open or to follow: removing takes its time, and the writer's turn may be long in coming.
         try opening.unlock()
+        if options.access == .readWrite {
+          removing(options) { try GenerationSweep.removeSetAside(paths) }
+          StoreCreation.removeAbandoned(besides: path)
+        }
         if try pin(options.embedder?.identity, generation, paths, options) {
           return Files(paths: paths, alive: alive, generation: generation)
         }
@@ -70,6 +78,15 @@ enum StoreOpening {
         _ = generation.close()
         throw error
       }
+    }
+  }
+
+  /// What cannot be removed does not keep the store from being opened; housekeeping will try again.
+  private static func removing(_ options: StoreOptions, _ body: () throws -> Void) {
+    do {
+      try body()
+    } catch {
+      options.logger.warning("what a killed process or an earlier generation left cannot be removed", metadata: ["error": "\(error)"])
     }
   }
 

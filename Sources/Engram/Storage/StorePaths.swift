@@ -12,6 +12,18 @@ struct StorePaths: Sendable {
   func generation(_ number: UInt64) -> String { "\(directory)/gen-\(number)" }
   func data(_ number: UInt64) -> String { "\(generation(number))/\(Generation.dataFileName)" }
 
+  /// A new name for a generation's directory that is about to be removed. Numbers may come again, so no two are the same.
+  func setAside(_ number: UInt64) -> String { "\(generation(number)).removed-\(String(UInt64.random(in: .min ... .max), radix: 36))" }
+
+  /// Whether a file has the name of a `current` that is being written, or was when its process was killed.
+  static func isUnfinishedCurrent(fileName name: String) -> Bool { name.hasPrefix("current.tmp-") }
+
+  /// Whether a directory has such a name; nothing takes it for a generation.
+  static func isSetAside(directoryName name: String) -> Bool {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 2 && generationNumber(directoryName: String(parts[0])) != nil && parts[1].hasPrefix("removed-")
+  }
+
   /// The number in `current`, which reads `gen-N` and a newline; nil where it reads anything else.
   static func generationNumber(_ text: String) -> UInt64? {
     guard text.hasSuffix("\n") else { return nil }

@@ -131,7 +131,7 @@ final class StoreCore: Sendable {
     Task { [weak self] in
       do {
         try await self?.background { core, check in
-          try core.rebuild(ifWanted: core.needsRebuild) { _ in try check() }
+          try core.rebuild(ifWanted: core.needsRebuild, check: check)
         }
       } catch is CancellationError {
       } catch let error as StoreError where error.code == .closed {

@@ -74,9 +74,9 @@ import Testing
 
   /// The bug: a creation killed before it had made its lock left a directory that no later one swept.
   @Test(.timeLimit(.minutes(1))) func aDirectoryThatWasAbandonedAtOnceIsSwept() async throws {
-    let abandoned = place.directory.path("store.tmp-abandoned")
+    let abandoned = StoreCreation.temporaryName(for: place.path)
     try Directories.create(abandoned)
-    let half = place.directory.path("store.tmp-half")
+    let half = StoreCreation.temporaryName(for: place.path)
     try Directories.create(half)
     try Directories.create("\(half)/gen-1")
     let store = try await place.open()
@@ -85,12 +85,56 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(1))) func whatOthersKeepBesideTheStoreIsLeftAlone() async throws {
+    // A copy that somebody made, and named much as a creation is.
+    try Directories.create(place.directory.path("store.tmp-old"))
     for name in ["store.tmp", "other.tmp-1", "store-tmp-1", "store.tmp-file"] {
       try Data("x".utf8).write(to: URL(fileURLWithPath: place.directory.path(name)))
     }
     let store = try await place.open()
     try await store.close()
-    #expect(try Directories.entries(place.directory.path) == ["other.tmp-1", "store", "store-tmp-1", "store.tmp", "store.tmp-file"])
+    #expect(try Directories.entries(place.directory.path) == ["other.tmp-1", "store", "store-tmp-1", "store.tmp", "store.tmp-file", "store.tmp-old"])
+  }
+
+  /// The bug: a creation that was killed while another process made the store left a directory beside it for ever, because only the next
+  /// creation swept. The fix: whoever opens the store for writing sweeps, too.
+  @Test(.timeLimit(.minutes(1))) func whatAKilledCreationLeftGoesWithTheNextOpening() async throws {
+    let first = try await place.open()
+    try await first.close()
+    let abandoned = StoreCreation.temporaryName(for: place.path)
+    try Directories.create(abandoned)
+    let reader = try await place.open(StoreOptions(access: .readOnly))
+    try await reader.close()
+    #expect(try !leftovers.isEmpty)
+    let writer = try await place.open()
+    try await writer.close()
+    #expect(try leftovers.isEmpty)
+  }
+
+  /// The bug: a process that was killed while it wrote `current` left the unfinished file in the store for ever. The fix: an opener for
+  /// writing removes it, unless a builder is at work, whose file it may be.
+  @Test(.timeLimit(.minutes(1))) func anUnfinishedCurrentGoesWithTheNextOpening() async throws {
+    let store = try await place.open()
+    try await store.add(TestStore.draft("u", 1))
+    try await store.close()
+    let outcome = try await ChildProcess.run(
+      executable: strace,
+      [
+        "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:error=EIO:signal=SIGKILL:when=1", "--",
+        try TestProcess.executable("EngramTestChild"), "compact-once", place.path,
+      ])
+    #expect(outcome.termination == .signalled(SIGKILL), "\(outcome)")
+    func unfinished() throws -> [String] { try Directories.entries(place.path).filter { $0.hasPrefix("current.tmp-") } }
+    #expect(try unfinished().count == 1)
+    let building = try FileLock(path: "\(place.path)/rebuild.lock")
+    try building.lock(.exclusive)
+    let during = try await place.open()
+    #expect(try unfinished().count == 1)
+    try await during.close()
+    try building.unlock()
+    let after = try await place.open()
+    #expect(try after.count() == 1)
+    #expect(try unfinished().isEmpty)
+    try await after.close()
   }
 
   @Test(.timeLimit(.minutes(1))) func processesThatMakeAStoreAtOnceGetTheSame() async throws {

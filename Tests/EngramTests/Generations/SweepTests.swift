@@ -1,0 +1,92 @@
+#if os(Linux)
+  import Files
+  import Foundation
+  import TestSupport
+  import Testing
+
+  @testable import Engram
+
+  /// Directories that nobody has open are removed without a lock that others wait for, and by whoever comes next where that was broken off.
+  @Suite(.serialized) struct SweepTests {
+    private let place = TestStore()
+
+    private var generations: [String] { get throws { try Directories.entries(place.path).filter { $0.hasPrefix("gen-") } } }
+    private var setAside: [String] { get throws { try generations.filter { StorePaths.isSetAside(directoryName: $0) } } }
+
+    private func fill() async throws {
+      let store = try await place.open()
+      try await store.add((0..<50).map { TestStore.draft("user\($0 % 5)", $0) })
+      try await store.close()
+    }
+
+    /// Another process that compacts the store, and whose first removal of a file meets `fault`.
+    private func compactor(_ fault: String) throws -> ChildProcess {
+      try ChildProcess(
+        executable: "/usr/bin/strace",
+        [
+          "-f", "-qq", "-o", "/dev/null", "-e", "trace=?unlink,unlinkat", "-e", "inject=?unlink,unlinkat:\(fault):when=1",
+          try TestProcess.executable("EngramTestChild"), "compact-once", place.path,
+        ])
+    }
+
+    @Test func namesOfWhatIsToBeRemovedAreNoGenerations() {
+      let paths = StorePaths(directory: "/store")
+      #expect(paths.setAside(7) != paths.setAside(7))
+      let name = Directories.name(of: paths.setAside(7))
+      #expect(name.hasPrefix("gen-7.removed-") && StorePaths.isSetAside(directoryName: name))
+      #expect(StorePaths.generationNumber(directoryName: name) == nil)
+      for other in ["gen-7", "gen-7.removed", "gen-0.removed-a", "gen-x.removed-a", "gen-7.removed-a.b", "a.removed-b", "removed-a"] {
+        #expect(!StorePaths.isSetAside(directoryName: other), "\(other)")
+      }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aKilledRemovalIsFinishedByTheNextOpener() async throws {
+      try await fill()
+      let outcome = try await compactor("signal=SIGKILL").finish()
+      #expect(outcome.termination == .signalled(SIGKILL), "\(outcome)")
+      #expect(try setAside.count == 1 && generations.contains("gen-2") && generations.count == 2)
+      // Who may only read changes nothing.
+      let reader = try await place.open(StoreOptions(access: .readOnly))
+      #expect(try reader.count() == 50 && setAside.count == 1)
+      try await reader.close()
+      let store = try await place.open()
+      #expect(try generations == ["gen-2"] && store.count() == 50 && store.verify().problems == [])
+      try await store.close()
+    }
+
+    /// The whole directory was removed under `open.lock`: whoever opened the store, or followed to its new generation, waited for that.
+    /// Now it gets another name under the lock, and is removed without it.
+    @Test(.timeLimit(.minutes(2))) func nobodyWaitsForTheRemovalOfAnother() async throws {
+      try await fill()
+      let slow = try compactor("delay_enter=40000000")
+      try await waitUntil(within: .seconds(30)) { try setAside.count == 1 }
+      let reader = try await place.open(StoreOptions(access: .readOnly))
+      #expect(try reader.count() == 50 && reader.status.generation == 2)
+      #expect(try setAside.count == 1, "opening waited for the end of the removal")
+      try await reader.close()
+      // And who may write does not leave it to the other.
+      let store = try await place.open()
+      #expect(try generations == ["gen-2"])
+      slow.kill()
+      try await slow.finish()
+      #expect(try store.count() == 50)
+      try await store.close()
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aReceiptIsNotCompleteBeforeTheFilesAreGone() async throws {
+      try await fill()
+      let store = try await place.open()
+      let killed = paths.setAside(9)
+      try Directories.create(killed)
+      _ = try FileHandle(path: "\(killed)/data.mdb", access: .createNew)
+      let receipt = try await store.forget(userID: "user1")
+      #expect(try receipt.isComplete && generations == ["gen-2"] && store.count() == 40)
+      // Another leftover is found by housekeeping.
+      try Directories.create(paths.setAside(9))
+      try await waitUntil { try generations == ["gen-2"] }
+      try await store.close()
+    }
+
+    private var paths: StorePaths { StorePaths(directory: place.path) }
+  }
+#endif
