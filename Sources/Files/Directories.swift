@@ -111,11 +111,6 @@ package enum Directories {
 }
 
 extension Directories {
-  /// Gives an existing file the mode 0600.
-  package static func makePrivate(_ path: String) throws(FileError) {
-    try retrying("chmod", path) { unsafe chmod(path, 0o600) }
-  }
-
   /// The path with every link resolved; nil where it does not exist.
   package static func resolved(_ path: String) -> String? {
     guard let pointer = unsafe realpath(path, nil) else { return nil }

@@ -21,6 +21,9 @@ package struct FileStatus: Sendable {
   package let permissions: UInt32
   package let isDirectory: Bool
   package let isRegularFile: Bool
+  package let isSymbolicLink: Bool
+  /// How many names it has.
+  package let linkCount: UInt64
 
   init(_ status: stat) {
     id = FileID(device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
@@ -30,13 +33,23 @@ package struct FileStatus: Sendable {
     permissions = UInt32(status.st_mode) & 0o7777
     isDirectory = status.st_mode & S_IFMT == S_IFDIR
     isRegularFile = status.st_mode & S_IFMT == S_IFREG
+    isSymbolicLink = status.st_mode & S_IFMT == S_IFLNK
+    linkCount = UInt64(status.st_nlink)
+  }
+
+  /// - Parameter path: For the error.
+  package init(descriptor: Int32, path: String) throws(FileError) {
+    var status = stat()
+    try retrying("fstat", path) { unsafe fstat(descriptor, &status) }
+    self.init(status)
   }
 }
 
 /// The only owner of one open descriptor; closes it when it goes.
 ///
-/// Every call retries `EINTR`, carries on after a short transfer and throws ``FileError``. Descriptors are close-on-exec and
-/// never follow a symbolic link in the last path component.
+/// Every call retries `EINTR`, carries on after a short transfer and throws ``FileError``. Descriptors are close-on-exec, never follow a
+/// symbolic link in the last path component, and are of regular files: a directory is `EISDIR`, a pipe, socket or device `EINVAL`, and
+/// none of them blocks.
 package struct FileHandle: ~Copyable, Sendable {
   package enum Access: Sendable {
     case read
@@ -59,11 +72,12 @@ package struct FileHandle: ~Copyable, Sendable {
     case .create: (opened, isNew) = try Self.openOrCreate(path)
     case .createNew: (opened, isNew) = (try Self.open(path, O_RDWR | O_CREAT | O_EXCL), true)
     }
-    // The mode of a new file must not depend on the umask.
-    if isNew, fchmod(opened, 0o600) != 0 {
-      let code = errno
+    do throws(FileError) {
+      // The mode of a new file must not depend on the umask.
+      if isNew { try retrying("fchmod", path) { fchmod(opened, 0o600) } } else { try Self.requireRegularFile(opened, path) }
+    } catch {
       close(opened)
-      throw FileError(errno: code, call: "fchmod", path: path)
+      throw error
     }
     descriptor = opened
     self.path = path
@@ -71,12 +85,19 @@ package struct FileHandle: ~Copyable, Sendable {
 
   deinit { close(descriptor) }
 
+  private static func requireRegularFile(_ descriptor: Int32, _ path: String) throws(FileError) {
+    let status = try FileStatus(descriptor: descriptor, path: path)
+    guard status.isRegularFile else { throw FileError(errno: status.isDirectory ? EISDIR : EINVAL, call: "open", path: path) }
+  }
+
   private static func open(_ path: String, _ flags: Int32) throws(FileError) -> Int32 {
-    try retrying("open", path) {
+    // A pipe without a writer would block its opener for ever; regular files do not know the flag.
+    let flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+    return try retrying("open", path) {
       #if canImport(Glibc)
-        unsafe Glibc.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        unsafe Glibc.open(path, flags, 0o600)
       #else
-        unsafe Darwin.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        unsafe Darwin.open(path, flags, 0o600)
       #endif
     }
   }
@@ -97,11 +118,7 @@ package struct FileHandle: ~Copyable, Sendable {
     }
   }
 
-  package func status() throws(FileError) -> FileStatus {
-    var status = stat()
-    try retrying("fstat", path) { unsafe fstat(descriptor, &status) }
-    return FileStatus(status)
-  }
+  package func status() throws(FileError) -> FileStatus { try FileStatus(descriptor: descriptor, path: path) }
 
   /// Fills as much of `buffer` as the file has from `offset` on, and returns that count.
   package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {

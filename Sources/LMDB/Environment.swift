@@ -1,5 +1,5 @@
 import CLMDB
-import Files
+package import Files
 import Synchronization
 
 #if canImport(Glibc)
@@ -155,6 +155,16 @@ package final class Environment: Sendable {
     // A read transaction must be committed, too, or its handles would be closed again.
     unsafe try check(mdb_txn_commit(transaction), "mdb_txn_commit of the database handles")
     return databases
+  }
+
+  /// The data file that LMDB has open, which its path named at that moment.
+  package var dataFile: FileStatus {
+    get throws {
+      var descriptor: mdb_filehandle_t = -1
+      // SAFETY: the environment is open, and the descriptor is only looked at.
+      unsafe try check(mdb_env_get_fd(handle, &descriptor), "mdb_env_get_fd")
+      return try FileStatus(descriptor: descriptor, path: path)
+    }
   }
 
   // MARK: Transactions

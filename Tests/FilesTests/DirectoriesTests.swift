@@ -134,13 +134,4 @@ import Testing
     #expect(try Directories.status(resolved)?.id == Directories.status(directory.path("real/file"))?.id)
     #expect(Directories.resolved(directory.path("none")) == nil)
   }
-
-  @Test func aFileMadePrivateIsTheOwnersAlone() throws {
-    try touch("file")
-    try setPermissions(directory.path("file"), 0o644)
-    try Directories.makePrivate(directory.path("file"))
-    #expect(try Directories.status(directory.path("file"))?.permissions == 0o600)
-    let error = #expect(throws: FileError.self) { try Directories.makePrivate(directory.path("none")) }
-    #expect(error?.isMissing == true)
-  }
 }

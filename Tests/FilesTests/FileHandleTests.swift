@@ -154,11 +154,24 @@ import Testing
     #expect(!FileError(errno: EIO, call: "", path: "").isNoSpace && !FileError(errno: EIO, call: "", path: "").isMissing)
   }
 
+  /// In a child, whose files may have 4096 bytes at most.
   @Test func aFullDiskIsAnErrorOfTheWrite() throws {
-    #if os(Linux)
-      let full = try FileHandle(path: "/dev/full", access: .readWrite)
-      let error = #expect(throws: FileError.self) { try full.writeZeros(from: 0, to: 4096) }
-      #expect(error?.isNoSpace == true)
-    #endif
+    let outcome = try Subprocess.run(TestProcess.executable("TestChild"), ["fill-file", directory.path("file"), "4096"])
+    #expect(outcome.standardOutput == "full\n", "\(outcome)")
+    #expect(try Directories.status(directory.path("file"))?.sizeBytes == 4096)
+  }
+
+  /// The bug: opening a pipe for reading waited for a writer, for ever, and a device was as good as a file.
+  @Test(.timeLimit(.minutes(1)), arguments: [FileHandle.Access.read, .readWrite, .create])
+  func onlyRegularFilesAreOpened(access: FileHandle.Access) throws {
+    let pipe = directory.path("pipe")
+    #expect(unsafe mkfifo(pipe, 0o600) == 0)
+    for path in [pipe, "/dev/null"] {
+      #expect(throws: FileError(errno: EINVAL, call: "open", path: path)) { _ = try FileHandle(path: path, access: access) }
+    }
+    // For writing the system itself refuses a directory.
+    #expect(throws: FileError(errno: EISDIR, call: "open", path: directory.path)) {
+      _ = try FileHandle(path: directory.path, access: access)
+    }
   }
 }

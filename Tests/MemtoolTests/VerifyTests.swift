@@ -56,6 +56,14 @@ import Testing
     return (Key(cursor.key), unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 
+  private static func value(_ key: Key, _ database: Database, _ transaction: borrowing LMDB.WriteTransaction) throws -> [UInt8] {
+    guard let value = try transaction.view.value(key, in: database) else {
+      Issue.record("\(database.name) has no such key")
+      return []
+    }
+    return unsafe value.withUnsafeBytes { unsafe Array($0) }
+  }
+
   @Test func changedByteOfARowIsFound() throws {
     try change("rows.f32") { $0[4096 + 5] ^= 1 }
     try expectDamage("rows.f32: row 0 of memory ")
@@ -125,9 +133,12 @@ import Testing
       let (key, value) = try first(schema.expiry, transaction)
       let owner = UserKey(unsafe value.span.bytes)
       let id = MemoryID(key.bytes, at: 8)
-      let record = try MemoryRecord(try #require(try transaction.view.value(.memory(id), in: schema.memories)), id: id)
-      let name = Key.block(BlockKey(user: owner, number: try #require(record.row).block))
-      var block = try BlockRecord(try #require(try transaction.view.value(name, in: schema.blocks)))
+      let memory = try Self.value(.memory(id), schema.memories, transaction)
+      let record = try MemoryRecord(unsafe memory.span.bytes, id: id)
+      let row = try #require(record.row)
+      let name = Key.block(BlockKey(user: owner, number: row.block))
+      let stored = try Self.value(name, schema.blocks, transaction)
+      var block = try BlockRecord(unsafe stored.span.bytes)
       try #require(block.hasExpiry)
       block.hasExpiry = false
       var bytes: [UInt8] = []
@@ -141,19 +152,20 @@ import Testing
   @Test func aRowThatTwoRecordsNameIsFound() throws {
     var second: MemoryID?
     try withDatabase { transaction, schema in
-      var cursor = try transaction.view.cursor(in: schema.memories)
-      try #require(try cursor.first())
-      let owner = try #require(try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0)).row)
-      try #require(try cursor.next())
-      let id = MemoryID(cursor.key, at: 0)
-      var record = try MemoryRecord(try cursor.value(), id: id)
+      let (row, id, value) = try {
+        var cursor = try transaction.view.cursor(in: schema.memories)
+        try #require(try cursor.first())
+        let owner = try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0))
+        try #require(try cursor.next())
+        return (try #require(owner.row).row, MemoryID(cursor.key, at: 0), try cursor.valueBytes())
+      }()
+      var record = try MemoryRecord(unsafe value.span.bytes, id: id)
       let own = try #require(record.row)
-      record.row = .init(row: owner.row, block: own.block, checksum: own.checksum)
+      record.row = .init(row: row, block: own.block, checksum: own.checksum)
       second = id
       var writer = CBORWriter()
       record.encode(into: &writer)
-      let bytes = writer.bytes
-      try transaction.put(.memory(id), bytes, in: schema.memories)
+      try transaction.put(.memory(id), writer.bytes, in: schema.memories)
     }
     let id = try #require(second)
     try expectDamage("of memory \(id) does not match its checksum")

@@ -33,6 +33,26 @@ enum FileCommands {
     }
   }
 
+  /// Writes more into a file than the limit of its size allows, and says what the error is.
+  static func fillFile(_ path: String, limit: String) throws {
+    // A write past the limit is an error only where the signal is ignored.
+    _ = signal(SIGXFSZ, SIG_IGN)
+    let bytes = rlim_t(limit) ?? 0
+    var limits = rlimit(rlim_cur: bytes, rlim_max: bytes)
+    #if canImport(Glibc)
+      guard unsafe setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limits) == 0 else { exit(1) }
+    #else
+      guard unsafe setrlimit(RLIMIT_FSIZE, &limits) == 0 else { exit(1) }
+    #endif
+    let file = try FileHandle(path: path, access: .createNew)
+    do throws(FileError) {
+      try file.writeZeros(from: 0, to: 2 * Int(bytes))
+      TestChild.say("written")
+    } catch {
+      TestChild.say(error.isNoSpace ? "full" : "\(error)")
+    }
+  }
+
   /// Maps a file and prints how much address space it got.
   static func mapFile(_ path: String, preferred: String, minimum: String) throws {
     let file = try FileHandle(path: path, access: .read)

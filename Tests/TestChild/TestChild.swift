@@ -13,6 +13,7 @@ enum TestChild {
     do {
       switch (command, Array(arguments)) {
       case ("hold-lock", let rest) where rest.count == 1: try FileCommands.holdLock(path: rest[0])
+      case ("fill-file", let rest) where rest.count == 2: try FileCommands.fillFile(rest[0], limit: rest[1])
       case ("make-files", let rest) where rest.count == 2: try FileCommands.makeFiles(in: rest[0], umask: rest[1])
       case ("map-file", let rest) where rest.count == 3: try FileCommands.mapFile(rest[0], preferred: rest[1], minimum: rest[2])
       case ("hold-snapshots", let rest) where rest.count == 3:

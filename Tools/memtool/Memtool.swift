@@ -30,7 +30,7 @@ struct Memtool: AsyncParsableCommand {
     do {
       command = try parseAsRoot()
     } catch {
-      exit(withError: error)
+      Failure.exitAsParser(with: error)
     }
     do {
       try await run(command)

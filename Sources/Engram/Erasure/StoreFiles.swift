@@ -7,14 +7,12 @@ struct StoreFiles: Sendable {
   private(set) var readable: [(name: String, sizeBytes: Int)] = []
   private(set) var others: [ErasureScan.Unscanned] = []
 
-  /// Opening and closing it would take away all locks that this process has on it (LMDB's are of POSIX): readers would lose their slots.
-  private static let lockTableName = "lock.mdb"
-
   init(_ directory: String) throws(FileError) {
     self.directory = directory
     let entries = try Self.entries(directory, "")
-    // A lock table is the same file under every name.
-    let lockTables = Set(entries.filter { Directories.name(of: $0.name) == Self.lockTableName }.map(\.status.id))
+    // Opening and closing one would take away all locks that this process has on it (LMDB's are of POSIX): readers would lose their slots.
+    // It is the same file under every name.
+    let lockTables = Set(entries.filter { Directories.name(of: $0.name) == Generation.lockTableName }.map(\.status.id))
     for (name, status) in entries {
       if lockTables.contains(status.id) {
         leaveOut(name, status, "LMDB's lock table holds process ids and transaction numbers only; opening it would undo its locks")

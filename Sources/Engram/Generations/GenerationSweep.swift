@@ -48,8 +48,9 @@ enum GenerationSweep {
   /// Whether something stands there that a sweep removes, or a generation that is not the live one.
   static func isDue(_ paths: StorePaths) throws(FileError) -> Bool {
     let names = try Directories.entries(paths.directory)
-    return try names.count { StorePaths.generationNumber(directoryName: $0) != nil } > 1
-      || names.contains { StorePaths.isSetAside(directoryName: $0) } || !unfinishedCurrent(paths).isEmpty
+    let generations = names.count { StorePaths.generationNumber(directoryName: $0) != nil }
+    if generations > 1 || names.contains(where: { StorePaths.isSetAside(directoryName: $0) }) { return true }
+    return try !unfinishedCurrent(paths).isEmpty
   }
 
   /// The numbers of the generations in the store's directory.

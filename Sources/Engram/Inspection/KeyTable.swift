@@ -48,7 +48,7 @@ struct KeyTable<Element: KeyedElement> {
   }
 
   /// As many elements as do not fit would fill a hundred gigabytes of memory before.
-  private static func slot(_ hash: UInt64, _ count: Int) -> UInt64 { hash >> 32 << 32 | UInt64(UInt32(count)) }
+  private static func slot(_ hash: UInt64, _ count: Int) -> UInt64 { (hash >> 32) << 32 | UInt64(UInt32(count)) }
 
   /// The slot of `key`, or the free one where it belongs.
   private func slot(of key: Element.Key, _ hash: UInt64) -> Int {

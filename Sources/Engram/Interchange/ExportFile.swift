@@ -4,13 +4,37 @@ import Files
 package struct ExportFile: ~Copyable {
   private var file: AtomicFile
 
-  /// - Throws: ``StoreError`` `.inputOutput`, `.permissionDenied`.
-  package init(path: String) throws {
+  /// - Parameter store: What is exported: no file may take the place of one of its own.
+  /// - Throws: ``StoreError`` `.invalidArgument` where something else than a file stands at `path`; `.inputOutput`, `.permissionDenied`.
+  package init(path: String, of store: MemoryStore) throws {
+    var refusal: StoreError?
+    do throws(FileError) {
+      // Renaming would put a file in the place of a link, a pipe or a device such as /dev/null.
+      if let status = try Directories.status(path), !status.isRegularFile { refusal = Self.refusal(path, status) }
+    } catch {
+      throw StoreError(error, "the file cannot be made")
+    }
+    if let refusal { throw refusal }
+    if let parent = Directories.resolved(Directories.parent(of: path)), "\(parent)/".hasPrefix("\(store.core.paths.directory)/") {
+      throw StoreError(.invalidArgument, "\(path) lies inside the store: write the export somewhere else")
+    }
     do throws(FileError) {
       file = try AtomicFile(destination: path)
     } catch {
       throw StoreError(error, "the file cannot be made")
     }
+  }
+
+  private static func refusal(_ path: String, _ status: FileStatus) -> StoreError {
+    let what =
+      if status.isDirectory {
+        "a directory: name a file in it"
+      } else if status.isSymbolicLink {
+        "a symbolic link, which is not followed: name the file itself"
+      } else {
+        "a pipe or a device: send standard output there instead"
+      }
+    return StoreError(.invalidArgument, "\(path) is \(what)")
   }
 
   package mutating func append(_ bytes: [UInt8]) throws {

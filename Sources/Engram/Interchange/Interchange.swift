@@ -6,6 +6,9 @@ package enum Interchange {
   /// The most bytes of a line, its line feed not counted.
   package static let lineBytes = 64 << 20
 
+  /// The most bytes of a context, as CBOR.
+  package static let contextBytes = Limits.contextBytes
+
   /// How embeddings are written.
   package enum Vectors: String, Sendable, CaseIterable {
     /// A string of base64 over little-endian float32: exact, and the fastest.
@@ -64,7 +67,9 @@ struct StoreLine: Sendable, Equatable {
       throw StoreError(.storeMismatch, "the file has vectors of dimension \(dimension), the store has \(has)")
     }
     if let metric, store.dimension != nil, metric != store.metric.rawValue {
-      throw StoreError(.storeMismatch, "the file's vectors are for the metric \(metric), the store compares by \(store.metric.rawValue)")
+      throw StoreError(
+        .storeMismatch,
+        "the file's vectors are for the metric \(TerminalText.excerpt(metric)), the store compares by \(store.metric.rawValue)")
     }
     if let embedder, let pinned = store.embedder, embedder != pinned {
       throw StoreError(.embedderMismatch, "the file's vectors were made by '\(embedder)', the store's by '\(pinned)'")

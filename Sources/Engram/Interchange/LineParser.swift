@@ -6,6 +6,9 @@ struct LineParser: Sendable {
   private(set) var unknownKeyCount = 0
   private(set) var unknownKeys: [String] = []
 
+  /// Keys of one line that this version does not know: more are no line of a later one.
+  private static let unknownKeyLimit = 1000
+
   /// Room for an embedding that comes as an array.
   private let dimension: Int
 
@@ -35,6 +38,7 @@ struct LineParser: Sendable {
     /// A bit for each known key: a second one is an error.
     var seen: UInt32 = 0
     var unknown = UniqueKeys()
+    var unknownCount = 0
   }
 
   /// - Throws: ``StoreError`` `.invalidImport` that says what is wrong, without the file and the line.
@@ -48,7 +52,7 @@ struct LineParser: Sendable {
         do throws(JSONError) {
           try read(key, &reader, &fields)
         } catch {
-          throw JSONError(error.code, offset: error.offset, "\(TerminalText.escaped(String(key.string.prefix(64)))): \(error.message)")
+          throw JSONError(error.code, offset: error.offset, "\(TerminalText.excerpt(key.string)): \(error.message)")
         }
       }
       try reader.finish()
@@ -114,7 +118,7 @@ struct LineParser: Sendable {
       fields.schema = try reader.readInt64()
     case "value":
       try once(15)
-      fields.value = try reader.readCBOR()
+      fields.value = try reader.readCBOR(atMostBytes: Limits.contextBytes)
     case "format":
       try once(16)
       fields.format = try reader.readInt64()
@@ -134,7 +138,12 @@ struct LineParser: Sendable {
       let name = key.string
       guard fields.unknown.insert(name) else { throw JSONError.duplicate(name, at: key.offset) }
       unknownKeyCount += 1
-      if unknownKeys.count < 5, !unknownKeys.contains(name) { unknownKeys.append(name) }
+      fields.unknownCount += 1
+      guard fields.unknownCount <= Self.unknownKeyLimit else {
+        throw JSONError(.tooLarge, offset: key.offset, "one of more than \(Self.unknownKeyLimit) unknown keys in the line")
+      }
+      let shown = TerminalText.excerpt(name)
+      if unknownKeys.count < 5, !unknownKeys.contains(shown) { unknownKeys.append(shown) }
       try reader.skipValue()
     }
   }
@@ -150,8 +159,7 @@ struct LineParser: Sendable {
       store.format = try Self.required(fields.format, "format")
       return .store(store)
     case let type:
-      throw StoreError(
-        .invalidImport, "the type is '\(TerminalText.escaped(String(type.prefix(64))))', it must be store, context or memory")
+      throw StoreError(.invalidImport, "the type is '\(TerminalText.excerpt(type))', it must be store, context or memory")
     }
   }
 
@@ -254,7 +262,7 @@ extension JSONReader {
     default:
       var floats: [Float] = []
       floats.reserveCapacity(count)
-      try readFloatArray(into: &floats)
+      try readFloatArray(into: &floats, atMost: Limits.dimension.upperBound)
       return floats
     }
   }
@@ -262,9 +270,11 @@ extension JSONReader {
   fileprivate mutating func readMetadata() throws(JSONError) -> [String: MetadataValue] {
     var metadata: [String: MetadataValue] = [:]
     if try readNullIfPresent() { return metadata }
+    let limit = Limits.metadataBytes / Limits.metadataEntryBytes
     try beginObject()
     while let key = try nextKey() {
       let name = key.string
+      guard metadata.count < limit else { throw JSONError(.tooLarge, offset: key.offset, "more than \(limit) entries") }
       // Keys that Swift takes for equal although their bytes differ would lose one of their values.
       guard metadata.updateValue(try readMetadataValue(), forKey: name) == nil else { throw JSONError.duplicate(name, at: key.offset) }
     }
@@ -288,6 +298,14 @@ extension JSONReader {
     }
   }
 
+  private mutating func readName() throws(JSONError) -> String {
+    let name = try readStringBytes()
+    guard name.byteCount <= Limits.nameBytes else {
+      throw JSONError(.tooLarge, offset: name.offset, "more than \(Limits.nameBytes) bytes in a name")
+    }
+    return name.string
+  }
+
   fileprivate mutating func readEmbedderIdentity() throws(JSONError) -> EmbedderIdentity? {
     if try readNullIfPresent() { return nil }
     let start = position
@@ -297,8 +315,8 @@ extension JSONReader {
     try beginObject()
     while let key = try nextKey() {
       switch key {
-      case "name": name = try readString()
-      case "version": version = try readString()
+      case "name": name = try readName()
+      case "version": version = try readName()
       case "dimension": dimension = try readInt64()
       default: try skipValue()
       }

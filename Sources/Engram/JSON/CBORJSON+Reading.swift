@@ -3,29 +3,42 @@ extension JSONReader {
   /// that needs no form.
   ///
   /// - Throws: ``JSONError``: also `.duplicateKey`, `.invalidForm` for a `$` key that is no form or not alone, `.numberOutOfRange` for an
-  ///   integer beyond −2⁶⁴ … 2⁶⁴ − 1, which would lose digits.
-  package mutating func readCBOR() throws(JSONError) -> CBORValue {
-    let limit = maximumDepth
-    maximumDepth = max(limit, depth + CBORJSON.containersPerItem * (CBORJSON.maximumDepth + 1))
-    defer { maximumDepth = limit }
-    return try readItem(level: 0)
+  ///   integer beyond −2⁶⁴ … 2⁶⁴ − 1, which would lose digits, and `.tooLarge` for an item that surely takes more than `limit` bytes as CBOR.
+  package mutating func readCBOR(atMostBytes limit: Int = .max) throws(JSONError) -> CBORValue {
+    let outerDepth = maximumDepth
+    maximumDepth = max(outerDepth, depth + CBORJSON.containersPerItem * (CBORJSON.maximumDepth + 1))
+    itemBytesLeft = limit
+    defer { maximumDepth = outerDepth }
+    return try readItem(level: 0, isInKey: false)
   }
 
-  private mutating func readItem(level: Int) throws(JSONError) -> CBORValue {
+  /// Counts what an item takes at least, so that no tree grows far beyond what can be stored.
+  private mutating func spend(_ byteCount: Int) throws(JSONError) {
+    guard byteCount <= itemBytesLeft else { throw JSONError(.tooLarge, offset: position, "the value is larger than can be stored") }
+    itemBytesLeft -= byteCount
+  }
+
+  /// - Parameter isInKey: Within the key of a `$map`. The outermost such key is spelled as a whole, which finds the duplicates of every
+  ///   `$map` in it, so that no key is spelled once for each level.
+  private mutating func readItem(level: Int, isInKey: Bool) throws(JSONError) -> CBORValue {
+    try spend(1)
     switch try peek() {
     case .null:
       try readNull()
       return .null
     case .bool: return .bool(try readBool())
-    case .string: return .text(try readString())
+    case .string:
+      let text = try readString()
+      try spend(text.utf8.count)
+      return .text(text)
     case .number: return try readItemNumber()
     case .array:
       let inner = try descend(level)
       var elements: [CBORValue] = []
       try beginArray()
-      while try nextElement() { elements.append(try readItem(level: inner)) }
+      while try nextElement() { elements.append(try readItem(level: inner, isInKey: isInKey)) }
       return .array(elements)
-    case .object: return try readMapOrForm(level: level)
+    case .object: return try readMapOrForm(level: level, isInKey: isInKey)
     }
   }
 
@@ -51,7 +64,7 @@ extension JSONReader {
     }
   }
 
-  private mutating func readMapOrForm(level: Int) throws(JSONError) -> CBORValue {
+  private mutating func readMapOrForm(level: Int, isInKey: Bool) throws(JSONError) -> CBORValue {
     var entries: [CBORValue.Entry] = []
     var keys = UniqueKeys()
     try beginObject()
@@ -59,20 +72,26 @@ extension JSONReader {
       let key = text.string
       if key.utf8.first == UInt8(ascii: "$") {
         guard entries.isEmpty else { throw JSONError(.invalidForm, offset: text.offset, "a key that begins with $ must stand alone") }
-        let form = try readForm(key, at: text.offset, level: level)
+        let form = try readForm(key, at: text.offset, level: level, isInKey: isInKey)
         guard try nextKey() == nil else { throw JSONError(.invalidForm, offset: position, "a key that begins with $ must stand alone") }
         return form
       }
+      try spend(key.utf8.count + 1)
       guard keys.insert(key) else { throw JSONError.duplicate(key, at: text.offset) }
-      entries.append(CBORValue.Entry(key: .text(key), value: try readItem(level: try descend(level))))
+      entries.append(CBORValue.Entry(key: .text(key), value: try readItem(level: try descend(level), isInKey: isInKey)))
     }
     _ = try descend(level)  // for an empty map; a form is no container by itself
     return .map(entries)
   }
 
-  private mutating func readForm(_ name: String, at offset: Int, level: Int) throws(JSONError) -> CBORValue {
+  private mutating func readForm(
+    _ name: String, at offset: Int, level: Int, isInKey: Bool
+  ) throws(JSONError) -> CBORValue {
     switch name {
-    case "$bytes": return .bytes(try readBase64())
+    case "$bytes":
+      let bytes = try readBase64()
+      try spend(bytes.count)
+      return .bytes(bytes)
     case "$float":
       let text = try readStringBytes()
       switch text {
@@ -96,11 +115,11 @@ extension JSONReader {
         throw JSONError(.invalidForm, offset: text.offset, "$negative is the digits of an integer from -18446744073709551616 to -1")
       }
       return .negative(complement)
-    case "$tag": return try readTag(at: offset, level: level)
-    case "$map": return try readPairs(at: offset, level: level)
+    case "$tag": return try readTag(at: offset, level: level, isInKey: isInKey)
+    case "$map": return try readPairs(at: offset, level: level, isInKey: isInKey)
     default:
-      let shown = TerminalText.escaped(String(name.prefix(64)))
-      throw JSONError(.invalidForm, offset: offset, "\"\(shown)\" is no form; a map with such a key is written with $map")
+      throw JSONError(
+        .invalidForm, offset: offset, "\"\(TerminalText.excerpt(name))\" is no form; a map with such a key is written with $map")
     }
   }
 
@@ -113,7 +132,7 @@ extension JSONReader {
     return UInt64(text.dropFirst()).map { $0 - 1 }
   }
 
-  private mutating func readTag(at offset: Int, level: Int) throws(JSONError) -> CBORValue {
+  private mutating func readTag(at offset: Int, level: Int, isInKey: Bool) throws(JSONError) -> CBORValue {
     let shape = JSONError(.invalidForm, offset: offset, "$tag is an array of a number from 0 to 2^64 - 1 and an item")
     try beginArray()
     guard try nextElement() else { throw shape }
@@ -124,31 +143,40 @@ extension JSONReader {
     default: throw shape
     }
     guard try nextElement() else { throw shape }
-    let content = try readItem(level: try descend(level))
+    let content = try readItem(level: try descend(level), isInKey: isInKey)
     guard try !nextElement() else { throw shape }
     return .tag(number, content)
   }
 
-  private mutating func readPairs(at offset: Int, level: Int) throws(JSONError) -> CBORValue {
+  private mutating func readPairs(at offset: Int, level: Int, isInKey: Bool) throws(JSONError) -> CBORValue {
     let shape = JSONError(.invalidForm, offset: offset, "$map is an array of arrays of two items")
     let inner = try descend(level)
     var entries: [CBORValue.Entry] = []
-    var keys: Set<[UInt8]> = []
+    var (keys, starts) = (SpelledKeys(), [Int]())
+    var spelling = JSONWriter()
     try beginArray()
     while try nextElement() {
       try beginArray()
       guard try nextElement() else { throw shape }
       let start = position
-      let key = try readItem(level: inner)
-      // The spelling that the writer gives is unique, so keys are equal when their spellings are.
-      var spelling = JSONWriter()
-      try spelling.write(cbor: key)
-      guard keys.insert(spelling.bytes).inserted else {
-        throw JSONError(.duplicateKey, offset: start, "a key stands twice in one $map")
+      let key = try readItem(level: inner, isInKey: true)
+      if !isInKey {
+        let written = spelling.bytes.count
+        do throws(JSONError) {
+          try spelling.write(cbor: key)
+        } catch {
+          throw JSONError(error.code, offset: start, error.message)
+        }
+        keys.append(written..<spelling.bytes.count)
+        starts.append(start)
+        spelling.endLine()
       }
       guard try nextElement() else { throw shape }
-      entries.append(CBORValue.Entry(key: key, value: try readItem(level: inner)))
+      entries.append(CBORValue.Entry(key: key, value: try readItem(level: inner, isInKey: isInKey)))
       guard try !nextElement() else { throw shape }
+    }
+    if let place = keys.duplicate(in: spelling.bytes) {
+      throw JSONError(.duplicateKey, offset: starts[place], "a key stands twice in one $map")
     }
     return .map(entries)
   }

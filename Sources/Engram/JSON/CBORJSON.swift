@@ -104,19 +104,19 @@ extension JSONWriter {
   }
 
   private mutating func writePairs(_ entries: [CBORValue.Entry], level: Int) throws(JSONError) {
-    var keys: Set<ArraySlice<UInt8>> = []
+    var keys = SpelledKeys()
     beginForm("$map")
     beginArray()
     for entry in entries {
       beginArray()
-      // The spelling is unique, so keys are equal when their output is.
       let start = bytes.count
       try write(entry.key, level: level)
-      guard keys.insert(bytes[start...]).inserted else {
-        throw JSONError(.duplicateKey, offset: start, "a CBOR map has two equal keys")
-      }
+      keys.append(start..<bytes.count)
       try write(entry.value, level: level)
       endArray()
+    }
+    if let place = keys.duplicate(in: bytes) {
+      throw JSONError(.duplicateKey, offset: keys.start(of: place), "a CBOR map has two equal keys")
     }
     endArray()
     endObject()

@@ -11,7 +11,7 @@ package struct CSVWriter: Sendable {
 
   /// Writes a text, or an empty field for nil; an empty text is `""`, so that the two differ.
   ///
-  /// A text that begins with `=`, `+`, `-`, `@`, TAB or CR gets an apostrophe before it: spreadsheets would take it for a formula.
+  /// A text that begins with `=`, `+`, `-`, `@`, TAB, CR or LF gets an apostrophe before it: spreadsheets would take it for a formula.
   package mutating func write(_ text: String?) {
     separate()
     guard var text else { return }
@@ -61,7 +61,7 @@ package struct CSVWriter: Sendable {
 
   private static func startsFormula(_ byte: UInt8) -> Bool {
     switch byte {
-    case UInt8(ascii: "="), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "@"), 0x09, 0x0D: true
+    case UInt8(ascii: "="), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "@"), 0x09, 0x0A, 0x0D: true
     default: false
     }
   }

@@ -20,6 +20,8 @@ package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     case duplicateKey
     /// An array of another length than expected.
     case wrongCount
+    /// More than the caller is ready to keep.
+    case tooLarge
     case invalidBase64
     /// A `$` form that stands for no CBOR item, or a CBOR item that no form stands for.
     case invalidForm

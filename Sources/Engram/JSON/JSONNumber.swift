@@ -42,10 +42,17 @@ extension JSONReader {
   }
 
   /// Reads an array of numbers; `floats` is emptied first and keeps its capacity.
-  package mutating func readFloatArray(into floats: inout [Float]) throws(JSONError) {
+  ///
+  /// - Throws: also ``JSONError/Code/wrongCount`` for more than `limit` numbers: memory follows what is wanted, not what is sent.
+  package mutating func readFloatArray(into floats: inout [Float], atMost limit: Int = .max) throws(JSONError) {
     floats.removeAll(keepingCapacity: true)
+    try expect(.array)
+    let start = position
     try beginArray()
-    while try nextElement() { floats.append(try readFloat()) }
+    while try nextElement() {
+      guard floats.count < limit else { throw JSONError(.wrongCount, offset: start, "more than \(limit) numbers in the array") }
+      floats.append(try readFloat())
+    }
   }
 
   /// Reads an array of exactly `expected` numbers.

@@ -27,6 +27,8 @@ package struct JSONReader {
   package internal(set) var position = 0
   package private(set) var depth = 0
   var maximumDepth: Int
+  /// What `readCBOR` may still make of a text: an item of a byte takes 40 bytes of memory.
+  var itemBytesLeft = Int.max
   // True between the opening of a container and the first look into it; at most one container is in that state.
   private var isFirst = false
 

@@ -15,6 +15,9 @@ package struct JSONText {
     self.offset = offset
   }
 
+  /// As it stands between the quotes, escapes and all.
+  package var byteCount: Int { unsafe raw.count }
+
   /// The text itself; allocates when it is longer than a small string.
   package var string: String {
     if hasEscapes { return String(decoding: unescaped(), as: UTF8.self) }
@@ -36,6 +39,8 @@ package struct JSONText {
   /// Whether the text is `name`, byte for byte; allocates only when the text holds escapes.
   package func equals(_ name: StaticString) -> Bool {
     if hasEscapes {
+      // An escape of six bytes stands for one at least: a long key is not decoded again for each name that it is compared with.
+      guard unsafe raw.count <= 6 * name.utf8CodeUnitCount else { return false }
       let decoded = unescaped()
       return unsafe decoded.withUnsafeBytes { unsafe Self.equal($0, name) }
     }

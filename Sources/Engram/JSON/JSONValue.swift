@@ -59,7 +59,7 @@ extension JSONReader {
 extension JSONError {
   /// The error for a key that stands twice in one object; `offset` is where the second begins.
   package static func duplicate(_ key: String, at offset: Int) -> JSONError {
-    JSONError(.duplicateKey, offset: offset, "the key \"\(TerminalText.escaped(String(key.prefix(64))))\" stands twice in one object")
+    JSONError(.duplicateKey, offset: offset, "the key \"\(TerminalText.excerpt(key))\" stands twice in one object")
   }
 }
 

@@ -1,6 +1,6 @@
 /// Appends JSON to a byte buffer; commas come by themselves.
 ///
-/// The output has no white space and only the escapes it needs. The caller keeps containers balanced and gives every member a key; that is
+/// The output has no white space, and only the escapes that programs and terminals need. The caller keeps containers balanced and gives every member a key; that is
 /// not checked, except that ``endLine()`` wants all containers closed.
 package struct JSONWriter: Sendable {
   /// The output so far. May be taken out and emptied between lines.

@@ -1,7 +1,8 @@
 /// Text of unknown origin for tables on a terminal: nothing in it may move the cursor, reorder the line or hide itself.
 package enum TerminalText {
   /// Returns `text` with every character that is not for showing as `\u{…}`: C0 and C1 controls (ESC, DEL, tab and line ends too), line and
-  /// paragraph separators, bidirectional controls, zero-width characters, byte order marks, tags and annotation marks.
+  /// paragraph separators, bidirectional controls, zero-width and blank characters, byte order marks, tags, annotation marks and the
+  /// variation selectors that no text needs. The two of emoji stay.
   ///
   /// - Complexity: O(length); a text without such characters is returned as it is.
   package static func escaped(_ text: String) -> String {
@@ -15,6 +16,21 @@ package enum TerminalText {
       }
     }
     return result
+  }
+
+  /// As ``escaped(_:)``, but for line feeds, and carriage returns before them.
+  package static func escapedLines(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      line.last == "\r" ? escaped(String(line.dropLast())) + "\r" : escaped(String(line))
+    }.joined(separator: "\n")
+  }
+
+  /// The first 64 characters, escaped: what an error quotes of data whose length nobody has checked yet.
+  ///
+  /// By scalars: one character as people see it may have any number of them.
+  package static func excerpt(_ text: some StringProtocol) -> String {
+    let scalars = text.unicodeScalars.prefix(65)
+    return escaped(String(String.UnicodeScalarView(scalars.prefix(64)))) + (scalars.count > 64 ? "…" : "")
   }
 
   /// How many columns `text` takes; East Asian wide characters and emoji take two, combining marks none.
@@ -54,8 +70,9 @@ package enum TerminalText {
     case 0..<0x20, 0x7F...0x9F: true
     case 0x061C, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069: true  // bidirectional
     case 0x2028, 0x2029: true  // separators
-    case 0x180E, 0x200B...0x200D, 0x2060...0x2065, 0x206A...0x206F, 0xFEFF: true  // zero width
-    case 0xFFF9...0xFFFB, 0xE0000...0xE007F: true  // annotations, tags
+    case 0xAD, 0x034F, 0x180B...0x180F, 0x200B...0x200D, 0x2060...0x2065, 0x206A...0x206F, 0xFEFF: true  // zero width
+    case 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0: true  // letters that show nothing
+    case 0xFE00...0xFE0D, 0xFFF0...0xFFFB, 0x1BCA0...0x1BCA3, 0x1D173...0x1D17A, 0xE0000...0xE0FFF: true  // selectors, annotations, tags
     default: false
     }
   }

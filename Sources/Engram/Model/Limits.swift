@@ -5,6 +5,8 @@ enum Limits {
   /// kind, sessionID, speaker, dedupeKey, metadata keys.
   static let nameBytes = 1024
   static let metadataBytes = 256 << 10
+  /// What a metadata entry counts beside its key and its text.
+  static let metadataEntryBytes = 9
   static let contextBytes = 8 << 20
   static let dimension = 1...65_536
 
@@ -34,7 +36,7 @@ enum Limits {
       }
     }
     guard isAllowed, (1...64).contains(type.utf8.count) else {
-      throw StoreError(.invalidArgument, "the record type '\(type)' needs 1 to 64 letters, digits, '.', '_' or '-'")
+      throw StoreError(.invalidArgument, "the record type '\(TerminalText.excerpt(type))' needs 1 to 64 letters, digits, '.', '_' or '-'")
     }
   }
 
@@ -57,7 +59,7 @@ enum Limits {
     var bytes = 0
     for (key, value) in memory.metadata {
       try checkName(key, "a metadata key")
-      bytes += key.utf8.count + 9
+      bytes += key.utf8.count + metadataEntryBytes
       switch value {
       case .string(let text): bytes += text.utf8.count
       case .double(let number) where !number.isFinite:

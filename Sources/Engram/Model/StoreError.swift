@@ -49,6 +49,12 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case corrupted
     case diskFull
     case permissionDenied
+    /// The store, or a file of it, belongs to another user than the one this process runs as.
+    case foreignOwner
+    /// The group or others may read or write the store or a file of it.
+    case loosePermissions
+    /// In the store's directory something stands in the place of a file: a link, a pipe, a device; or a file has a second name.
+    case unexpectedFile
     case readOnlyFileSystem
     case networkFileSystem
     /// A process of another pid namespace has the store open.
@@ -76,19 +82,20 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
   }
 
   public let code: Code
-  /// English: what was wrong, by name, and what to do.
+  /// English: what was wrong, by name, and what to do. Characters of the data that it quotes are escaped where they could steer a terminal
+  /// or a log, as `\u{1B}`.
   public let message: String
   /// What the layer below said.
   public let cause: (any Error)?
 
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
-    self.message = message
+    self.message = TerminalText.escaped(message)
     self.cause = cause
   }
 
   public var description: String {
-    cause.map { "\(message) (\($0))" } ?? message
+    cause.map { TerminalText.escaped("\(message) (\($0))") } ?? message
   }
 }
 

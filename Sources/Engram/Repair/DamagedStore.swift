@@ -18,6 +18,8 @@ struct DamagedStore: ~Copyable {
     guard status.isDirectory, try !GenerationSweep.numbers(paths).isEmpty else {
       throw StoreError(.notAStore, "\(path) is not an Engram store: it has no directory 'gen-1' or later")
     }
+    try StoreTrust.check(paths)
+    for number in try GenerationSweep.numbers(paths) { try StoreTrust.check(paths, generation: number) }
     let opening = try FileLock(ifExists: paths.openLock)
     try opening?.lock(.exclusive)
     let alive = try FileLock(ifExists: paths.aliveLock)

@@ -93,4 +93,6 @@ final class Generation: Sendable {
 
   static let rowFileName = "rows.f32"
   static let dataFileName = "data.mdb"
+  /// LMDB's. To be opened by nobody else while the environment is open: see ``StoreTrust``.
+  static let lockTableName = "lock.mdb"
 }

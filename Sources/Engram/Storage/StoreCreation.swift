@@ -124,6 +124,10 @@ enum StoreCreation {
   /// Makes the files of an empty generation, flushed.
   static func createGeneration(in directory: String, _ store: StoreRecord) throws {
     try Directories.create(directory)
+    // LMDB would make its files under the umask, and may then be unable to open them a second time.
+    for name in [Generation.dataFileName, Generation.lockTableName] {
+      _ = try FileHandle(path: "\(directory)/\(name)", access: .createNew)
+    }
     var options = Environment.Options()
     options.mapSizeBytes = 64 << 20
     options.createsDatabases = true
@@ -136,8 +140,6 @@ enum StoreCreation {
     try transaction.put(.state, writer.bytes, in: schema.meta)
     try transaction.commit()
     guard environment.close() else { throw StoreError(.stillInUse, "the new store's environment cannot be closed") }
-    // LMDB makes its files under the umask.
-    for name in [Generation.dataFileName, "lock.mdb"] { try Directories.makePrivate("\(directory)/\(name)") }
     if let header = RowFileHeader(store) {
       try RowFile.create(path: "\(directory)/\(Generation.rowFileName)", header: header)
     }

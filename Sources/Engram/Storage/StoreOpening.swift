@@ -35,6 +35,7 @@ enum StoreOpening {
       try Directories.status(StorePaths(directory: resolved).current) != nil
     else { throw StoreError(.notAStore, "\(path) is not an Engram store: it has no file 'current'") }
     try refuseNetwork(resolved)
+    try StoreTrust.check(StorePaths(directory: resolved))
     return (resolved, status.id)
   }
 
@@ -136,12 +137,19 @@ enum StoreOpening {
   /// Opens one generation, live or not. The caller holds `open.lock`, and this process does not have it open.
   static func openGeneration(_ paths: StorePaths, number: UInt64, options: StoreOptions) throws -> (Generation, StateRecord) {
     let (directory, data) = (paths.generation(number), paths.data(number))
-    guard try Directories.status(data) != nil else { throw StoreError(.corrupted, "the store's file \(data) is missing") }
+    guard var files = try StoreTrust.check(paths, generation: number) else {
+      throw StoreError(.corrupted, "the store's file \(data) is missing")
+    }
+    if files.lock == nil { files = try makeLockTable(paths, number) ?? files }
     let presence = try FileLock(existing: data)
     try presence.lock(.shared)
     try checkMetaPages(of: data)
     let environment = try openEnvironment(paths, number, options)
     do {
+      // LMDB opens its files by path, and follows links.
+      guard try environment.dataFile.id == files.data, try StoreTrust.check(paths, generation: number) == files else {
+        throw StoreError(.unexpectedFile, "the files in \(directory) were exchanged while they were opened: find out by whom")
+      }
       if try environment.readerTable().isUnlocked {
         throw StoreError(
           .readOnlyFileSystem,
@@ -165,6 +173,12 @@ enum StoreOpening {
       _ = environment.close()
       throw error
     }
+  }
+
+  /// Makes the lock table, which a copy of the store may lack: LMDB would make it under the umask.
+  private static func makeLockTable(_ paths: StorePaths, _ number: UInt64) throws -> StoreTrust.GenerationFiles? {
+    _ = try FileHandle(path: "\(paths.generation(number))/\(Generation.lockTableName)", access: .createNew)
+    return try StoreTrust.check(paths, generation: number)
   }
 
   /// LMDB believes its meta pages, and touching a map beyond the end of its file is SIGBUS: both are looked at first.

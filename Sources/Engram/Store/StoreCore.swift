@@ -180,6 +180,8 @@ final class StoreCore: Sendable {
       }
       try await Task.sleep(for: .milliseconds(2))
     }
+    // What it is in the middle of may be a call into LMDB, which counts as a transaction.
+    if let task = maintenance.withLock({ $0 }) { await task.value }
     live.closePools()
     while live.liveTransactionCount > 0 {
       guard ContinuousClock.now < deadline else {

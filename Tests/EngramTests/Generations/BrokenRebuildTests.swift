@@ -79,7 +79,7 @@ import Testing
     try await store.add(TestStore.draft("u", 1))
     try await store.close()
     for name in ["gen-2", "gen-7"] {
-      try FileManager.default.createDirectory(atPath: "\(place.path)/\(name)", withIntermediateDirectories: false)
+      try Directories.create("\(place.path)/\(name)")
     }
     try FileManager.default.copyItem(atPath: "\(place.path)/gen-1/data.mdb", toPath: "\(place.path)/gen-7/data.mdb")
     let again = try await place.open()

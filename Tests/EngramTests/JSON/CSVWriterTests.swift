@@ -38,6 +38,7 @@ import Testing
     #expect(field("@SUM(A1)") == "'@SUM(A1)")
     #expect(field("\tx") == "'\tx")
     #expect(field("\rx") == "\"'\rx\"")
+    #expect(field("\nx") == "\"'\nx\"")
     #expect(field("=HYPERLINK(\"a\",\"b\")") == "\"'=HYPERLINK(\"\"a\"\",\"\"b\"\")\"")
     #expect(field("a=b") == "a=b")
     #expect(field("'=") == "'=")
@@ -51,7 +52,7 @@ import Testing
       for text in texts { writer.write(text) }
       writer.endRow()
       let expected = texts.map { text in
-        text.unicodeScalars.first.map { "=+-@\t\r".unicodeScalars.contains($0) } ?? false ? "'" + text : text
+        text.unicodeScalars.first.map { "=+-@\t\r\n".unicodeScalars.contains($0) } ?? false ? "'" + text : text
       }
       #expect(Self.parse(writer.bytes) == expected.map { Array($0.utf8) })
     }

@@ -33,14 +33,30 @@ import Testing
   }
 
   @Test func onlyWhatMustBeIsEscaped() {
-    #expect(written { $0.write("a\"b\\c/d\u{7F}é😀") } == #""a\"b\\c/d"# + "\u{7F}é😀\"")
+    #expect(written { $0.write("a\"b\\c/dé😀") } == #""a\"b\\c/dé😀""#)
     #expect(written { $0.write("\u{0}\u{8}\t\n\u{B}\u{C}\r\u{1F}") } == #""\u0000\b\t\n\u000b\f\r\u001f""#)
-    #expect(written { $0.write("x\u{2027}\u{2028}\u{2029}\u{202A}") } == "\"x\u{2027}\\u2028\\u2029\u{202A}\"")
+    #expect(written { $0.write("x\u{2027}\u{2028}\u{2029}\u{202A}") } == "\"x\u{2027}\\u2028\\u2029\\u202a\"")
     #expect(written { $0.write("") } == "\"\"")
     // Every position in a word of eight, and beyond.
     for position in 0..<20 {
       let before = String(repeating: "a", count: position)
       #expect(written { $0.write(before + "\n" + before) } == "\"\(before)\\n\(before)\"")
+      #expect(written { $0.write(before + "\u{7F}" + before) } == "\"\(before)\\u007f\(before)\"")
+    }
+  }
+
+  /// The bug: C1 controls, DEL and bidirectional controls of the data stood in the output as they were, so that `memtool get --json` let a
+  /// memory steer the terminal. They are escaped now, and nothing else of Unicode is.
+  @Test func whatSteersATerminalIsEscapedAndNothingElse() throws {
+    let ranges: [ClosedRange<UInt32>] = [
+      0...0x1F, 0x22...0x22, 0x5C...0x5C, 0x7F...0x9F, 0x61C...0x61C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069,
+    ]
+    for value in UInt32(0)...0x10FFFF {
+      guard let scalar = Unicode.Scalar(value) else { continue }
+      let text = "a" + String(Character(scalar)) + "b"
+      let json = written { $0.write(text) }
+      if (json != "\"\(text)\"") != ranges.contains(where: { $0.contains(value) }) { Issue.record("U+\(String(value, radix: 16))") }
+      if try JSONReader.read(Array(json.utf8), { try $0.readString() }) != text { Issue.record("U+\(String(value, radix: 16))") }
     }
   }
 

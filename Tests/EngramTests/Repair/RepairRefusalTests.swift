@@ -72,7 +72,7 @@ import Testing
     let id = try await store.add(TestStore.draft("later", 1))
     try await store.close()
     // An unfinished generation above, as a rebuild that was broken off leaves it.
-    try FileManager.default.createDirectory(atPath: "\(place.path)/gen-3", withIntermediateDirectories: false)
+    try Directories.create("\(place.path)/gen-3")
     for (name, bytes) in old { try place.write(bytes, to: "\(place.path)/gen-3/\(name)") }
     try place.write([], to: "\(place.path)/current")
     let (report, contents) = try await place.repair()

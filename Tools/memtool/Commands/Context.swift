@@ -80,7 +80,9 @@ struct ContextSet: AsyncParsableCommand {
   private func parse() throws -> CBORValue {
     let value: CBORValue
     do {
-      value = try JSONReader.read(json == "-" ? try InputFile.read("-") : Array(json.utf8)) { reader in try reader.readCBOR() }
+      value = try JSONReader.read(json == "-" ? try InputFile.read("-") : Array(json.utf8)) { reader in
+        try reader.readCBOR(atMostBytes: Interchange.contextBytes)
+      }
     } catch let error as JSONError {
       throw StoreError(.invalidArgument, "the context is not valid JSON: \(error)")
     }

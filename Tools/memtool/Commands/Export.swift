@@ -12,7 +12,8 @@ struct Export: AsyncParsableCommand {
       in ascending order of ids, \
       and FILE.ids.txt beside it the id of each row.
 
-      A file appears whole or not at all, and only its owner can read it.
+      A file appears whole or not at all, and only its owner can read it; links, pipes and devices are not written to. What a terminal \
+      could obey is escaped on one.
 
       EXAMPLES
         memtool export bot.memory -o backup.jsonl
@@ -43,15 +44,17 @@ struct Export: AsyncParsableCommand {
   var vectors: Interchange.Vectors = .base64
 
   @Option(
-    name: [.short, .customLong("output")], help: ArgumentHelp("The file to write; standard output by default.", valueName: "file"),
+    name: [.short, .customLong("output")], help: ArgumentHelp("The file to write; - is standard output, as by default.", valueName: "file"),
     completion: .file())
-  var outputFile: String?
+  var output: String?
 
   @Flag(help: "Say nothing when all went well.")
   var quiet = false
 
   @Flag(help: "Print what was written as a JSON object, where the data goes to a file.")
   var json = false
+
+  private var outputFile: String? { output == "-" ? nil : output }
 
   func validate() throws {
     if format == .npy, outputFile == nil { throw ValidationError("--format npy writes two files: say where with --output <file>.") }
@@ -61,9 +64,9 @@ struct Export: AsyncParsableCommand {
   func run() async throws {
     let selection = ExportSelection(userID: user, since: since?.milliseconds, contextsOnly: contexts)
     let summary = try await store.open(.readOnly) { store in
-      guard let outputFile else { return try write(store, selection) { try Output.write($0) } }
+      guard let outputFile else { return try write(store, selection) { try Output.writeText($0) } }
       if format == .npy { return try writeArray(store, selection, to: outputFile) }
-      var file = try ExportFile(path: outputFile)
+      var file = try ExportFile(path: outputFile, of: store)
       let summary = try write(store, selection) { try file.append($0) }
       try file.commit()
       return summary
@@ -77,8 +80,8 @@ struct Export: AsyncParsableCommand {
   }
 
   private func writeArray(_ store: MemoryStore, _ selection: ExportSelection, to path: String) throws -> ExportSummary {
-    var rows = try ExportFile(path: path)
-    var ids = try ExportFile(path: path + ".ids.txt")
+    var rows = try ExportFile(path: path, of: store)
+    var ids = try ExportFile(path: path + ".ids.txt", of: store)
     let summary = try store.exportArray(selection, rows: { try rows.append($0) }, ids: { try ids.append($0) })
     try ids.commit()
     try rows.commit()

@@ -102,7 +102,9 @@ struct ErasureOptions: ParsableArguments {
     try Output.line(
       "searched for \(Self.text(after.searched)); not searched for, because others have it: \(Self.text(after.sharedWithSurvivors))")
     if !after.unsearchable.isEmpty { try Output.line("too short or too plain to search for: \(Self.text(after.unsearchable))") }
-    for file in after.notScanned { try Output.line("not searched: \(file.name) (\(Amounts.bytes(file.sizeBytes))): \(file.reason)") }
+    for file in after.notScanned {
+      try Output.line("not searched: \(TerminalText.escaped(file.name)) (\(Amounts.bytes(file.sizeBytes))): \(file.reason)")
+    }
   }
 
   private static func text(_ counts: [ErasureScan.Kind: Int]) -> String {

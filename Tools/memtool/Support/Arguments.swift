@@ -46,7 +46,7 @@ struct VectorArgument: ExpressibleByArgument {
     do {
       return try JSONReader.read(bytes) { reader in
         var floats: [Float] = []
-        try reader.readFloatArray(into: &floats)
+        try reader.readFloatArray(into: &floats, atMost: 65_536)
         return Embedding(floats)
       }
     } catch let error as JSONError {
@@ -57,15 +57,22 @@ struct VectorArgument: ExpressibleByArgument {
 
 /// Small inputs, read whole.
 enum InputFile {
+  /// As much as a line of an import may have.
+  private static let limit = Interchange.lineBytes
+
   /// - Parameter path: `-` for standard input.
-  /// - Throws: ``StoreError`` `.inputOutput`.
+  /// - Throws: ``StoreError`` `.inputOutput`; `.valueTooLarge` above 64 MiB: a device would never end.
   static func read(_ path: String) throws -> [UInt8] {
+    let name = path == "-" ? "standard input" : path
+    var bytes: [UInt8] = []
     do {
-      if path == "-" { return Array(try FileHandle.standardInput.readToEnd() ?? Data()) }
-      return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+      let handle = path == "-" ? FileHandle.standardInput : try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      while bytes.count <= limit, let part = try handle.read(upToCount: 1 << 20), !part.isEmpty { bytes += part }
     } catch {
-      throw StoreError(.inputOutput, "\(path == "-" ? "standard input" : path) cannot be read: \(Failure.message(of: error))")
+      throw StoreError(.inputOutput, "\(name) cannot be read: \(Failure.message(of: error))")
     }
+    guard bytes.count <= limit else { throw StoreError(.valueTooLarge, "\(name) has more than \(limit >> 20) MiB") }
+    return bytes
   }
 
   /// A text argument; `-` stands for standard input, without the line feed at its end.

@@ -14,9 +14,16 @@ enum Failure {
       Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
       Foundation.exit(code(of: error))
     default:
-      // The parser's own: help, usage, and exit codes.
-      Memtool.exit(withError: error)
+      exitAsParser(with: error)
     }
+  }
+
+  /// Ends the program as the parser does, with help, a usage error or an exit code; what it quotes of the command line is escaped.
+  static func exitAsParser(with error: any Error) -> Never {
+    let (code, message) = (Memtool.exitCode(for: error), Memtool.fullMessage(for: error))
+    if code.isSuccess || message.isEmpty { Memtool.exit(withError: error) }
+    Diagnostics.write(message)
+    Foundation.exit(code.rawValue)
   }
 
   static func message(of error: any Error) -> String {
@@ -42,8 +49,9 @@ enum Failure {
 
 /// Standard error.
 enum Diagnostics {
-  static func write(_ line: String) {
+  /// Writes lines, in which nothing is left that a terminal would obey.
+  static func write(_ text: String) {
     // There is no better place to report that this one cannot be written to.
-    try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
+    try? FileHandle.standardError.write(contentsOf: Data((TerminalText.escapedLines(text) + "\n").utf8))
   }
 }

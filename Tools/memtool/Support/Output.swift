@@ -12,6 +12,14 @@ enum Output {
     }
   }
 
+  /// Prints text of a format that cannot escape what a terminal would obey: on a terminal that is escaped here, line ends excepted.
+  ///
+  /// - Parameter bytes: Whole lines of UTF-8.
+  static func writeText(_ bytes: [UInt8]) throws {
+    guard Terminal.outputIsTerminal else { return try write(bytes) }
+    try write(Array(TerminalText.escapedLines(String(decoding: bytes, as: UTF8.self)).utf8))
+  }
+
   static func line(_ text: String) throws { try write(Array((text + "\n").utf8)) }
 
   /// Prints one JSON object, or any other value, and ends the line.

@@ -1,0 +1,90 @@
+import Files
+
+/// Refuses a store that somebody else can read, change or exchange.
+///
+/// Looks at names and opens nothing: a pipe must not block, and closing a descriptor of `lock.mdb` would drop the locks that LMDB holds on
+/// it. What is looked at stays so, because nobody else may write in the directory. Whoever may rename the directories above the store is
+/// trusted.
+enum StoreTrust {
+  /// The files of a generation by what they are.
+  struct GenerationFiles: Equatable {
+    let directory: FileID
+    let data: FileID
+    let lock: FileID?
+    /// Nil in a store without embeddings.
+    let rows: FileID?
+  }
+
+  /// Checks the store's directory, the files in it, and the directories of all generations. A file that is not there is none's fault here.
+  ///
+  /// - Throws: ``StoreError`` `.foreignOwner`, `.loosePermissions`, `.unexpectedFile`.
+  static func check(_ paths: StorePaths) throws {
+    try check(paths.directory, .directory, paths)
+    for file in [paths.current, paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] { try check(file, .file, paths) }
+    for number in try GenerationSweep.numbers(paths) { try check(paths.generation(number), .directory, paths) }
+  }
+
+  /// Checks the files of one generation.
+  ///
+  /// - Returns: Nil where the directory or the data file is missing.
+  /// - Throws: As ``check(_:)``.
+  @discardableResult
+  static func check(_ paths: StorePaths, generation number: UInt64) throws -> GenerationFiles? {
+    let directory = paths.generation(number)
+    guard let own = try check(directory, .directory, paths) else { return nil }
+    let lock = try check("\(directory)/\(Generation.lockTableName)", .file, paths)
+    let rows = try check("\(directory)/\(Generation.rowFileName)", .file, paths)
+    guard let data = try check(paths.data(number), .file, paths) else { return nil }
+    return GenerationFiles(directory: own, data: data, lock: lock, rows: rows)
+  }
+
+  // MARK: One name
+
+  private enum Kind: String {
+    case directory, file
+  }
+
+  @discardableResult
+  private static func check(_ path: String, _ kind: Kind, _ paths: StorePaths) throws -> FileID? {
+    guard let status = try Directories.status(path) else { return nil }
+    let own = MachineIdentity.userID
+    guard status.ownerID == own else {
+      throw StoreError(
+        .foreignOwner,
+        "\(path) belongs to user \(status.ownerID), this process runs as user \(own): run it as the owner, "
+          + "or make the store its own with: chown -R \(own) \(quoted(paths.directory))")
+    }
+    guard kind == .directory ? status.isDirectory : status.isRegularFile else {
+      throw StoreError(
+        .unexpectedFile,
+        "\(path) is \(status.isSymbolicLink ? "a symbolic link" : "something else"), and must be a \(kind.rawValue): "
+          + "put the \(kind.rawValue) itself there")
+    }
+    guard kind == .directory || status.linkCount == 1 else {
+      throw StoreError(
+        .unexpectedFile,
+        "\(path) has \(status.linkCount) names (hard links), and stores that share a file destroy each other: "
+          + "make a copy of its own with cp -R, or with memtool backup")
+    }
+    guard status.permissions & 0o077 == 0 else {
+      throw StoreError(
+        .loosePermissions,
+        "others than its owner may use \(path) (mode 0\(String(status.permissions, radix: 8))): "
+          + "look whether that did harm, then close it with: chmod -R go= \(quoted(paths.directory))")
+    }
+    return status.id
+  }
+
+  /// As a shell takes it for one word.
+  private static func quoted(_ path: String) -> String {
+    let isPlain = path.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+        true
+      default: false
+      }
+    }
+    return isPlain ? path : "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+  }
+}

@@ -1,0 +1,81 @@
+#if os(Linux)
+  import Foundation
+  import TestSupport
+  import Testing
+
+  /// Whatever memtool makes is its owner's alone, under every umask.
+  @Suite struct FileModeTests {
+    private let tool: Tool
+
+    init() throws { tool = try Tool() }
+
+    private static let script = #"""
+      set -e
+      mkdir "$1/w"; cd "$1/w"; umask MASK
+      "$0" create s.memory --embedder hashing > /dev/null
+      printf '{"type":"memory","userID":"u","text":"one"}\n{"type":"memory","userID":"u","text":"two"}\n' | "$0" import s.memory - > /dev/null
+      "$0" context set s.memory --user u '{"firstSeen":1}'
+      "$0" compact s.memory > /dev/null
+      "$0" backup s.memory backup.memory > /dev/null
+      "$0" repair backup.memory --into repaired.memory > /dev/null
+      "$0" forget repaired.memory --user u --yes --prove > /dev/null
+      for format in jsonl csv npy; do "$0" export s.memory --format $format -o export.$format --quiet; done
+      find . -mindepth 1 -printf '%y %m %p\n' | sort -k3
+      """#
+
+    /// Each entry of the directory with its kind and mode.
+    private func made(under umask: String) throws -> [Substring] {
+      let outcome = try tool.shell(Self.script.replacingOccurrences(of: "MASK", with: umask))
+      #expect(outcome.termination == .exited(0) && outcome.standardError.isEmpty, "umask \(umask): \(outcome)")
+      return outcome.standardOutput.split(separator: "\n")
+    }
+
+    @Test(.timeLimit(.minutes(2)), arguments: ["000", "022", "077", "0777"]) func everythingIsTheOwnersAlone(umask: String) throws {
+      let entries = try made(under: umask)
+      // Three stores of a directory, five files, a generation with its three; four files of exports.
+      #expect(entries.count == 3 * 10 + 4, "\(entries)")
+      for entry in entries { #expect(entry.hasPrefix("d 700 ") || entry.hasPrefix("f 600 "), "umask \(umask): \(entry)") }
+      #expect(entries.contains { $0.hasSuffix(" ./s.memory/gen-2/rows.f32") } && entries.contains { $0.hasSuffix(" ./export.npy.ids.txt") })
+    }
+
+    /// The bug: LMDB made its files under the umask and opened one of them a second time, which only root may where the umask takes all
+    /// bits: no store could be made. They are made for it now. Root runs a copy of memtool as somebody else.
+    @Test(.timeLimit(.minutes(2)), arguments: ["0177", "0777"]) func anOrdinaryUserCanMakeAStoreUnderEveryUmask(umask: String) throws {
+      let script = Self.script.replacingOccurrences(of: "MASK", with: umask)
+      guard geteuid() == 0 else {
+        _ = try made(under: umask)
+        return
+      }
+      _ = try tool.write(script, to: "script.sh")
+      let outcome = try tool.shell(
+        #"""
+        cp "$0" "$1/memtool" && chmod 755 "$1/memtool" && chown -R 65534:65534 "$1" &&
+          exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "$(cat "$1/script.sh")" "$1/memtool" "$1"
+        """#)
+      #expect(outcome.termination == .exited(0) && outcome.standardError.isEmpty, "\(outcome)")
+      let entries = outcome.standardOutput.split(separator: "\n")
+      #expect(entries.count == 34 && entries.allSatisfy { $0.hasPrefix("d 700 ") || $0.hasPrefix("f 600 ") }, "\(entries)")
+    }
+
+    /// Files that are gone at the end: spooled input, what is renamed, what a repair builds beside its place. Each is made with O_EXCL and
+    /// mode 0600, and never opened by a name that another process could have put there.
+    @Test(.timeLimit(.minutes(2))) func everyFileIsMadeNewAndPrivate() throws {
+      let log = tool.path("calls")
+      let script = Self.script.replacingOccurrences(of: "MASK", with: "000").replacingOccurrences(of: "\"$0\"", with: "traced \"$0\"")
+      let traced = #"traced() { strace -f -qq -o "$1.calls" -A -e trace=openat,open,creat,mkdir "$@"; }"#
+        .replacingOccurrences(of: "\"$1.calls\"", with: "'\(log)'")
+      let outcome = try tool.shell(traced + "\n" + script)
+      #expect(outcome.termination == .exited(0), "\(outcome)")
+      let calls = try tool.text("calls").split(separator: "\n")
+      let making = calls.filter { $0.contains("O_CREAT") && !$0.contains("/dev/null") }
+      #expect(making.count { $0.contains("/memtool-") } == 1 && making.count { $0.contains("export.jsonl.tmp-") } == 1, "\(making)")
+      for call in making {
+        #expect(call.contains(", 0600)"), "\(call)")
+        // LMDB opens the two that were made for it so.
+        let isLMDB = call.contains("/data.mdb\"") || call.contains("/lock.mdb\"")
+        #expect(call.contains("O_EXCL|") && call.contains("O_NOFOLLOW") || isLMDB && !call.contains("O_EXCL"), "\(call)")
+      }
+      for call in calls where call.contains("mkdir(") { #expect(call.contains(", 0700)"), "\(call)") }
+    }
+  }
+#endif
