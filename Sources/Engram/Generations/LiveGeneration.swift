@@ -12,6 +12,8 @@ final class LiveGeneration: Sendable {
   final class Opened: Sendable {
     let generation: Generation
     let pool: SnapshotPool
+    /// Opens when the generation was opened again, or given up, after a commit failed half-way.
+    let replacement = Latch()
 
     init(_ generation: Generation) {
       self.generation = generation
@@ -19,8 +21,10 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  private struct State {
+  struct State {
     var live: Opened
+    /// Present while the live generation cannot be read.
+    var outage: Outage?
     /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
     var prepared: Opened?
     var retired: [Opened] = []
@@ -28,10 +32,10 @@ final class LiveGeneration: Sendable {
   }
 
   let paths: StorePaths
-  private let options: StoreOptions
-  private let state: Mutex<State>
-  /// Taken by the one thread that follows; before `open.lock`, after `writer.lock`.
-  private let following = Mutex(())
+  let options: StoreOptions
+  let state: Mutex<State>
+  /// Taken by the one thread that follows or opens again; before `open.lock`, after `writer.lock`.
+  let following = Mutex(())
 
   init(_ generation: Generation, paths: StorePaths, options: StoreOptions) {
     self.paths = paths
@@ -41,12 +45,14 @@ final class LiveGeneration: Sendable {
 
   var current: Opened { state.withLock { $0.live } }
   var generation: Generation { current.generation }
+  var outage: Outage? { state.withLock { $0.outage } }
 
   // MARK: Reading
 
   /// Runs `body` once on the last commit.
   ///
-  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; and what `body` throws.
+  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; `.reopening` or `.inDoubt` after a commit failed half-way; and
+  ///   what `body` throws.
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
     try onLive { try $0.pool.read(body) }
   }
@@ -57,15 +63,35 @@ final class LiveGeneration: Sendable {
   }
 
   private func onLive<Value>(_ body: (Opened) throws -> Value) throws -> Value {
+    var deadline: ContinuousClock.Instant?
     while true {
-      let opened = current
+      let (opened, outage) = state.withLock { ($0.live, $0.outage) }
+      if let outage {
+        if let failure = outage.failure { throw failure }
+        try awaitReplacement(of: opened, &deadline)
+        continue
+      }
       do {
         return try body(opened)
       } catch let superseded as Superseded {
         try follow(from: opened, to: superseded.by)
-      } catch let error as StoreError where error.code == .closed && current !== opened {
-        // Retired between the two lines.
+      } catch is EnvironmentLost {
+        // The failed commit's thread is about to begin an outage, if it has not ended one since.
+        try awaitReplacement(of: opened, &deadline)
+      } catch let error as StoreError where error.code == .closed && isLeft(opened) {
+        // Retired, or to be opened again, between the two lines.
       }
+    }
+  }
+
+  private func isLeft(_ opened: Opened) -> Bool { state.withLock { $0.live !== opened || $0.outage != nil } }
+
+  /// Waits for the end of an outage that has begun or is about to.
+  private func awaitReplacement(of opened: Opened, _ deadline: inout ContinuousClock.Instant?) throws(StoreError) {
+    let end = deadline ?? .now + options.reopeningPatience
+    deadline = end
+    guard opened.replacement.wait(until: end) else {
+      throw StoreError(.reopening, "a commit failed, and the store is still being opened again: try again")
     }
   }
 
@@ -136,9 +162,14 @@ final class LiveGeneration: Sendable {
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
     closeRetired()
-    let live = state.withLock { $0.isClosed ? nil : $0.live }
+    let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }
     guard options.access == .readWrite, let live else { return [] }
-    return try GenerationSweep.run(paths, live: live.generation).filter { $0 < live.generation.number }
+    do {
+      return try GenerationSweep.run(paths, live: live.generation).filter { $0 < live.generation.number }
+    } catch let error as LMDBError where error.isPanic || error.isClosed {
+      // An outage has begun; the next sweep does it.
+      return []
+    }
   }
 
   /// Lets go of the generations whose transactions have all ended: nothing else refers to them.
