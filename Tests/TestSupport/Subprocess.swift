@@ -74,6 +74,9 @@ package final class Subprocess {
     }
   }
 
+  /// Gives the child a line of input.
+  package func say(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
+
   /// Ends the child's input, which the commands of `TestChild` wait for.
   package func closeInput() throws { try input.fileHandleForWriting.close() }
 

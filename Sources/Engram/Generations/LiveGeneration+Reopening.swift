@@ -12,13 +12,17 @@ extension LiveGeneration {
   struct Outage: Sendable {
     /// The last commit that is known, for the status.
     let lastState: StateRecord
+    /// Until when reads wait. The same for all, so that reads within a read do not add up.
+    let deadline: ContinuousClock.Instant
     /// Nil while it is being opened again: reads wait. Otherwise what they throw.
     var failure: StoreError?
   }
 
   /// Makes new reads and snapshots wait.
   func beginReopening(_ opened: Opened, lastState: StateRecord) {
-    state.withLock { $0.outage = Outage(lastState: lastState) }
+    let deadline = ContinuousClock.now + options.reopeningPatience
+    state.withLock { $0.outage = Outage(lastState: lastState, deadline: deadline) }
+    opened.loss.open()
     opened.generation.leave()
     opened.pool.close()
   }

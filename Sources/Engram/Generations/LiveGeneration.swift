@@ -12,7 +12,9 @@ final class LiveGeneration: Sendable {
   final class Opened: Sendable {
     let generation: Generation
     let pool: SnapshotPool
-    /// Opens when the generation was opened again, or given up, after a commit failed half-way.
+    /// Opens when an outage begins, after a commit failed half-way.
+    let loss = Latch()
+    /// Opens when the outage ends: the generation was opened again, or given up.
     let replacement = Latch()
 
     init(_ generation: Generation) {
@@ -51,10 +53,11 @@ final class LiveGeneration: Sendable {
 
   /// Runs `body` once on the last commit.
   ///
+  /// - Parameter waits: Whether to wait for the end of an outage; otherwise it is thrown as ``EnvironmentLost``.
   /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; `.reopening` or `.inDoubt` after a commit failed half-way; and
   ///   what `body` throws.
-  func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
-    try onLive { try $0.pool.read(body) }
+  func read<Value>(waits: Bool = true, _ body: (RecordReader) throws -> Value) throws -> Value {
+    try onLive(waits: waits) { try $0.pool.read(body) }
   }
 
   /// Takes a snapshot of the last commit, to be held, and the generation that it is of.
@@ -62,13 +65,13 @@ final class LiveGeneration: Sendable {
     try onLive { ($0, try $0.pool.take()) }
   }
 
-  private func onLive<Value>(_ body: (Opened) throws -> Value) throws -> Value {
-    var deadline: ContinuousClock.Instant?
+  private func onLive<Value>(waits: Bool = true, _ body: (Opened) throws -> Value) throws -> Value {
     while true {
       let (opened, outage) = state.withLock { ($0.live, $0.outage) }
       if let outage {
+        guard waits else { throw EnvironmentLost() }
         if let failure = outage.failure { throw failure }
-        try awaitReplacement(of: opened, &deadline)
+        try pass(opened.replacement, until: outage.deadline)
         continue
       }
       do {
@@ -76,8 +79,8 @@ final class LiveGeneration: Sendable {
       } catch let superseded as Superseded {
         try follow(from: opened, to: superseded.by)
       } catch is EnvironmentLost {
-        // The failed commit's thread is about to begin an outage, if it has not ended one since.
-        try awaitReplacement(of: opened, &deadline)
+        // The failed commit's thread is about to begin an outage, or has done so since.
+        try pass(opened.loss, until: .now + options.reopeningPatience)
       } catch let error as StoreError where error.code == .closed && isLeft(opened) {
         // Retired, or to be opened again, between the two lines.
       }
@@ -86,11 +89,8 @@ final class LiveGeneration: Sendable {
 
   private func isLeft(_ opened: Opened) -> Bool { state.withLock { $0.live !== opened || $0.outage != nil } }
 
-  /// Waits for the end of an outage that has begun or is about to.
-  private func awaitReplacement(of opened: Opened, _ deadline: inout ContinuousClock.Instant?) throws(StoreError) {
-    let end = deadline ?? .now + options.reopeningPatience
-    deadline = end
-    guard opened.replacement.wait(until: end) else {
+  private func pass(_ latch: Latch, until deadline: ContinuousClock.Instant) throws(StoreError) {
+    guard latch.wait(until: deadline) else {
       throw StoreError(.reopening, "a commit failed, and the store is still being opened again: try again")
     }
   }

@@ -11,13 +11,7 @@ extension MemoryStore {
   public var status: StoreStatus {
     get throws {
       try requireOpen()
-      let outage = core.live.outage
-      let (generation, state, memories) =
-        if let outage {
-          (core.generation, outage.lastState, outage.lastState.memories)
-        } else {
-          try readOnce { ($0.generation, try $0.state(), try $0.count(.all)) }
-        }
+      let (outage, generation, state, memories) = try counts()
       let table = try core.readerTable().slots.map { StoreStatus.Reader(processID: $0.processID, transactionID: $0.transactionID) }
       let depth = core.coordinator?.queue.depth ?? (queued: 0, suspended: 0)
       let progress = core.coordinator?.progress.withLock { $0 }
@@ -31,6 +25,20 @@ extension MemoryStore {
         batches: progress?.batches ?? 0, writes: progress?.operations ?? 0, isReopening: outage.map { $0.failure == nil } ?? false,
         poison: progress?.poison,
         snapshots: core.live.held().map { .init(age: $0.age, transactionID: $0.transactionID) }, readers: table)
+    }
+  }
+}
+
+extension MemoryStore {
+  /// The last commit's counts, or those that are known while the store is being opened again.
+  private func counts() throws -> (outage: LiveGeneration.Outage?, Generation, StateRecord, memories: Int) {
+    while true {
+      if let outage = core.live.outage { return (outage, core.generation, outage.lastState, outage.lastState.memories) }
+      do {
+        return try core.live.read(waits: false) { (nil, $0.generation, try $0.state(), try $0.count(.all)) }
+      } catch is EnvironmentLost {
+        // An outage has begun since, and may be over.
+      }
     }
   }
 }

@@ -47,7 +47,7 @@ struct CommitResolution {
       let happened = try settle(generation, isCommitted)
       options.logger.notice("the failed commit was resolved", metadata: ["happened": "\(happened)"])
       live.endReopening(opened, with: generation)
-      return happened ? .happened : .didNotHappen(StoreError(failure, "the commit failed and nothing was changed: try again"))
+      return happened ? .happened : .didNotHappen(StoreError(failure, "the commit failed and nothing was changed; try again"))
     } catch {
       let unresolved = unresolved(error)
       goOnReading(opened, generation, unresolved, until: deadline)
