@@ -87,8 +87,8 @@ package enum Directories {
       do throws(FileError) {
         try removeTree(path)
       } catch {
-        // Each time another has removed something, and nobody adds anything: this ends.
-        if error.errno != ENOENT { throw error }
+        // Each time another has removed something; a sweeper may add one lock file, and then removes the rest itself. This ends.
+        if error.errno != ENOENT && error.errno != ENOTEMPTY { throw error }
       }
     }
   }

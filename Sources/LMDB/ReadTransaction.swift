@@ -9,6 +9,7 @@ package struct ReadTransaction: ~Copyable, Sendable {
   // SAFETY: owned by this value alone until `deinit`.
   private nonisolated(unsafe) let transaction: OpaquePointer
   package private(set) var isActive: Bool
+  private var isEnded = false
 
   /// Begins a snapshot of the last commit.
   ///
@@ -21,6 +22,10 @@ package struct ReadTransaction: ~Copyable, Sendable {
   }
 
   deinit {
+    if !isEnded { unsafe Self.end(transaction, of: environment) }
+  }
+
+  private static func end(_ transaction: OpaquePointer, of environment: Environment) {
     // In a forked process the slot is the parent's: freeing it would unpin the parent's snapshot.
     if environment.isInOwnProcess { unsafe mdb_txn_abort(transaction) }
     environment.leave()
@@ -64,8 +69,17 @@ package struct ReadTransaction: ~Copyable, Sendable {
     isActive = false
   }
 
+  /// Gives the slot back, too: the value has nothing of the environment any more, which may be closed.
+  package mutating func end() {
+    if isEnded { return }
+    isActive = false
+    isEnded = true
+    unsafe Self.end(transaction, of: environment)
+  }
+
   /// Takes a new snapshot of the last commit.
   package mutating func renew() throws(LMDBError) {
+    precondition(!isEnded, "an ended snapshot was renewed")
     try environment.requireOwnProcess("snapshot renewal")
     reset()
     unsafe try Self.renewCurrent(transaction, in: environment.handle)

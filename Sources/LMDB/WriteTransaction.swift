@@ -49,6 +49,9 @@ package struct WriteTransaction: ~Copyable {
   // SAFETY: only `commit`, which consumes the value, empties the handle.
   private var live: OpaquePointer { unsafe transaction! }
 
+  /// The number that LMDB will give the commit.
+  package var id: UInt64 { UInt64(unsafe mdb_txn_id(live)) }
+
   /// What the transaction sees, its own changes included; valid until the next change.
   package var view: TransactionView {
     @_lifetime(borrow self)

@@ -33,6 +33,13 @@ enum EngramTestChild {
       case ("compact", let rest) where rest.count == 2: try await StoreCommands.compact(rest[0], seconds: rest[1])
       case ("hide", let rest) where rest.count == 2: try await StoreCommands.hide(rest[0], user: rest[1])
       case ("reopen", let rest) where rest.count == 2: try await StoreCommands.reopen(rest[0], seconds: rest[1])
+      case ("fail-batch", let rest) where rest.count == 3:
+        try await FailedCommits.batch(rest[0], plan: rest[1], durability: rest[2])
+      case ("fail-during-read", let rest) where rest.count == 2: try await FailedCommits.duringRead(rest[0], kind: rest[1])
+      case ("fail-during-copy", let rest) where rest.count == 3:
+        try await FailedCommits.duringCopy(rest[0], kind: rest[1], destination: rest[2])
+      case ("fail-compaction", let rest) where rest.count == 2: try await FailedCommits.compaction(rest[0], plan: rest[1])
+      case ("every-call", let rest) where rest.count == 2: try await FailedFlush.everyCall(rest[0], backup: rest[1])
       case ("soak", let rest):
         var soak = try Soak(rest)
         try await soak.run()

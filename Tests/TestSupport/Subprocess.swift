@@ -72,6 +72,11 @@ package final class Subprocess {
     }
   }
 
+  /// Gives the child a line of input.
+  package func say(_ line: String) throws {
+    try FileHandle(fileDescriptor: input, closeOnDealloc: false).write(contentsOf: Data("\(line)\n".utf8))
+  }
+
   /// Ends the child's input, which the commands of `TestChild` wait for.
   package func closeInput() {
     if isInputOpen { close(input) }

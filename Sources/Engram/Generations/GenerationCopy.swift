@@ -43,7 +43,7 @@ struct GenerationCopy: ~Copyable {
 
   /// Copies everything, up to a commit that is as recent as its last step.
   ///
-  /// - Throws: ``LogLagged``, ``StoreError`` `.superseded`, `.corrupted`, `.diskFull`.
+  /// - Throws: ``CopyOutdated``, ``StoreError`` `.superseded`, `.corrupted`, `.diskFull`.
   mutating func copyAll() throws {
     repeat { try step(copiesUsers: true) } while !isComplete
   }
@@ -64,7 +64,7 @@ struct GenerationCopy: ~Copyable {
   }
 
   private mutating func step(copiesUsers: Bool) throws {
-    let snapshot = try ReadTransaction(source.environment)
+    let snapshot = try beginStep()
     // Nothing expires in a copy: the sweep will remove it there.
     let reader = RecordReader(snapshot.view, source, now: .min)
     let state = try reader.state()
@@ -86,7 +86,19 @@ struct GenerationCopy: ~Copyable {
     }
   }
 
+  private func beginStep() throws -> ReadTransaction {
+    do throws(LMDBError) {
+      return try ReadTransaction(source.environment)
+    } catch {
+      // A commit failed, and the source is opened again.
+      if error.isPanic || error.isClosed { throw CopyOutdated() }
+      throw error
+    }
+  }
+
   private func report(_ state: StateRecord) throws {
+    // Whoever resolves a failed commit waits for this snapshot.
+    if source.isLeft { throw CopyOutdated() }
     try progress(.init(phase: .copying, done: copied, total: max(state.memories + state.contexts, copied), count: copied))
   }
 
@@ -175,7 +187,7 @@ struct GenerationCopy: ~Copyable {
   private mutating func replay(_ reader: RecordReader, _ state: StateRecord) throws {
     // The log up to what is being erased names it.
     let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.erasing + 1)
-    if level != nil, state.logFirst > first { throw LogLagged() }
+    if level != nil, state.logFirst > first { throw CopyOutdated() }
     let isFirst = level == nil
     var count = 0
     try write(state) { transaction in
@@ -186,7 +198,7 @@ struct GenerationCopy: ~Copyable {
       while found {
         let value = try cursor.valueBytes()
         let record = try LogRecord(unsafe value.span.bytes)
-        if record.operation == .overflow, !isFirst { throw LogLagged() }
+        if record.operation == .overflow, !isFirst { throw CopyOutdated() }
         if !isFirst, isCopied(reader.userKey(record.userID)) { changes.add(record) }
         try transaction.batch.put(Key(cursor.key), value, in: transaction.batch.schema.log)
         transaction.batch.state.logCount += 1
@@ -286,8 +298,8 @@ struct GenerationCopy: ~Copyable {
   }
 }
 
-/// More was committed than the log keeps: a copy must begin anew.
-struct LogLagged: Error {}
+/// A copy must begin anew: more was committed than the log keeps, or the source had to be opened again.
+struct CopyOutdated: Error {}
 
 extension UserKey {
   static func < (left: UserKey, right: UserKey) -> Bool { (left.high, left.low) < (right.high, right.low) }

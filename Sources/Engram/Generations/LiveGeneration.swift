@@ -12,6 +12,10 @@ final class LiveGeneration: Sendable {
   final class Opened: Sendable {
     let generation: Generation
     let pool: SnapshotPool
+    /// Opens when an outage begins, after a commit failed half-way.
+    let loss = Latch()
+    /// Opens when the outage ends: the generation was opened again, or given up.
+    let replacement = Latch()
 
     init(_ generation: Generation) {
       self.generation = generation
@@ -19,8 +23,10 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  private struct State {
+  struct State {
     var live: Opened
+    /// Present while the live generation cannot be read.
+    var outage: Outage?
     /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
     var prepared: Opened?
     var retired: [Opened] = []
@@ -28,10 +34,10 @@ final class LiveGeneration: Sendable {
   }
 
   let paths: StorePaths
-  private let options: StoreOptions
-  private let state: Mutex<State>
-  /// Taken by the one thread that follows; before `open.lock`, after `writer.lock`.
-  private let following = Mutex(())
+  let options: StoreOptions
+  let state: Mutex<State>
+  /// Taken by the one thread that follows or opens again; before `open.lock`, after `writer.lock`.
+  let following = Mutex(())
 
   init(_ generation: Generation, paths: StorePaths, options: StoreOptions) {
     self.paths = paths
@@ -41,14 +47,17 @@ final class LiveGeneration: Sendable {
 
   var current: Opened { state.withLock { $0.live } }
   var generation: Generation { current.generation }
+  var outage: Outage? { state.withLock { $0.outage } }
 
   // MARK: Reading
 
   /// Runs `body` once on the last commit.
   ///
-  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; and what `body` throws.
-  func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
-    try onLive { try $0.pool.read(body) }
+  /// - Parameter waits: Whether to wait for the end of an outage; otherwise it is thrown as ``EnvironmentLost``.
+  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; `.reopening` or `.inDoubt` after a commit failed half-way; and
+  ///   what `body` throws.
+  func read<Value>(waits: Bool = true, _ body: (RecordReader) throws -> Value) throws -> Value {
+    try onLive(waits: waits) { try $0.pool.read(body) }
   }
 
   /// Takes a snapshot of the last commit, to be held, and the generation that it is of.
@@ -56,16 +65,33 @@ final class LiveGeneration: Sendable {
     try onLive { ($0, try $0.pool.take()) }
   }
 
-  private func onLive<Value>(_ body: (Opened) throws -> Value) throws -> Value {
+  private func onLive<Value>(waits: Bool = true, _ body: (Opened) throws -> Value) throws -> Value {
     while true {
-      let opened = current
+      let (opened, outage) = state.withLock { ($0.live, $0.outage) }
+      if let outage {
+        guard waits else { throw EnvironmentLost() }
+        if let failure = outage.failure { throw failure }
+        try pass(opened.replacement, until: outage.deadline)
+        continue
+      }
       do {
         return try body(opened)
       } catch let superseded as Superseded {
         try follow(from: opened, to: superseded.by)
-      } catch let error as StoreError where error.code == .closed && current !== opened {
-        // Retired between the two lines.
+      } catch is EnvironmentLost {
+        // The failed commit's thread is about to begin an outage, or has done so since.
+        try pass(opened.loss, until: .now + options.reopeningPatience)
+      } catch let error as StoreError where error.code == .closed && isLeft(opened) {
+        // Retired, or to be opened again, between the two lines.
       }
+    }
+  }
+
+  private func isLeft(_ opened: Opened) -> Bool { state.withLock { $0.live !== opened || $0.outage != nil } }
+
+  private func pass(_ latch: Latch, until deadline: ContinuousClock.Instant) throws(StoreError) {
+    guard latch.wait(until: deadline) else {
+      throw StoreError(.reopening, "a commit failed, and the store is still being opened again: try again")
     }
   }
 
@@ -136,9 +162,14 @@ final class LiveGeneration: Sendable {
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
     closeRetired()
-    let live = state.withLock { $0.isClosed ? nil : $0.live }
+    let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }
     guard options.access == .readWrite, let live else { return [] }
-    let left = try GenerationSweep.setAside(paths, live: live.generation).filter { $0 < live.generation.number }
+    var left: [UInt64] = []
+    do {
+      left = try GenerationSweep.setAside(paths, live: live.generation).filter { $0 < live.generation.number }
+    } catch let error as LMDBError where error.isPanic || error.isClosed {
+      // An outage has begun; the next sweep does it.
+    }
     try GenerationSweep.removeUnfinishedCurrent(paths)
     try opening.unlock()
     try GenerationSweep.removeSetAside(paths)

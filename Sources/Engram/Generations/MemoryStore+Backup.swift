@@ -38,8 +38,8 @@ extension MemoryStore {
         while true {
           do {
             return try backup.run()
-          } catch is LogLagged {
-            // A commit of more changes than the log holds came between: once more, from the beginning.
+          } catch is CopyOutdated {
+            // A commit of more changes than the log holds came between, or one that failed half-way: once more, from the beginning.
             try check()
           }
         }

@@ -47,19 +47,19 @@ struct StoreRebuild {
     for _ in 0..<2 {
       do {
         return try build(excludingWriters: false)
-      } catch is LogLagged {
-        core.options.logger.debug("more was committed during a rebuild than the log keeps: it begins anew")
+      } catch is CopyOutdated {
+        core.options.logger.debug("more was committed during a rebuild than the log keeps, or a commit failed half-way: it begins anew")
       }
     }
     return try build(excludingWriters: true)
   }
 
   private func build(excludingWriters: Bool) throws -> Outcome {
-    if let poison = core.coordinator?.progress.withLock({ $0.poison }) { throw poison }
-    // Read under the lock of the rebuild: nobody else can supersede it now.
-    let source = try core.live.read { $0.generation }
+    if let poison = core.coordinator?.poison { throw poison }
     let writerLock = try FileLock(path: paths.writerLock)
     if excludingWriters { try writerLock.lock(.exclusive) }
+    // Read under the lock of the rebuild: nobody else can supersede it now. With the writers excluded, nobody opens it again, either.
+    let source = try core.live.read { $0.generation }
     var started = ContinuousClock.now
     let rowsBefore = try core.live.read { try $0.state().rowsHigh }
     let target = try makeTarget(after: source)
@@ -143,10 +143,12 @@ struct StoreRebuild {
     let isDeferred = if case .eventual = core.options.durability { true } else { false }
     if isDeferred { try target.environment.synchronize() }
     guard let coordinator = core.coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
-    if let poison = coordinator.progress.withLock({ $0.poison }) { throw poison }
+    if let poison = coordinator.poison { throw poison }
+    let opened = core.live.current
     let hasRoom = source.growDataFile(by: 0)
     var transaction = try LMDB.WriteTransaction(source.environment)
-    var state = try RecordReader(transaction.view, source, now: .min).state()
+    let lastState = try RecordReader(transaction.view, source, now: .min).state()
+    var state = lastState
     state.supersededBy = target.number
     var writer = CBORWriter()
     state.encode(into: &writer)
@@ -155,19 +157,26 @@ struct StoreRebuild {
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
-      if WriteCoordinator.isCertainlyAborted(error, of: source, hasRoom: hasRoom) {
-        core.live.withdraw()
-        throw StoreError(error, "the switch to the next generation failed, and nothing was changed")
+      let outcome = coordinator.outcome(of: error, in: opened, hasRoom: hasRoom, lastState: lastState) { found in
+        found.batchSequence != lastState.batchSequence ? nil : found.supersededBy == target.number
       }
-      isNamed = true
-      throw coordinator.poisoned(by: error, of: source)
+      switch outcome {
+      case .happened: break
+      case .didNotHappen(let failure):
+        core.live.withdraw()
+        throw failure
+      case .unknown(let failure):
+        isNamed = true
+        throw failure
+      }
     }
     isNamed = true
     if isDeferred {
       do throws(LMDBError) {
-        try source.environment.synchronize()
+        // Not `source`, which may have been opened again.
+        try core.generation.environment.synchronize()
       } catch {
-        throw coordinator.poisoned(by: error, of: source)
+        throw coordinator.poisoned(by: error)
       }
     }
     do throws(FileError) {

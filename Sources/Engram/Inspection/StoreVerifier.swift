@@ -22,6 +22,8 @@ extension MemoryStore {
       if deep {
         do {
           pages = try snapshot.generation.pages()
+        } catch let error as LMDBError where error.isPanic || error.isClosed {
+          throw StoreError.wrapping(EnvironmentLost(), "the pages of data.mdb cannot be read")
         } catch {
           throw StoreError.wrapping(error, "the pages of data.mdb cannot be read")
         }

@@ -171,7 +171,7 @@ private struct ImportWalk {
 
   private static func isAboutLine(_ code: StoreError.Code) -> Bool {
     switch code {
-    case .corrupted, .diskFull, .permissionDenied, .readOnlyFileSystem, .tooManyReaders, .inputOutput, .inDoubt: false
+    case .corrupted, .diskFull, .permissionDenied, .readOnlyFileSystem, .tooManyReaders, .inputOutput, .reopening, .inDoubt: false
     default: true
     }
   }

@@ -67,13 +67,17 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case writerBusy(processID: Int32?)
     /// `write` was called inside a write body.
     case nestedWrite
+    /// The snapshot was held too long, or the store had to be opened again after a commit failed: take a new one.
     case snapshotExpired
+    /// A commit failed half-way, and the store is being opened again to find out what became of it: try again.
+    case reopening
     case closed
     /// The store was opened read-only.
     case readOnly
     /// A flush failed: this process writes no more. Reading goes on.
     case poisoned
-    /// The commit failed half-way: whether it happened shows when the store is opened again.
+    /// The commit failed half-way, and whether it happened could not be found out: it shows when the store is opened again. This process
+    /// writes no more.
     case inDoubt
     /// Snapshots or writes were still under way at the deadline of `close`.
     case stillInUse
@@ -107,6 +111,7 @@ extension StoreError {
     case let error as LMDBError: StoreError(error, doing())
     case let error as VectorError: StoreError(error)
     case let error as RowFileError: StoreError(error)
+    case is EnvironmentLost: StoreError(.reopening, "\(doing()): a commit failed, and the store is being opened again: try again")
     default: error
     }
   }

@@ -37,6 +37,8 @@ public struct StoreOptions: Sendable {
   /// Writes that may wait; past that, `write` suspends its caller.
   public var queueLimit: Int
   public var logger: Logger
+  /// How long a read waits for the store to be opened again after a commit failed half-way.
+  package var reopeningPatience: Duration = .seconds(10)
   /// Every page of LMDB's file is checked before the first one is used, and told about; damage keeps the store closed.
   var inspectsPages: (@Sendable (PageReport) -> Void)?
 

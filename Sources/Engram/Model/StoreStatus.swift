@@ -27,7 +27,10 @@ public struct StoreStatus: Sendable {
   /// Batches that this process committed, and the writes in them.
   public let batches: Int
   public let writes: Int
-  /// Why this process writes no more; nil while it may.
+  /// Whether reads wait because a commit failed half-way and the store is being opened again. The counts are then those of the commit before,
+  /// memories that have expired included, and ``readers`` is empty.
+  public let isReopening: Bool
+  /// Why this process writes no more; nil while it may. Where it cannot read any more either, the counts are those of the last commit.
   public let poison: StoreError?
   /// Snapshots that this process holds, the oldest first.
   public let snapshots: [HeldSnapshot]

@@ -4,7 +4,8 @@ import VectorSearch
 /// Everything in the store at one instant: records, embeddings, and the time by which expiry is judged.
 ///
 /// Taking one blocks nobody and is never blocked. A held snapshot pins the pages of its instant and makes the file grow; past
-/// ``StoreOptions/snapshotMaxAge`` it is released, and further access throws `.snapshotExpired`. Used by one task at a time.
+/// ``StoreOptions/snapshotMaxAge`` it is released, and so it is when a commit fails half-way and the store must be opened again. Further
+/// access throws `.snapshotExpired`. Used by one task at a time.
 public struct MemorySnapshot: ~Copyable {
   private let pool: SnapshotPool
   private let box: SnapshotBox

@@ -7,6 +7,9 @@ struct Superseded: Error {
   let by: UInt64
 }
 
+/// A commit failed half-way: LMDB begins no transaction in this environment any more.
+struct EnvironmentLost: Error {}
+
 /// One reader slot with its transaction: held by a snapshot, or idle in the pool.
 final class SnapshotBox: Sendable {
   private struct State: ~Copyable {
@@ -15,9 +18,25 @@ final class SnapshotBox: Sendable {
     var now: Int64 = 0
     /// Nil while idle.
     var takenAt: ContinuousClock.Instant?
-    var isExpired = false
+    /// Why a held snapshot was taken away; nil while it was not.
+    var release: Release?
     /// LMDB's number of the last snapshot that was seen to be of the live generation.
     var liveID = -1
+  }
+
+  private enum Release {
+    case overdue
+    case reopened
+
+    var error: StoreError {
+      switch self {
+      case .overdue:
+        StoreError(.snapshotExpired, "the snapshot was held longer than snapshotMaxAge and was released: take a new one")
+      case .reopened:
+        StoreError(
+          .snapshotExpired, "the snapshot was released because the store had to be opened again after a commit failed: take a new one")
+      }
+    }
   }
 
   private let generation: Generation
@@ -30,7 +49,7 @@ final class SnapshotBox: Sendable {
 
   /// Makes the idle box a snapshot of the last commit, to be held.
   ///
-  /// - Throws: ``Superseded``, `LMDBError`.
+  /// - Throws: ``Superseded``, ``EnvironmentLost``, `LMDBError`.
   func renew() throws {
     try state.withLock { state in
       try renew(&state)
@@ -39,9 +58,16 @@ final class SnapshotBox: Sendable {
   }
 
   private func renew(_ state: inout State) throws {
-    if !state.transaction.isActive { try state.transaction.renew() }
+    if !state.transaction.isActive {
+      do throws(LMDBError) {
+        try state.transaction.renew()
+      } catch {
+        if error.isPanic { throw EnvironmentLost() }
+        throw error
+      }
+    }
     state.now = WallClock.now()
-    state.isExpired = false
+    state.release = nil
     let id = state.transaction.id
     if id == state.liveID { return }
     // Once for each commit. A state record that does not decode leads nowhere else.
@@ -60,6 +86,8 @@ final class SnapshotBox: Sendable {
       do {
         try renew(&state)
         return try body(RecordReader(state.transaction.view, generation, now: state.now))
+      } catch let lost as EnvironmentLost {
+        throw lost
       } catch {
         throw StoreError.wrapping(error, "reading failed")
       }
@@ -79,9 +107,7 @@ final class SnapshotBox: Sendable {
   /// - Throws: ``StoreError`` `.snapshotExpired`, and what `body` throws.
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
     try state.withLock { state in
-      guard !state.isExpired else {
-        throw StoreError(.snapshotExpired, "the snapshot was held longer than snapshotMaxAge and was released: take a new one")
-      }
+      if let release = state.release { throw release.error }
       do {
         return try body(RecordReader(state.transaction.view, generation, now: state.now))
       } catch {
@@ -93,16 +119,24 @@ final class SnapshotBox: Sendable {
   /// Releases the snapshot if it is held since before `instant` and nobody reads through it right now.
   func expire(takenBefore instant: ContinuousClock.Instant) {
     _ = state.withLockIfAvailable { state in
-      guard let takenAt = state.takenAt, takenAt < instant, !state.isExpired else { return }
+      guard let takenAt = state.takenAt, takenAt < instant, state.release == nil else { return }
       state.transaction.reset()
-      state.isExpired = true
+      state.release = .overdue
+    }
+  }
+
+  /// Ends the snapshot, slot and all, unless somebody reads through it right now: the environment is to be closed.
+  func end() {
+    _ = state.withLockIfAvailable { state in
+      state.transaction.end()
+      state.release = state.release ?? .reopened
     }
   }
 
   /// When the snapshot was taken, and LMDB's number of it; nil while idle, expired or just being read.
   var holding: (takenAt: ContinuousClock.Instant, transactionID: Int)? {
     state.withLockIfAvailable { state in
-      guard let takenAt = state.takenAt, !state.isExpired else { return nil }
+      guard let takenAt = state.takenAt, state.release == nil else { return nil }
       return (takenAt, state.transaction.id)
     } ?? nil
   }
@@ -132,7 +166,7 @@ final class SnapshotPool: Sendable {
 
   /// Takes a snapshot of the last commit, to be held: the status lists it, and `snapshotMaxAge` applies.
   ///
-  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; ``Superseded``.
+  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; ``Superseded``; ``EnvironmentLost``.
   func take() throws -> SnapshotBox {
     let box = try idleBox()
     do {
@@ -171,13 +205,14 @@ final class SnapshotPool: Sendable {
     }
   }
 
-  private func idleBox() throws(StoreError) -> SnapshotBox {
+  private func idleBox() throws -> SnapshotBox {
     let (isClosed, idle) = state.withLock { ($0.isClosed, $0.idle.popLast()) }
     guard !isClosed else { throw StoreError(.closed, "the store is closed") }
     if let idle { return idle }
     do throws(LMDBError) {
       return try SnapshotBox(generation)
     } catch {
+      if error.isPanic { throw EnvironmentLost() }
       throw explained(error)
     }
   }
@@ -203,6 +238,12 @@ final class SnapshotPool: Sendable {
       return idle
     }
     _ = idle
+  }
+
+  /// Takes the held snapshots away from their holders, but for those that somebody reads through right now.
+  func endHeld() {
+    let boxes = state.withLock { Array($0.listed.values) }
+    for box in boxes { box.end() }
   }
 
   private func explained(_ error: LMDBError) -> StoreError {

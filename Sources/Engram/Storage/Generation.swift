@@ -15,8 +15,9 @@ final class Generation: Sendable {
   private let pinnedEmbedder: Mutex<EmbedderIdentity?>
   /// A share in the lock of the data file: whoever gets it exclusively knows that no process has the generation open.
   private let presence: FileLock
-  /// To grow LMDB's file ahead of it.
+  /// To grow LMDB's file ahead of it, and to look at its meta pages.
   private let dataFile: Files.FileHandle
+  private let left = Atomic(false)
 
   init(
     directory: String, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?, presence: consuming FileLock
@@ -47,6 +48,12 @@ final class Generation: Sendable {
 
   func pin(_ embedder: EmbedderIdentity) { pinnedEmbedder.withLock { $0 = embedder } }
 
+  /// Whether the environment is about to be closed, and opened again as another object, because a commit failed half-way. Who holds a
+  /// snapshot of it for long looks here now and then.
+  var isLeft: Bool { left.load(ordering: .relaxed) }
+
+  func leave() { left.store(true, ordering: .relaxed) }
+
   func requireRows() throws(StoreError) -> RowFile {
     guard let rows else {
       throw StoreError(.dimensionMismatch, "the store was made without a dimension: it holds no embeddings to search")
@@ -71,6 +78,9 @@ final class Generation: Sendable {
     try rows?.trim(toRowCount: RecordReader(snapshot.view, self, now: .min).state().rowsHigh)
     try dataFile.truncate(to: environment.usedBytes)
   }
+
+  /// Takes the remains of a failed commit out of the file. The caller has begun the write transaction with the given number.
+  func withdraw(transaction id: UInt64) throws(FileError) { try MetaPair.withdraw(transaction: id, in: dataFile) }
 
   /// Walks every page of the data file, at the state of a reader slot of its own.
   func pages() throws -> PageReport {

@@ -63,7 +63,7 @@ enum StoreCreation {
       return try publish(temporary.directory, at: path)
     } catch {
       // The first error is the one to tell.
-      try? Directories.removeTree(temporary.directory)
+      try? Directories.removeTreeWithOthers(temporary.directory)
       throw StoreError.wrapping(error, "the store \(path) cannot be made")
     }
   }
@@ -83,7 +83,7 @@ enum StoreCreation {
         return value
       } catch {
         // The first error is the one to tell.
-        try? Directories.removeTree(place.directory)
+        try? Directories.removeTreeWithOthers(place.directory)
         throw error
       }
     }
@@ -154,7 +154,8 @@ enum StoreCreation {
       return true
     } catch {
       guard error.isExisting else { throw error }
-      try Directories.removeTree(temporary)
+      // As soon as its lock file is gone, an opener of the other store may take it for abandoned.
+      try Directories.removeTreeWithOthers(temporary)
       return false
     }
   }
@@ -169,7 +170,7 @@ enum StoreCreation {
       guard let lock = try? FileLock(path: paths.aliveLock), (try? lock.tryLock(.exclusive)) == true else { continue }
       // Another sweep may have removed the file before it was locked here, and its creator made a new one.
       guard (try? lock.isInPlace) == true else { continue }
-      try? Directories.removeTree(paths.directory)
+      try? Directories.removeTreeWithOthers(paths.directory)
     }
   }
 

@@ -5,10 +5,13 @@ import Synchronization
 extension MemoryStore {
   /// Counts, queue, last commit, snapshots and readers.
   ///
+  /// Does not wait for a store that is being opened again.
+  ///
   /// - Throws: ``StoreError`` `.corrupted`, `.tooManyReaders`, `.closed`.
   public var status: StoreStatus {
     get throws {
-      let (generation, state, memories) = try readOnce { ($0.generation, try $0.state(), try $0.count(.all)) }
+      try requireOpen()
+      let (outage, generation, state, memories) = try counts()
       let table = try core.readerTable().slots.map { StoreStatus.Reader(processID: $0.processID, transactionID: $0.transactionID) }
       let depth = core.coordinator?.queue.depth ?? (queued: 0, suspended: 0)
       let progress = core.coordinator?.progress.withLock { $0 }
@@ -19,8 +22,23 @@ extension MemoryStore {
         lastCommit: state.batchSequence == 0 ? nil : Date(milliseconds: state.lastCommit), durability: core.options.durability,
         rowsLive: state.rowsLive, rowsAllocated: state.rowsHigh, queueDepth: depth.queued, suspendedWriters: depth.suspended,
         isCommitting: progress?.isCommitting ?? false, isWaitingForWriter: progress?.isWaitingForLock ?? false,
-        batches: progress?.batches ?? 0, writes: progress?.operations ?? 0, poison: progress?.poison,
+        batches: progress?.batches ?? 0, writes: progress?.operations ?? 0, isReopening: outage.map { $0.failure == nil } ?? false,
+        poison: progress?.poison,
         snapshots: core.live.held().map { .init(age: $0.age, transactionID: $0.transactionID) }, readers: table)
+    }
+  }
+}
+
+extension MemoryStore {
+  /// The last commit's counts, or those that are known while the store is being opened again.
+  private func counts() throws -> (outage: LiveGeneration.Outage?, Generation, StateRecord, memories: Int) {
+    while true {
+      if let outage = core.live.outage { return (outage, core.generation, outage.lastState, outage.lastState.memories) }
+      do {
+        return try core.live.read(waits: false) { (nil, $0.generation, try $0.state(), try $0.count(.all)) }
+      } catch is EnvironmentLost {
+        // An outage has begun since, and may be over.
+      }
     }
   }
 }
@@ -35,6 +53,7 @@ extension StoreCore {
       } catch {
         // Left and closed between the two lines.
         if error.isClosed, self.generation !== generation { continue }
+        if error.isClosed, live.outage != nil { return ReaderTable(text: "") }
         throw StoreError(error, "the reader table cannot be read")
       }
     }

@@ -94,7 +94,7 @@ public final class MemoryStore: Sendable {
     return try core.live.read(body)
   }
 
-  private func requireOpen() throws(StoreError) {
+  func requireOpen() throws(StoreError) {
     if isClosed.load(ordering: .relaxed) { throw StoreError(.closed, "the store is closed") }
   }
 
@@ -108,7 +108,7 @@ public final class MemoryStore: Sendable {
   ///   - body: Synchronous; runs once, on the writer thread.
   /// - Returns: What the body returns.
   /// - Throws: What the body throws, with its changes undone; `CancellationError` where the task was cancelled before the body began;
-  ///   ``StoreError`` `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.poisoned`, `.inDoubt`.
+  ///   ``StoreError`` `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.inputOutput`, `.poisoned`, `.inDoubt`.
   public func write<Value: Sendable>(
     token: String? = nil, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
   ) async throws -> Value {

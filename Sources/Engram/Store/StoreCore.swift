@@ -86,7 +86,7 @@ final class StoreCore: Sendable {
   private func maintain() async {
     if let age = options.snapshotMaxAge { live.expire(olderThan: age) }
     do {
-      if let coordinator {
+      if let coordinator, coordinator.poison == nil {
         if case .eventual = options.durability { try await coordinator.flushDeferred() }
         try await sweep(coordinator)
       }
@@ -122,7 +122,7 @@ final class StoreCore: Sendable {
     if live.needsSweep { _ = try await onBlockingThread { try self.live.sweep() } }
     // An idle process follows here, and so lets go of the generation that it was in.
     let state = try live.read { try $0.state() }
-    guard coordinator != nil, needsRebuild(state) else { return }
+    guard let coordinator, coordinator.poison == nil, needsRebuild(state) else { return }
     let isTime = work.withLock { work in
       work.count == 0 && work.lastFailure.map { .now - $0 > .seconds(60) } ?? true
     }
@@ -200,7 +200,8 @@ final class StoreCore: Sendable {
     live.closePools()
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
-    if case .eventual = options.durability, coordinator != nil { try generation.environment.synchronize() }
+    // A failed flush is not tried again.
+    if case .eventual = options.durability, let coordinator, coordinator.poison == nil { try generation.environment.synchronize() }
     guard live.close() else { throw StoreError(.stillInUse, "\(live.liveTransactionCount) snapshots are still held") }
     try alive.unlock()
     try opening.unlock()

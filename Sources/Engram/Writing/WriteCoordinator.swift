@@ -30,6 +30,9 @@ actor WriteCoordinator {
     var poison: StoreError?
   }
 
+  /// Why this process writes no more; nil while it may.
+  nonisolated var poison: StoreError? { progress.withLock { $0.poison } }
+
   private let batchCounter = Counter(label: "engram.commit.batches")
   private let operationCounter = Counter(label: "engram.commit.operations")
   private let commitTimer = Metrics.Timer(label: "engram.commit.duration")
@@ -62,7 +65,7 @@ actor WriteCoordinator {
     if Self.isInBody {
       throw StoreError(.nestedWrite, "write was called by a task that was started in a write body: start it after the write has returned")
     }
-    if let poison = progress.withLock({ $0.poison }) { throw poison }
+    if let poison { throw poison }
     let box = ResultBox<Value>()
     let request = WriteRequest(
       token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: options.writeDeadline.map { .now + $0 },
@@ -123,11 +126,9 @@ actor WriteCoordinator {
       try generation.environment.synchronize()
       progress.withLock { $0.flushedBatches = batches }
     } catch {
-      // Left meanwhile: all of it was flushed in the next one before that took its place.
-      if error.isClosed, live.generation !== generation { return }
-      let failure = StoreError(.poisoned, "the store could not be flushed: this process writes no more", cause: error)
-      poison(failure)
-      throw failure
+      // Left meanwhile for the next generation, where all was flushed before, or opened again: the next call sees to it.
+      if error.isClosed { return }
+      throw poisoned(by: error)
     }
   }
 
@@ -193,7 +194,7 @@ actor WriteCoordinator {
   /// - Returns: How each request ended, in order.
   private func perform(_ requests: [WriteRequest]) -> [Result<Void, any Error>] {
     func all(_ error: any Error) -> [Result<Void, any Error>] { requests.map { _ in .failure(error) } }
-    if let poison = progress.withLock({ $0.poison }) { return all(poison) }
+    if let poison { return all(poison) }
     do {
       let opened = try followed()
       let generation = opened.generation
@@ -201,6 +202,7 @@ actor WriteCoordinator {
         WriteBatch(
           try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
           now: WallClock.now()))
+      let lastState = transaction.batch.state
       var results: [Result<Void, any Error>] = []
       for request in requests {
         let undoes = requests.count > 1
@@ -233,7 +235,21 @@ actor WriteCoordinator {
       do {
         try transaction.commit()
       } catch {
-        return all(afterFailedCommit(error, of: generation, hasRoom: hasRoom))
+        let outcome = outcome(of: error, in: opened, hasRoom: hasRoom, lastState: lastState) { found in
+          switch found.batchSequence {
+          case lastState.batchSequence + 1: true
+          case lastState.batchSequence: false
+          default: nil
+          }
+        }
+        switch outcome {
+        case .happened:
+          #if PlantedDefects
+            if PlantedDefect.inDoubtBatchIsAppliedTwice.isPlanted { return perform(requests) }
+          #endif
+          return results
+        case .didNotHappen(let failure), .unknown(let failure): return all(failure)
+        }
       }
       // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
       generation.growDataFile(by: 0)
@@ -243,34 +259,46 @@ actor WriteCoordinator {
         .poisoned,
         "rows.f32 could not be flushed: nothing was changed, and this process writes no more; find out why the disk fails, then open the store again",
         cause: failure.error)
-      poison(error)
+      makeReadOnly(error)
       return all(error)
     } catch {
       return all(StoreError.wrapping(error, "the write failed and nothing was changed"))
     }
   }
 
-  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after any other error the state of the disk is
-  /// unknown, and a second flush would only pretend.
-  private func afterFailedCommit(_ error: LMDBError, of generation: Generation, hasRoom: Bool) -> StoreError {
-    guard Self.isCertainlyAborted(error, of: generation, hasRoom: hasRoom) else { return poisoned(by: error, of: generation) }
-    if error.isInputOutput { return StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error) }
-    return StoreError(error, "the commit failed and nothing was changed")
-  }
-
+  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit tells;
+  /// after any other error the state of the disk is unknown, and a second flush would only pretend.
+  ///
   /// To be called on the thread of the commit, with `writer.lock` still held.
-  static func isCertainlyAborted(_ error: LMDBError, of generation: Generation, hasRoom: Bool) -> Bool {
-    if generation.environment.isPanicked { return false }
+  /// - Parameters:
+  ///   - hasRoom: What growing the data file ahead of the commit said.
+  ///   - lastState: That of the commit before.
+  ///   - isCommitted: As in ``CommitResolution/run(_:after:lastState:isCommitted:)``.
+  nonisolated func outcome(
+    of error: LMDBError, in opened: LiveGeneration.Opened, hasRoom: Bool, lastState: StateRecord,
+    isCommitted: (StateRecord) -> Bool?
+  ) -> CommitResolution.Outcome {
+    if opened.generation.environment.isPanicked {
+      return CommitResolution(live: live, options: options, poison: makeReadOnly).run(
+        opened, after: error, lastState: lastState, isCommitted: isCommitted)
+    }
+    if error.isNoSpace || error.isMapFull || error.isInterrupted {
+      return .didNotHappen(StoreError(error, "the commit failed and nothing was changed"))
+    }
     // A page that the disk has room for only in part is EIO to LMDB, which then aborts before any flush.
-    return error.isNoSpace || error.isMapFull || error.isInterrupted || (error.isInputOutput && !hasRoom)
+    if error.isInputOutput, !hasRoom {
+      return .didNotHappen(StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error))
+    }
+    return .unknown(poisoned(by: error))
   }
 
-  /// Poisons the coordinator after a commit whose outcome is unknown.
-  nonisolated func poisoned(by error: LMDBError, of generation: Generation) -> StoreError {
+  /// Ends writing in this process after a flush that failed.
+  nonisolated func poisoned(by error: LMDBError) -> StoreError {
     let failure = StoreError(
-      generation.environment.isPanicked ? .inDoubt : .poisoned,
-      "the commit failed, and whether it happened shows when the store is opened again; this process writes no more", cause: error)
-    poison(failure)
+      .poisoned,
+      "a flush failed, and whether the last write is on disk shows when the store is opened again; this process writes no more: find out why the disk fails",
+      cause: error)
+    makeReadOnly(failure)
     return failure
   }
 
@@ -285,7 +313,7 @@ actor WriteCoordinator {
   }
 
   /// From now on this process writes no more.
-  private nonisolated func poison(_ error: StoreError) {
+  private nonisolated func makeReadOnly(_ error: StoreError) {
     options.logger.critical("the store is read-only from now on", metadata: ["error": "\(error)"])
     progress.withLock { $0.poison = $0.poison ?? error }
   }

@@ -3,6 +3,8 @@
 package struct MetaPage: Sendable, Equatable {
   /// The bytes that mean something, the page header's included.
   static let byteCount = 152
+  /// Where the number of the transaction stands, 8 bytes.
+  static let transactionOffset = 144
   /// More than any map that Engram asks for holds; bounds what a checker allocates for a crafted file.
   static let maximumPageCount: UInt64 = 1 << 30
   private static let metaFlag: UInt16 = 8
@@ -43,7 +45,7 @@ package struct MetaPage: Sendable, Equatable {
     main = TreeRecord(page, at: 88)
     mapSizeBytes = page.littleEndian(at: 32)
     lastPage = page.littleEndian(at: 136)
-    transactionID = page.littleEndian(at: 144)
+    transactionID = page.littleEndian(at: Self.transactionOffset)
     // The page size has no field of its own: it stands where the free list's record has no use for a field.
     pageSizeBytes = Int(freeList.pad)
     let name = "meta page \(slot)"

@@ -24,6 +24,11 @@ final class ChildProcess: Sendable {
     try await onBlockingThread { try self.process.withLock { try $0.readLine() } }
   }
 
+  /// Gives the child a line of input.
+  func say(_ line: String) async throws {
+    try await onBlockingThread { try self.process.withLock { try $0.say(line) } }
+  }
+
   /// Ends the child's input, which is what a holding command waits for, and waits for its end.
   @discardableResult
   func finish() async throws -> Subprocess.Outcome {

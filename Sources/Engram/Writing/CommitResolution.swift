@@ -1,0 +1,95 @@
+import LMDB
+import Logging
+
+/// Finds out what became of a commit that failed while its meta page was written.
+///
+/// Neither the error nor the meta pages tell: what this process reads back is the system's cache, not the disk. A further commit tells. Once it
+/// succeeds, the commit that it was built upon is on disk, and the doubtful page is either part of that or overwritten. So the generation is
+/// opened again, and its state record is committed as it stands. Whoever resolves holds `writer.lock` since before the commit: no other
+/// process can have written in between, and what the state record says can only come from the failed commit or the one before.
+struct CommitResolution {
+  let live: LiveGeneration
+  let options: StoreOptions
+  /// Ends writing in this process.
+  let poison: (StoreError) -> Void
+
+  enum Outcome {
+    /// The commit is on disk.
+    case happened
+    /// Nothing was changed, for certain; the error says so.
+    case didNotHappen(StoreError)
+    /// This process writes no more; the error says so.
+    case unknown(StoreError)
+  }
+
+  /// Blocks on the thread that committed, for as long as reads in progress take, within bounds.
+  ///
+  /// - Parameters:
+  ///   - opened: The generation of the commit, which is the live one.
+  ///   - lastState: That of the commit before.
+  ///   - isCommitted: Whether the state that is found is that of the failed commit; nil where it is neither that nor `lastState`.
+  func run(
+    _ opened: LiveGeneration.Opened, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
+  ) -> Outcome {
+    options.logger.warning("a commit failed half-way: the store is opened again", metadata: ["error": "\(failure)"])
+    live.beginReopening(opened, lastState: lastState)
+    // Longer than reads wait: one that waits inside another read gives up first, and so lets that one end.
+    let deadline = ContinuousClock.now + options.reopeningPatience * 3 / 2
+    let generation: Generation
+    do {
+      generation = try live.openAgain(opened, until: deadline)
+    } catch {
+      let unresolved = unresolved(error)
+      live.endReopening(opened, failing: unresolved)
+      return .unknown(unresolved)
+    }
+    do {
+      let happened = try settle(generation, isCommitted)
+      options.logger.notice("the failed commit was resolved", metadata: ["happened": "\(happened)"])
+      live.endReopening(opened, with: generation)
+      return happened ? .happened : .didNotHappen(StoreError(failure, "the commit failed and nothing was changed; try again"))
+    } catch {
+      let unresolved = unresolved(error)
+      goOnReading(opened, generation, unresolved, until: deadline)
+      return .unknown(unresolved)
+    }
+  }
+
+  /// Commits upon what is there.
+  private func settle(_ generation: Generation, _ isCommitted: (StateRecord) -> Bool?) throws -> Bool {
+    generation.growDataFile(by: 0)
+    var transaction = try LMDB.WriteTransaction(generation.environment)
+    let state = try RecordReader(transaction.view, generation, now: .min).state()
+    guard let happened = isCommitted(state) else {
+      throw StoreError(.corrupted, "the store is at commit \(state.batchSequence), which is neither the failed one nor the one before")
+    }
+    try generation.withdraw(transaction: transaction.id)
+    var writer = CBORWriter()
+    state.encode(into: &writer)
+    try transaction.put(.state, writer.bytes, in: generation.schema.meta)
+    try transaction.commit()
+    generation.growDataFile(by: 0)
+    return happened
+  }
+
+  private func unresolved(_ reason: any Error) -> StoreError {
+    let failure = StoreError(
+      .inDoubt,
+      "the commit failed half-way, and whether it happened could not be found out; this process writes no more: open the store again, and ask wasCommitted for the write's token",
+      cause: reason)
+    poison(failure)
+    return failure
+  }
+
+  /// Nothing is written any more; reading needs only an environment that did not fail, too.
+  private func goOnReading(
+    _ opened: LiveGeneration.Opened, _ generation: Generation, _ failure: StoreError, until deadline: ContinuousClock.Instant
+  ) {
+    guard generation.environment.isPanicked else { return live.endReopening(opened, with: generation) }
+    do {
+      live.endReopening(opened, with: try live.openAgain(LiveGeneration.Opened(generation), until: deadline))
+    } catch {
+      live.endReopening(opened, failing: failure)
+    }
+  }
+}
