@@ -46,7 +46,8 @@ import Testing
     #expect(try await child.readLine() == "ready")
     var seen: Set<UInt64> = []
     let deadline = ContinuousClock.now + .seconds(2)
-    while ContinuousClock.now < deadline {
+    // Longer where the machine is so busy that the other process has hardly written.
+    while ContinuousClock.now < deadline || seen.count <= 3 {
       try store.read { snapshot in
         let sequence = try snapshot.batchSequence
         let writes = try snapshot.context(for: "total")?.conversationsCount ?? 0
@@ -64,7 +65,6 @@ import Testing
     }
     child.kill()
     _ = try await child.finish()
-    #expect(seen.count > 3, "the other process wrote nothing meanwhile")
     try await store.close()
   }
 
