@@ -103,8 +103,10 @@ extension MemoryStore {
       // Leftovers of other generations, too: they take room.
       let paths =
         ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock"]
-        + (try Directories.entries(core.paths.directory).filter { StorePaths.generationNumber(directoryName: $0) != nil || StorePaths.isSetAside(directoryName: $0) }
-          .flatMap { name in try Directories.entries("\(core.paths.directory)/\(name)").map { "\(name)/\($0)" } })
+        + (try Directories.entries(core.paths.directory).filter {
+          StorePaths.generationNumber(directoryName: $0) != nil || StorePaths.isSetAside(directoryName: $0)
+        }
+        .flatMap { name in try Directories.entries("\(core.paths.directory)/\(name)").map { "\(name)/\($0)" } })
       for path in paths {
         guard let status = try Directories.status("\(core.paths.directory)/\(path)"), !status.isDirectory else { continue }
         sizes.append(.init(name: path, sizeBytes: status.sizeBytes, allocatedBytes: status.allocatedBytes))

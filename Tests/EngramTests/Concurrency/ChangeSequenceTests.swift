@@ -62,7 +62,7 @@ import Testing
   }
 
   /// More than the log holds, in one commit.
-  @Test(.timeLimit(.minutes(1))) func aConsumerThatMissedChangesIsTold() async throws {
+  @Test(.timeLimit(.minutes(4))) func aConsumerThatMissedChangesIsTold() async throws {
     let store = try await MemoryStore.open(at: place.url)
     let changes = try store.changes(for: "u")
     let fresh = try await store.add(MemoryDraft(userID: "u", text: "before"))

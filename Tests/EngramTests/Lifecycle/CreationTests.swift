@@ -92,7 +92,10 @@ import Testing
     }
     let store = try await place.open()
     try await store.close()
-    #expect(try Directories.entries(place.directory.path) == ["other.tmp-1", "store", "store-tmp-1", "store.tmp", "store.tmp-file", "store.tmp-old"])
+    #expect(
+      try Directories.entries(place.directory.path) == [
+        "other.tmp-1", "store", "store-tmp-1", "store.tmp", "store.tmp-file", "store.tmp-old",
+      ])
   }
 
   /// The bug: a creation that was killed while another process made the store left a directory beside it for ever, because only the next
