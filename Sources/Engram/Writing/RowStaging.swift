@@ -47,6 +47,13 @@ struct RowStaging: ~Copyable {
     pending.removeAll(keepingCapacity: true)
   }
 
+  /// Writes what is gathered, and makes room for all rows that the batch has given out: an opener takes a file that ends before one of
+  /// them for truncated, and the last run may reach beyond the rows that are written.
+  mutating func finish(rowCount: Int) throws {
+    try write()
+    if needsFlush { try file.reserve(rowCount: rowCount) }
+  }
+
   /// Makes every written row durable: before the commit that names it.
   mutating func flush() throws(FileError) {
     guard needsFlush else { return }

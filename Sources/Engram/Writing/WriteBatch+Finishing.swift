@@ -36,7 +36,7 @@ extension WriteBatch {
     #if PlantedDefects
       if PlantedDefect.commitComesBeforeRows.isPlanted, purpose == .commit { return }
     #endif
-    try staging?.write()
+    try staging?.finish(rowCount: state.rowsHigh)
     do {
       try staging?.flush()
     } catch {

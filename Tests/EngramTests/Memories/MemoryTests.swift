@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -175,6 +176,22 @@ import Testing
     for _ in 0..<20 { try await store.add((0..<20).map { MemoryDraft(userID: "u", text: "after \($0)", embedding: [1, Float($0)]) }) }
     #expect(try store.count(scope: .user("u")) == count + 400)
     #expect(try store.search(SearchQuery(embedding: [1, 0], scope: .user("u"), limit: 10_000)).count == count + 400)
+    try await store.close()
+  }
+
+  /// The bug: room was made for the rows that were written, and not for the rest of the run that the last one began. Where the run crossed the
+  /// end of the file, the store could not be opened any more until another write had made the file longer: "rows.f32 is truncated". Found
+  /// by killing writers. The fix: room is made for every row that is given out.
+  @Test(.timeLimit(.minutes(1))) func theFileHoldsEveryRowThatIsGivenOut() async throws {
+    let place = TestStore()
+    let store = try await place.open(StoreOptions(dimension: 8, durability: .eventual(maxDelay: .seconds(1))))
+    // A run of four rows for each user; the file grows by some four thousand rows at a time.
+    for number in 0..<1100 {
+      try await store.add(TestStore.draft("user\(number)", number))
+      let size = try #require(try Directories.status("\(place.path)/gen-1/rows.f32")).sizeBytes
+      let rows = try store.status.rowsAllocated
+      try #require(size >= 4096 + rows * 64, "after \(number + 1) users")
+    }
     try await store.close()
   }
 }
