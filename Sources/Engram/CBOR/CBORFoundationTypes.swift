@@ -38,19 +38,22 @@ extension CBORReader {
       guard bytes.count == 16 else {
         throw CBORError(.invalidTagContent, at: start, "a UUID must have 16 bytes, found \(bytes.count)")
       }
-      var uuid = UUID().uuid
-      // Both sides have 16 bytes.
-      unsafe withUnsafeMutableBytes(of: &uuid) { unsafe $0.copyBytes(from: bytes) }
-      return UUID(uuid: uuid)
+      return Self.uuid(bytes)
     case .text:
-      let text = try readText()
-      guard let uuid = UUID(uuidString: text) else {
+      guard let bytes = UUIDText.bytes(try readText()) else {
         throw CBORError(.invalidTagContent, at: start, "the text is not a UUID")
       }
-      return uuid
+      return Self.uuid(bytes)
     case nil: throw truncated()
     default: throw mismatch("a UUID", at: start)
     }
+  }
+
+  private static func uuid(_ bytes: [UInt8]) -> UUID {
+    var uuid = UUID().uuid
+    // Both sides have 16 bytes.
+    unsafe withUnsafeMutableBytes(of: &uuid) { unsafe $0.copyBytes(from: bytes) }
+    return UUID(uuid: uuid)
   }
 
   /// Text, with tag 32 or without.

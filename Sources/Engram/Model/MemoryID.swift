@@ -20,8 +20,8 @@ public struct MemoryID: Sendable, Hashable, Comparable, LosslessStringConvertibl
 
   /// Parses the 36 characters of a UUID, in either case.
   public init?(_ description: String) {
-    guard let uuid = UUID(uuidString: description) else { return nil }
-    self.init(uuid)
+    guard let bytes = UUIDText.bytes(description) else { return nil }
+    self.init(bytes: bytes)
   }
 
   public init(_ uuid: UUID) {
