@@ -28,8 +28,9 @@ package enum LockHolders {
   /// Parses lines as `1: FLOCK  ADVISORY  READ 1234 fe:01:5678 0 EOF`: device numbers in hexadecimal, waiting ones marked by `->`.
   static func processes(in table: String, major: UInt64, minor: UInt64, inode: UInt64) -> Set<Int32> {
     var found: Set<Int32> = []
-    for line in table.split(separator: "\n") {
-      let fields = line.split(separator: " ")
+    // By bytes: as characters, a carriage return would hide the line's end.
+    for line in table.utf8.split(separator: UInt8(ascii: "\n")) {
+      let fields = line.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
       guard fields.count >= 6, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0 else { continue }
       let file = fields[5].split(separator: ":")
       guard file.count == 3, UInt64(file[0], radix: 16) == major, UInt64(file[1], radix: 16) == minor, UInt64(file[2]) == inode else {
