@@ -6,6 +6,8 @@ struct OverflowRun {
   /// Every page belongs to one value; otherwise values may be read again as long as that stays in proportion to the file.
   private let claims: Bool
   private var budgetBytes: Int
+  /// As many as a few damaged sizes of runs can waste.
+  private var budgetPages: UInt64
   private var first: UInt64 = 0
   /// What the run takes, which may be more than its value needs: LMDB leaves it so when a transaction makes the value smaller.
   private(set) var pageCount: UInt64 = 0
@@ -15,6 +17,7 @@ struct OverflowRun {
   init(_ ledger: PageLedger, claims: Bool) {
     self.ledger = ledger
     self.claims = claims
+    budgetPages = ledger.pageLimit * 64
     budgetBytes = ledger.fileSizeBytes.multipliedReportingOverflow(by: 2).overflow ? .max : ledger.fileSizeBytes * 2
   }
 
@@ -66,7 +69,11 @@ struct OverflowRun {
     return (header.overflowProblem(expecting: page), header.overflowPageCount)
   }
 
-  private func claim(_ page: UInt64) -> String? {
+  private mutating func claim(_ page: UInt64) -> String? {
+    if !claims {
+      guard pageCount <= budgetPages else { return "too many values share the pages from page \(page) on" }
+      budgetPages -= pageCount
+    }
     var problem: String?
     for page in first..<first + pageCount {
       if ledger.free.contains(page) {
