@@ -56,7 +56,7 @@ package struct RowFileHeader: Sendable, Equatable {
     self.init(
       storeID: Array(bytes[16..<32]), generation: bytes.littleEndian(at: 32, as: UInt64.self),
       dimension: Int(bytes.littleEndian(at: 40, as: UInt32.self)), metric: metric)
-    guard bytes.littleEndian(at: 44, as: UInt32.self) == strideBytes else { return nil }
+    guard dimension > 0, bytes.littleEndian(at: 44, as: UInt32.self) == strideBytes else { return nil }
   }
 
   /// Compares `bytes` with this header, field by field.

@@ -77,6 +77,14 @@ import VectorSearch
     }
   }
 
+  /// Bug: a header of dimension 0 was read, and every division by the bytes of its rows trapped. Fix: it is none.
+  @Test func aHeaderOfNoDimensionIsNone() {
+    var bytes = Self.header.encoded()
+    for index in 40..<48 { bytes[index] = 0 }
+    #expect(RowFileHeader(sealed(bytes)) == nil)
+    #expect(RowFileHeader(Self.header.encoded()) == Self.header)
+  }
+
   @Test func theMismatchTellsBothValues() {
     let other = RowFileHeader(storeID: Self.header.storeID, generation: Self.header.generation, dimension: 18, metric: .cosine)
     #expect(throws: RowFileError.headerMismatch(field: "dimension", expected: "17", found: "18")) {

@@ -9,6 +9,10 @@ enum Limits {
   static let metadataEntryBytes = 9
   static let contextBytes = 8 << 20
   static let dimension = 1...65_536
+  /// Numbers of rows, and counts of anything in a store: more than a disk holds, and no sum of a few or product with a row's bytes overflows.
+  static let rows = 0...1 << 40
+  /// Numbers of commits and versions, which are counted on from.
+  static let sequence = UInt64.max / 2
 
   static func checkUserID(_ userID: String) throws(StoreError) {
     let count = userID.utf8.count

@@ -37,7 +37,8 @@ struct BlockRecord: Sendable, Equatable {
     used = Int(value.bigEndian(at: 9, as: UInt8.self))
     hasExpiry = value.bigEndian(at: 10, as: UInt8.self) & 1 != 0
     live = value.bigEndian(at: 11)
-    guard firstRow >= 0, used <= capacity, capacity <= RowFile.blockCapacity, used == 128 || live >> UInt128(used) == 0 else {
+    guard Limits.rows.contains(firstRow), used <= capacity, capacity <= RowFile.blockCapacity, used == 128 || live >> UInt128(used) == 0
+    else {
       throw StoreError(.corrupted, "a record of blocks contradicts itself")
     }
   }

@@ -53,6 +53,7 @@ enum ContextEnvelope {
             try reader.skip()
           }
         }
+        guard header.version <= Limits.sequence else { throw CBORError(.integerOutOfRange, at: reader.offset, "there is no such version") }
         let start = try reader.required(contents, "contents")
         reader = unsafe CBORReader(buffer, offset: start)
       } catch {

@@ -133,6 +133,7 @@ struct MemoryRecord: Sendable, Equatable {
       sessionID: sessionID, speaker: speaker, createdAt: Date(milliseconds: try reader.required(createdAt, "createdAt")),
       importance: importance, expiresAt: expiresAt.map { Date(milliseconds: $0) }, dedupeKey: dedupeKey, metadata: metadata)
     if let row {
+      guard Limits.rows.contains(row) else { throw CBORError(.integerOutOfRange, at: reader.offset, "there is no row \(row)") }
       self.row = RowReference(
         row: row, block: try reader.required(block, "block"), checksum: try reader.required(checksum, "rowChecksum"))
     } else {

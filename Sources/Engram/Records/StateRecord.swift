@@ -105,5 +105,10 @@ struct StateRecord: Sendable, Equatable {
       }
       return state
     }
+    let counts = [users, tokens, contexts, logCount, memories, rowsDead, rowsHigh, rowsLive]
+    let sequences = [logFirst, supersededBy, batchSequence, erasing, codesSequence]
+    guard counts.allSatisfy(Limits.rows.contains), sequences.allSatisfy({ $0 <= Limits.sequence }) else {
+      throw StoreError(.corrupted, "the store's state record has a count that cannot be")
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Checksums
 import Foundation
 import LMDB
 
@@ -88,6 +89,9 @@ struct StoreRecord: Sendable, Equatable {
       throw StoreError(
         .newerFormat, "the store uses features (bits \(String(unknown, radix: 16))) that this version of Engram does not know")
     }
+    guard secret.count == XXH3.secretByteCount, storeID.count == 16, dimension.map(Limits.dimension.contains) ?? true,
+      generation <= Limits.sequence
+    else { throw StoreError(.corrupted, "the store's own record names an impossible dimension, identity, generation or secret") }
   }
 
   init(

@@ -65,5 +65,8 @@ struct UserRecord: Sendable, Equatable {
       record.filling = counts.filling
       return record
     }
+    guard [memories, contexts, rows].allSatisfy(Limits.rows.contains), filling <= blocks, blocks < .max else {
+      throw StoreError(.corrupted, "the record of user '\(userID)' contradicts itself")
+    }
   }
 }

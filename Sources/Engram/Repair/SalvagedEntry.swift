@@ -80,15 +80,10 @@ enum SalvagedEntry {
     }
   }
 
-  /// A record that could not belong to a usable store counts as damaged.
   private static func meta(_ key: RawSpan, _ value: RawSpan) throws -> SalvagedEntry {
     if key.equals(Key.state.bytes) { return .state(try StateRecord(value)) }
     guard key.equals(Key.store.bytes) else { return .index }
-    let store = try StoreRecord(value)
-    guard store.secret.count == 192, store.storeID.count == 16, store.dimension.map(Limits.dimension.contains) ?? true else {
-      throw StoreError(.corrupted, "the store's own record names an impossible dimension, identity or secret")
-    }
-    return .store(store)
+    return .store(try StoreRecord(value))
   }
 
   /// The record type and version in a key of `history`.

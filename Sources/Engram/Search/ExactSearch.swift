@@ -9,10 +9,12 @@ import VectorSearch
 struct ExactSearch: ~Escapable {
   private let reader: RecordReader
   private let rows: RowFile
+  private let state: StateRecord
 
   @_lifetime(copy reader)
-  init(_ reader: RecordReader) throws(StoreError) {
+  init(_ reader: RecordReader) throws {
     rows = try reader.generation.requireRows()
+    state = try reader.state()
     self.reader = reader
   }
 
@@ -45,8 +47,7 @@ struct ExactSearch: ~Escapable {
         best: TopK(limit: query.limit, threshold: query.threshold ?? -.infinity))
     }
     try scan(&running)
-    let sequence = try reader.state().batchSequence
-    return try zip(queries, running).map { query, running in try results(query, running, sequence) }
+    return try zip(queries, running).map { query, running in try results(query, running, state.batchSequence) }
   }
 
   /// The key of the scope's user; nil for all users.
@@ -66,6 +67,10 @@ struct ExactSearch: ~Escapable {
       while found, cursor.key.hasPrefix(prefix.bytes) {
         guard cursor.key.byteCount == 20 else { throw StoreError(.corrupted, "a key of blocks has \(cursor.key.byteCount) bytes") }
         let block = try BlockRecord(try cursor.value())
+        // The map goes on behind the end of the file, where a touch is a signal.
+        guard block.firstRow + block.used <= state.rowsHigh else {
+          throw StoreError(.corrupted, "a block of a user begins at row \(block.firstRow), the store has \(state.rowsHigh)")
+        }
         if block.live != 0 {
           let key = BlockKey(user: UserKey(cursor.key), number: cursor.key.bigEndian(at: 16))
           try scan(block, key, &running, indexes)

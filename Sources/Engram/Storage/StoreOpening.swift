@@ -222,7 +222,7 @@ enum StoreOpening {
       throw StoreError(.corrupted, "the store's own record is missing")
     }
     let store = try StoreRecord(value)
-    guard store.generation == number, store.secret.count == 192, store.storeID.count == 16 else {
+    guard store.generation == number else {
       throw StoreError(.corrupted, "the store's own record is that of generation \(store.generation), expected \(number)")
     }
     let unknown = store.features.readOnlyCompatible & ~StoreRecord.Features.knownReadOnlyCompatible

@@ -153,7 +153,7 @@ import Testing
         let cut = Array(bytes.dropLast())
         #expect(throws: StoreError.self) { try withRawSpan(cut) { try ColumnsView($0).count } }
       }
-      var block = BlockRecord(firstRow: Int.random(in: 0...1 << 50, using: &random), capacity: max(4, count))
+      var block = BlockRecord(firstRow: Int.random(in: Limits.rows, using: &random), capacity: max(4, count))
       block.used = count
       block.live = count == 0 ? 0 : .max >> UInt128(128 - count)
       block.hasExpiry = random.chance(percent: 50)
@@ -166,6 +166,60 @@ import Testing
       let damaged = record
       #expect(throws: StoreError.self) { try withRawSpan(damaged) { try BlockRecord($0) } }
     }
+  }
+
+  /// Bug: a record whose checksum matches was believed. A row of −1 or blocks behind the last row ended a search by a signal, a count near
+  /// Int64's end any sum with it, an impossible dimension every division by a row's bytes. Fix: records refuse numbers that cannot be.
+  @Test func numbersThatCannotBeAreRefused() throws {
+    func refuses(_ decode: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation) {
+      do {
+        try decode()
+        Issue.record("an impossible number is believed", sourceLocation: sourceLocation)
+      } catch {
+        #expect((error as? StoreError)?.code == .corrupted, sourceLocation: sourceLocation)
+      }
+    }
+    var random = SeededGenerator(seed: 25)
+    let memory = randomMemory(&random)
+    for row in [-1, .min, .max, 1 << 41] {
+      let bytes = bytes(MemoryRecord(memory: memory, row: .init(row: row, block: 0, checksum: 0)))
+      refuses { try withRawSpan(bytes) { _ = try MemoryRecord($0, id: memory.id) } }
+      var block: [UInt8] = []
+      BlockRecord(firstRow: 0, capacity: 4).encode(into: &block)
+      // As a file may hold it: no record can be encoded that begins before the first row.
+      for place in 0..<8 { block[place] = UInt8(truncatingIfNeeded: row >> (56 - 8 * place)) }
+      refuses { try withRawSpan(block) { _ = try BlockRecord($0) } }
+    }
+    let states: [(inout StateRecord) -> Void] = [
+      { $0.memories = -1 }, { $0.rowsHigh = .max }, { $0.rowsHigh = -4 }, { $0.users = .max }, { $0.logCount = .min },
+      { $0.batchSequence = .max }, { $0.supersededBy = .max }, { $0.rowsDead = .max },
+    ]
+    for change in states {
+      var state = StateRecord()
+      change(&state)
+      var writer = CBORWriter()
+      state.encode(into: &writer)
+      refuses { try withRawSpan(writer.bytes) { _ = try StateRecord($0) } }
+    }
+    let users: [(inout UserRecord) -> Void] = [
+      { $0.filling = 1 }, { $0.rows = -1 }, { $0.memories = .max }, { ($0.blocks, $0.filling) = (.max, 0) },
+    ]
+    for change in users {
+      var user = UserRecord(userID: "u")
+      change(&user)
+      var writer = CBORWriter()
+      user.encode(into: &writer)
+      refuses { try withRawSpan(writer.bytes) { _ = try UserRecord($0) } }
+    }
+    for (dimension, id, secret) in [(0, 16, 192), (-1, 16, 192), (1 << 40, 16, 192), (8, 3, 192), (8, 16, 5)] {
+      let store = StoreRecord(
+        storeID: [UInt8](repeating: 1, count: id), generation: 1, dimension: dimension, metric: .dot, embedder: nil,
+        secret: [UInt8](repeating: 1, count: secret), createdAt: 0)
+      refuses { try withRawSpan(store.encoded()) { _ = try StoreRecord($0) } }
+    }
+    var envelope = CBORWriter()
+    ContextEnvelope.encode(.init(userID: "u", version: .max), record: [0xA0], into: &envelope)
+    refuses { try withRawSpan(envelope.bytes) { _ = try ContextEnvelope.read($0) { header, _ in header.version } } }
   }
 
   /// Bug: a record of columns whose counts of strings were too large passed where the strings ended exactly at the end of the record,

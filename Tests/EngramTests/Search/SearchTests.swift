@@ -1,4 +1,5 @@
 import Foundation
+import LMDB
 import TestSupport
 import Testing
 import VectorSearch
@@ -49,6 +50,43 @@ import VectorSearch
     #expect(try store.search(batch: queries) == queries.map { try store.search($0) })
     #expect(try store.search(batch: []) == [])
     try await store.close()
+  }
+
+  private static func firstEntry(_ environment: Environment, _ database: Database) throws -> (key: Key, value: [UInt8]) {
+    let transaction = try ReadTransaction(environment)
+    var cursor = try transaction.view.cursor(in: database)
+    guard try cursor.first() else { throw StoreError(.notFound, "the database is empty") }
+    return (Key(cursor.key), try cursor.valueBytes())
+  }
+
+  /// Bug: a block behind the last row, under a checksum that matches, ended the process: the map goes on behind the end of the file. Fix: a
+  /// search compares each block with the rows that there are.
+  @Test func aBlockBehindTheLastRowIsAnErrorAndNoSignal() async {
+    await #expect(processExitsWith: .success) {
+      let place = TestStore()
+      let store = try await place.open()
+      try await store.add(TestStore.draft("a", 1))
+      try await store.close()
+      let environment = try Environment(path: "\(place.path)/gen-1", databases: Schema.names, options: Environment.Options())
+      let blocks = Schema(environment).blocks
+      let (key, stored) = try Self.firstEntry(environment, blocks)
+      var bytes = stored
+      bytes[4] = 1
+      var transaction = try LMDB.WriteTransaction(environment)
+      try transaction.put(key, bytes, in: blocks)
+      try transaction.commit()
+      guard environment.close() else { exit(4) }
+      let damaged = try await place.open()
+      for scope in [SearchScope.all, .user("a")] {
+        do {
+          _ = try damaged.search(SearchQuery(embedding: TestStore.vector(1), scope: scope))
+          exit(5)
+        } catch let error as StoreError {
+          guard error.code == .corrupted else { exit(6) }
+        }
+      }
+      try await damaged.close()
+    }
   }
 
   @Test(arguments: [(3, Metric.cosine), (16, .dot), (100, .cosine), (384, .cosine), (384, .dot)])
