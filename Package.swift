@@ -78,3 +78,19 @@ let package = Package(
     ),
   ]
 )
+
+// The fuzz targets are the sources of a test, which replays the corpora. `Tools/fuzz` builds a program for libFuzzer of them instead; not
+// both at once, as a plain release build shows nobody the internals that they reach.
+if Context.environment["ENGRAM_FUZZ"] == nil {
+  package.targets.append(
+    .testTarget(
+      name: "FuzzTests", dependencies: ["Engram", "Files", "LMDB", "TestSupport", "VectorSearch"], path: "Tests/Fuzz",
+      exclude: ["Corpora", "Fuzzer", "fuzz.dict"], swiftSettings: lifetimes))
+} else {
+  package.targets += [
+    .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/Fuzzer/CLibFuzzer"),
+    .executableTarget(
+      name: "EngramFuzz", dependencies: ["CLibFuzzer", "Engram", "Files", "LMDB", "TestSupport", "VectorSearch"], path: "Tests/Fuzz",
+      exclude: ["Corpora", "Fuzzer/CLibFuzzer", "ReplayTests.swift", "fuzz.dict"], swiftSettings: lifetimes),
+  ]
+}
