@@ -39,6 +39,7 @@ enum EngramTestChild {
       case ("fail-during-copy", let rest) where rest.count == 3:
         try await FailedCommits.duringCopy(rest[0], kind: rest[1], destination: rest[2])
       case ("fail-compaction", let rest) where rest.count == 2: try await FailedCommits.compaction(rest[0], plan: rest[1])
+      case ("fail-at-close", let rest) where rest.count == 1: try await FailedFlush.atClose(rest[0])
       case ("every-call", let rest) where rest.count == 2: try await FailedFlush.everyCall(rest[0], backup: rest[1])
       case ("soak", let rest):
         var soak = try Soak(rest)

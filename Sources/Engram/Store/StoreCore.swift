@@ -200,8 +200,14 @@ final class StoreCore: Sendable {
     live.closePools()
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
-    // A failed flush is not tried again.
-    if case .eventual = options.durability, let coordinator, coordinator.poison == nil { try generation.environment.synchronize() }
+    // A failed flush is not tried again: should this one fail, the next call closes without it.
+    if case .eventual = options.durability, let coordinator, coordinator.poison == nil {
+      do throws(LMDBError) {
+        try generation.environment.synchronize()
+      } catch {
+        throw coordinator.poisoned(by: error)
+      }
+    }
     guard live.close() else { throw StoreError(.stillInUse, "\(live.liveTransactionCount) snapshots are still held") }
     try alive.unlock()
     try opening.unlock()

@@ -78,6 +78,23 @@
       #expect(codes.contains("inputOutput:") && !codes.contains("inDoubt:"), "\(codes)")
     }
 
+    /// The system marks the pages clean when a flush fails: a second close that flushed again would return as if all were on disk.
+    @Test(.timeLimit(.minutes(1))) func aFlushThatFailsAtCloseIsToldAndNotTriedAgain() async throws {
+      _ = try await filled()
+      let log = place.directory.path("calls")
+      let outcome = try await ChildProcess.run(
+        executable: "/usr/bin/strace",
+        [
+          "-f", "-qq", "-o", log, "-P", "\(place.path)/gen-1/data.mdb", "-e", "trace=fdatasync", "-e",
+          "inject=fdatasync:error=EIO:when=1+", try TestProcess.executable("EngramTestChild"), "fail-at-close", place.path,
+        ])
+      #expect(outcome.standardOutput == "close poisoned\nclose ok\n", "\(outcome)")
+      #expect(try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").count { $0.contains("fdatasync(") } == 1)
+      let store = try await place.open()
+      #expect(try store.verify(deep: true).problems == [])
+      try await store.close()
+    }
+
     @Test(.timeLimit(.minutes(1))) func everyWriteOfAPoisonedStoreSaysSoAndReadingGoesOn() async throws {
       let outcome = try await ChildProcess.run(
         executable: "/usr/bin/strace",
