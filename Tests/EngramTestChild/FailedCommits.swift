@@ -271,10 +271,22 @@ enum FailedCommits {
   /// A write fails while a backup or a compaction holds a snapshot for its copy.
   static func duringCopy(_ path: String, kind: String, destination: String) async throws {
     let store = try await open(path)
-    try await store.add((0..<50).map { SoakVector.draft(user: "before", number: $0) })
+    // More than a copy writes in one transaction, so that it tells its progress in the middle of a step.
+    try await store.add(
+      (0..<50).map { number in
+        var draft = SoakVector.draft(user: "before", number: number)
+        draft.text = String(repeating: "x", count: 400_000)
+        return draft
+      })
     let failing = Mutex<Task<String, Never>?>(nil)
+    let goesOn = Atomic(false)
     let progress: @Sendable (Interchange.Progress) -> Void = { step in
-      guard step.phase == .copying, failing.withLock({ $0 == nil }) else { return }
+      guard step.phase == .copying else { return }
+      guard failing.withLock({ $0 == nil }) else {
+        // With its snapshot, while the store waits for the snapshot's end.
+        if (try? store.status.isReopening) == true { goesOn.store(true, ordering: .relaxed) }
+        return
+      }
       try? arm("E.")
       failing.withLock {
         $0 = Task { await code { try await store.add(SoakVector.draft(user: "failed", number: 0)) } }
@@ -288,7 +300,7 @@ enum FailedCommits {
         try await store.compact(progress: progress)
       }
     }
-    EngramTestChild.say("copy \(copy)")
+    EngramTestChild.say("copy \(copy) \(goesOn.load(ordering: .relaxed))")
     EngramTestChild.say("write \(await failing.withLock { $0 }?.value ?? "none")")
     try await store.add(SoakVector.draft(user: "after", number: 0))
     EngramTestChild.say("count \(try store.count()) \(try store.verify(deep: true).problems.count) \(try store.status.generation)")

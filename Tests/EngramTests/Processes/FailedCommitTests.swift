@@ -193,7 +193,7 @@
       let outcome = try await MetaFaults(place.directory).child(["fail-during-copy", place.path, kind, destination]).finish()
       #expect(
         outcome.standardOutput.split(separator: "\n").map(String.init)
-          == ["copy ok", "write inputOutput", "count 51 0 \(generation)"], "\(outcome)")
+          == ["copy ok false", "write inputOutput", "count 51 0 \(generation)"], "\(outcome)")
       guard kind == "backup" else { return }
       let copy = try await MemoryStore.open(at: URL(fileURLWithPath: destination))
       #expect(try copy.count() == 50)
