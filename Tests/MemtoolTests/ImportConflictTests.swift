@@ -63,6 +63,16 @@ import Testing
     #expect(try tool.export(store) == before)
   }
 
+  /// Not even in that of the lines after it.
+  @Test(arguments: ["fail", "skip", "replace"]) func whatHasExpiredStandsInNobodysWay(policy: String) throws {
+    let expired = #"{"type":"memory","id":"\#(Self.id(8))","userID":"u","text":"gone","dedupeKey":"e","expiresAt":"1999-01-01"}"# + "\n"
+    let file = try tool.write(expired + Self.line(8, "eight") + Self.line(nil, "nine", dedupe: "e"), to: "f.jsonl")
+    let expected = #"{"memories":3,"contexts":0,"skipped":0,"replaced":0}"# + "\n"
+    #expect(try tool.run("import", store, file, "--on-conflict", policy, "--dry-run", "--json").standardOutput == expected)
+    #expect(try tool.run("import", store, file, "--on-conflict", policy, "--json").standardOutput == expected)
+    #expect(try texts() == ["old", "other", "eight", "nine"])
+  }
+
   @Test func dryRunChangesNothing() throws {
     let before = try tool.export(store)
     let commits = try tool.run("inspect", store, "--json").standardOutput

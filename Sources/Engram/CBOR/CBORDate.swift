@@ -151,7 +151,8 @@ extension CBORNumber {
   fileprivate var nearestDouble: Double {
     switch self {
     case .unsigned(let magnitude): Double(magnitude)
-    case .negative(let magnitude): -1 - Double(magnitude)
+    // One rounding only: -1 - Double(complement) would be two.
+    case .negative(let complement): complement == .max ? -0x1p64 : -Double(complement + 1)
     case .float(let value): value
     }
   }

@@ -66,7 +66,8 @@ struct ImportLedger {
     }
     for id in rivals { remove(id) }
     if rivals.isEmpty { summary.memories += 1 } else { summary.replaced += 1 }
-    guard draft.id != nil || name != nil else { return }
+    // What has expired stands in nobody's way.
+    guard draft.id != nil || name != nil, !reader.hasPassed(draft.expiresAt) else { return }
     let id = draft.id ?? MemoryID()
     memories[id] = Added(line: line, user: user, dedupe: name)
     if let name { dedupe[name] = id }

@@ -117,8 +117,11 @@ struct RecordReader: ~Escapable {
     return unsafe _overrideLifetime(rows.row(reference.row), borrowing: self)
   }
 
-  func isExpired(_ memory: Memory) -> Bool {
-    guard let expiresAt = memory.expiresAt else { return false }
+  func isExpired(_ memory: Memory) -> Bool { hasPassed(memory.expiresAt) }
+
+  /// Nil is never.
+  func hasPassed(_ expiresAt: Date?) -> Bool {
+    guard let expiresAt else { return false }
     return expiresAt.milliseconds <= now
   }
 

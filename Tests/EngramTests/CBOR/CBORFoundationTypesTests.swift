@@ -48,6 +48,9 @@ struct CBORFoundationTypesTests {
       let date = Date(timeIntervalSinceReferenceDate: value)
       #expect(try roundTrip(date) == date)
     }
+    // The complement of its integer lies between two doubles, and must not be rounded by itself.
+    let tie = Date(timeIntervalSince1970: Double(bitPattern: 0xC34B_0B00_0000_00AF))
+    #expect(try roundTrip(tie) == tie)
     #expect(try roundTrip(Date(timeIntervalSince1970: .nan)).timeIntervalSince1970.isNaN)
   }
 

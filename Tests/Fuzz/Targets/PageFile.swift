@@ -21,6 +21,9 @@ final class PageFile {
   private let checksums = Dictionary(uniqueKeysWithValues: databases.map { ($0, RecordChecksum(database: $0)) })
   private let file: FileHandle
   var isChanged: Bool { !changedPages.isEmpty || sizeBytes < image.count }
+  /// A page is another one, or what another one was: an older state of a page, put in its place, cannot be told from the newest, because
+  /// pages do not say of which transaction they are.
+  private(set) var hasMovedPages = false
   /// Pages to be written again.
   private var changedPages: Set<Int> = []
   private(set) var sizeBytes: Int
@@ -94,6 +97,7 @@ final class PageFile {
   func change(_ input: [UInt8]) throws {
     var rest = FuzzInput(input)
     var pages: [Int: [UInt8]] = [:]
+    hasMovedPages = false
     let pageCount = image.count / 4096
     func page(_ number: Int) -> [UInt8] { pages[number] ?? Array(image[number * 4096..<(number + 1) * 4096]) }
     for _ in 0..<24 where !rest.isEmpty {
@@ -109,8 +113,11 @@ final class PageFile {
       case 8: Self.set(rest.number(UInt64.self), &bytes, place)
       case 9: Self.set(UInt64(rest.byte()), &bytes, place)
       case 10: Self.set(UInt64.max - UInt64(rest.byte()), &bytes, place)
-      case 11: bytes = page(Int(rest.byte()) % pageCount)
+      case 11:
+        hasMovedPages = true
+        bytes = page(Int(rest.byte()) % pageCount)
       case 12:
+        hasMovedPages = true
         // With the right number it passes for the page of this place.
         bytes = page(Int(rest.byte()) % pageCount)
         Self.set(UInt64(number), &bytes, 0)
