@@ -59,7 +59,7 @@ let package = Package(
       dependencies: ["Engram", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tests/Torture",
       swiftSettings: lifetimes),
-    .testTarget(name: "TortureTests", dependencies: ["TestSupport", "Torture"], swiftSettings: strict),
+    .testTarget(name: "TortureTests", dependencies: ["TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestTraps", "TestChild"], swiftSettings: strict),
     .testTarget(

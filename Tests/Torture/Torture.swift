@@ -5,7 +5,7 @@ import ArgumentParser
 struct Torture: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "torture",
-    abstract: "Attack Engram stores with kills, faults, full disks and hostile files, and check histories.",
+    abstract: "Attack Engram stores with kills, faults, full disks, power cuts, torn writes and hostile files, and check histories.",
     discussion: """
       Each tier runs case after case until its time is over, and compares what is recovered with what was acknowledged. Exit code 0: no \
       violation; 1: at least one, with the command that repeats it.

@@ -99,6 +99,7 @@ static void at_entry(struct pending *state, const struct ptrace_syscall_info *in
   if (call->number == SYS_close && (int)call->arguments[0] == MARKER) counts = true;
   if (!counts && !options.record) return;
   call_resolve(call);
+  if (options.record && options.scope) record_entry(options.record, call);
   if (!counts_call(call)) return;
   counted++;
   state->is_counted = true;
@@ -142,7 +143,15 @@ static void at_exit(struct pending *state, const struct ptrace_syscall_info *inf
   }
   if (options.log && state->is_counted && options.action == ACTION_NONE)
     fprintf(options.log, "call\t%ld\t%s\t%lld\t%s\n", counted, state->call.name, (long long)result, state->call.path);
-  if (options.record && options.scope) record_call(options.record, &state->call, result, options.scope);
+  if (!options.record || !options.scope) return;
+  /* Flushes take long: another thread may have renamed what lies above meanwhile. */
+  if (record_is_flush(&state->call)) call_resolve(&state->call);
+  record_call(options.record, &state->call, result, options.scope);
+}
+
+/* While a recorded change is made no other thread's call begins or ends: names in the recording are then always the names on disk. */
+static bool runs_alone(const struct pending *state) {
+  return options.record && options.scope && state->is_inside && record_is_change(&state->call, options.scope);
 }
 
 static void at_call(pid_t thread) {
@@ -156,8 +165,9 @@ static void at_call(pid_t thread) {
 /* Runs the program to its end; returns its wait status. */
 static int trace(void) {
   int status, last = 0;
+  pid_t awaited = -1;
   for (;;) {
-    pid_t thread = waitpid(-1, &status, __WALL);
+    pid_t thread = waitpid(awaited, &status, __WALL);
     if (thread < 0) {
       if (errno == EINTR) continue;
       return last;
@@ -165,12 +175,14 @@ static int trace(void) {
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
       if (thread == root) last = status;
       find_thread(thread)->thread = 0;
+      awaited = -1;
       continue;
     }
     int signal = WSTOPSIG(status);
     bool is_event = status >> 16;
     if (signal == (SIGTRAP | 0x80)) {
       at_call(thread);
+      awaited = runs_alone(find_thread(thread)) ? thread : -1;
       signal = 0;
     } else if (is_event || (signal == SIGSTOP && !find_thread(thread)->call.name && !find_thread(thread)->is_inside)) {
       /* The stop that a new thread begins with. */
@@ -232,11 +244,16 @@ static char **parse(int count, char **words) {
 int main(int count, char **words) {
   char **program = parse(count, words);
   if (!program[0]) usage("there is no program");
+  if (options.record && options.scope) record_scope(options.record, options.scope);
   root = fork();
   if (root < 0) usage("fork failed");
   if (root == 0) {
     ptrace(PTRACE_TRACEME, 0, 0, 0);
     raise(SIGSTOP);
+    /* Whoever started the tracer may have blocked signals; a shell that waits for its children would wait for ever. */
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     execvp(program[0], program);
     _exit(127);
   }

@@ -54,6 +54,12 @@ void tracee_skip_call(pid_t thread);
 void tracee_set_result(pid_t thread, int64_t result);
 void tracee_set_argument(pid_t thread, int index, uint64_t value);
 
+bool record_is_flush(const struct call *call);
+/* Whether the call changes bytes or names below the scope, when it succeeds. */
+bool record_is_change(const struct call *call, const char *scope);
+/* The recording's first line; a call that begins; a call that ended. */
+void record_scope(FILE *record, const char *scope);
+void record_entry(FILE *record, const struct call *call);
 void record_call(FILE *record, const struct call *call, int64_t result, const char *scope);
 
 #endif

@@ -9,7 +9,8 @@ struct Campaign: Sendable {
   let executables: Executables
   /// The defect that the victims are run with; nil: none.
   var plantedDefect: String?
-
+  /// A recording to be used by the tier `torn` instead of one of its own.
+  var recording: String?
   /// The only kind of fault that is tried; nil: all.
   var fault: String?
 
@@ -36,7 +37,7 @@ struct Executables: Sendable {
   init() throws {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let directory = URL(fileURLWithPath: own).deletingLastPathComponent()
-    torture = own
+    torture = directory.appendingPathComponent("Torture").path
     clock = directory.appendingPathComponent("libTortureClock.so").path
     tracer = directory.appendingPathComponent("TortureTracer").path
   }

@@ -18,18 +18,17 @@ struct PlantedDefects: Sendable {
   /// The kind of fault that shows it: there are thousands of others.
   var fault: String?
 
-  /// Without a tier: shows only when the power goes.
   static let all: [PlantedDefects] = [
-    PlantedDefects(name: "P1", summary: "rows are not flushed", tiers: []),
-    PlantedDefects(name: "P2", summary: "LMDB commits before the rows are written", tiers: ["kill"]),
-    PlantedDefects(name: "P3", summary: "directories are not flushed at creation or switch", tiers: []),
+    PlantedDefects(name: "P1", summary: "rows are not flushed", tiers: ["torn", "power"]),
+    PlantedDefects(name: "P2", summary: "LMDB commits before the rows are written", tiers: ["kill", "torn"]),
+    PlantedDefects(name: "P3", summary: "directories are not flushed at creation or switch", tiers: ["torn"]),
     PlantedDefects(name: "P4", summary: "a live bit is set on a row that was used before", tiers: ["history", "crowd"]),
     PlantedDefects(name: "P5", summary: "an old generation is removed under a reader of another process", tiers: ["crowd", "history"]),
     PlantedDefects(name: "P6", summary: "writes are acknowledged before the commit", tiers: ["kill", "crowd"]),
-    PlantedDefects(name: "P7", summary: "MDB_NOSYNC", tiers: []),
+    PlantedDefects(name: "P7", summary: "MDB_NOSYNC", tiers: ["torn", "power"]),
     PlantedDefects(name: "P8", summary: "a failed flush is tried again and acknowledged", tiers: ["faults"], fault: "fsync EIO"),
     PlantedDefects(name: "P9", summary: "checksums of values and rows are not compared", tiers: ["hostile"]),
-    PlantedDefects(name: "P10", summary: "'current' is renamed before the new generation is flushed", tiers: ["kill"]),
+    PlantedDefects(name: "P10", summary: "'current' is renamed before the new generation is flushed", tiers: ["torn", "kill"]),
     PlantedDefects(name: "P11", summary: "a transaction is committed on another thread", tiers: ["crowd", "history"]),
     PlantedDefects(name: "P12", summary: "a short write is taken for success", tiers: ["faults"], fault: "pwrite64 short write"),
     PlantedDefects(name: "P13", summary: "a body that threw is not undone", tiers: ["crowd"]),

@@ -4,13 +4,15 @@ import Foundation
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Run tiers and print what was tried and found.")
 
-  @Option(help: "A tier; may be given more than once: \(Tiers.all.map { $0.name }.joined(separator: ", ")).") var tier: [String] = []
+  @Option(help: "A tier; may be given more than once: \(Tiers.all.map { $0.name }.joined(separator: ", ")); Tools/torture adds fuzz.")
+  var tier: [String] = []
   @Flag(help: "Every tier.") var all = false
   @Option(help: "Minutes for each tier; without it a tier with a known number of cases runs all of them.") var minutes: Double?
   @Option(help: "What all cases follow from; chosen and printed where it is not given.") var seed: UInt64?
   @Option(name: .customLong("case"), help: "Only this case of the tier.") var number: Int?
   @Option(help: "Run the victims with a planted defect, such as P7, or with each in turn ('all'), and expect it to be found.") var planted:
     String?
+  @Option(help: "A recording that was kept with a finding of the tier torn: its cases are made of it.") var recording: String?
   @Option(help: "Where cases are run and findings are kept; best on a local disk.") var directory: String?
   @Flag(help: "One JSON object for each tier.") var json = false
 
@@ -19,6 +21,7 @@ struct Run: ParsableCommand {
     for name in tier where Tiers.named(name) == nil { throw ValidationError("There is no tier '\(name)'.") }
     if let minutes, minutes <= 0 { throw ValidationError("The minutes are \(minutes), they must be more than 0.") }
     if number != nil, tier.count != 1 { throw ValidationError("A case belongs to one tier: give it with --tier.") }
+    if let recording, !FileManager.default.fileExists(atPath: recording) { throw ValidationError("There is no recording \(recording).") }
     guard let planted else { return }
     guard PlantedDefects.areBuiltIn else {
       throw ValidationError("This build has no planted defects: build it with --traits PlantedDefects, as Tools/torture does.")
@@ -34,7 +37,8 @@ struct Run: ParsableCommand {
     try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
     // /proc shows resolved paths.
     let resolved = URL(fileURLWithPath: base).resolvingSymlinksInPath().path
-    let campaign = Campaign(seed: seed, directory: resolved, executables: try Executables())
+    var campaign = Campaign(seed: seed, directory: resolved, executables: try Executables())
+    campaign.recording = recording
     let output = TortureOutput(json: json)
     let isClean =
       try planted == nil ? attack(campaign, output) : PlantedRun(campaign: campaign, minutes: minutes, output: output).run(planted ?? "")

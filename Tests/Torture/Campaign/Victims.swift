@@ -40,6 +40,16 @@ struct Victims: Sendable {
       environment: environment)
   }
 
+  /// Runs several workers at the same time under one tracer, to their ends.
+  func trace(_ tracing: [String], together workers: [[String]]) throws -> Subprocess.Outcome {
+    let starts = workers.map { worker in
+      ([campaign.executables.torture] + worker).map { "'\($0.replacingOccurrences(of: "'", with: "'\\''"))'" }.joined(separator: " ")
+    }
+    let script = starts.map { "\($0) & pids=\"$pids $!\"; " }.joined() + "for pid in $pids; do wait $pid || exit; done"
+    return try Subprocess.run(
+      campaign.executables.tracer, tracing + ["--", "/bin/sh", "-c", script], timeout: Self.patience, environment: environment)
+  }
+
   private var environment: [String: String] {
     campaign.plantedDefect.map { [PlantedDefects.variable: $0] } ?? [:]
   }

@@ -8,6 +8,8 @@ struct WorkerOracle: Codable, Sendable {
     var acknowledged = 0
     /// The last write that began threw an error that says that nothing was changed.
     var lastIsUnchanged = false
+    /// Acknowledged writes must be there even where the last ones of other lanes may be lost.
+    var losesNothing = false
     /// The place among the writes of all lanes that each acknowledged write of this lane reported, by number.
     var positions: [Int: Int] = [:]
 
@@ -82,6 +84,9 @@ struct WorkerOracle: Codable, Sendable {
 
   /// Any number of the lane's first writes is right.
   mutating func allow(_ lane: String, upTo issued: Int) { lanes[lane]?.issued = issued }
+
+  /// The lane's process flushes each commit, whatever others do.
+  mutating func requireAcknowledged(_ lane: String) { lanes[lane]?.losesNothing = true }
 
   /// What is in the store now is known: the lanes go on from there.
   mutating func settle(_ lane: String, at count: Int) {
