@@ -25,6 +25,17 @@ struct KeyTable<Element: KeyedElement> {
   private var slots = [UInt64](repeating: 0, count: 64)
   private let secrets = (UInt64.random(in: 1 ... .max), UInt64.random(in: 1 ... .max))
 
+  /// Makes room ahead, before the first element: growing costs as much as filling.
+  ///
+  /// - Parameter count: As a database states it, which may be damaged: no more room is made than a quarter of a million elements take.
+  mutating func reserve(_ count: Int) {
+    let count = min(max(count, 32), 1 << 18)
+    elements.reserveCapacity(count)
+    var size = slots.count
+    while size < count * 2 { size *= 2 }
+    slots = [UInt64](repeating: 0, count: size)
+  }
+
   /// The number of the element with `key`; nil where there is none.
   func number(of key: Element.Key) -> Int? {
     let slot = slots[slot(of: key, hash(key))]

@@ -40,12 +40,8 @@ public final class MemoryStore: Sendable {
     // A deinit cannot wait: the files are closed by a thread of their own, after the snapshots that outlive the handle.
     Task.detached {
       guard StoreRegistry.release(core) else { return }
-      do {
-        try await core.drain(until: .now + .seconds(60))
-        try await onBlockingThread { try StoreRegistry.finishClosing(core) }
-      } catch {
-        StoreRegistry.giveUpClosing(core)
-      }
+      // Nobody is left to be told of a failure: the next opening says that the store is still in use.
+      try? await Self.closeFiles(of: core, until: .now + .seconds(60))
     }
   }
 
@@ -63,16 +59,24 @@ public final class MemoryStore: Sendable {
     }
     defer { isClosing.store(false, ordering: .releasing) }
     if isClosed.load(ordering: .acquiring) { return }
-    if StoreRegistry.release(core) {
-      do {
-        try await core.drain(until: end)
-        try await onBlockingThread { try StoreRegistry.finishClosing(core) }
-      } catch {
-        StoreRegistry.giveUpClosing(core)
-        throw error
-      }
-    }
+    if StoreRegistry.release(core) { try await Self.closeFiles(of: core, until: end) }
     isClosed.store(true, ordering: .releasing)
+  }
+
+  /// Closes the files once nobody uses them. A read that was let in just before its pool closed may begin after the drain: it is waited
+  /// for, too.
+  private static func closeFiles(of core: StoreCore, until deadline: ContinuousClock.Instant) async throws {
+    do {
+      while true {
+        try await core.drain(until: deadline)
+        do {
+          return try await onBlockingThread { try StoreRegistry.finishClosing(core) }
+        } catch let error as StoreError where error.code == .stillInUse && ContinuousClock.now < deadline {}
+      }
+    } catch {
+      StoreRegistry.giveUpClosing(core)
+      throw error
+    }
   }
 
   // MARK: Snapshots

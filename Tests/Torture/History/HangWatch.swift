@@ -14,6 +14,9 @@ final class HangWatch: Sendable {
     var calls: [Int: Call] = [:]
   }
 
+  /// Of a process that ends because of a hang.
+  static let exitCode: Int32 = 75
+
   private let state = Mutex(State())
   private static let interval = 0.1
 

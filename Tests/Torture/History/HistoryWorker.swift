@@ -32,7 +32,7 @@ struct HistoryWorker: AsyncParsableCommand {
       name: name, path: store, seed: seed, log: file, goal: goal, lasting: .seconds(seconds), holding: .seconds(holdSeconds))
     process.watch.start { call in
       file.violation("\(call) hangs")
-      _exit(75)
+      _exit(HangWatch.exitCode)
     }
     var generator = process.generator("process")
     var session = 0

@@ -1,0 +1,92 @@
+import Foundation
+import Synchronization
+import VectorSearch
+
+/// What the rows of a file are, found out on a thread of its own while the records that name them are read.
+struct RowDigests: Sendable {
+  /// XXH3-64 and squared norm by row.
+  fileprivate(set) var checksums: [UInt64]
+  fileprivate(set) var squaredNorms: [Double]
+  /// Why rows cannot be read: a bad sector costs its own row only.
+  fileprivate(set) var failures: [Int: String] = [:]
+
+  fileprivate init(count: Int) {
+    checksums = [UInt64](repeating: 0, count: count)
+    squaredNorms = [Double](repeating: 0, count: count)
+  }
+}
+
+/// A reading of all rows that is under way.
+///
+/// Whoever begins it ends it by ``finish()`` or ``cancel()``.
+final class RowReading: Sendable {
+  private static let runBytes = 256 << 10
+
+  private let rows: RowFile
+  private let count: Int
+  private let isCancelled = Atomic(false)
+  private let digests = Mutex<RowDigests?>(nil)
+  private let isOver = DispatchSemaphore(value: 0)
+
+  /// - Parameter count: Rows that lie inside the file.
+  init(_ rows: RowFile, count: Int) {
+    self.rows = rows
+    self.count = count
+  }
+
+  func begin() {
+    Thread.detachNewThread { [self] in
+      let read = read()
+      digests.withLock { $0 = read }
+      isOver.signal()
+    }
+  }
+
+  /// Waits for the end.
+  func finish() -> RowDigests {
+    isOver.wait()
+    return digests.withLock { digests in digests.take() } ?? RowDigests(count: 0)
+  }
+
+  /// Does not wait: the thread ends with the run of rows that it reads.
+  func cancel() { isCancelled.store(true, ordering: .relaxed) }
+
+  /// In the order of the file, a run at a time.
+  private func read() -> RowDigests {
+    var digests = RowDigests(count: count)
+    let (dimension, stride) = (rows.header.dimension, rows.header.strideBytes / 4)
+    let runRows = max(1, Self.runBytes / rows.header.strideBytes)
+    var buffer: [Float] = []
+    for start in Swift.stride(from: 0, to: count, by: runRows) {
+      if isCancelled.load(ordering: .relaxed) { break }
+      let run = start..<min(start + runRows, count)
+      let readable = (try? rows.read(rows: run, into: &buffer)) ?? 0
+      for (index, row) in run.enumerated() {
+        if index < readable {
+          digests.set(row, buffer.span.extracting(index * stride..<index * stride + dimension))
+        } else {
+          digests.readAlone(row, of: rows)
+        }
+      }
+    }
+    return digests
+  }
+}
+
+extension RowDigests {
+  fileprivate mutating func set(_ row: Int, _ components: Span<Float>) {
+    checksums[row] = RowFile.checksum(of: components)
+    squaredNorms[row] = VectorPreparation.squaredNorm(components)
+  }
+
+  /// What could not be read with its neighbours.
+  fileprivate mutating func readAlone(_ row: Int, of rows: RowFile) {
+    do {
+      let components = try rows.read(row: row)
+      set(row, components.span)
+    } catch {
+      // Of a disk that is lost as a whole, more than can be told is not kept.
+      failures[row] = failures.count < VerificationReport.problemLimit ? StoreVerifier.message(of: error) : "as those before it"
+    }
+  }
+}
