@@ -73,7 +73,17 @@ package struct FileLock: ~Copyable, Sendable {
     get throws(FileError) { try Directories.status(handle.path)?.id == handle.status().id }
   }
 
+  /// Asks again for half a second where the system lacks memory for it: others would wait for a lock that nobody needs.
   package func unlock() throws(FileError) {
+    for _ in 0..<50 {
+      do throws(FileError) {
+        try retrying("flock", handle.path) { flock(handle.descriptor, LOCK_UN) }
+        return
+      } catch {
+        guard error.errno == ENOLCK || error.errno == ENOMEM else { throw error }
+        usleep(10_000)
+      }
+    }
     try retrying("flock", handle.path) { flock(handle.descriptor, LOCK_UN) }
   }
 

@@ -50,7 +50,7 @@ import Testing
     #expect((60 - map.reservedBytes.trailingZeroBitCount) % 2 == 0 && map.reservedBytes.nonzeroBitCount == 1)
   }
 
-  @Test(.disabled(if: TestProcess.hasThreadSanitizer, "the sanitizer needs the address space"))
+  @Test(.disabled(if: TestProcess.hasShadowMemory, "the sanitizer needs the address space"))
   func aLimitOnAddressSpaceMakesTheMapSmaller() throws {
     let file = try FileHandle(path: directory.path("file"), access: .createNew)
     try file.write([42], at: 0)

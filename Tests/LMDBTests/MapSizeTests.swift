@@ -6,7 +6,7 @@ import Testing
 @Suite struct MapSizeTests {
   let directory = TemporaryDirectory()
 
-  @Test(.disabled(if: TestProcess.hasThreadSanitizer, "the sanitizer needs the address space"))
+  @Test(.disabled(if: TestProcess.hasShadowMemory, "the sanitizer needs the address space"))
   func aTebibyteIsReservedAndTheFileStaysSmall() throws {
     let environment = try Environment(path: directory.path, databases: ["main"], options: .creating)
     #expect(environment.mapSizeBytes == 1 << 40)
@@ -21,13 +21,13 @@ import Testing
   }
 
   @Test(
-    .disabled(if: TestProcess.hasThreadSanitizer, "the sanitizer needs the address space"),
+    .disabled(if: TestProcess.hasShadowMemory, "the sanitizer needs the address space"),
     arguments: [(400, 256), (100, 64), (40, 16), (20, 16)])
   func aLimitOnAddressSpaceMakesTheMapSmaller(limitGiB: Int, expectedGiB: Int) throws {
     #expect(try mapSize(limitKiB: limitGiB << 20, smallest: 16 << 30) == "\(expectedGiB << 30) true\n")
   }
 
-  @Test(.disabled(if: TestProcess.hasThreadSanitizer, "the sanitizer needs the address space"))
+  @Test(.disabled(if: TestProcess.hasShadowMemory, "the sanitizer needs the address space"))
   func belowTheSmallestMapOpeningFailsAndDamagesNothing() throws {
     let environment = try Environment(path: directory.path, databases: ["main"], options: .creating)
     try commit(["other": [9]], to: environment)

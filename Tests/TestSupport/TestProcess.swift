@@ -15,10 +15,11 @@ package enum TestProcess {
     #endif
   }
 
-  /// Whether the thread sanitizer is in: its shadow memory alone needs terabytes of address space, so no limit can be set on that.
-  package static let hasThreadSanitizer: Bool = {
-    // SAFETY: the handle is the whole process, the name NUL-terminated; only the presence of the symbol is asked for.
-    unsafe dlsym(dlopen(nil, RTLD_NOW), "__tsan_init") != nil
+  /// Whether a sanitizer is in that needs terabytes of address space for its shadow memory: no limit can be set on that then.
+  package static let hasShadowMemory: Bool = {
+    // SAFETY: the handle is the whole process, the names NUL-terminated; only the presence of the symbols is asked for.
+    let process = unsafe dlopen(nil, RTLD_NOW)
+    return unsafe dlsym(process, "__tsan_init") != nil || dlsym(process, "__asan_init") != nil
   }()
 }
 
