@@ -7,8 +7,9 @@ struct PlantedRun {
   let output: TortureOutput
 
   /// - Returns: Whether every defect was found.
-  func run(_ name: String) throws -> Bool {
-    let defects = PlantedDefects.all.filter { name == "all" || $0.name == name }
+  func run(_ chosen: String) throws -> Bool {
+    let names = chosen.split(separator: ",").map(String.init)
+    let defects = PlantedDefects.all.filter { chosen == "all" || names.contains($0.name) }
     var rows: [TortureOutput.PlantedRow] = []
     for defect in defects {
       let row = try row(defect)

@@ -10,8 +10,8 @@ struct Run: ParsableCommand {
   @Option(help: "Minutes for each tier; without it a tier with a known number of cases runs all of them.") var minutes: Double?
   @Option(help: "What all cases follow from; chosen and printed where it is not given.") var seed: UInt64?
   @Option(name: .customLong("case"), help: "Only this case of the tier.") var number: Int?
-  @Option(help: "Run the victims with a planted defect, such as P7, or with each in turn ('all'), and expect it to be found.") var planted:
-    String?
+  @Option(help: "Run the victims with planted defects, such as P7 or P1,P7, or with each in turn ('all'), and expect them to be found.")
+  var planted: String?
   @Option(help: "A recording that was kept with a finding of the tier torn: its cases are made of it.") var recording: String?
   @Option(help: "Where cases are run and findings are kept; best on a local disk.") var directory: String?
   @Flag(help: "One JSON object for each tier.") var json = false
@@ -26,8 +26,10 @@ struct Run: ParsableCommand {
     guard PlantedDefects.areBuiltIn else {
       throw ValidationError("This build has no planted defects: build it with --traits PlantedDefects, as Tools/torture does.")
     }
-    guard planted == "all" || PlantedDefects.all.contains(where: { $0.name == planted }) else {
-      throw ValidationError("There is no planted defect '\(planted)': P1 to P15, or all.")
+    for name in planted.split(separator: ",", omittingEmptySubsequences: false) {
+      guard planted == "all" || PlantedDefects.all.contains(where: { $0.name == name }) else {
+        throw ValidationError("There is no planted defect '\(name)': P1 to P15, several with commas between them, or all.")
+      }
     }
   }
 
