@@ -9,22 +9,23 @@
   @Suite struct FailedUnlockTests {
     private let place = TestStore()
 
-    @Test(.timeLimit(.minutes(1))) func nobodyWaitsForALockThatCouldNotBeGivenBackAtOnce() async throws {
+    /// Of the writer's calls the even ones give the lock back; one of these comes just before a rebuild.
+    @Test(.timeLimit(.minutes(1)), arguments: [42, 44, 46, 48])
+    func nobodyWaitsForALockThatCouldNotBeGivenBackAtOnce(call: Int) async throws {
       let store = try await place.open()
       try await store.add((0..<5).map { TestStore.draft("u", $0) })
       try await store.updateContext(for: "u") { $0 }
       try await store.close()
-      // strace counts each thread's calls: the writer's are to take the lock, to give it back in vain and to give it back, again and again.
       let outcome = try await ChildProcess.run(
         executable: "/usr/bin/timeout",
         [
-          "30", "/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-P", "\(place.path)/writer.lock", "-e", "trace=flock", "-e",
-          "inject=flock:error=ENOLCK:when=2+3", try TestProcess.executable("EngramTestChild"), "every-call", place.path,
+          "20", "/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-P", "\(place.path)/writer.lock", "-e", "trace=flock", "-e",
+          "inject=flock:error=ENOLCK:when=\(call)", try TestProcess.executable("EngramTestChild"), "every-call", place.path,
           place.directory.path("backup"),
         ])
       // What the calls did is not what the child expects of a disk that fails; that they all came back is.
       let lines = outcome.standardOutput.split(separator: "\n")
-      #expect(lines.contains("add ok") && lines.contains("forget ok") && lines.contains("status none"), "\(outcome)")
+      #expect(lines.contains("add ok") && lines.contains("compact ok") && lines.contains("status none"), "\(outcome)")
     }
   }
 #endif
