@@ -4,54 +4,79 @@ import Synchronization
 
 /// The stores that this process has open, by device and inode: LMDB must never open one file twice in a process.
 ///
-/// Opening and closing run one at a time, on threads that may block.
+/// A store is opened and closed by one thread at a time, which may block; whoever asks for another store does not wait for it.
 enum StoreRegistry {
-  private struct Entry {
-    let core: StoreCore
-    var handles: Int
+  private enum Entry {
+    /// Somebody opens it: others wait for the outcome.
+    case opening
+    case open(StoreCore, handles: Int)
     /// The last handle is being closed: an opener waits for the outcome.
-    var isClosing = false
-    /// A close was given up because snapshots were held: the core serves nobody any more.
-    var isHalfClosed = false
+    case closing(StoreCore)
+    /// A close was given up because snapshots were held: the core serves nobody any more, but its last handle can be closed again.
+    case halfClosed(StoreCore)
   }
 
-  private static let cores = Mutex<[FileID: Entry]>([:])
-  /// Wakes openers that wait for a close under way.
-  private static let closingEnded = NSCondition()
+  /// What an opener finds.
+  private enum Turn {
+    case joined(StoreCore)
+    /// The caller opens the store and says how that ended.
+    case opens
+    /// Another thread was opening or closing it: the place is to be looked at once more.
+    case waited
+  }
 
-  /// The core of the store at `path`, opened if this process does not have it open yet.
+  /// Held for moments only, because the threads of the cooperative pool take it, too.
+  private static let entries = Mutex<[FileID: Entry]>([:])
+  /// Wakes openers that wait for another's opening or closing.
+  private static let changed = NSCondition()
+
+  /// The core of the store at `path`, opened if this process does not have it open yet. On a thread of its own: see ``onBlockingThread(_:)``.
   static func acquire(_ path: String, options: StoreOptions) throws -> StoreCore {
     do {
-      // Held but for the wait, so that no end of a close is missed. On a thread of its own: see ``onBlockingThread(_:)``.
-      closingEnded.lock()
-      defer { closingEnded.unlock() }
       while true {
-        if let core = try acquireUnlessClosing(path, options: options) { return core }
-        closingEnded.wait()
+        let prepared = try StoreOpening.prepare(path, options: options)
+        switch try turn(prepared.id, options) {
+        case .joined(let core): return core
+        case .opens: return try open(prepared.path, prepared.id, options)
+        case .waited: continue
+        }
       }
     } catch {
       throw StoreError.wrapping(error, "the store \(path) cannot be opened")
     }
   }
 
-  /// Nil while the store is being closed.
-  private static func acquireUnlessClosing(_ path: String, options: StoreOptions) throws -> StoreCore? {
-    try cores.withLock { cores in
-      let prepared = try StoreOpening.prepare(path, options: options)
-      guard var open = cores[prepared.id] else {
-        let core = try StoreCore(id: prepared.id, try StoreOpening.open(prepared.path, options: options), options: options)
-        cores[prepared.id] = Entry(core: core, handles: 1)
-        return core
-      }
-      if open.isClosing { return nil }
-      if open.isHalfClosed {
+  private static func turn(_ id: FileID, _ options: StoreOptions) throws -> Turn {
+    // Held from the look to the wait, so that no change is missed in between.
+    changed.lock()
+    defer { changed.unlock() }
+    let turn = try entries.withLock { entries -> Turn in
+      switch entries[id] {
+      case nil:
+        entries[id] = .opening
+        return .opens
+      case .open(let core, let handles):
+        try core.check(options)
+        entries[id] = .open(core, handles: handles + 1)
+        return .joined(core)
+      case .halfClosed:
         throw StoreError(
           .stillInUse, "this process could not close the store yet, because snapshots are held: drop them and close it again")
+      case .opening, .closing: return .waited
       }
-      try open.core.check(options)
-      open.handles += 1
-      cores[prepared.id] = open
-      return open.core
+    }
+    if case .waited = turn { changed.wait() }
+    return turn
+  }
+
+  private static func open(_ path: String, _ id: FileID, _ options: StoreOptions) throws -> StoreCore {
+    do {
+      let core = try StoreCore(id: id, try StoreOpening.open(path, options: options), options: options)
+      set(id, .open(core, handles: 1))
+      return core
+    } catch {
+      set(id, nil)
+      throw error
     }
   }
 
@@ -59,35 +84,32 @@ enum StoreRegistry {
   ///
   /// - Returns: Whether it was the last one: the caller then drains the core and calls ``finishClosing(_:)`` or ``giveUpClosing(_:)``.
   static func release(_ core: StoreCore) -> Bool {
-    cores.withLock { cores in
-      guard var open = cores[core.id], open.core === core else { return false }
-      if open.handles == 1 { open.isClosing = true } else { open.handles -= 1 }
-      cores[core.id] = open
-      return open.isClosing
+    entries.withLock { entries in
+      switch entries[core.id] {
+      case .open(let open, let handles) where open === core && handles > 1:
+        entries[core.id] = .open(core, handles: handles - 1)
+        return false
+      case .open(let last, _) where last === core, .halfClosed(let last) where last === core:
+        entries[core.id] = .closing(core)
+        return true
+      default: return false
+      }
     }
   }
 
-  /// Closes the drained core's files; the store can be opened again.
+  /// Closes the drained core's files; the store can be opened again. Blocks.
   static func finishClosing(_ core: StoreCore) throws {
-    try cores.withLock { cores in
-      try core.closeFiles()
-      cores[core.id] = nil
-    }
-    wakeOpeners()
+    try core.closeFiles()
+    set(core.id, nil)
   }
 
   /// The last handle stays, to be closed again.
-  static func giveUpClosing(_ core: StoreCore) {
-    cores.withLock { cores in
-      cores[core.id]?.isClosing = false
-      cores[core.id]?.isHalfClosed = true
-    }
-    wakeOpeners()
-  }
+  static func giveUpClosing(_ core: StoreCore) { set(core.id, .halfClosed(core)) }
 
-  private static func wakeOpeners() {
-    closingEnded.lock()
-    closingEnded.broadcast()
-    closingEnded.unlock()
+  private static func set(_ id: FileID, _ entry: Entry?) {
+    entries.withLock { $0[id] = entry }
+    changed.lock()
+    changed.broadcast()
+    changed.unlock()
   }
 }

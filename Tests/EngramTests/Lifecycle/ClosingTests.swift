@@ -60,6 +60,33 @@ import Testing
     try await place.open().close()
   }
 
+  // The bug: whatever opened or closed a store kept one lock for all stores of the process while it waited for a file lock, and each close
+  // began by taking it on a thread of the cooperative pool. As many closes as that has threads, and the whole process stood still: a run
+  // of these tests hung for an hour. The cause: one lock for the table of stores and for the work. The fix: the table tells who is at
+  // work on which store, and is locked for moments only.
+  @Test(.timeLimit(.minutes(1))) func aStoreThatWaitsForAFileLockHoldsUpNoOther() async throws {
+    let others = (0..<4).map { _ in TestStore() }
+    var open: [MemoryStore] = []
+    for other in others { open.append(try await other.open()) }
+    let store = try await place.open()
+    let path = store.core.paths.openLock
+    // The lock comes back after a while in any case, so that the bug is a failure and no hang.
+    let holder = try ChildProcess(
+      executable: "/usr/bin/flock", ["-o", path, "/usr/bin/timeout", "20", "/bin/sh", "-c", "echo held; cat >/dev/null"])
+    #expect(try await holder.readLine() == "held")
+    let closing = Task { try await store.close(deadline: .seconds(40)) }
+    try await waitUntil { try Self.isAwaited(path) }
+    let start = ContinuousClock.now
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for store in open { group.addTask { try await store.close() } }
+      try await group.waitForAll()
+    }
+    try await others[0].open().close()
+    #expect(ContinuousClock.now - start < .seconds(15))
+    try await holder.finish()
+    try await closing.value
+  }
+
   // The same bug, as the torture harness met it: a deferred flush of the maintenance's own beside the close.
   @Test(.timeLimit(.minutes(1))) func aStoreWithDeferredFlushesClosesWheneverItIsTold() async throws {
     for round in 0..<40 {
