@@ -36,7 +36,7 @@ final class HistoryHeld {
     } catch {
       return "the held snapshot \(first.id) threw: \(error)"
     }
-    return ["data.mdb", "rows.f32"].first { HeldSnapshot.isRemoved("\(path)/gen-\(generation)/\($0)") }
-      .map { "\($0) of generation \(generation) was removed under the held snapshot \(first.id)" }
+    return HeldSnapshot.removedFile(ofGeneration: generation, in: path)
+      .map { "\($0) was removed under the held snapshot \(first.id) of generation \(generation)" }
   }
 }

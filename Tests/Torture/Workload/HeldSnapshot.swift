@@ -22,8 +22,8 @@ final class HeldSnapshot: Sendable {
   func check() {
     do {
       if try snapshot.digest() != digest { WorkerLog.say(WorkerEvent.violation("a held snapshot changed").line) }
-      for name in ["data.mdb", "rows.f32"] where Self.isRemoved("\(path)/gen-\(generation)/\(name)") {
-        WorkerLog.say(WorkerEvent.violation("\(name) of generation \(generation) was removed under a held snapshot").line)
+      if let file = Self.removedFile(ofGeneration: generation, in: path) {
+        WorkerLog.say(WorkerEvent.violation("\(file) was removed under a held snapshot of generation \(generation)").line)
       }
     } catch let error as StoreError where error.code == .snapshotExpired {
       WorkerLog.say(WorkerEvent.note("snapshot released").line)
@@ -32,12 +32,12 @@ final class HeldSnapshot: Sendable {
     }
   }
 
-  /// Whether this process has a file open that is not there any more.
-  static func isRemoved(_ path: String) -> Bool {
-    let links = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-    return links.contains { link in
-      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(link)")) == "\(path) (deleted)"
-    }
+  /// A file of the generation that this process has open, and that is not in its place any more: renamed with its directory, or removed.
+  static func removedFile(ofGeneration number: UInt64, in store: String) -> String? {
+    let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    let paths = descriptors.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
+    let directory = "\(store)/gen-\(number)"
+    return paths.first { $0.hasPrefix("\(directory).") || ($0.hasPrefix("\(directory)/") && $0.hasSuffix(" (deleted)")) }
   }
 }
 
