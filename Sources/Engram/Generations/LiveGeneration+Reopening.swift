@@ -39,8 +39,6 @@ extension LiveGeneration {
       try opening.lock(.exclusive)
       // The old object keeps its share in the data file, so nobody can sweep the directory in between.
       try end(opened, until: deadline) { opened.generation.close(givingUpFiles: false) }
-      var options = options
-      options.inspectsPages = nil
       // This very one: it may name a successor, which this process has open already.
       return try StoreOpening.openGeneration(paths, number: opened.generation.number, options: options).0
     }

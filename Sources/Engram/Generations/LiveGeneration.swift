@@ -107,7 +107,7 @@ final class LiveGeneration: Sendable {
       do {
         let opening = try FileLock(path: paths.openLock)
         try opening.lock(.exclusive)
-        let next = try StoreOpening.openLive(paths, atLeast: number, options: options)
+        let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options)
         try opening.unlock()
         adopt(Opened(next))
       } catch {

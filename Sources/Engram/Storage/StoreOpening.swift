@@ -58,7 +58,7 @@ enum StoreOpening {
     let alive = try FileLock(path: paths.aliveLock)
     try join(alive, opening, path)
     while true {
-      let generation = try openLive(paths, atLeast: 1, options: options)
+      let generation = try openLive(paths, atLeast: 1, opening, options: options)
       do {
         if options.access == .readWrite {
           _ = try GenerationSweep.setAside(paths, live: generation)
@@ -121,13 +121,20 @@ enum StoreOpening {
     try file.commit()
   }
 
-  /// Opens the live generation, following each that was superseded to the next. The caller holds `open.lock`.
+  /// Opens the live generation, following each that was superseded to the next, and looks at its pages first where that was asked for.
   ///
-  /// - Parameter first: A generation known to have been live. This process must have none from there on open.
-  static func openLive(_ paths: StorePaths, atLeast first: UInt64, options: StoreOptions) throws -> Generation {
+  /// - Parameters:
+  ///   - first: A generation known to have been live. This process must have none from there on open.
+  ///   - opening: `open.lock`, which the caller holds; given back while pages are looked at.
+  static func openLive(
+    _ paths: StorePaths, atLeast first: UInt64, _ opening: borrowing FileLock, options: StoreOptions
+  ) throws -> Generation {
     var number = max(first, try currentNumber(paths))
     while true {
-      let (generation, state) = try openGeneration(paths, number: number, options: options)
+      let (generation, state) = try openGeneration(paths, number, options) { environmentOptions in
+        guard let report = options.inspectsPages else { return nil }
+        return try openInspected(paths, number, environmentOptions, opening, report)
+      }
       guard state.supersededBy > number else { return generation }
       guard generation.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
       number = state.supersededBy
@@ -136,6 +143,13 @@ enum StoreOpening {
 
   /// Opens one generation, live or not. The caller holds `open.lock`, and this process does not have it open.
   static func openGeneration(_ paths: StorePaths, number: UInt64, options: StoreOptions) throws -> (Generation, StateRecord) {
+    try openGeneration(paths, number, options) { _ in nil }
+  }
+
+  /// - Parameter openSpecially: Opens the environment in another than the usual way; nil where it does not.
+  private static func openGeneration(
+    _ paths: StorePaths, _ number: UInt64, _ options: StoreOptions, _ openSpecially: (Environment.Options) throws -> Environment?
+  ) throws -> (Generation, StateRecord) {
     let (directory, data) = (paths.generation(number), paths.data(number))
     guard var files = try StoreTrust.check(paths, generation: number) else {
       throw StoreError(.corrupted, "the store's file \(data) is missing")
@@ -144,7 +158,11 @@ enum StoreOpening {
     let presence = try FileLock(existing: data)
     try presence.lock(.shared)
     try checkMetaPages(of: data)
-    let environment = try openEnvironment(paths, number, options)
+    var environmentOptions = Environment.Options()
+    environmentOptions.isReadOnly = options.access == .readOnly
+    if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
+    let environment =
+      try openSpecially(environmentOptions) ?? Environment(path: directory, databases: Schema.names, options: environmentOptions)
     do {
       // LMDB opens its files by path, and follows links.
       guard try environment.dataFile.id == files.data, try StoreTrust.check(paths, generation: number) == files else {
@@ -188,20 +206,30 @@ enum StoreOpening {
     throw StoreError(.corrupted, "\(data) is damaged: \(problem)", cause: problems.count > 1 ? PageDamage(problems: problems) : nil)
   }
 
-  private static func openEnvironment(_ paths: StorePaths, _ number: UInt64, _ options: StoreOptions) throws -> Environment {
-    var environmentOptions = Environment.Options()
-    environmentOptions.isReadOnly = options.access == .readOnly
-    if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
-    let directory = paths.generation(number)
-    guard let report = options.inspectsPages else {
-      return try Environment(path: directory, databases: Schema.names, options: environmentOptions)
-    }
-    let walker = PageWalker(try FileHandle(path: paths.data(number), access: .read), databases: Schema.names)
-    return try Environment(path: directory, databases: Schema.names, options: environmentOptions) { slot in
-      let pages = try walker.walkOwnSnapshot(&slot)
-      report(pages)
-      guard let problem = pages.problems.first else { return }
-      throw StoreError(.corrupted, "\(paths.data(number)) is damaged: \(problem)", cause: PageDamage(problems: pages.problems))
+  /// Opens the environment once every page of its data file is known to be good.
+  ///
+  /// The walk may take minutes, so others open, close and follow meanwhile: the reader slot keeps the pages from being written over, and the
+  /// share in the data file keeps the generation.
+  private static func openInspected(
+    _ paths: StorePaths, _ number: UInt64, _ options: Environment.Options, _ opening: borrowing FileLock,
+    _ report: (PageReport) -> Void
+  ) throws -> Environment {
+    let data = paths.data(number)
+    let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Schema.names)
+    return try Environment(path: paths.generation(number), databases: Schema.names, options: options) { slot in
+      try opening.unlock()
+      let walk: Result<PageReport, any Error>
+      do {
+        let pages = try walker.walkOwnSnapshot(&slot)
+        report(pages)
+        walk = .success(pages)
+      } catch {
+        walk = .failure(error)
+      }
+      try opening.lock(.exclusive)
+      let problems = try walk.get().problems
+      guard let problem = problems.first else { return }
+      throw StoreError(.corrupted, "\(data) is damaged: \(problem)", cause: PageDamage(problems: problems))
     }
   }
 
