@@ -43,7 +43,7 @@ struct GenerationCopy: ~Copyable {
 
   /// Copies everything, up to a commit that is as recent as its last step.
   ///
-  /// - Throws: ``CopyOutdated``, ``StoreError`` `.superseded`, `.corrupted`, `.diskFull`.
+  /// - Throws: ``CopyOutdated``, ``StoreError`` `.corrupted`, `.diskFull`.
   mutating func copyAll() throws {
     repeat { try step(copiesUsers: true) } while !isComplete
   }
@@ -68,7 +68,8 @@ struct GenerationCopy: ~Copyable {
     // Nothing expires in a copy: the sweep will remove it there.
     let reader = RecordReader(snapshot.view, source, now: .min)
     let state = try reader.state()
-    if state.supersededBy > 0 { throw StoreError(.superseded, "the store moved on to generation \(state.supersededBy) meanwhile") }
+    // By a builder that was killed before readers knew: see ``GenerationSweep``.
+    if state.supersededBy > 0 { throw CopyOutdated() }
     if start == nil { start = state }
     try report(state)
     if level?.batchSequence != state.batchSequence { try replay(reader, state) }
@@ -298,7 +299,7 @@ struct GenerationCopy: ~Copyable {
   }
 }
 
-/// A copy must begin anew: more was committed than the log keeps, or the source had to be opened again.
+/// A copy must begin anew: more was committed than the log keeps, the source had to be opened again, or it was the live generation no more.
 struct CopyOutdated: Error {}
 
 extension UserKey {

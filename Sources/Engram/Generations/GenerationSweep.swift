@@ -5,6 +5,10 @@ import LMDB
 ///
 /// In two steps, because whoever opens or follows waits for `open.lock`, and a large directory takes its time: under the lock a directory
 /// gets a name that nothing takes for a generation; without it everything of such a name is removed, also what a killed process left.
+///
+/// LMDB tells readers of a commit by a number in the lock table, which the writer counts up after it has written the meta page. One that is
+/// killed in between has committed, and no reader knows until the next write transaction begins or the first process opens the file. So a
+/// generation may be superseded though what readers see says otherwise: only a write transaction, or the meta pages, can tell.
 enum GenerationSweep {
   /// The first step. The caller holds `open.lock`, and has `live` open for writing.
   ///
@@ -84,6 +88,7 @@ enum GenerationSweep {
     // Only now: a builder that commits and ends between the two would leave a live generation that nobody has open.
     let transaction = try ReadTransaction(live.environment)
     guard try RecordReader(transaction.view, live, now: 0).state().supersededBy == 0 else { return false }
+    guard try !live.hasCommit(after: transaction) else { return false }
     return try setAsideUnused(number, paths)
   }
 }

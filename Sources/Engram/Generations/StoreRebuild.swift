@@ -44,14 +44,17 @@ struct StoreRebuild {
     let building = try FileLock(path: paths.rebuildLock)
     try building.lock(.exclusive, check: check)
     guard isWanted(try core.live.read { try $0.state() }) else { return nil }
-    for _ in 0..<2 {
+    var attempt = 0
+    while true {
+      attempt += 1
       do {
-        return try build(excludingWriters: false)
+        return try build(excludingWriters: attempt > 2)
       } catch is CopyOutdated {
-        core.options.logger.debug("more was committed during a rebuild than the log keeps, or a commit failed half-way: it begins anew")
+        core.options.logger.debug(
+          "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it begins anew")
+        try check()
       }
     }
-    return try build(excludingWriters: true)
   }
 
   private func build(excludingWriters: Bool) throws -> Outcome {
@@ -81,7 +84,7 @@ struct StoreRebuild {
       // Only helps others to name this process.
       try? writerLock.writeNote("\(MachineIdentity.processID)")
       let state = try copy.finish()
-      try nameSuccessor(of: source, target, &isNamed)
+      try nameSuccessor(of: source, at: state, target, &isNamed)
       let pause = ContinuousClock.now - started
       try writerLock.unlock()
       let rowsAfter = try core.live.read { try $0.state().rowsHigh }
@@ -138,8 +141,13 @@ struct StoreRebuild {
 
   /// The last transaction of the old generation, then `current`. The caller holds `writer.lock`.
   ///
-  /// - Parameter isNamed: Set when the new generation may be the live one, whatever is thrown: it must not be removed any more.
-  private func nameSuccessor(of source: Generation, _ target: Generation, _ isNamed: inout Bool) throws {
+  /// - Parameters:
+  ///   - copied: The source's state that the target shows.
+  ///   - isNamed: Set when the new generation may be the live one, whatever is thrown: it must not be removed any more.
+  /// - Throws: ``CopyOutdated`` where there is a later commit, of a writer that was killed before readers knew of it; and others.
+  private func nameSuccessor(
+    of source: Generation, at copied: StateRecord, _ target: Generation, _ isNamed: inout Bool
+  ) throws {
     let isDeferred = if case .eventual = core.options.durability { true } else { false }
     if isDeferred { try target.environment.synchronize() }
     guard let coordinator = core.coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
@@ -148,6 +156,7 @@ struct StoreRebuild {
     let hasRoom = source.growDataFile(by: 0)
     var transaction = try LMDB.WriteTransaction(source.environment)
     let lastState = try RecordReader(transaction.view, source, now: .min).state()
+    guard lastState.supersededBy == 0, lastState.batchSequence == copied.batchSequence else { throw CopyOutdated() }
     var state = lastState
     state.supersededBy = target.number
     var writer = CBORWriter()

@@ -81,8 +81,6 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case inDoubt
     /// Snapshots or writes were still under way at the deadline of `close`.
     case stillInUse
-    /// The store moved on to another generation: open it again.
-    case superseded
   }
 
   public let code: Code

@@ -79,6 +79,11 @@ final class Generation: Sendable {
     try dataFile.truncate(to: environment.usedBytes)
   }
 
+  /// Whether the file has a commit that readers do not know of yet, because its writer is at it or was killed.
+  func hasCommit(after transaction: borrowing ReadTransaction) throws(FileError) -> Bool {
+    try MetaPair.read(dataFile).newest.transactionID > UInt64(transaction.id)
+  }
+
   /// Takes the remains of a failed commit out of the file. The caller has begun the write transaction with the given number.
   func withdraw(transaction id: UInt64) throws(FileError) { try MetaPair.withdraw(transaction: id, in: dataFile) }
 

@@ -203,6 +203,12 @@ actor WriteCoordinator {
           try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
           now: WallClock.now()))
       let lastState = transaction.batch.state
+      if lastState.supersededBy > 0 {
+        // Readers did not know: see ``GenerationSweep``.
+        _ = consume transaction
+        try live.follow(from: opened, to: lastState.supersededBy)
+        return perform(requests)
+      }
       var results: [Result<Void, any Error>] = []
       for request in requests {
         let undoes = requests.count > 1
@@ -302,7 +308,7 @@ actor WriteCoordinator {
     return failure
   }
 
-  /// The live generation. Held by `writer.lock`, no other process can supersede it.
+  /// The live generation as far as readers know. Held by `writer.lock`, no other process can supersede it.
   private func followed() throws -> LiveGeneration.Opened {
     while true {
       let opened = live.current

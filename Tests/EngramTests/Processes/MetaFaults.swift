@@ -6,8 +6,8 @@
   ///
   /// `strace` skips the call that it lets fail; a disk that fails may have written the page all the same, and this can do that, too. A plan has a
   /// letter for each write of a meta page of generation 1, beginning when the child arms it: `E` and `S` write nothing and report EIO
-  /// or ENOSPC, `W` writes and reports EIO, `H` writes the first half, `K` kills the process, and anything else writes. After a failed write
-  /// LMDB writes the old page back, which is the next step.
+  /// or ENOSPC, `W` writes and reports EIO, `H` writes the first half, `K` kills the process, `D` does so after it has written, and anything else
+  /// writes. After a failed write LMDB writes the old page back, which is the next step.
   struct MetaFaults {
     private let library: String
     private let plan: String
@@ -20,6 +20,12 @@
       // Part of the Swift toolchain.
       let outcome = try await ChildProcess.run(executable: "/usr/bin/env", ["clang", "-shared", "-fPIC", "-O1", "-o", library, source])
       guard outcome.termination == .exited(0) else { throw ChildProcess.MissingProgram(path: "clang: \(outcome.standardError)") }
+    }
+
+    /// Starts a command of `EngramTestChild` under a plan that holds from the beginning.
+    func child(_ arguments: [String], plan steps: String) throws -> ChildProcess {
+      try Data(steps.utf8).write(to: URL(fileURLWithPath: plan))
+      return try child(arguments)
     }
 
     /// Starts a command of `EngramTestChild` that arms a plan.
@@ -79,6 +85,7 @@
         case 'W': next(fd, bytes, count, offset); errno = EIO; return -1;
         case 'H': return next(fd, bytes, count / 2, offset);
         case 'K': kill(getpid(), SIGKILL); return -1;
+        case 'D': next(fd, bytes, count, offset); kill(getpid(), SIGKILL); return -1;
         default: return next(fd, bytes, count, offset);
         }
       }
