@@ -128,6 +128,9 @@ public final class MemoryStore: Sendable {
   }
 
   /// Whether a write with this token was committed. The store remembers the last 16,384 tokens.
+  ///
+  /// Where the process that wrote is still at it, or was killed in the middle of its commit, false may become true with the next write of
+  /// anybody. Writing again with the same token is safe: it throws `.conflict` if the first one was committed.
   public func wasCommitted(_ token: String) throws -> Bool {
     try readOnce { reader in try reader.view.contains(.token(reader.userKey(token)), in: reader.schema.tokens) }
   }
