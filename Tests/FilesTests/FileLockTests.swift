@@ -30,7 +30,7 @@ import Testing
     #expect(try third.tryLock(.exclusive))
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWaiterGetsTheLockWhenItsHolderGoes() throws {
+  @Test(.timeLimit(.minutes(5))) func aWaiterGetsTheLockWhenItsHolderGoes() throws {
     let waiter = try FileLock(path: path)
     do {
       let holder = try FileLock(path: path)
@@ -43,7 +43,7 @@ import Testing
     #expect(try !other.tryLock(.shared))
   }
 
-  @Test(.timeLimit(.minutes(1))) func manyThreadsUnderOneLockLoseNoUpdate() async throws {
+  @Test(.timeLimit(.minutes(5))) func manyThreadsUnderOneLockLoseNoUpdate() async throws {
     let path = path
     let counter = try FileHandle(path: directory.path("counter"), access: .createNew)
     try counter.write([0, 0], at: 0)

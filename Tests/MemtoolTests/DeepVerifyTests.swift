@@ -195,7 +195,7 @@ import Testing
   }
 
   /// Whatever is changed, the command ends by itself: with damage found, or none where the byte means nothing.
-  @Test(.timeLimit(.minutes(3))) func noByteEndsTheCommandByASignal() throws {
+  @Test(.timeLimit(.minutes(8))) func noByteEndsTheCommandByASignal() throws {
     let sound = Array(try Data(contentsOf: URL(fileURLWithPath: data)))
     let used = (Int(try meta().lastPage) + 1) * 4096
     var generator = SeededGenerator(seed: 77)

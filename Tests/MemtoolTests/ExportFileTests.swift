@@ -19,7 +19,7 @@ import Testing
 
   /// The bug: the file was renamed to whatever was named, so that `-o /dev/null`, as root, put a file in the place of the device, and a
   /// link or a pipe was gone. They are refused before anything is written.
-  @Test(.timeLimit(.minutes(1)), arguments: ["jsonl", "csv", "npy"]) func nothingButAFileIsReplaced(format: String) throws {
+  @Test(.timeLimit(.minutes(5)), arguments: ["jsonl", "csv", "npy"]) func nothingButAFileIsReplaced(format: String) throws {
     let made = try tool.shell(#"mkfifo "$1/pipe"; mkdir "$1/directory"; echo precious > "$1/target"; ln -s "$1/target" "$1/link""#)
     #expect(made.termination == .exited(0))
     for (name, message) in [
@@ -65,7 +65,7 @@ import Testing
 
   #if os(Linux)
     /// Killed before each call that changes a file: what was there is there, or the whole new file is.
-    @Test(.timeLimit(.minutes(2)), arguments: ["pwrite64", "fchmod", "fsync", "rename"]) func aKilledExportLeavesTheOldFile(
+    @Test(.timeLimit(.minutes(6)), arguments: ["pwrite64", "fchmod", "fsync", "rename"]) func aKilledExportLeavesTheOldFile(
       call: String
     ) throws {
       for format in ["jsonl", "csv"] {

@@ -30,7 +30,7 @@
       return outcome.standardOutput.split(separator: "\n")
     }
 
-    @Test(.timeLimit(.minutes(2)), arguments: ["000", "022", "077", "0777"]) func everythingIsTheOwnersAlone(umask: String) throws {
+    @Test(.timeLimit(.minutes(6)), arguments: ["000", "022", "077", "0777"]) func everythingIsTheOwnersAlone(umask: String) throws {
       let entries = try made(under: umask)
       // Three stores of a directory, five files, a generation with its three; four files of exports.
       #expect(entries.count == 3 * 10 + 4, "\(entries)")
@@ -40,7 +40,7 @@
 
     /// The bug: LMDB made its files under the umask and opened one of them a second time, which only root may where the umask takes all
     /// bits: no store could be made. They are made for it now. Root runs a copy of memtool as somebody else.
-    @Test(.timeLimit(.minutes(2)), arguments: ["0177", "0777"]) func anOrdinaryUserCanMakeAStoreUnderEveryUmask(umask: String) throws {
+    @Test(.timeLimit(.minutes(6)), arguments: ["0177", "0777"]) func anOrdinaryUserCanMakeAStoreUnderEveryUmask(umask: String) throws {
       let script = Self.script.replacingOccurrences(of: "MASK", with: umask)
       guard geteuid() == 0 else {
         _ = try made(under: umask)
@@ -59,7 +59,7 @@
 
     /// Files that are gone at the end: spooled input, what is renamed, what a repair builds beside its place. Each is made with O_EXCL and
     /// mode 0600, and never opened by a name that another process could have put there.
-    @Test(.timeLimit(.minutes(2))) func everyFileIsMadeNewAndPrivate() throws {
+    @Test(.timeLimit(.minutes(6))) func everyFileIsMadeNewAndPrivate() throws {
       let log = tool.path("calls")
       let script = Self.script.replacingOccurrences(of: "MASK", with: "000").replacingOccurrences(of: "\"$0\"", with: "traced \"$0\"")
       // Where coverage is measured, no process writes its own down: the directories of that file would be among the calls.

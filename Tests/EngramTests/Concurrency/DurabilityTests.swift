@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized) struct DurabilityTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(1))) func deferredCommitsAreFlushedWithinTheirDelayAndAtClose() async throws {
+  @Test(.timeLimit(.minutes(5))) func deferredCommitsAreFlushedWithinTheirDelayAndAtClose() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, durability: .eventual(maxDelay: .milliseconds(100))))
     for number in 0..<20 { try await store.add(TestStore.draft("u", number)) }
     let coordinator = try #require(store.core.coordinator)

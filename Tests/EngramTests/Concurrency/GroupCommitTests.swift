@@ -8,7 +8,7 @@ import Testing
   private let place = TestStore()
   private let other = TestStore()
 
-  @Test(.timeLimit(.minutes(3))) func bodiesRunOnceAndInOrderAndShareOneCommit() async throws {
+  @Test(.timeLimit(.minutes(8))) func bodiesRunOnceAndInOrderAndShareOneCommit() async throws {
     // Two hundred tasks queue one by one while other tests have the machine: no deadline is what is tested here.
     let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: nil))
     let gate = await WriterGate(store)
@@ -29,7 +29,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(3))) func sixtyFourUpdatersShareTheirCommits() async throws {
+  @Test(.timeLimit(.minutes(8))) func sixtyFourUpdatersShareTheirCommits() async throws {
     let store = try await place.open()
     try await withThrowingTaskGroup(of: Void.self) { group in
       for updater in 0..<64 {
@@ -49,7 +49,7 @@ import Testing
   }
 
   /// Bodies that throw leave no trace: the store equals one that only ever saw the others, in the order of their commits.
-  @Test(.timeLimit(.minutes(3)), arguments: [true, false], [1, 2, 3] as [UInt64])
+  @Test(.timeLimit(.minutes(8)), arguments: [true, false], [1, 2, 3] as [UInt64])
   func aThrowingBodyIsUndoneWholly(together: Bool, seed: UInt64) async throws {
     var generator = SeededGenerator(seed: seed)
     let base = (0..<300).map { number in
@@ -117,7 +117,7 @@ import Testing
   /// The bug: undoing a body that had deleted all memories of a large user removed the user's blocks that were still to be filled, and
   /// the next add that reached one was refused as corrupted. The cause: ``WriteBatch/setBlock(_:_:)`` took a block that the body had not
   /// read before for one that had not existed. The fix: it remembers the block as it is stored.
-  @Test(.timeLimit(.minutes(3))) func anUndoneEmptyingKeepsTheBlocksThatAreStillToBeFilled() async throws {
+  @Test(.timeLimit(.minutes(8))) func anUndoneEmptyingKeepsTheBlocksThatAreStillToBeFilled() async throws {
     let store = try await place.open()
     // Runs of 4, 4, … rows grow with the user: at a thousand rows a run is several blocks.
     for part in 0..<10 { try await store.add((0..<100).map { TestStore.draft("ann", part * 100 + $0) }) }

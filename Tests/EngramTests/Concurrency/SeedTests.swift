@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized) struct SeedTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(1))) func testConcurrentReads() async throws {
+  @Test(.timeLimit(.minutes(5))) func testConcurrentReads() async throws {
     let store = try await place.open()
     try await store.updateContext(for: "user1", message: "Hi", response: "Hello!")
     let results = try await withThrowingTaskGroup(of: UserContext?.self) { group in
@@ -20,7 +20,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func testConcurrentWrites() async throws {
+  @Test(.timeLimit(.minutes(5))) func testConcurrentWrites() async throws {
     let store = try await place.open()
     try await withThrowingTaskGroup(of: Void.self) { group in
       for number in 0..<100 {

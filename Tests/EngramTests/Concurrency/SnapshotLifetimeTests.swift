@@ -13,7 +13,7 @@ import Testing
     init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
   }
 
-  @Test(.timeLimit(.minutes(1))) func aSnapshotIgnoresLaterWrites() async throws {
+  @Test(.timeLimit(.minutes(5))) func aSnapshotIgnoresLaterWrites() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1))
     let gone = try await store.add(TestStore.draft("u", 2))
@@ -40,7 +40,7 @@ import Testing
     withExtendedLifetime(snapshot) {}
   }
 
-  @Test(.timeLimit(.minutes(1))) func recordsAndRowsAreOfOneInstantWhileAnotherProcessWrites() async throws {
+  @Test(.timeLimit(.minutes(5))) func recordsAndRowsAreOfOneInstantWhileAnotherProcessWrites() async throws {
     let store = try await place.open()
     let child = try ChildProcess(["acknowledge", place.path, "k"])
     #expect(try await child.readLine() == "ready")
@@ -68,7 +68,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func theStatusListsHeldSnapshotsWithTheirAge() async throws {
+  @Test(.timeLimit(.minutes(5))) func theStatusListsHeldSnapshotsWithTheirAge() async throws {
     let store = try await place.open()
     #expect(try store.status.snapshots.isEmpty)
     do {
@@ -86,7 +86,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aSnapshotHeldTooLongIsReleasedAndSaysSo() async throws {
+  @Test(.timeLimit(.minutes(5))) func aSnapshotHeldTooLongIsReleasedAndSaysSo() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, snapshotMaxAge: .milliseconds(100)))
     let id = try await store.add(TestStore.draft("u", 1))
     let held = try Held(store)
@@ -110,7 +110,7 @@ import Testing
     withExtendedLifetime(held) {}
   }
 
-  @Test(.timeLimit(.minutes(1))) func theSlotOfAnExpiredSnapshotIsUsedAgain() async throws {
+  @Test(.timeLimit(.minutes(5))) func theSlotOfAnExpiredSnapshotIsUsedAgain() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, snapshotMaxAge: .milliseconds(50)))
     do {
       let held = try Held(store)
@@ -121,7 +121,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func snapshotsTakenOneAfterTheOtherShareASlot() async throws {
+  @Test(.timeLimit(.minutes(5))) func snapshotsTakenOneAfterTheOtherShareASlot() async throws {
     let store = try await place.open()
     for _ in 0..<2000 { #expect(try store.count() == 0) }
     // Maintenance reads, too.
@@ -130,7 +130,7 @@ import Testing
   }
 
   /// A snapshot's own methods inside the closure that walks it are the natural thing to write.
-  @Test(.timeLimit(.minutes(1))) func aSnapshotCanBeReadWhileItIsWalked() async throws {
+  @Test(.timeLimit(.minutes(5))) func aSnapshotCanBeReadWhileItIsWalked() async throws {
     await #expect(processExitsWith: .success) {
       let place = TestStore()
       let store = try await place.open()
@@ -146,7 +146,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func tooManySnapshotsAreRefusedNamingTheirHoldersAndWorkAgainAfterwards() async throws {
+  @Test(.timeLimit(.minutes(5))) func tooManySnapshotsAreRefusedNamingTheirHoldersAndWorkAgainAfterwards() async throws {
     let store = try await place.open()
     let child = try ChildProcess(["hold-snapshots", place.path, "100"])
     #expect(try await child.readLine() == "holding 100")
@@ -176,7 +176,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func theSlotsOfAKilledReaderAreClearedWhenTheStoreIsOpened() async throws {
+  @Test(.timeLimit(.minutes(5))) func theSlotsOfAKilledReaderAreClearedWhenTheStoreIsOpened() async throws {
     let store = try await place.open()
     let child = try ChildProcess(["hold-snapshots", place.path, "5"])
     #expect(try await child.readLine() == "holding 5")

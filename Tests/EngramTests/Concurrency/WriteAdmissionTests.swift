@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized) struct WriteAdmissionTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(1))) func aWriteOfATaskStartedInABodyIsRefused() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWriteOfATaskStartedInABodyIsRefused() async throws {
     let store = try await place.open()
     let inner = try await store.write { transaction in
       try transaction.add(TestStore.draft("u", 1))
@@ -22,7 +22,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWriteCancelledBeforeItBeginsChangesNothing() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWriteCancelledBeforeItBeginsChangesNothing() async throws {
     let store = try await place.open()
     let gate = await WriterGate(store)
     let bodies = Recorder<Int>()
@@ -43,7 +43,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aTaskThatIsCancelledAlreadyWritesNothing() async throws {
+  @Test(.timeLimit(.minutes(5))) func aTaskThatIsCancelledAlreadyWritesNothing() async throws {
     let store = try await place.open()
     let task = Task {
       unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
@@ -54,7 +54,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: [false, true])
+  @Test(.timeLimit(.minutes(5)), arguments: [false, true])
   func aWriteCancelledAfterItBeganIsReportedAsWhatItBecame(throwing: Bool) async throws {
     struct Refusal: Error {}
     let store = try await place.open()
@@ -81,7 +81,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWritePastItsDeadlineNamesThisProcessAndNeverRuns() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWritePastItsDeadlineNamesThisProcessAndNeverRuns() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(200)))
     let gate = await WriterGate(store)
     let bodies = Recorder<Int>()
@@ -95,7 +95,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func deadlinesAreKeptAgainAfterAnIdleTime() async throws {
+  @Test(.timeLimit(.minutes(5))) func deadlinesAreKeptAgainAfterAnIdleTime() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(100)))
     for _ in 0..<3 {
       try await store.add(TestStore.draft("u", 1))
@@ -108,7 +108,7 @@ import Testing
   }
 
   /// The bug: `queueLimit` had no effect, so a burst of writes queued without bound.
-  @Test(.timeLimit(.minutes(1))) func theQueueNeverHoldsMoreThanItsLimit() async throws {
+  @Test(.timeLimit(.minutes(5))) func theQueueNeverHoldsMoreThanItsLimit() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, queueLimit: 16))
     let gate = await WriterGate(store)
     let depths = try await withThrowingTaskGroup(of: Void.self) { group in
@@ -130,7 +130,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func everyWriteOnAReadOnlyHandleIsRefused() async throws {
+  @Test(.timeLimit(.minutes(5))) func everyWriteOnAReadOnlyHandleIsRefused() async throws {
     let first = try await place.open()
     let id = try await first.add(TestStore.draft("u", 1))
     try await first.close()
@@ -148,7 +148,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aTokenIsCommittedOnceAndRemembered() async throws {
+  @Test(.timeLimit(.minutes(5))) func aTokenIsCommittedOnceAndRemembered() async throws {
     let store = try await place.open()
     #expect(try !store.wasCommitted("a"))
     _ = try await store.write(token: "a") { try $0.add(TestStore.draft("u", 1)) }
@@ -166,7 +166,7 @@ import Testing
 
   /// The bug: the tokens of a batch that is being written are not in LMDB yet, so a second write with the same token in the same batch
   /// was done, too.
-  @Test(.timeLimit(.minutes(1))) func aTokenIsCommittedOnceEvenInOneBatch() async throws {
+  @Test(.timeLimit(.minutes(5))) func aTokenIsCommittedOnceEvenInOneBatch() async throws {
     let store = try await place.open()
     let gate = await WriterGate(store)
     let tasks = (0..<2).map { number in Task { try await store.write(token: "a") { try $0.add(TestStore.draft("u", number)) } } }

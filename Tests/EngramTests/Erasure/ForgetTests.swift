@@ -101,7 +101,7 @@ import Testing
   }
 
   /// A process that died between the two halves: whoever opens the store next goes on.
-  @Test(.timeLimit(.minutes(1))) func aBrokenOffErasureIsFinishedByTheNextOpener() async throws {
+  @Test(.timeLimit(.minutes(5))) func aBrokenOffErasureIsFinishedByTheNextOpener() async throws {
     let store = try await place.open()
     try await fill(store)
     try await store.close()
@@ -119,7 +119,7 @@ import Testing
     try await again.close()
   }
 
-  @Test(.timeLimit(.minutes(2))) func usersAreForgottenWhileOthersWrite() async throws {
+  @Test(.timeLimit(.minutes(6))) func usersAreForgottenWhileOthersWrite() async throws {
     let store = try await place.open()
     let soak = try ChildProcess(["soak", place.path, "--seconds", "4", "--writers", "3", "--readers", "0"])
     for number in 0..<8 {

@@ -91,7 +91,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(2))) func aBackupUnderFullLoadVerifies() async throws {
+  @Test(.timeLimit(.minutes(6))) func aBackupUnderFullLoadVerifies() async throws {
     let store = try await place.open()
     let soak = try ChildProcess(["soak", place.path, "--seconds", "4", "--writers", "2", "--readers", "1"])
     let end = ContinuousClock.now + .seconds(4)

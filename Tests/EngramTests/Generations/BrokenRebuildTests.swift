@@ -13,7 +13,7 @@ import Testing
 
   private func currentName() throws -> String { try String(contentsOfFile: "\(place.path)/current", encoding: .utf8) }
 
-  @Test(.timeLimit(.minutes(4))) func killsWhileAnotherProcessWritesLoseNothing() async throws {
+  @Test(.timeLimit(.minutes(10))) func killsWhileAnotherProcessWritesLoseNothing() async throws {
     var generator = SeededGenerator(seed: 12)
     let filled = try await place.open()
     for user in 0..<20 { try await filled.add((0..<30).map { TestStore.draft("bulk\(user)", $0) }) }

@@ -49,7 +49,7 @@ import Testing
     try await again.close()
   }
 
-  @Test(.timeLimit(.minutes(5))) func otherProcessesFollow() async throws {
+  @Test(.timeLimit(.minutes(10))) func otherProcessesFollow() async throws {
     let store = try await place.open()
     let soak = try ChildProcess(["soak", place.path, "--seconds", "6", "--writers", "2", "--readers", "2"])
     let others = try [ChildProcess(["compact", place.path, "6"]), ChildProcess(["reopen", place.path, "6"])]

@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3))) func aCancelledCompactionLeavesNothing() async throws {
+  @Test(.timeLimit(.minutes(8))) func aCancelledCompactionLeavesNothing() async throws {
     let store = try await place.open()
     try await fill(store)
     let pause = Pause()
@@ -64,7 +64,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(3))) func closingEndsACompactionUnderWay() async throws {
+  @Test(.timeLimit(.minutes(8))) func closingEndsACompactionUnderWay() async throws {
     let store = try await place.open()
     try await fill(store)
     let pause = Pause()
@@ -81,7 +81,7 @@ import Testing
     try await again.close()
   }
 
-  @Test(.timeLimit(.minutes(3))) func aFullDiskEndsACompactionAndChangesNothing() async throws {
+  @Test(.timeLimit(.minutes(8))) func aFullDiskEndsACompactionAndChangesNothing() async throws {
     let store = try await place.open()
     try await fill(store)
     try await store.close()
@@ -96,7 +96,7 @@ import Testing
     try await again.close()
   }
 
-  @Test(.timeLimit(.minutes(2))) func aKilledBackupLeavesNothingThatStays() async throws {
+  @Test(.timeLimit(.minutes(6))) func aKilledBackupLeavesNothingThatStays() async throws {
     let store = try await place.open()
     try await fill(store)
     try await store.close()
@@ -120,7 +120,7 @@ import Testing
     try await again.close()
   }
 
-  @Test(.timeLimit(.minutes(2))) func aStoreWithManyDeadRowsCompactsByItself() async throws {
+  @Test(.timeLimit(.minutes(6))) func aStoreWithManyDeadRowsCompactsByItself() async throws {
     let store = try await place.open(StoreOptions(dimension: 1024))
     var generator = SeededGenerator(seed: 2)
     for batch in 0..<18 {

@@ -35,14 +35,14 @@
       try await again.close()
     }
 
-    @Test(.timeLimit(.minutes(1))) func theNextBatchGoesIntoTheNewGeneration() async throws {
+    @Test(.timeLimit(.minutes(5))) func theNextBatchGoesIntoTheNewGeneration() async throws {
       let store = try await supersededStore()
       try await store.add(TestStore.draft("new", 0))
       #expect(store.core.generation.number == 2)
       try await expectAll(51, store)
     }
 
-    @Test(.timeLimit(.minutes(1))) func housekeepingLeavesTheNewGenerationAlone() async throws {
+    @Test(.timeLimit(.minutes(5))) func housekeepingLeavesTheNewGenerationAlone() async throws {
       let store = try await supersededStore()
       _ = try store.core.live.sweep()
       #expect(try Directories.entries(place.path).contains("gen-2"))
@@ -50,7 +50,7 @@
       try await expectAll(51, store)
     }
 
-    @Test(.timeLimit(.minutes(1))) func whoOpensTheStoreMeanwhileLosesNothing() async throws {
+    @Test(.timeLimit(.minutes(5))) func whoOpensTheStoreMeanwhileLosesNothing() async throws {
       let store = try await supersededStore()
       let other = try await ChildProcess(["reopen", place.path, "0.05"]).finish()
       #expect(other.termination == .exited(0), "\(other)")
@@ -59,14 +59,14 @@
       try await expectAll(51, store)
     }
 
-    @Test(.timeLimit(.minutes(1))) func theNextRebuildBeginsWithTheNewGeneration() async throws {
+    @Test(.timeLimit(.minutes(5))) func theNextRebuildBeginsWithTheNewGeneration() async throws {
       let store = try await supersededStore()
       try await store.compact()
       try await store.add(TestStore.draft("new", 0))
       try await expectAll(51, store)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aBackupIsWhole() async throws {
+    @Test(.timeLimit(.minutes(5))) func aBackupIsWhole() async throws {
       let store = try await supersededStore()
       let backup = TestStore()
       try await store.backup(to: backup.url)

@@ -40,7 +40,7 @@
       }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aKilledRemovalIsFinishedByTheNextOpener() async throws {
+    @Test(.timeLimit(.minutes(5))) func aKilledRemovalIsFinishedByTheNextOpener() async throws {
       try await fill()
       let outcome = try await compactor("signal=SIGKILL").finish()
       #expect(outcome.termination == .signalled(SIGKILL), "\(outcome)")
@@ -56,7 +56,7 @@
 
     /// The whole directory was removed under `open.lock`: whoever opened the store, or followed to its new generation, waited for that.
     /// Now it gets another name under the lock, and is removed without it.
-    @Test(.timeLimit(.minutes(2))) func nobodyWaitsForTheRemovalOfAnother() async throws {
+    @Test(.timeLimit(.minutes(6))) func nobodyWaitsForTheRemovalOfAnother() async throws {
       try await fill()
       let slow = try compactor("delay_enter=40000000")
       try await waitUntil(within: .seconds(30)) { try setAside.count == 1 }
@@ -73,7 +73,7 @@
       try await store.close()
     }
 
-    @Test(.timeLimit(.minutes(2))) func aReceiptIsNotCompleteBeforeTheFilesAreGone() async throws {
+    @Test(.timeLimit(.minutes(6))) func aReceiptIsNotCompleteBeforeTheFilesAreGone() async throws {
       try await fill()
       let store = try await place.open()
       let killed = paths.setAside(9)

@@ -35,7 +35,7 @@ import Testing
     await #expect(throws: CancellationError.self) { try await task.value }
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWaitingCompactionIsCancelled() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWaitingCompactionIsCancelled() async throws {
     let store = try await filled()
     let holder = try await holder()
     try await expectCancelled { try await store.compact() }
@@ -45,7 +45,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWaitingBackupIsCancelled() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWaitingBackupIsCancelled() async throws {
     let store = try await filled()
     let holder = try await holder()
     let copy = URL(fileURLWithPath: place.directory.path("copy"))
@@ -56,7 +56,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWaitingErasureIsCancelledAndGoesOnLater() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWaitingErasureIsCancelledAndGoesOnLater() async throws {
     let store = try await filled()
     let holder = try await holder()
     let forgetting = Task { try await store.forget(userID: "u1") }
@@ -70,7 +70,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func closingEndsTheWaiting() async throws {
+  @Test(.timeLimit(.minutes(5))) func closingEndsTheWaiting() async throws {
     let store = try await filled()
     let holder = try await holder()
     let compacting = Task { try await store.compact() }
@@ -81,7 +81,7 @@ import Testing
   }
 
   /// As before: who is not cancelled gets its turn.
-  @Test(.timeLimit(.minutes(1))) func theWaitingEndsWithTheOthersRebuild() async throws {
+  @Test(.timeLimit(.minutes(5))) func theWaitingEndsWithTheOthersRebuild() async throws {
     let store = try await filled()
     let holder = try await holder()
     let compacting = Task { try await store.compact().generation }

@@ -39,7 +39,7 @@ import Testing
     return calls.map { call in (call, lines.count { $0.drop { $0.isNumber || $0 == " " }.hasPrefix("\(call)(") }) }.filter { $0.count > 0 }
   }
 
-  @Test(.timeLimit(.minutes(2))) func aKillAtAnyCallLeavesAWholeStoreOrNone() async throws {
+  @Test(.timeLimit(.minutes(6))) func aKillAtAnyCallLeavesAWholeStoreOrNone() async throws {
     var generator = SeededGenerator(seed: 3)
     var (whole, none, swept) = (0, 0, 0)
     for (call, count) in try await callsOfACreation() {
@@ -73,7 +73,7 @@ import Testing
   }
 
   /// The bug: a creation killed before it had made its lock left a directory that no later one swept.
-  @Test(.timeLimit(.minutes(1))) func aDirectoryThatWasAbandonedAtOnceIsSwept() async throws {
+  @Test(.timeLimit(.minutes(5))) func aDirectoryThatWasAbandonedAtOnceIsSwept() async throws {
     let abandoned = StoreCreation.temporaryName(for: place.path)
     try Directories.create(abandoned)
     let half = StoreCreation.temporaryName(for: place.path)
@@ -84,7 +84,7 @@ import Testing
     #expect(try leftovers.isEmpty)
   }
 
-  @Test(.timeLimit(.minutes(1))) func whatOthersKeepBesideTheStoreIsLeftAlone() async throws {
+  @Test(.timeLimit(.minutes(5))) func whatOthersKeepBesideTheStoreIsLeftAlone() async throws {
     // A copy that somebody made, and named much as a creation is.
     try Directories.create(place.directory.path("store.tmp-old"))
     for name in ["store.tmp", "other.tmp-1", "store-tmp-1", "store.tmp-file"] {
@@ -100,7 +100,7 @@ import Testing
 
   /// The bug: a creation that was killed while another process made the store left a directory beside it for ever, because only the next
   /// creation swept. The fix: whoever opens the store for writing sweeps, too.
-  @Test(.timeLimit(.minutes(1))) func whatAKilledCreationLeftGoesWithTheNextOpening() async throws {
+  @Test(.timeLimit(.minutes(5))) func whatAKilledCreationLeftGoesWithTheNextOpening() async throws {
     let first = try await place.open()
     try await first.close()
     let abandoned = StoreCreation.temporaryName(for: place.path)
@@ -115,7 +115,7 @@ import Testing
 
   /// The bug: a process that was killed while it wrote `current` left the unfinished file in the store for ever. The fix: an opener for
   /// writing removes it, unless a builder is at work, whose file it may be.
-  @Test(.timeLimit(.minutes(1))) func anUnfinishedCurrentGoesWithTheNextOpening() async throws {
+  @Test(.timeLimit(.minutes(5))) func anUnfinishedCurrentGoesWithTheNextOpening() async throws {
     let store = try await place.open()
     try await store.add(TestStore.draft("u", 1))
     try await store.close()
@@ -140,7 +140,7 @@ import Testing
     try await after.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func processesThatMakeAStoreAtOnceGetTheSame() async throws {
+  @Test(.timeLimit(.minutes(5))) func processesThatMakeAStoreAtOnceGetTheSame() async throws {
     for round in 0..<6 {
       let children = try (0..<4).map { _ in try ChildProcess(["add", place.path, "u", "2"]) }
       for child in children {
@@ -156,7 +156,7 @@ import Testing
   }
 
   /// The bug: between making its lock file and locking it a creation looked abandoned, and another one removed its directory.
-  @Test(.timeLimit(.minutes(1)), arguments: 1...3)
+  @Test(.timeLimit(.minutes(5)), arguments: 1...3)
   func aCreationThatIsSlowToLockIsNotTakenForAbandoned(flock: Int) async throws {
     let slow = try ChildProcess(
       executable: strace,
@@ -177,7 +177,7 @@ import Testing
     #expect(try Directories.entries(place.directory.path) == ["store"])
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["0", "022", "0777"])
+  @Test(.timeLimit(.minutes(5)), arguments: ["0", "022", "0777"])
   func aNewStoreIsPrivateWhateverTheUmask(umask: String) async throws {
     let child = try TestProcess.executable("EngramTestChild")
     let outcome = try await ChildProcess.run(

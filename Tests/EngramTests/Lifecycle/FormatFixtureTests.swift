@@ -9,7 +9,7 @@ import Testing
   private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures")
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["format-1"]) func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(_ name: String) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: ["format-1"]) func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(_ name: String) async throws {
     let place = TemporaryDirectory()
     let unpacked = try Subprocess.run("/bin/tar", ["-xzf", Self.fixtures.appendingPathComponent("\(name).tar.gz").path, "-C", place.path])
     #expect(unpacked.termination == .exited(0), "\(unpacked.standardError)")

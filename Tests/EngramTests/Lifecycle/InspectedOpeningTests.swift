@@ -10,7 +10,7 @@ import Testing
   private let place = TestStore()
 
   /// The bug: `open.lock` was held during the walk, so nobody could open the store for as long as it took to read all of it.
-  @Test(.timeLimit(.minutes(1))) func othersOpenAndCompactTheStoreWhileItsPagesAreWalked() async throws {
+  @Test(.timeLimit(.minutes(5))) func othersOpenAndCompactTheStoreWhileItsPagesAreWalked() async throws {
     let store = try await place.open()
     try await store.add((0..<100).map { TestStore.draft("u", $0) })
     try await store.close()
@@ -35,7 +35,7 @@ import Testing
     try await again.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func damageKeepsTheStoreClosedAndTheLockFree() async throws {
+  @Test(.timeLimit(.minutes(5))) func damageKeepsTheStoreClosedAndTheLockFree() async throws {
     let store = try await place.open()
     try await store.add((0..<100).map { TestStore.draft("u", $0) })
     try await store.close()

@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized) struct SharedHandleTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(1))) func everyNameOfAStoreLeadsToTheSameOne() async throws {
+  @Test(.timeLimit(.minutes(5))) func everyNameOfAStoreLeadsToTheSameOne() async throws {
     let store = try await place.open()
     let link = place.directory.path("link")
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: place.path)
@@ -28,7 +28,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aHandleWithOtherOptionsIsRefused() async throws {
+  @Test(.timeLimit(.minutes(5))) func aHandleWithOtherOptionsIsRefused() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, metric: .cosine))
     await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(dimension: 9)) }
     await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(metric: .dot)) }
@@ -44,7 +44,7 @@ import Testing
     await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(metric: .dot)) }
   }
 
-  @Test(.timeLimit(.minutes(1))) func aReadOnlyHandleBesideAWritingOneStaysReadOnly() async throws {
+  @Test(.timeLimit(.minutes(5))) func aReadOnlyHandleBesideAWritingOneStaysReadOnly() async throws {
     let writer = try await place.open()
     let reader = try await place.open(StoreOptions(access: .readOnly))
     try await writer.add(TestStore.draft("u", 1))
@@ -56,7 +56,7 @@ import Testing
     try await reader.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWritingHandleBesideAReadOnlyOneIsRefusedByName() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWritingHandleBesideAReadOnlyOneIsRefusedByName() async throws {
     let first = try await place.open()
     try await first.close()
     let reader = try await place.open(StoreOptions(access: .readOnly))
@@ -68,7 +68,7 @@ import Testing
     try await writer.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func manyTasksOpenAndCloseAtOnce() async throws {
+  @Test(.timeLimit(.minutes(5))) func manyTasksOpenAndCloseAtOnce() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for _ in 0..<40 {
         group.addTask {

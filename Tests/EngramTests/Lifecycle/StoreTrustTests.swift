@@ -48,7 +48,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(2))) func looseBitsOfAnyEntryAreRefusedWithTheCommandThatMendsThem() async throws {
+  @Test(.timeLimit(.minutes(6))) func looseBitsOfAnyEntryAreRefusedWithTheCommandThatMendsThem() async throws {
     try await make()
     var number = 0
     for (entries, modes) in [(Self.directories, [0o750, 0o701, 0o722] as [UInt32]), (Self.files, [0o640, 0o602, 0o604])] {
@@ -66,7 +66,7 @@ import Testing
   }
 
   /// As root each entry is given away in turn. Nobody else can do that: then the root directory, which is root's, stands for a store.
-  @Test(.timeLimit(.minutes(2))) func whatBelongsToAnotherUserIsRefused() async throws {
+  @Test(.timeLimit(.minutes(6))) func whatBelongsToAnotherUserIsRefused() async throws {
     guard geteuid() == 0 else {
       let error = #expect(throws: StoreError.self) { try StoreTrust.check(StorePaths(directory: "/")) }
       #expect(error?.code == .foreignOwner && error?.message.contains("user 0") == true)
@@ -83,7 +83,7 @@ import Testing
 
   /// The bug: `rows.f32`, the locks and `current` refused a link in their own place, but LMDB follows one, and so did every path through a
   /// link in the place of `gen-1`.
-  @Test(.timeLimit(.minutes(2))) func aLinkInThePlaceOfAnEntryIsRefused() async throws {
+  @Test(.timeLimit(.minutes(6))) func aLinkInThePlaceOfAnEntryIsRefused() async throws {
     try await make()
     for entry in Self.files + ["/gen-1"] {
       let (path, elsewhere) = (place.path + entry, place.directory.path("elsewhere"))
@@ -104,7 +104,7 @@ import Testing
 
   /// The bug: two directories that share a data file, as `cp -al` makes them, were two stores to the registry and to the locks: a compaction
   /// of one named a generation that the other did not have.
-  @Test(.timeLimit(.minutes(2))) func aFileWithASecondNameIsRefused() async throws {
+  @Test(.timeLimit(.minutes(6))) func aFileWithASecondNameIsRefused() async throws {
     try await make()
     for entry in Self.files {
       let other = place.directory.path("other name")
@@ -116,7 +116,7 @@ import Testing
   }
 
   /// The bug: the opening of a pipe waits for a writer, for ever.
-  @Test(.timeLimit(.minutes(2))) func aPipeOrADirectoryInThePlaceOfAFileIsRefusedAtOnce() async throws {
+  @Test(.timeLimit(.minutes(6))) func aPipeOrADirectoryInThePlaceOfAFileIsRefusedAtOnce() async throws {
     try await make()
     for entry in Self.files + ["/gen-1"] {
       let (path, elsewhere) = (place.path + entry, place.directory.path("elsewhere"))
@@ -135,7 +135,7 @@ import Testing
   }
 
   /// What stands beside the live generation is swept by its name, so it is looked at, too.
-  @Test(.timeLimit(.minutes(1))) func aLinkInThePlaceOfAnotherGenerationIsRefused() async throws {
+  @Test(.timeLimit(.minutes(5))) func aLinkInThePlaceOfAnotherGenerationIsRefused() async throws {
     try await make()
     let kept = place.directory.path("kept")
     try Directories.create(kept)
@@ -146,7 +146,7 @@ import Testing
   }
 
   /// The bug: LMDB made a lock table that was missing under the umask: readable by all, or by not even its owner.
-  @Test(.timeLimit(.minutes(1)), arguments: ["0", "0777"]) func aMissingLockTableIsMadePrivateWhateverTheUmask(umask: String) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: ["0", "0777"]) func aMissingLockTableIsMadePrivateWhateverTheUmask(umask: String) async throws {
     try await make()
     try Directories.removeFile("\(place.path)/gen-1/lock.mdb")
     let outcome = try await ChildProcess.run(
@@ -159,7 +159,7 @@ import Testing
 
   #if os(Linux)
     /// LMDB opens by path: between the look at the file and that, a link to another store's file takes its place.
-    @Test(.timeLimit(.minutes(1))) func aFileThatIsExchangedWhileItIsOpenedIsRefused() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFileThatIsExchangedWhileItIsOpenedIsRefused() async throws {
       try await make()
       let (data, elsewhere, log) = ("\(place.path)/gen-1/data.mdb", place.directory.path("elsewhere"), place.directory.path("log"))
       try FileManager.default.copyItem(atPath: data, toPath: elsewhere)

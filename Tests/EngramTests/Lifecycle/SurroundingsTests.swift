@@ -38,7 +38,7 @@
       return draft
     }
 
-    @Test(.timeLimit(.minutes(3))) func aFullDiskLosesNothingAndWritingGoesOnWhenThereIsRoom() async throws {
+    @Test(.timeLimit(.minutes(8))) func aFullDiskLosesNothingAndWritingGoesOnWhenThereIsRoom() async throws {
       let mounted = try await withDisk(24) { url in
         let store = try await MemoryStore.open(at: url, options: StoreOptions(dimension: 8))
         var acknowledged: [(id: MemoryID, number: Int)] = []
@@ -81,7 +81,7 @@
     ///
     /// The bug: LMDB reports a short write of a page, all that a nearly full disk has room for, as EIO; the store took it for a failed
     /// flush and wrote no more.
-    @Test(.timeLimit(.minutes(3))) func fillUnderALimit() async throws {
+    @Test(.timeLimit(.minutes(8))) func fillUnderALimit() async throws {
       // In blocks of 512 bytes in a POSIX shell.
       let outcome = try await ChildProcess.run(
         executable: "/bin/sh",
@@ -102,7 +102,7 @@
     }
 
     /// The bug: where the note in `writer.lock` could not be written, the lock stayed with this process until it ended.
-    @Test(.timeLimit(.minutes(3))) func aWriteThatFindsTheDiskFullFromTheStartGivesTheLockBack() async throws {
+    @Test(.timeLimit(.minutes(8))) func aWriteThatFindsTheDiskFullFromTheStartGivesTheLockBack() async throws {
       _ = try await withDisk(24) { url in
         let store = try await MemoryStore.open(at: url, options: StoreOptions(dimension: 8))
         let filler = try Files.FileHandle(path: mountPoint + "/filler", access: .createNew)
@@ -121,7 +121,7 @@
       }
     }
 
-    @Test(.timeLimit(.minutes(3))) func aReadOnlyMountIsRefusedByName() async throws {
+    @Test(.timeLimit(.minutes(8))) func aReadOnlyMountIsRefusedByName() async throws {
       let mounted = try await withDisk(24) { url in
         let made = try await ChildProcess.run(["add", url.path, "u", "1"])
         #expect(made.termination == .exited(0), "\(made)")
@@ -139,7 +139,7 @@
     }
 
     /// Another user when this one is root; else this user, without the permission.
-    @Test(.timeLimit(.minutes(3))) func anotherUserIsRefused() async throws {
+    @Test(.timeLimit(.minutes(8))) func anotherUserIsRefused() async throws {
       let store = try await place.open()
       try await store.close()
       let child = try TestProcess.executable("EngramTestChild")
@@ -156,7 +156,7 @@
       #expect(outcome.termination == .exited(1))
     }
 
-    @Test(.timeLimit(.minutes(3))) func aProcessOfAnotherPidNamespaceIsRefusedInBothDirections() async throws {
+    @Test(.timeLimit(.minutes(8))) func aProcessOfAnotherPidNamespaceIsRefusedInBothDirections() async throws {
       let child = try TestProcess.executable("EngramTestChild")
       let isolated =
         (geteuid() == 0 ? [] : ["--user", "--map-root-user"]) + ["--pid", "--fork", "--kill-child", child, "open", place.path]

@@ -50,7 +50,7 @@ import Testing
   }
 
   /// The only test that waits for a clock: a memory that expires while a snapshot is held.
-  @Test(.timeLimit(.minutes(1))) func aSnapshotJudgesByItsOwnClock() async throws {
+  @Test(.timeLimit(.minutes(5))) func aSnapshotJudgesByItsOwnClock() async throws {
     let store = try await scratch.open(dimension: 2)
     let expiry = Date(timeIntervalSinceNow: 1.5).roundedToMilliseconds
     let id = try await store.add(MemoryDraft(userID: "u", text: "soon gone", embedding: [1, 0], expiresAt: expiry))

@@ -182,7 +182,7 @@ import Testing
   /// The bug: room was made for the rows that were written, and not for the rest of the run that the last one began. Where the run crossed the
   /// end of the file, the store could not be opened any more until another write had made the file longer: "rows.f32 is truncated". Found
   /// by killing writers. The fix: room is made for every row that is given out.
-  @Test(.timeLimit(.minutes(1))) func theFileHoldsEveryRowThatIsGivenOut() async throws {
+  @Test(.timeLimit(.minutes(5))) func theFileHoldsEveryRowThatIsGivenOut() async throws {
     let place = TestStore()
     let store = try await place.open(StoreOptions(dimension: 8, durability: .eventual(maxDelay: .seconds(1))))
     // A run of four rows for each user; the file grows by some four thousand rows at a time.

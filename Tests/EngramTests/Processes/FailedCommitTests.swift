@@ -56,7 +56,7 @@
     }
 
     /// The page is written although the call failed, and nobody else has the store open: the commit is there when it is opened again.
-    @Test(.timeLimit(.minutes(1)), arguments: ["immediate", "eventual"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["immediate", "eventual"])
     func aCommitThatHappenedIsAcknowledgedAfterAll(_ durability: String) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WE", durability])
       #expect(try await child.readLine() == "ready")
@@ -72,7 +72,7 @@
 
     /// Not written; not written and the old page neither; written and written back, which leaves a page of both; out of room; written in part.
     @Test(
-      .timeLimit(.minutes(1)),
+      .timeLimit(.minutes(5)),
       arguments: [
         ("E.", "immediate"), ("EE", "immediate"), ("W.", "immediate"), ("SS", "immediate"), ("H.", "immediate"), ("HE", "immediate"),
         ("E.", "eventual"), ("W.", "eventual"),
@@ -92,7 +92,7 @@
     }
 
     /// The commit upon it fails in the same way: nobody knows, whatever the page shows, and the process only reads on.
-    @Test(.timeLimit(.minutes(1)), arguments: [("EEEE", 0), ("W.W.", 0), ("WEEE", 19), ("WEWE", 19)])
+    @Test(.timeLimit(.minutes(5)), arguments: [("EEEE", 0), ("W.W.", 0), ("WEEE", 19), ("WEWE", 19)])
     func aCommitThatCannotBeResolvedStaysInDoubtAndReadingGoesOn(plan: String, visible: Int) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, plan, "immediate"])
       #expect(try await child.readLine() == "ready")
@@ -107,7 +107,7 @@
     }
 
     /// While another process has the store open LMDB goes by its shared count of commits, and the page does not count, written or not.
-    @Test(.timeLimit(.minutes(1)), arguments: ["WE", "E.", "W."])
+    @Test(.timeLimit(.minutes(5)), arguments: ["WE", "E.", "W."])
     func anotherProcessReadsAndWritesOnThroughAFailedCommit(_ plan: String) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, plan, "immediate"])
       #expect(try await child.readLine() == "ready")
@@ -143,7 +143,7 @@
 
     /// The further commit builds upon the last counted one, out of the pages of the failed one, whose meta page stands in the file. Where the
     /// process dies in the middle, the heir of LMDB's lock counts anew, and must not believe that page: it is withdrawn first.
-    @Test(.timeLimit(.minutes(1))) func aKillDuringTheResolutionLeavesTheStoreWholeForOtherProcesses() async throws {
+    @Test(.timeLimit(.minutes(5))) func aKillDuringTheResolutionLeavesTheStoreWholeForOtherProcesses() async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WEK", "immediate"])
       #expect(try await child.readLine() == "ready")
       let store = try await place.open()
@@ -159,7 +159,7 @@
       try await expectContents(batch: 0, after: 0)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aKillDuringTheResolutionLeavesAWholeStore() async throws {
+    @Test(.timeLimit(.minutes(5))) func aKillDuringTheResolutionLeavesAWholeStore() async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WEK", "immediate"])
       #expect(try await child.readLine() == "ready")
       #expect(try await child.finish().termination == .signalled(SIGKILL))
@@ -169,7 +169,7 @@
     // MARK: Reads that are under way
 
     /// The inner read waits for the reopening, which waits for the outer one: the inner one gives up first.
-    @Test(.timeLimit(.minutes(1))) func aReadInsideAReadGivesUpWaitingAndTheCommitIsResolved() async throws {
+    @Test(.timeLimit(.minutes(5))) func aReadInsideAReadGivesUpWaitingAndTheCommitIsResolved() async throws {
       let outcome = try await MetaFaults(place.directory).child(["fail-during-read", place.path, "nested"]).finish()
       #expect(
         outcome.standardOutput.split(separator: "\n").map(String.init)
@@ -178,7 +178,7 @@
     }
 
     /// Neither read nor written any more, until the read has ended and the store is closed and opened again.
-    @Test(.timeLimit(.minutes(1))) func aReadThatDoesNotEndKeepsACommitInDoubt() async throws {
+    @Test(.timeLimit(.minutes(5))) func aReadThatDoesNotEndKeepsACommitInDoubt() async throws {
       let outcome = try await MetaFaults(place.directory).child(["fail-during-read", place.path, "stuck"]).finish()
       #expect(
         outcome.standardOutput.split(separator: "\n").map(String.init)
@@ -187,7 +187,7 @@
       #expect(outcome.termination == .exited(0))
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [("backup", 1), ("compact", 2)])
+    @Test(.timeLimit(.minutes(5)), arguments: [("backup", 1), ("compact", 2)])
     func aCopyUnderWayLetsGoAndBeginsAnew(kind: String, generation: Int) async throws {
       let destination = place.directory.path("backup")
       let outcome = try await MetaFaults(place.directory).child(["fail-during-copy", place.path, kind, destination]).finish()
@@ -202,7 +202,7 @@
 
     // MARK: The switch to another generation
 
-    @Test(.timeLimit(.minutes(1)), arguments: [("WE", "ok", 2), ("E.", "inputOutput", 1), ("W.", "inputOutput", 1)])
+    @Test(.timeLimit(.minutes(5)), arguments: [("WE", "ok", 2), ("E.", "inputOutput", 1), ("W.", "inputOutput", 1)])
     func aFailedSwitchToTheNextGenerationIsResolved(plan: String, outcome: String, generation: UInt64) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-compaction", place.path, plan])
       let summary = try summary(try await child.readLine())
@@ -218,7 +218,7 @@
     }
 
     /// The next generation may be named: its directory stays for whoever opens the store next.
-    @Test(.timeLimit(.minutes(1)), arguments: [("EEEE", 1), ("WEEE", 2)])
+    @Test(.timeLimit(.minutes(5)), arguments: [("EEEE", 1), ("WEEE", 2)])
     func aSwitchThatCannotBeResolvedKeepsBothGenerations(plan: String, generation: UInt64) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-compaction", place.path, plan])
       let summary = try summary(try await child.readLine())

@@ -29,7 +29,7 @@
       return 5
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailedFlushOfRowsChangesNothingAndEndsWriting() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailedFlushOfRowsChangesNothingAndEndsWriting() async throws {
       let before = try await filled()
       #expect(try await commit("rows", failing: "fdatasync", on: "rows.f32", when: "3+").hasPrefix("failed poisoned: "))
       let store = try await place.open()
@@ -39,7 +39,7 @@
       try await store.close()
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: ["plain", "rows"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["plain", "rows"])
     func aFailedFlushOfRecordsIsNotAcknowledgedAndEndsWriting(_ kind: String) async throws {
       let before = try await filled()
       #expect(try await commit(kind, failing: "fdatasync", on: "data.mdb", when: "3+").hasPrefix("failed poisoned: "))
@@ -50,7 +50,7 @@
       try await store.close()
     }
 
-    @Test(.timeLimit(.minutes(1))) func aFailedWriteOfPagesChangesNothing() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailedWriteOfPagesChangesNothing() async throws {
       let before = try await filled()
       let output = try await commit("plain", failing: "pwrite64", on: "data.mdb", when: "1+")
       #expect(
@@ -64,7 +64,7 @@
 
     /// LMDB writes pages and meta page with the same call, the meta page last: so each number in turn, until one is the meta page's. What
     /// becomes of the commit then is found out; `FailedCommitTests` has the cases.
-    @Test(.timeLimit(.minutes(1))) func aFailedWriteOfTheMetaPageIsResolved() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFailedWriteOfTheMetaPageIsResolved() async throws {
       _ = try await filled()
       var codes: Set<String> = []
       for number in 1...6 {
@@ -79,7 +79,7 @@
     }
 
     /// The system marks the pages clean when a flush fails: a second close that flushed again would return as if all were on disk.
-    @Test(.timeLimit(.minutes(1))) func aFlushThatFailsAtCloseIsToldAndNotTriedAgain() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFlushThatFailsAtCloseIsToldAndNotTriedAgain() async throws {
       _ = try await filled()
       let log = place.directory.path("calls")
       let outcome = try await ChildProcess.run(
@@ -95,7 +95,7 @@
       try await store.close()
     }
 
-    @Test(.timeLimit(.minutes(1))) func everyWriteOfAPoisonedStoreSaysSoAndReadingGoesOn() async throws {
+    @Test(.timeLimit(.minutes(5))) func everyWriteOfAPoisonedStoreSaysSoAndReadingGoesOn() async throws {
       let outcome = try await ChildProcess.run(
         executable: "/usr/bin/strace",
         [

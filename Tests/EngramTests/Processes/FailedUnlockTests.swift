@@ -10,7 +10,7 @@
     private let place = TestStore()
 
     /// Of the writer's calls the even ones give the lock back; one of these comes just before a rebuild.
-    @Test(.timeLimit(.minutes(1)), arguments: [42, 44, 46, 48])
+    @Test(.timeLimit(.minutes(5)), arguments: [42, 44, 46, 48])
     func nobodyWaitsForALockThatCouldNotBeGivenBackAtOnce(call: Int) async throws {
       let store = try await place.open()
       try await store.add((0..<5).map { TestStore.draft("u", $0) })

@@ -38,7 +38,7 @@
     }
 
     /// Opening and closing cost the same in both runs: the difference is that of the commits.
-    @Test(.timeLimit(.minutes(1)), arguments: [("plain", 2), ("rows", 3)])
+    @Test(.timeLimit(.minutes(5)), arguments: [("plain", 2), ("rows", 3)])
     func aCommitFlushesNoMoreThanItMust(kind: String, perCommit: Int) async throws {
       // The first run makes the store.
       _ = try await flushes(count: 1, kind: kind)

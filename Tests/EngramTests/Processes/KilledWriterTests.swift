@@ -8,11 +8,11 @@ import Testing
 @Suite(.serialized) struct KilledWriterTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(2))) func acknowledgedWritesSurviveSixtyKills() async throws {
+  @Test(.timeLimit(.minutes(6))) func acknowledgedWritesSurviveSixtyKills() async throws {
     try await acknowledgedWritesSurvive(kills: 60, command: "acknowledge")
   }
 
-  @Test(.timeLimit(.minutes(2))) func acknowledgedWritesSurviveKillsWithDeferredFlushes() async throws {
+  @Test(.timeLimit(.minutes(6))) func acknowledgedWritesSurviveKillsWithDeferredFlushes() async throws {
     try await acknowledgedWritesSurvive(kills: 20, command: "acknowledge-deferred")
   }
 

@@ -14,7 +14,7 @@ import Testing
     let readerMaximumMilliseconds: Double
   }
 
-  @Test(.timeLimit(.minutes(2))) func threeWritersAndFiveReadersLoseNothing() async throws {
+  @Test(.timeLimit(.minutes(6))) func threeWritersAndFiveReadersLoseNothing() async throws {
     let outcome = try await ChildProcess.run(["soak", place.path, "--seconds", "5", "--writers", "3", "--readers", "5"])
     #expect(outcome.termination == .exited(0), "\(outcome)")
     let summary = try JSONDecoder().decode(Summary.self, from: Data(outcome.standardOutput.utf8))

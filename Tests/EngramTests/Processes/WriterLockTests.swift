@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized) struct WriterLockTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(1))) func aWriteThatWaitsTooLongNamesTheOtherProcessAndNeverRuns() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWriteThatWaitsTooLongNamesTheOtherProcessAndNeverRuns() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(300)))
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
@@ -27,7 +27,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aKilledWriterLeavesNothingAndTheNextGoesOn() async throws {
+  @Test(.timeLimit(.minutes(5))) func aKilledWriterLeavesNothingAndTheNextGoesOn() async throws {
     let store = try await place.open()
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
@@ -43,7 +43,7 @@ import Testing
   }
 
   /// For two seconds another process sits in a write transaction that has changed pages.
-  @Test(.timeLimit(.minutes(1))) func readersAreNeverBlockedByAnotherProcessesWrite() async throws {
+  @Test(.timeLimit(.minutes(5))) func readersAreNeverBlockedByAnotherProcessesWrite() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1))
     try await store.put(UserContext(userID: "u"))
@@ -70,7 +70,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func openingForReadingWaitsForNoWriter() async throws {
+  @Test(.timeLimit(.minutes(5))) func openingForReadingWaitsForNoWriter() async throws {
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
     let store = try await place.open(StoreOptions(access: .readOnly))

@@ -22,7 +22,7 @@ import Testing
     return ids.shuffled(using: &generator)
   }
 
-  @Test(.timeLimit(.minutes(1))) func everyKeyFindsItsOwnElement() {
+  @Test(.timeLimit(.minutes(5))) func everyKeyFindsItsOwnElement() {
     var generator = SeededGenerator(seed: 3)
     let ids = ids(&generator)
     var table = KeyTable<Element>()

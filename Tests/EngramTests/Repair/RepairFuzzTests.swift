@@ -7,7 +7,7 @@ import Testing
 
 /// Random damage: a repair gives a sound store with true contents, or an error.
 @Suite struct RepairFuzzTests {
-  @Test(.timeLimit(.minutes(5)), arguments: 0..<5 as Range<UInt64>) func randomDamageNeverLies(seed: UInt64) async throws {
+  @Test(.timeLimit(.minutes(10)), arguments: 0..<5 as Range<UInt64>) func randomDamageNeverLies(seed: UInt64) async throws {
     let place = try await DamagedStorePlace(size: 40)
     let (data, rows) = (try place.read(place.dataPath), try place.read(place.rowPath))
     // The files are longer than what is in use.
