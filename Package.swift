@@ -56,7 +56,7 @@ let package = Package(
     .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
     .executableTarget(
       name: "Torture",
-      dependencies: ["Engram", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Engram", "Files", "LMDB", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tests/Torture",
       swiftSettings: lifetimes),
     .testTarget(name: "TortureTests", dependencies: ["TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),

@@ -32,7 +32,7 @@ struct PlantedDefects: Sendable {
     PlantedDefects(name: "P11", summary: "a transaction is committed on another thread", tiers: ["crowd", "history"]),
     PlantedDefects(name: "P12", summary: "a short write is taken for success", tiers: ["faults"], fault: "pwrite64 short write"),
     PlantedDefects(name: "P13", summary: "a body that threw is not undone", tiers: ["crowd"]),
-    PlantedDefects(name: "P14", summary: "writes without writer.lock", tiers: ["crowd", "history"]),
+    PlantedDefects(name: "P14", summary: "writes without writer.lock", tiers: ["crowd"]),
     PlantedDefects(
       name: "P15", summary: "a batch is applied twice after an in-doubt commit", tiers: ["faults"],
       fault: "pwrite64 EIO though done, and the next one"),

@@ -1,7 +1,8 @@
 import Foundation
 import TestSupport
 
-/// Three to six processes write, compact, forget and hold snapshots on one store, while one after the other is killed.
+/// Three to six processes write, compact, forget and hold snapshots on one store, while one after the other is killed. Now and then all of
+/// them are kept from writing.
 struct CrowdTier: Tier {
   static let name = "crowd"
   static let summary = "several processes, one killed after the other while the others go on"
@@ -43,6 +44,11 @@ struct CrowdTier: Tier {
       for process in 0..<count { try start(process) }
       for _ in 0..<Int.random(in: 3...8, using: &generator) {
         Thread.sleep(forTimeInterval: Double.random(in: 0.01...0.25, using: &generator))
+        if generator.chance(percent: 25) {
+          let seconds = Double.random(in: 0.02...0.1, using: &generator)
+          outcome.violations += try WriterLockProbe(store: scratch.store).violations(holdingFor: seconds)
+          outcome.count("writer.lock held")
+        }
         let process = Int.random(in: 0..<count, using: &generator)
         try end(process)
         outcome.count("killed")

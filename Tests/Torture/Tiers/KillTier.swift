@@ -1,10 +1,11 @@
 import Foundation
 import TestSupport
 
-/// SIGKILL at every system call of the canonical workload that names a file of the store.
+/// SIGKILL before and after every system call of the canonical workload that names a file of the store: what a call left in a file may be
+/// known to nobody yet.
 struct KillTier: Tier {
   static let name = "kill"
-  static let summary = "SIGKILL at every system call of the canonical workload"
+  static let summary = "SIGKILL before and after every system call of the canonical workload"
 
   static func obstacle() -> String? { Tracing.obstacle() }
 
@@ -18,7 +19,7 @@ struct KillTier: Tier {
     let scratch = try Scratch("\(campaign.directory)/kill-count")
     defer { scratch.remove() }
     // Threads interleave anew in each run: a few points beyond the last call of this one.
-    caseCount = try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: scratch)).count + 16
+    caseCount = 2 * (try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: scratch)).count + 16)
   }
 
   func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome {
@@ -30,7 +31,7 @@ struct KillTier: Tier {
     do {
       end = try victims.trace(
         [
-          "--marker", "--scope", scratch.path, "--point", "\(number + 1)", "--action", number % 4 == 3 ? "kill-after" : "kill", "--log",
+          "--marker", "--scope", scratch.path, "--point", "\(number / 2 + 1)", "--action", number % 2 == 0 ? "kill" : "kill-after", "--log",
           log,
         ],
         workload.arguments(victims))
