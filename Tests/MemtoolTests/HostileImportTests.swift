@@ -26,8 +26,10 @@ import Testing
     return text
   }
 
-  /// What memtool may take at most: twice as much under a sanitizer, which keeps what is freed for a while and sets apart what is not.
-  private static func bound(_ mebibytes: Int) -> Int { TestProcess.hasShadowMemory ? 2 * mebibytes : mebibytes }
+  /// What memtool may take at most: a multiple under a sanitizer, which keeps what is freed for a while and shadows what is not.
+  private static func bound(_ mebibytes: Int) -> Int {
+    mebibytes * (TestProcess.hasThreadSanitizer ? 4 : TestProcess.hasShadowMemory ? 2 : 1)
+  }
 
   /// Runs memtool with `line` as its input, and tells the memory that it took at most.
   private func run(_ arguments: [String], _ line: String) throws -> (outcome: Subprocess.Outcome, mebibytes: Int) {

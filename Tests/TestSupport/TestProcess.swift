@@ -16,11 +16,15 @@ package enum TestProcess {
   }
 
   /// Whether a sanitizer is in that needs terabytes of address space for its shadow memory: no limit can be set on that then.
-  package static let hasShadowMemory: Bool = {
-    // SAFETY: the handle is the whole process, the names NUL-terminated; only the presence of the symbols is asked for.
-    let process = unsafe dlopen(nil, RTLD_NOW)
-    return unsafe dlsym(process, "__tsan_init") != nil || dlsym(process, "__asan_init") != nil
-  }()
+  package static let hasShadowMemory = hasThreadSanitizer || has("__asan_init")
+
+  /// Whether the thread sanitizer is in: all takes a multiple of its time and memory, and each process makes a file and removes it at its start.
+  package static let hasThreadSanitizer = has("__tsan_init")
+
+  private static func has(_ symbol: String) -> Bool {
+    // SAFETY: the handle is the whole process, the name NUL-terminated; only the presence of the symbol is asked for.
+    unsafe dlsym(dlopen(nil, RTLD_NOW), symbol) != nil
+  }
 }
 
 /// Sets the permission bits of a file.

@@ -21,10 +21,11 @@
 
     /// Another process that compacts the store, and whose first removal of a file meets `fault`.
     private func compactor(_ fault: String) throws -> ChildProcess {
-      try ChildProcess(
+      let first = TestProcess.hasThreadSanitizer ? 2 : 1
+      return try ChildProcess(
         executable: "/usr/bin/strace",
         [
-          "-f", "-qq", "-o", "/dev/null", "-e", "trace=?unlink,unlinkat", "-e", "inject=?unlink,unlinkat:\(fault):when=1",
+          "-f", "-qq", "-o", "/dev/null", "-e", "trace=?unlink,unlinkat", "-e", "inject=?unlink,unlinkat:\(fault):when=\(first)",
           try TestProcess.executable("EngramTestChild"), "compact-once", place.path,
         ])
     }

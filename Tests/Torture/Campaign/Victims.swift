@@ -12,7 +12,7 @@ struct Victims: Sendable {
   /// The arguments of a worker on the case's store.
   func worker(
     _ lanes: [Lane], writes: Int, compactEvery: Int = 0, backup: String? = nil, eventualMilliseconds: Int? = nil, marker: Bool = false,
-    store: String? = nil
+    waits: Bool = false, store: String? = nil
   ) -> [String] {
     var arguments = [
       "worker", store ?? scratch.store, "--seed", "\(lanes[0].seed)", "--writes", "\(writes)", "--compact-every", "\(compactEvery)",
@@ -22,6 +22,7 @@ struct Victims: Sendable {
     if let backup { arguments += ["--backup", backup] }
     if let eventualMilliseconds { arguments += ["--eventual-milliseconds", "\(eventualMilliseconds)"] }
     if marker { arguments.append("--marker") }
+    if waits { arguments.append("--waits") }
     return arguments
   }
 

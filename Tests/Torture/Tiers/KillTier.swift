@@ -1,8 +1,10 @@
 import Foundation
 import TestSupport
 
-/// SIGKILL before and after every system call of the canonical workload that names a file of the store: what a call left in a file may be
-/// known to nobody yet.
+/// SIGKILL before and after every system call of the canonical workload that names a file of the store.
+///
+/// Whoever is killed after a call has another process beside it that has the store open and goes on: what the call left in a file, it may not
+/// have heard of.
 struct KillTier: Tier {
   static let name = "kill"
   static let summary = "SIGKILL before and after every system call of the canonical workload"
@@ -26,15 +28,19 @@ struct KillTier: Tier {
     var outcome = CaseOutcome()
     let victims = Victims(campaign: campaign, scratch: scratch)
     let log = scratch.path("hit")
-    var oracle = WorkerOracle(workload.lanes)
+    let isAfter = number % 2 == 1
+    let heir = Lane(name: "c", seed: campaign.seed, forgets: false)
+    var oracle = WorkerOracle(workload.lanes + (isAfter ? [heir] : []))
     let end: Subprocess.Outcome
     do {
+      let bystander = isAfter ? try victims.start(victims.worker([heir], writes: 3, compactEvery: 2, waits: true)) : nil
+      _ = try bystander?.readLine()
       end = try victims.trace(
         [
-          "--marker", "--scope", scratch.path, "--point", "\(number / 2 + 1)", "--action", number % 2 == 0 ? "kill" : "kill-after", "--log",
-          log,
+          "--marker", "--scope", scratch.path, "--point", "\(number / 2 + 1)", "--action", isAfter ? "kill-after" : "kill", "--log", log,
         ],
         workload.arguments(victims))
+      if let bystander { outcome.violations += try goOn(bystander, &oracle) }
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations.append("the workload hangs: \(output.suffix(200))")
       return outcome
@@ -56,6 +62,16 @@ struct KillTier: Tier {
       outcome.violations.append("killed at \(hit.split(separator: "\n").first ?? "no call")")
     }
     return outcome
+  }
+
+  /// Lets the process that waits write and compact: nothing must keep it from that.
+  private func goOn(_ bystander: Subprocess, _ oracle: inout WorkerOracle) throws -> [String] {
+    let end = try bystander.finish()
+    let counts = oracle.read(end.standardOutput)
+    guard end.termination == .exited(0), counts["acknowledged"] == 3, counts["compact"] == 1 else {
+      return ["the process beside it ended with \(end.termination): \(end.standardOutput.suffix(300)) \(end.standardError.suffix(300))"]
+    }
+    return []
   }
 }
 

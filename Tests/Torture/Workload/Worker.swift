@@ -21,6 +21,7 @@ struct Worker: AsyncParsableCommand {
   @Option(help: "Deferred durability with this delay.") var eventualMilliseconds: Int?
   @Flag(help: "Lanes forget users.") var forgets = false
   @Flag(help: "Tell the tracer to count from the opening on.") var marker = false
+  @Flag(help: "Open the store, and begin when the input ends.") var waits = false
 
   func run() async throws {
     // A write past `ulimit -f` is an error only where the signal is ignored.
@@ -33,6 +34,7 @@ struct Worker: AsyncParsableCommand {
           dimension: Lane.dimension, durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate,
           snapshotMaxAge: nil))
       WorkerLog.say(WorkerEvent.opened.line)
+      if waits { while readLine() != nil {} }
       await withTaskGroup { group in
         for (index, name) in lane.enumerated() {
           let runner = LaneRunner(
