@@ -20,7 +20,7 @@ struct PlantedDefects: Sendable {
 
   static let all: [PlantedDefects] = [
     PlantedDefects(name: "P1", summary: "rows are not flushed", tiers: ["torn", "power"]),
-    PlantedDefects(name: "P2", summary: "LMDB commits before the rows are written", tiers: ["kill", "torn"]),
+    PlantedDefects(name: "P2", summary: "LMDB commits before the rows are written", tiers: ["torn", "kill"]),
     PlantedDefects(name: "P3", summary: "directories are not flushed at creation or switch", tiers: ["torn"]),
     PlantedDefects(name: "P4", summary: "a live bit is set on a row that was used before", tiers: ["history", "crowd"]),
     PlantedDefects(name: "P5", summary: "an old generation is removed under a reader of another process", tiers: ["crowd", "history"]),
