@@ -21,6 +21,7 @@
 
     /// Another process that compacts the store, and whose first removal of a file meets `fault`.
     private func compactor(_ fault: String) throws -> ChildProcess {
+      // The thread sanitizer has removed a file of its own before.
       let first = TestProcess.hasThreadSanitizer ? 2 : 1
       return try ChildProcess(
         executable: "/usr/bin/strace",

@@ -17,7 +17,7 @@ struct WriterLockProbe {
     guard let data = liveDataFile(), let before = try lastTransaction(data) else { return [] }
     Thread.sleep(forTimeInterval: seconds)
     guard let after = try lastTransaction(data), after != before else { return [] }
-    return ["\(after - before) transactions were committed while writer.lock was held by a process that writes nothing"]
+    return ["transaction \(before) was followed by \(after) while writer.lock was held by a process that writes nothing"]
   }
 
   /// Of the generation in `current`. The one that is being built has writers of its own, which need no lock.
@@ -30,7 +30,7 @@ struct WriterLockProbe {
     let started = Date()
     while try !lock.tryLock(.exclusive) {
       if -started.timeIntervalSinceNow > Self.patience { return false }
-      // Others wait in line, and there is a moment between each two of them.
+      // `flock` knows no limit of time. Those who wait in line leave a moment between each two of them.
       usleep(100)
     }
     return true
