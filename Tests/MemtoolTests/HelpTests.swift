@@ -22,7 +22,7 @@ import Testing
         EXAMPLES
           memtool create bot.memory --embedder hashing
           memtool import bot.memory conversations.jsonl
-          memtool search bot.memory 'what does she like to eat?' --user maya
+          memtool search bot.memory 'which tea does she drink?' --user maya
           memtool export bot.memory -o backup.jsonl
 
         USAGE: memtool <subcommand>

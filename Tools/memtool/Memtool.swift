@@ -14,7 +14,7 @@ struct Memtool: AsyncParsableCommand {
       EXAMPLES
         memtool create bot.memory --embedder hashing
         memtool import bot.memory conversations.jsonl
-        memtool search bot.memory 'what does she like to eat?' --user maya
+        memtool search bot.memory 'which tea does she drink?' --user maya
         memtool export bot.memory -o backup.jsonl
       """,
     version: "0.1.0",
@@ -26,6 +26,7 @@ struct Memtool: AsyncParsableCommand {
 
   static func main() async {
     Terminal.restoreBrokenPipeSignal()
+    Terminal.widenHelp()
     let command: any ParsableCommand
     do {
       command = try parseAsRoot()

@@ -52,7 +52,7 @@ enum StoreTrust {
       throw StoreError(
         .foreignOwner,
         "\(path) belongs to user \(status.ownerID), this process runs as user \(own): run it as the owner, "
-          + "or make the store its own with: chown -R \(own) \(quoted(paths.directory))")
+          + remedy(owner: status.ownerID, own, paths))
     }
     guard kind == .directory ? status.isDirectory : status.isRegularFile else {
       throw StoreError(
@@ -73,6 +73,12 @@ enum StoreTrust {
           + "look whether that did harm, then close it with: chmod -R go= \(quoted(paths.directory))")
     }
     return status.id
+  }
+
+  /// Root is never asked to take a store over: its owner could not use it any more.
+  private static func remedy(owner: UInt32, _ own: UInt32, _ paths: StorePaths) -> String {
+    if own == 0 { return "for example with: sudo -u '#\(owner)' COMMAND" }
+    return "or let an administrator make the store yours with: chown -R \(own) \(quoted(paths.directory))"
   }
 
   /// As a shell takes it for one word.

@@ -65,6 +65,8 @@ import Testing
     }
   }
 
+  /// The bug: root was told to `chown` the store, which takes it from its owner. Root is told how to run as the owner.
+  ///
   /// As root each entry is given away in turn. Nobody else can do that: then the root directory, which is root's, stands for a store.
   @Test(.timeLimit(.minutes(6))) func whatBelongsToAnotherUserIsRefused() async throws {
     guard geteuid() == 0 else {
@@ -75,7 +77,7 @@ import Testing
     try await make()
     for entry in Self.directories + Self.files {
       try FileManager.default.setAttributes([.ownerAccountID: 65534], ofItemAtPath: place.path + entry)
-      try await expectRefused(.foreignOwner, naming: [place.path + entry, "user 65534", "user 0", "chown -R 0 \(place.path)"])
+      try await expectRefused(.foreignOwner, naming: [place.path + entry, "user 65534", "user 0", "sudo -u '#65534' COMMAND"])
       try FileManager.default.setAttributes([.ownerAccountID: 0], ofItemAtPath: place.path + entry)
       try await expectSound()
     }

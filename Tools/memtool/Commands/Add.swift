@@ -10,7 +10,8 @@ struct Add: AsyncParsableCommand {
       not added twice: its id is printed.
 
       EXAMPLES
-        memtool add bot.memory --user maya 'Maya is a vegetarian.' --kind fact --metadata topic=food
+        memtool add bot.memory --user maya 'Maya is a vegetarian.' \\
+          --kind fact --metadata topic=food
         echo 'a long text' | memtool add bot.memory --user maya -
       """)
 

@@ -21,7 +21,8 @@ struct Audit: AsyncParsableCommand {
       EXAMPLES
         memtool audit bot.memory
         memtool audit bot.memory --user maya --threshold 0.9 --limit 50
-        memtool audit bot.memory --limit 100000 --json | jq -r '.sameText.largest[].ids[1:][]'
+        memtool audit bot.memory --limit 100000 --json | \\
+          jq -r '.sameText.largest[].ids[1:][]'
       """)
 
   @OptionGroup var store: StoreArgument

@@ -10,7 +10,7 @@ struct Backup: AsyncParsableCommand {
       and flushed before it gets its name, so it is there whole or not at all; only its owner may read it. Nothing is overwritten.
 
       EXAMPLES
-        memtool backup bot.memory /backups/bot-2026-01-31.memory
+        memtool backup bot.memory backups/bot-2026-01-31.memory
       """)
 
   @OptionGroup var store: StoreArgument

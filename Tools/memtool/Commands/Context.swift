@@ -43,8 +43,10 @@ struct ContextSet: AsyncParsableCommand {
       The JSON object is the whole record: nothing of the earlier one is kept in it. The key userID may be left out.
 
       EXAMPLES
-        memtool context set bot.memory --user maya '{"friendshipLevel":3,"firstSeen":1767225600000}'
-        memtool context get old.memory --user maya | memtool context set new.memory --user maya -
+        memtool context set bot.memory --user maya \\
+          '{"friendshipLevel":3,"firstSeen":1767225600000}'
+        memtool context get old.memory --user maya | \\
+          memtool context set new.memory --user maya -
       """)
 
   @OptionGroup var store: StoreArgument

@@ -11,7 +11,8 @@ struct Delete: AsyncParsableCommand {
 
       EXAMPLES
         memtool delete bot.memory 019b76da-a800-7000-8000-000000000000
-        memtool delete bot.memory --user maya --kind message --until 2026-01-01 --dry-run
+        memtool delete bot.memory --user maya --kind message \\
+          --until 2026-01-01 --dry-run
       """)
 
   @OptionGroup var store: StoreArgument

@@ -11,9 +11,10 @@ struct Search: AsyncParsableCommand {
       A higher score is better; equal scores come in the order of ids.
 
       EXAMPLES
-        memtool search bot.memory 'what does she like to eat?' --user maya
+        memtool search bot.memory 'which tea does she drink?' --user maya
         memtool search bot.memory --vector query.json --all --limit 3 --json
-        memtool search bot.memory tea --user maya --kind fact --since 2026-01-01 --metadata topic=food
+        memtool search bot.memory tea --user maya --kind fact \\
+          --since 2026-01-01 --metadata topic=food
       """)
 
   @OptionGroup var store: StoreArgument

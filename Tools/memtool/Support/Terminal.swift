@@ -33,6 +33,14 @@ enum Terminal {
   static func red(_ text: String) -> String { isColoured ? "\u{1B}[31m\(text)\u{1B}[0m" : text }
   static func green(_ text: String) -> String { isColoured ? "\u{1B}[32m\(text)\u{1B}[0m" : text }
 
+  /// Has the help made for at least 80 columns: an example that was wrapped would run as two commands, and the parser traps below 30.
+  static func widenHelp() {
+    let asked = ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) }
+    guard (asked ?? outputWidth ?? 80) < 80 else { return }
+    // SAFETY: runs before anything reads the environment on another thread.
+    unsafe setenv("COLUMNS", "80", 1)
+  }
+
   /// `memtool export … | head` ends the program without a word, also where a parent ignores the signal.
   static func restoreBrokenPipeSignal() { _ = signal(SIGPIPE, SIG_DFL) }
 }
