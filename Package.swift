@@ -19,10 +19,6 @@ let package = Package(
     .executable(name: "memtool", targets: ["memtool"]),
     .library(name: "TortureClock", type: .dynamic, targets: ["TortureClock"]),
   ],
-  traits: [
-    .trait(
-      name: "PlantedDefects", description: "Defects that the torture harness must find, each switched on by a variable. Never for use.")
-  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -58,6 +54,7 @@ let package = Package(
       name: "Torture",
       dependencies: ["Engram", "Files", "LMDB", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tests/Torture",
+      exclude: ["Defects"],
       swiftSettings: lifetimes),
     .testTarget(name: "TortureTests", dependencies: ["TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),

@@ -53,9 +53,6 @@ package enum Directories {
 
   /// Flushes a directory, so that the names in it survive a power failure.
   package static func synchronize(_ path: String) throws(FileError) {
-    #if PlantedDefects
-      if PlantedDefect.directoriesAreNotFlushed.isPlanted { return }
-    #endif
     let descriptor = try retrying("open", path) { unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     defer { close(descriptor) }
     if fsync(descriptor) != 0 { throw FileError(errno: errno, call: "fsync", path: path) }

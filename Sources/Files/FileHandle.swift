@@ -161,9 +161,6 @@ package struct FileHandle: ~Copyable, Sendable {
       }
       // A zero-byte transfer would loop for ever; POSIX gives no other code for it.
       if count == 0 { throw FileError(errno: ENOSPC, call: "pwrite", path: path) }
-      #if PlantedDefects
-        if PlantedDefect.shortWriteIsSuccess.isPlanted { return }
-      #endif
       done += count
     }
   }

@@ -119,9 +119,6 @@ package final class Environment: Sendable {
       var flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
       if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
       if options.defersMetaFlush { flags |= UInt32(MDB_NOMETASYNC) }
-      #if PlantedDefects
-        if PlantedDefect.recordsAreNotFlushed.isPlanted { flags |= UInt32(MDB_NOSYNC) }
-      #endif
       unsafe try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open \(path)")
       var descriptor: mdb_filehandle_t = -1
       unsafe try check(mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")

@@ -1,9 +1,5 @@
 import CLMDB
 
-#if PlantedDefects
-  import Files
-#endif
-
 /// The reading half of a transaction, lent for as long as the transaction is neither changed nor ended: the compiler refuses to
 /// let it, a cursor or a value outlive that.
 @safe
@@ -75,11 +71,6 @@ extension Database {
   /// Checks the trailing eight bytes and returns what stands before them.
   @_lifetime(copy stored)
   func verified(key: RawSpan, stored: RawSpan) throws(LMDBError) -> RawSpan {
-    #if PlantedDefects
-      if PlantedDefect.checksumsAreNotCompared.isPlanted, stored.byteCount >= RecordChecksum.byteCount {
-        return stored.extracting(0..<stored.byteCount - RecordChecksum.byteCount)
-      }
-    #endif
     guard checksum.matches(key: key, stored: stored) else {
       throw LMDBError(code: LMDBError.checksumMismatchCode, operation: "value of key \(key.hexadecimal) in \(name)")
     }

@@ -1,9 +1,5 @@
 import CLMDB
 
-#if PlantedDefects
-  import Files
-#endif
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -107,31 +103,8 @@ package struct WriteTransaction: ~Copyable {
     try environment.requireOwnProcess("commit")
     let handle = unsafe live
     unsafe transaction = nil
-    #if PlantedDefects
-      if PlantedDefect.commitChangesThread.isPlanted {
-        let code = unsafe commitOnAnotherThread(handle)
-        environment.leave()
-        return try check(code, "mdb_txn_commit")
-      }
-    #endif
     let code = unsafe mdb_txn_commit(handle)
     environment.leave()
     try check(code, "mdb_txn_commit")
   }
 }
-
-#if PlantedDefects
-  private func commitOnAnotherThread(_ transaction: OpaquePointer) -> Int32 {
-    var thread = pthread_t()
-    // SAFETY: the transaction outlives the thread, which is joined here.
-    unsafe pthread_create(
-      &thread, nil,
-      { argument in
-        let code = unsafe mdb_txn_commit(OpaquePointer(argument))
-        return unsafe UnsafeMutableRawPointer(bitPattern: Int(code))
-      }, UnsafeMutableRawPointer(transaction))
-    var result: UnsafeMutableRawPointer?
-    unsafe pthread_join(thread, &result)
-    return Int32(truncatingIfNeeded: Int(bitPattern: result))
-  }
-#endif

@@ -102,9 +102,6 @@ package final class RowFile: Sendable {
 
   /// - Throws: ``RowFileError`` `.checksumMismatch` where the row is not the one that its record was written with.
   package func verify(row: Int, checksum expected: UInt64) throws(RowFileError) {
-    #if PlantedDefects
-      if PlantedDefect.checksumsAreNotCompared.isPlanted { return }
-    #endif
     if checksum(ofRow: row) != expected { throw .checksumMismatch(row: row) }
   }
 

@@ -69,12 +69,6 @@ enum GenerationSweep {
 
   /// - Returns: Whether it is out of the way.
   private static func setAsideUnused(_ number: UInt64, _ paths: StorePaths) throws -> Bool {
-    #if PlantedDefects
-      if PlantedDefect.openGenerationsAreRemoved.isPlanted {
-        try setAside(number, paths)
-        return true
-      }
-    #endif
     let lock = try FileLock(ifExists: paths.data(number))
     if let isFree = try lock?.tryLock(.exclusive), !isFree { return false }
     try setAside(number, paths)

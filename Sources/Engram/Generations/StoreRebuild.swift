@@ -67,9 +67,6 @@ struct StoreRebuild {
     let rowsBefore = try core.live.read { try $0.state().rowsHigh }
     let target = try makeTarget(after: source)
     var isNamed = false
-    #if PlantedDefects
-      if PlantedDefect.currentIsRenamedTooEarly.isPlanted { try StoreOpening.setCurrent(target.number, paths) }
-    #endif
     do {
       var copy = GenerationCopy(from: source, to: target) { [check, progress] step in
         try check()

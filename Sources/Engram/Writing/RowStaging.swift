@@ -57,10 +57,6 @@ struct RowStaging: ~Copyable {
   /// Makes every written row durable: before the commit that names it.
   mutating func flush() throws(FileError) {
     guard needsFlush else { return }
-    #if PlantedDefects
-      if PlantedDefect.rowsAreNotFlushed.isPlanted { return }
-      if PlantedDefect.failedFlushIsTriedAgain.isPlanted, (try? file.synchronize()) != nil { return }
-    #endif
     try file.synchronize()
     needsFlush = false
   }

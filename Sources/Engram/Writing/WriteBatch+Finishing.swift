@@ -1,9 +1,5 @@
 import LMDB
 
-#if PlantedDefects
-  import Files
-#endif
-
 /// The end of a batch.
 extension WriteBatch {
   /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
@@ -33,9 +29,6 @@ extension WriteBatch {
   }
 
   private mutating func writeRows() throws {
-    #if PlantedDefects
-      if PlantedDefect.commitComesBeforeRows.isPlanted, purpose == .commit { return }
-    #endif
     try staging?.finish(rowCount: state.rowsHigh)
     do {
       try staging?.flush()

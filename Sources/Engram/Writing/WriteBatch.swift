@@ -2,10 +2,6 @@ import Foundation
 import LMDB
 import VectorSearch
 
-#if PlantedDefects
-  import Files
-#endif
-
 /// One LMDB write transaction with what gathers beside it: rows, blocks, users' counts and the log.
 ///
 /// Records go to LMDB at once; users, blocks and columns are kept in memory until ``finish(sequence:now:)``, so that a batch of a
@@ -180,11 +176,6 @@ struct WriteBatch: ~Copyable {
   /// Gives the memory a fresh slot and hands its components to the file.
   mutating func addRow(_ components: [Float], of memory: Memory, key: UserKey, user: inout UserRecord) throws -> MemoryRecord.RowReference {
     precondition(staging != nil, "only a store with embeddings has rows")
-    #if PlantedDefects
-      if PlantedDefect.rowsAreUsedTwice.isPlanted, let reused = try reusedRow(components, of: memory, key: key, user: &user) {
-        return reused
-      }
-    #endif
     var number = user.filling
     var block: Block
     while true {
@@ -206,29 +197,6 @@ struct WriteBatch: ~Copyable {
     state.rowsLive += 1
     return MemoryRecord.RowReference(row: row, block: number, checksum: RowFile.checksum(of: components.span))
   }
-
-  #if PlantedDefects
-    private mutating func reusedRow(
-      _ components: [Float], of memory: Memory, key: UserKey, user: inout UserRecord
-    ) throws -> MemoryRecord.RowReference? {
-      for number in 0..<user.blocks {
-        guard var block = try findBlock(BlockKey(user: key, number: number)) else { continue }
-        for slot in 0..<block.record.used where block.record.live & (1 << LiveMask(slot)) == 0 {
-          block.record.live |= 1 << LiveMask(slot)
-          block.columns.slots[slot] = BlockColumns.Slot(memory)
-          if memory.expiresAt != nil { block.record.hasExpiry = true }
-          try setBlock(BlockKey(user: key, number: number), block)
-          let row = block.record.firstRow + slot
-          try staging?.append(row: row, components)
-          user.rows += 1
-          state.rowsLive += 1
-          state.rowsDead -= 1
-          return MemoryRecord.RowReference(row: row, block: number, checksum: RowFile.checksum(of: components.span))
-        }
-      }
-      return nil
-    }
-  #endif
 
   /// The user's next run of consecutive rows, cut into blocks.
   private mutating func allocateRun(_ key: UserKey, _ user: inout UserRecord) throws {
@@ -304,9 +272,6 @@ struct WriteBatch: ~Copyable {
   mutating func undo() throws(LMDBError) {
     guard let journal else { return }
     self.journal = nil
-    #if PlantedDefects
-      if PlantedDefect.thrownBodyIsNotUndone.isPlanted { return }
-    #endif
     for change in journal.values.reversed() {
       if let old = change.old {
         try store(change.key, old, in: change.database)
@@ -330,15 +295,6 @@ struct WriteBatch: ~Copyable {
 
   /// Step 7, the one commit point.
   consuming func commit() throws(LMDBError) {
-    #if PlantedDefects
-      if PlantedDefect.commitComesBeforeRows.isPlanted {
-        var late = staging.take()
-        try transaction.commit()
-        try? late?.write()
-        try? late?.flush()
-        return
-      }
-    #endif
     try transaction.commit()
   }
 }

@@ -169,9 +169,6 @@ actor WriteCoordinator {
   }
 
   private func takeLock() throws {
-    #if PlantedDefects
-      if PlantedDefect.writerLockIsNotTaken.isPlanted { return }
-    #endif
     if try !lock.tryLock(.exclusive) {
       progress.withLock { $0.isWaitingForLock = true }
       defer { progress.withLock { $0.isWaitingForLock = false } }
@@ -232,11 +229,6 @@ actor WriteCoordinator {
       }
       if transaction.batch.isUnchanged { return results }
       try transaction.batch.finish()
-      #if PlantedDefects
-        if PlantedDefect.acknowledgementComesBeforeCommit.isPlanted {
-          for (request, result) in zip(requests, results) { request.finish(result) }
-        }
-      #endif
       let hasRoom = generation.growDataFile(by: requests.reduce(0) { $0 + $1.sizeBytes })
       do {
         try transaction.commit()
@@ -250,9 +242,6 @@ actor WriteCoordinator {
         }
         switch outcome {
         case .happened:
-          #if PlantedDefects
-            if PlantedDefect.inDoubtBatchIsAppliedTwice.isPlanted { return perform(requests) }
-          #endif
           return results
         case .didNotHappen(let failure), .unknown(let failure): return all(failure)
         }

@@ -1,16 +1,12 @@
-/// The defects that can be switched on in a build with the trait `PlantedDefects`, and the tiers that must find each.
+/// The defects that `Tests/Torture/Defects` plants in a copy of the sources, and the tiers that must find each.
+///
+/// A new one is a file `NAME.defect` there, and an entry here.
 struct PlantedDefects: Sendable {
   /// Read by the product's processes.
   static let variable = "ENGRAM_PLANTED_DEFECT"
 
-  /// Whether this build has them.
-  static var areBuiltIn: Bool {
-    #if PlantedDefects
-      true
-    #else
-      false
-    #endif
-  }
+  /// Whether this build has them: `Switch.defect` changes the line in the copy.
+  static let areBuiltIn = false
 
   let name: String
   let summary: String

@@ -24,11 +24,12 @@ struct Run: ParsableCommand {
     if let recording, !FileManager.default.fileExists(atPath: recording) { throw ValidationError("There is no recording \(recording).") }
     guard let planted else { return }
     guard PlantedDefects.areBuiltIn else {
-      throw ValidationError("This build has no planted defects: build it with --traits PlantedDefects, as Tools/torture does.")
+      throw ValidationError("This build has no planted defects: run Tools/torture, which builds a copy of the sources that has them.")
     }
     for name in planted.split(separator: ",", omittingEmptySubsequences: false) {
       guard planted == "all" || PlantedDefects.all.contains(where: { $0.name == name }) else {
-        throw ValidationError("There is no planted defect '\(name)': P1 to P15, several with commas between them, or all.")
+        let names = PlantedDefects.all.map(\.name).joined(separator: ", ")
+        throw ValidationError("There is no planted defect '\(name)', only \(names), several with commas between them, and all.")
       }
     }
   }

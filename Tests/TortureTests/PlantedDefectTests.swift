@@ -1,0 +1,73 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Torture
+
+/// The edits in `Tests/Torture/Defects`, without a build.
+@Suite struct PlantedDefectTests {
+  private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  private static let defects = root.appending(path: "Tests/Torture/Defects")
+  private let directory = TemporaryDirectory()
+
+  /// A change to a line that an edit looks for takes the defect away: the harness would look for it in vain, or not at all.
+  @Test func everyDefectAppliesToTheSourcesAsTheyAre() throws {
+    let outcome = try plant(["check"])
+    #expect(outcome.termination == .exited(0), "\(outcome.standardError)")
+  }
+
+  @Test func everyDefectHasAFileAndEveryFileADefect() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: Self.defects.path).filter { $0.hasSuffix(".defect") }
+    #expect(Set(files) == Set(PlantedDefects.all.map { "\($0.name).defect" } + ["Switch.defect"]))
+    for defect in PlantedDefects.all {
+      let text = try String(contentsOf: Self.defects.appending(path: "\(defect.name).defect"), encoding: .utf8)
+      #expect(text.contains("PlantedDefect.isPlanted(\"\(defect.name)\")"), "\(defect.name) is never switched on")
+      #expect(defect.tiers.allSatisfy { Tiers.named($0) != nil }, "\(defect.name) names a tier that does not exist")
+    }
+  }
+
+  @Test func theProductHasNoTraceOfThem() throws {
+    let sources = try Script.files(Self.root.appending(path: "Sources").path)
+    #expect(sources.count > 100)
+    for (name, bytes) in sources { #expect(!String(decoding: bytes, as: UTF8.self).contains("PlantedDefect"), "\(name)") }
+  }
+
+  @Test func theCopyIsTheSourcesWithTheDefectsAndIsNotWrittenTwice() throws {
+    let copy = directory.path("copy")
+    #expect(try plant(["copy", copy]).termination == .exited(0))
+    let first = try modification("\(copy)/Sources/Files/Directories.swift")
+    let text = try String(contentsOfFile: "\(copy)/Sources/Files/Directories.swift", encoding: .utf8)
+    #expect(text.contains("PlantedDefect.isPlanted(\"P3\")"))
+    #expect(!FileManager.default.fileExists(atPath: "\(copy)/.build"))
+
+    try Data("stale".utf8).write(to: URL(filePath: "\(copy)/Sources/Files/Stale.swift"))
+    #expect(try plant(["copy", copy]).termination == .exited(0))
+    #expect(try modification("\(copy)/Sources/Files/Directories.swift") == first)
+    #expect(!FileManager.default.fileExists(atPath: "\(copy)/Sources/Files/Stale.swift"))
+  }
+
+  @Test func anEditWithoutItsLineIsNamed() throws {
+    let copy = directory.path("copy")
+    #expect(try plant(["copy", copy]).termination == .exited(0))
+    // The copy's own applier, for sources in which the flush is another one.
+    for (path, line) in [
+      ("Sources/Files/Directories.swift", "package static func synchronize("), ("Sources/Engram/Writing/RowStaging.swift", "guard needsFlush"),
+    ] {
+      let text = try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+      try text.replacingOccurrences(of: line, with: "// \(line)").write(toFile: "\(copy)/\(path)", atomically: true, encoding: .utf8)
+    }
+    let outcome = try plant(["check"], of: URL(filePath: copy).appending(path: "Tests/Torture/Defects"))
+    #expect(outcome.termination == .exited(1))
+    for name in ["P1", "P3", "P8"] { #expect(outcome.standardError.contains("\(name).defect no longer applies to Sources/")) }
+    #expect(!outcome.standardError.contains("P12.defect"))
+  }
+
+  private func plant(_ arguments: [String], of defects: URL = Self.defects) throws -> Subprocess.Outcome {
+    let python = ProcessInfo.processInfo.environment["ENGRAM_PYTHON"] ?? "python3"
+    return try Subprocess.run("/usr/bin/env", [python, defects.appending(path: "plant.py").path] + arguments)
+  }
+
+  private func modification(_ path: String) throws -> Date? {
+    try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+  }
+}
