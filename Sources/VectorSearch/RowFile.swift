@@ -15,10 +15,12 @@ import Checksums
 package final class RowFile: Sendable {
   package let header: RowFileHeader
   private let handle: FileHandle
-  private let map: MemoryMap
+  private let map: GrowingMap
 
   /// Address space to reserve for the map: rows enough, and room for a hundred stores in one process.
-  private static let preferredMapBytes = 1 << 38
+  package static let preferredMapBytes = 1 << 38
+  /// No file grows beyond this.
+  private static let largestBytes = preferredMapBytes
   /// The file grows by a quarter of itself, within these bounds.
   private static let growthBytes = (256 << 10)...(32 << 20)
 
@@ -33,14 +35,15 @@ package final class RowFile: Sendable {
 
   /// Opens a row file whose header must equal `header` and which must hold `rowCount` rows.
   ///
+  /// - Parameter mapBytes: Address space to reserve; a quarter of it and so on where the system refuses, and never less than the rows need.
   /// - Throws: `FileError`, ``RowFileError``.
-  package init(path: String, header: RowFileHeader, rowCount: Int, isReadOnly: Bool) throws {
+  package init(path: String, header: RowFileHeader, rowCount: Int, isReadOnly: Bool, mapBytes: Int = preferredMapBytes) throws {
     let handle = try FileHandle(path: path, access: isReadOnly ? .read : .readWrite)
     try header.validate(try handle.read(count: RowFileHeader.byteCount, at: 0))
     let (size, needed) = (try handle.status().sizeBytes, RowFileHeader.byteCount + rowCount * header.strideBytes)
     // A map of a truncated file would be SIGBUS at the first touch.
     guard size >= needed else { throw RowFileError.truncated(expectedBytes: needed, foundBytes: size) }
-    map = try MemoryMap(handle, preferredBytes: Self.preferredMapBytes, minimumBytes: max(needed, 1 << 30))
+    map = try GrowingMap(handle, preferredBytes: mapBytes, minimumBytes: max(needed, min(mapBytes, 1 << 30)))
     self.handle = handle
     self.header = header
   }
@@ -51,9 +54,15 @@ package final class RowFile: Sendable {
 
   // MARK: Reading
 
+  /// Makes the first `rowCount` rows readable through the map. To be called with the high-water mark of each snapshot before
+  /// ``row(_:)``: another process may have grown the file beyond what this one has mapped.
+  ///
+  /// - Throws: `FileError` where the system gives no more address space.
+  package func cover(rowCount: Int) throws(FileError) { try map.cover(offset(of: rowCount), of: handle) }
+
   /// The components of a row that a snapshot names. Lives as long as the row file.
   ///
-  /// - Parameter row: Below the snapshot's high-water mark: the bytes beyond the file's end are SIGBUS.
+  /// - Parameter row: Below a high-water mark that is covered: the bytes beyond the file's end are SIGBUS.
   @_lifetime(borrow self)
   package func row(_ row: Int) -> Span<Float> {
     let start = unsafe map.pointer(at: offset(of: row), count: header.dimension * 4).assumingMemoryBound(to: Float.self)
@@ -111,7 +120,8 @@ package final class RowFile: Sendable {
   package func reserve(rowCount: Int) throws(FileError) {
     let size = try handle.status().sizeBytes
     let needed = offset(of: rowCount)
-    guard needed <= map.reservedBytes else { throw FileError(errno: EFBIG, call: "map", path: handle.path) }
+    guard needed <= Self.largestBytes else { throw FileError(errno: EFBIG, call: "pwrite", path: handle.path) }
+    try map.cover(needed, of: handle)
     guard size < needed else { return }
     let ahead = min(max(size / 4, Self.growthBytes.lowerBound), Self.growthBytes.upperBound)
     do throws(FileError) {

@@ -48,6 +48,28 @@ import VectorSearch
     }
   }
 
+  // The bug: a reader whose address space is limited mapped little of the file; when another process had grown it beyond that, reading a
+  // row was a trap (SIGILL). The cause: the map was made once. The fix: a longer one is made when a snapshot names rows beyond it.
+  @Test func rowsBeyondTheMapAreMappedWhenTheyAreNamed() throws {
+    var generator = SeededGenerator(seed: 7)
+    let header = rowHeader(dimension: 16)
+    let rows = (0..<3000).map { _ in randomVector(16, &generator) }
+    try RowFile.create(path: path, header: header)
+    let writer = try RowFile(path: path, header: header, rowCount: 0, isReadOnly: false, mapBytes: 8192)
+    let reader = try RowFile(path: path, header: header, rowCount: 0, isReadOnly: true, mapBytes: 8192)
+    try writer.reserve(rowCount: 10)
+    try writer.write(strides: strides(Array(rows[..<10]), header), fromRow: 0)
+    let early = reader.row(9)
+    try writer.reserve(rowCount: rows.count)
+    try writer.write(strides: strides(Array(rows[10...]), header), fromRow: 10)
+    try reader.cover(rowCount: rows.count)
+    for (index, row) in rows.enumerated() { #expect(copy(reader.row(index)) == row && copy(writer.row(index)) == row) }
+    // What was lent before is still readable.
+    #expect(copy(early) == rows[9])
+    #expect(throws: FileError.self) { try reader.cover(rowCount: 1 << 50) }
+    #expect(copy(reader.row(2999)) == rows[2999])
+  }
+
   @Test(arguments: [1, 15, 16, 17, 100])
   func rowsLieAtTheirStrideAndThePaddingStaysZero(dimension: Int) throws {
     var generator = SeededGenerator(seed: 60)
@@ -92,7 +114,7 @@ import VectorSearch
     #expect(status.allocatedBytes >= status.sizeBytes)
   }
 
-  @Test func moreRowsThanTheMapHoldsAreRefusedBeforeAnythingIsWritten() throws {
+  @Test func moreRowsThanAFileMayHoldAreRefusedBeforeAnythingIsWritten() throws {
     let header = rowHeader(dimension: 16)
     try RowFile.create(path: path, header: header)
     let file = try RowFile(path: path, header: header, rowCount: 0, isReadOnly: false)

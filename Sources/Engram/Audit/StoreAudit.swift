@@ -29,9 +29,9 @@ struct StoreAudit: ~Escapable {
   let options: AuditOptions
 
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, _ options: AuditOptions) {
+  init(_ reader: RecordReader, _ options: AuditOptions) throws {
     self.reader = reader
-    rows = reader.generation.rows
+    rows = try reader.rows()
     self.options = options
   }
 

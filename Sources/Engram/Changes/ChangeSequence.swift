@@ -38,7 +38,8 @@ public struct ChangeSequence: AsyncSequence, Sendable {
     let userID: String?
     /// The first batch that was not told yet.
     var next: UInt64
-    private var pending: [StoreChange] = []
+    /// A slice, because its first element is removed in constant time: one commit can have tens of thousands.
+    private var pending: ArraySlice<StoreChange> = []
 
     init(core: StoreCore, userID: String?, next: UInt64) {
       self.core = core
@@ -101,7 +102,7 @@ public struct ChangeSequence: AsyncSequence, Sendable {
         }
       }
       next = following
-      pending = changes
+      pending = changes[...]
     }
   }
 }

@@ -8,7 +8,7 @@ struct RowBytes: Sendable {
 
   /// Nil in a store without embeddings.
   init?(_ reader: RecordReader) throws {
-    guard let rows = reader.generation.rows else { return nil }
+    guard let rows = try reader.rows() else { return nil }
     self.rows = rows
     count = min(try reader.state().rowsHigh, max(0, try rows.sizeBytes - RowFileHeader.byteCount) / rows.header.strideBytes)
   }

@@ -108,6 +108,12 @@ struct StoreRebuild {
   private func makeTarget(after source: Generation) throws -> Generation {
     // Past what a rebuild left that was broken off: the sweep will remove it.
     let number = max(source.number, try GenerationSweep.numbers(paths).max() ?? 0) + 1
+    guard number <= StorePaths.lastGeneration else {
+      throw StoreError(
+        .unexpectedFile,
+        "no generation can follow \(paths.generation(StorePaths.lastGeneration)), which has the largest number: remove it if it is not the store's own"
+      )
+    }
     let opening = try FileLock(path: paths.openLock)
     do {
       try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))

@@ -34,7 +34,7 @@ extension MemoryStore {
         let isThere = try reference.row < reader.state().rowsHigh
         return .init(
           number: reference.row, block: Int(reference.block), expectedChecksum: reference.checksum,
-          foundChecksum: isThere ? reader.generation.rows?.checksum(ofRow: reference.row) : nil)
+          foundChecksum: isThere ? try reader.rows()?.checksum(ofRow: reference.row) : nil)
       }
       return try reader.inspection(of: .memory(id), in: reader.schema.memories, row: row)
     }

@@ -15,6 +15,7 @@ struct ExactSearch: ~Escapable {
   init(_ reader: RecordReader) throws {
     rows = try reader.generation.requireRows()
     state = try reader.state()
+    try rows.cover(rowCount: state.rowsHigh)
     self.reader = reader
   }
 

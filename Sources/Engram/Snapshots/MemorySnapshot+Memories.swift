@@ -18,18 +18,18 @@ extension MemorySnapshot {
   /// - Parameter body: Gets `dimension` components, valid for the call.
   /// - Returns: Nil where the memory has no embedding or is absent.
   public func withEmbedding<Value>(of id: MemoryID, _ body: (Span<Float>) throws -> Value) throws -> Value? {
-    let row = try read { reader -> Int? in
+    let found = try read { reader -> (rows: RowFile, row: Int)? in
       guard let reference = try reader.liveMemoryRecord(id)?.row else { return nil }
-      guard let rows = generation.rows else { throw StoreError(.corrupted, "memory \(id) names a row, and the store has none") }
+      guard let rows = try reader.rows() else { throw StoreError(.corrupted, "memory \(id) names a row, and the store has none") }
       guard try reference.row < reader.state().rowsHigh else {
         throw StoreError(.corrupted, "memory \(id) names row \(reference.row), beyond the last one")
       }
       try rows.verify(row: reference.row, checksum: reference.checksum)
-      return reference.row
+      return (rows, reference.row)
     }
     // Outside the read, so that `body` may use the snapshot: a published row never changes.
-    guard let row, let rows = generation.rows else { return nil }
-    return try body(rows.row(row))
+    guard let found else { return nil }
+    return try body(found.rows.row(found.row))
   }
 
   /// How many memories the scope holds.

@@ -10,14 +10,26 @@ final class Generation: Sendable {
   let environment: Environment
   let schema: Schema
   private let fixed: StoreRecord
-  /// Nil in a store without embeddings.
-  let rows: RowFile?
   private let pinnedEmbedder: Mutex<EmbedderIdentity?>
-  /// A share in the lock of the data file: whoever gets it exclusively knows that no process has the generation open.
-  private let presence: FileLock
-  /// To grow LMDB's file ahead of it, and to look at its meta pages.
-  private let dataFile: Files.FileHandle
+  /// Nil once the store is closed, though this object may live on with a handle.
+  private let held: Mutex<Held?>
   private let left = Atomic(false)
+
+  /// Descriptors and maps of the generation, but for those of LMDB.
+  private final class Held: Sendable {
+    /// Nil in a store without embeddings.
+    let rows: RowFile?
+    /// A share in the lock of the data file: a process that gets it exclusively knows that no process has the generation open.
+    let presence: FileLock
+    /// To grow LMDB's file ahead of it, and to look at its meta pages.
+    let dataFile: Files.FileHandle
+
+    init(rows: RowFile?, presence: consuming FileLock, dataFile: consuming Files.FileHandle) {
+      self.rows = rows
+      self.presence = presence
+      self.dataFile = dataFile
+    }
+  }
 
   init(
     directory: String, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?, presence: consuming FileLock
@@ -27,10 +39,17 @@ final class Generation: Sendable {
     self.environment = environment
     self.schema = schema
     fixed = store
-    self.rows = rows
     pinnedEmbedder = Mutex(store.embedder)
-    dataFile = try Files.FileHandle(path: "\(directory)/\(Self.dataFileName)", access: environment.isReadOnly ? .read : .readWrite)
-    self.presence = presence
+    let dataFile = try Files.FileHandle(path: "\(directory)/\(Self.dataFileName)", access: environment.isReadOnly ? .read : .readWrite)
+    held = Mutex(Held(rows: rows, presence: presence, dataFile: dataFile))
+  }
+
+  /// Nil in a store without embeddings, and once the store is closed.
+  var rows: RowFile? { held.withLock { $0?.rows } }
+
+  private func requireHeld() throws(StoreError) -> Held {
+    guard let held = held.withLock({ $0 }) else { throw StoreError(.closed, "the store is closed") }
+    return held
   }
 
   /// The identity that the store is pinned to; nil while it has none.
@@ -66,26 +85,26 @@ final class Generation: Sendable {
   /// - Returns: False where there is no room; a commit that only uses freed pages may still succeed.
   @discardableResult
   func growDataFile(by sizeBytes: Int) -> Bool {
-    guard let size = try? dataFile.status().sizeBytes else { return true }
+    guard let held = held.withLock({ $0 }), let size = try? held.dataFile.status().sizeBytes else { return true }
     let needed = environment.usedBytes + 2 * sizeBytes + (512 << 10)
     guard size < needed else { return true }
-    return (try? dataFile.writeZeros(from: size, to: needed + min(max(size / 8, 512 << 10), 16 << 20))) != nil
+    return (try? held.dataFile.writeZeros(from: size, to: needed + min(max(size / 8, 512 << 10), 16 << 20))) != nil
   }
 
   /// Gives back the room that was taken ahead of growth. Only while no other process has the generation open.
   func trim() throws {
     let snapshot = try ReadTransaction(environment)
     try rows?.trim(toRowCount: RecordReader(snapshot.view, self, now: .min).state().rowsHigh)
-    try dataFile.truncate(to: environment.usedBytes)
+    try requireHeld().dataFile.truncate(to: environment.usedBytes)
   }
 
   /// Whether the file has a commit that readers do not know of yet, because its writer is at it or was killed.
-  func hasCommit(after transaction: borrowing ReadTransaction) throws(FileError) -> Bool {
-    try MetaPair.read(dataFile).newest.transactionID > UInt64(transaction.id)
+  func hasCommit(after transaction: borrowing ReadTransaction) throws -> Bool {
+    try MetaPair.read(requireHeld().dataFile).newest.transactionID > UInt64(transaction.id)
   }
 
   /// Takes the remains of a failed commit out of the file. The caller has begun the write transaction with the given number.
-  func withdraw(transaction id: UInt64) throws(FileError) { try MetaPair.withdraw(transaction: id, in: dataFile) }
+  func withdraw(transaction id: UInt64) throws { try MetaPair.withdraw(transaction: id, in: requireHeld().dataFile) }
 
   /// Walks every page of the data file, at the state of a reader slot of its own.
   func pages() throws -> PageReport {
@@ -97,12 +116,13 @@ final class Generation: Sendable {
   /// Closes the environment unless a transaction is alive. The caller holds `open.lock`.
   ///
   /// The share in the files goes with this object, as the map of the rows does: who finds it gone knows that nothing of the files is in use.
-  /// - Parameter givesUpFiles: The store is closed, and its handles may live on: the share goes now.
+  /// - Parameter givesUpFiles: The store is closed, and its handles may live on: the share, the map and the descriptors go now.
   /// - Returns: Whether it is closed now.
   func close(givingUpFiles givesUpFiles: Bool = true) -> Bool {
     guard environment.close() else { return false }
-    // Nothing else could be done about it, and the lock goes with the descriptor.
-    if givesUpFiles { try? presence.unlock() }
+    guard givesUpFiles, let given = held.withLock({ $0.take() }) else { return true }
+    // Nothing else could be done about a failure, and the lock goes with the descriptor.
+    try? given.presence.unlock()
     return true
   }
 

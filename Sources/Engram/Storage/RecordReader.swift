@@ -107,10 +107,17 @@ struct RecordReader: ~Escapable {
     return try MemoryRecord(value, id: id)
   }
 
+  /// The rows that this instant's records name, readable through the map; nil in a store without embeddings.
+  func rows() throws -> RowFile? {
+    guard let rows = generation.rows else { return nil }
+    try rows.cover(rowCount: state().rowsHigh)
+    return rows
+  }
+
   /// A memory's row, compared with the checksum in its record. Lives as long as the generation.
   @_lifetime(borrow self)
   func row(_ reference: MemoryRecord.RowReference) throws -> Span<Float> {
-    guard let rows = generation.rows, try reference.row < state().rowsHigh else {
+    guard let rows = try rows(), try reference.row < state().rowsHigh else {
       throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
     }
     try rows.verify(row: reference.row, checksum: reference.checksum)

@@ -30,11 +30,14 @@ struct StorePaths: Sendable {
     return generationNumber(directoryName: String(text.dropLast()))
   }
 
+  /// The largest number of a generation. Any name above it is nobody's: a rebuild counts up, and must not overflow.
+  static let lastGeneration: UInt64 = 1 << 62
+
   /// The number of the directory `gen-N`; nil for any other name.
   static func generationNumber(directoryName name: String) -> UInt64? {
     guard name.hasPrefix("gen-") else { return nil }
     let digits = name.dropFirst(4)
-    guard let number = UInt64(digits), number > 0, String(number) == digits else { return nil }
+    guard let number = UInt64(digits), (1...lastGeneration).contains(number), String(number) == digits else { return nil }
     return number
   }
 }

@@ -9,12 +9,12 @@ import Synchronization
 final class StoreCore: Sendable {
   let id: FileID
   let live: LiveGeneration
-  /// Nil in a store that was opened read-only.
-  let coordinator: WriteCoordinator?
+  /// Nil in a store that was opened read-only, and once it is closed: the writer's thread and descriptor go then.
+  private let writing: Mutex<WriteCoordinator?>
   let options: StoreOptions
   let commits = CommitSignal()
   /// Shared by every process that has the store open. Nothing here keeps a generation that was left.
-  private let alive: FileLock
+  private let alive: Mutex<FileLock?>
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
   /// Rebuilds and the like that are under way, and whether the store is being closed.
   private let work = Mutex(Work())
@@ -32,10 +32,9 @@ final class StoreCore: Sendable {
     self.live = live
     self.options = options
     let signal = commits
-    coordinator =
-      options.access == .readWrite
-      ? try WriteCoordinator(live, options: options, onCommit: { signal.announce() }) : nil
-    alive = files.alive
+    writing = Mutex(
+      options.access == .readWrite ? try WriteCoordinator(live, options: options, onCommit: { signal.announce() }) : nil)
+    alive = Mutex(files.alive)
     let task = Task { [weak self] in
       while let self, !Task.isCancelled {
         await self.maintain()
@@ -45,6 +44,7 @@ final class StoreCore: Sendable {
     maintenance.withLock { $0 = task }
   }
 
+  var coordinator: WriteCoordinator? { writing.withLock { $0 } }
   var paths: StorePaths { live.paths }
   var generation: Generation { live.generation }
 
@@ -67,8 +67,9 @@ final class StoreCore: Sendable {
   }
 
   func writer() throws(StoreError) -> WriteCoordinator {
-    guard let coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
-    return coordinator
+    if let coordinator { return coordinator }
+    if options.access == .readOnly { throw StoreError(.readOnly, "the store was opened read-only") }
+    throw StoreError(.closed, "the store is closed")
   }
 
   // MARK: Maintenance
@@ -209,7 +210,12 @@ final class StoreCore: Sendable {
       }
     }
     guard live.close() else { throw StoreError(.stillInUse, "\(live.liveTransactionCount) snapshots are still held") }
-    try alive.unlock()
+    // Unlocked, and not merely closed: see the deinit of the lock.
+    try alive.withLock { alive in
+      try alive?.unlock()
+      alive = nil
+    }
+    writing.withLock { $0 = nil }
     try opening.unlock()
   }
 }

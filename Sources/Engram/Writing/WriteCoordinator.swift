@@ -81,7 +81,7 @@ actor WriteCoordinator {
         if request.deadline != nil, queue.beginWatch() { watchDeadlines() }
       }
     } onCancel: {
-      request.drop(CancellationError())
+      if request.drop(CancellationError()) { queue.remove(request) }
     }
     guard let value = box.value else { preconditionFailure("a finished body left no result") }
     return value

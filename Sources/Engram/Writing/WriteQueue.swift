@@ -12,7 +12,11 @@ final class WriteQueue: Sendable {
   init(limit: Int) { self.limit = max(limit, 1) }
 
   private struct State {
-    var requests: [WriteRequest] = []
+    /// By place. Places are given in the order of arrival; those of dropped requests are empty.
+    var requests: [Int: WriteRequest] = [:]
+    /// No request has a place before `first`, or from `end` on.
+    var first = 0
+    var end = 0
     var isDraining = false
     var isWatched = false
     var isClosed = false
@@ -30,14 +34,26 @@ final class WriteQueue: Sendable {
   func append(_ request: WriteRequest) -> Admission {
     state.withLock { state in
       guard !state.isClosed else { return .refused }
-      state.requests.append(request)
+      // Dropped between its creation and here: a cancellation found nothing to remove.
+      if request.isDropped { return .queued }
+      request.place.store(state.end, ordering: .relaxed)
+      state.requests[state.end] = request
+      state.end += 1
       if state.isDraining { return .queued }
       state.isDraining = true
       return .first
     }
   }
 
-  /// Requests that wait, dropped ones included until the next batch passes them.
+  /// Forgets a dropped request: another process may hold `writer.lock` for long, and nothing must pile up meanwhile.
+  func remove(_ request: WriteRequest) {
+    state.withLock { state in
+      // Written with the lock held, or not yet: then `append` sees that the request is dropped.
+      _ = state.requests.removeValue(forKey: request.place.load(ordering: .relaxed))
+    }
+  }
+
+  /// Requests that wait.
   var depth: (queued: Int, suspended: Int) {
     let count = state.withLock { $0.requests.count }
     return (min(count, limit), max(count - limit, 0))
@@ -48,19 +64,22 @@ final class WriteQueue: Sendable {
     state.withLock { state in
       var batch: [WriteRequest] = []
       var bytes = 0
-      var passed = 0
-      for request in state.requests {
+      while state.first < state.end {
+        guard let request = state.requests[state.first] else {
+          state.first += 1
+          continue
+        }
         let isAlone = request.runsAlone && !batch.isEmpty
         if isAlone || batch.count == min(limit, Self.batchOperations) || (bytes > 0 && bytes + request.sizeBytes > Self.batchBytes) {
           break
         }
-        passed += 1
+        state.requests[state.first] = nil
+        state.first += 1
         guard request.claim() else { continue }
         batch.append(request)
         bytes += request.sizeBytes
         if request.runsAlone { break }
       }
-      state.requests.removeFirst(passed)
       return batch
     }
   }
@@ -90,17 +109,27 @@ final class WriteQueue: Sendable {
     }
   }
 
-  /// Drops what is overdue.
+  /// Drops what is overdue, in the order of arrival, which is that of the deadlines but for moments.
   ///
   /// - Returns: The next deadline; nil, and the watch has ended, when nothing with a deadline waits.
   func expire(at now: ContinuousClock.Instant, _ error: () -> any Error) -> ContinuousClock.Instant? {
     let (overdue, next) = state.withLock { state -> ([WriteRequest], ContinuousClock.Instant?) in
-      let overdue = state.requests.filter { $0.deadline.map { $0 <= now } ?? false }
-      let next = state.requests.compactMap(\.deadline).filter { $0 > now }.min()
-      if next == nil { state.isWatched = false }
-      return (overdue, next)
+      var overdue: [WriteRequest] = []
+      while state.first < state.end {
+        if let request = state.requests[state.first] {
+          guard let deadline = request.deadline else { break }
+          guard deadline <= now else { return (overdue, deadline) }
+          overdue.append(request)
+          state.requests[state.first] = nil
+        }
+        state.first += 1
+      }
+      state.isWatched = false
+      return (overdue, nil)
     }
-    for request in overdue { request.drop(error()) }
+    if overdue.isEmpty { return next }
+    let error = error()
+    for request in overdue { request.drop(error) }
     return next
   }
 }

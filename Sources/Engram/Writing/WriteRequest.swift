@@ -20,6 +20,8 @@ final class WriteRequest: Sendable {
   /// A body that may be larger than a batch: it runs alone, and an error aborts the transaction instead of undoing it.
   let runsAlone: Bool
   let deadline: ContinuousClock.Instant?
+  /// In the queue; written and read under its lock. Negative before the request is queued.
+  let place = Atomic(-1)
   private let state = Mutex(State.created)
 
   init(token: String?, sizeBytes: Int, runsAlone: Bool, deadline: ContinuousClock.Instant?, body: @escaping Body) {
@@ -66,6 +68,13 @@ final class WriteRequest: Sendable {
     guard let outcome = outcome else { return false }
     outcome.continuation?.resume(throwing: outcome.error)
     return true
+  }
+
+  /// Whether it was cancelled or is overdue, and never runs.
+  var isDropped: Bool {
+    state.withLock { state in
+      if case .dropped = state { true } else { false }
+    }
   }
 
   /// Makes the request part of a batch; false where it was dropped.

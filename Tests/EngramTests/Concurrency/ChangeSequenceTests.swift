@@ -81,6 +81,27 @@ import Testing
     try await store.close()
   }
 
+  // The bug: of a commit with 60,000 changes the first ones came 20 times slower than the last, 3.8 seconds in all. The cause: each was
+  // removed from the front of an array. The fix: a slice.
+  @Test(.timeLimit(.minutes(5))) func everyChangeOfALargeCommitComesEquallyFast() async throws {
+    let store = try await MemoryStore.open(at: place.url)
+    let count = 30_000
+    var changes = try store.changes().makeAsyncIterator()
+    try await store.write { transaction in
+      for number in 0..<count { try transaction.add(MemoryDraft(userID: "u", text: "\(number)")) }
+    }
+    // Reads the whole commit.
+    _ = try await changes.next()
+    var times: [Duration] = []
+    for _ in 0..<10 {
+      let start = ContinuousClock.now
+      for _ in 0..<count / 10 - 1 { _ = try await changes.next() }
+      times.append(.now - start)
+    }
+    #expect(times[0] < times[9] * 6 + .milliseconds(50), "\(times)")
+    try await store.close()
+  }
+
   @Test(.timeLimit(.minutes(5))) func theSequenceEndsWhenTheStoreIsClosed() async throws {
     let store = try await place.open()
     let changes = try store.changes()

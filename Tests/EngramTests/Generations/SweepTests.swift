@@ -42,6 +42,19 @@
       }
     }
 
+    // The bug: a directory called `gen-18446744073709551615` made every compaction trap. The cause: the number of the next generation is one
+    // more than the largest. The fix: so large a number is no generation's, and one that leaves no successor is an error.
+    @Test(.timeLimit(.minutes(5))) func aDirectoryWithAHugeNumberStopsNoCompaction() async throws {
+      #expect(StorePaths.generationNumber(directoryName: "gen-\(UInt64.max)") == nil)
+      #expect(StorePaths.generationNumber(directoryName: "gen-\(StorePaths.lastGeneration)") == StorePaths.lastGeneration)
+      try await fill()
+      try Directories.create("\(place.path)/gen-\(UInt64.max)")
+      let store = try await place.open()
+      #expect(try await store.compact().generation == 2)
+      #expect(try store.count() == 50)
+      try await store.close()
+    }
+
     @Test(.timeLimit(.minutes(5))) func aKilledRemovalIsFinishedByTheNextOpener() async throws {
       try await fill()
       let outcome = try await compactor("signal=SIGKILL").finish()

@@ -168,6 +168,32 @@ import Testing
     withExtendedLifetime(store) {}
   }
 
+  #if os(Linux)
+    // The bug: a closed store kept five descriptors, the map of the rows and the writer's thread until its handle was freed. The cause:
+    // they belonged to objects that the handle refers to. The fix: closing takes them out of those objects.
+    @Test(.timeLimit(.minutes(5))) func aClosedStoreHoldsNoFile() async throws {
+      let store = try await place.open()
+      try await store.add(TestStore.draft("u", 1))
+      try await store.compact()
+      let other = try await place.open(StoreOptions(access: .readOnly))
+      #expect(try Self.openFiles(below: place.path).count > 5)
+      try await store.close()
+      #expect(try other.count() == 1)
+      try await other.close()
+      #expect(try Self.openFiles(below: place.path) == [])
+      withExtendedLifetime((store, other)) {}
+    }
+
+    /// Descriptors and maps of this process.
+    private static func openFiles(below path: String) throws -> [String] {
+      let descriptors = try Directories.entries("/proc/self/fd").compactMap {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+      }
+      let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n").map(String.init)
+      return (descriptors + maps).filter { $0.contains(path) }
+    }
+  #endif
+
   /// The bug: the task that watches the writers' deadlines slept for the rest of the deadline with the files, and a terabyte of reserved
   /// addresses, in its hands; a program that opened and closed a few dozen stores ran out of addresses. The fix: it holds the queue only.
   @Test(.timeLimit(.minutes(5))) func aClosedStoreLetsGoOfItsFiles() async throws {

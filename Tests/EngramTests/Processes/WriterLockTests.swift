@@ -27,6 +27,33 @@ import Testing
     try await store.close()
   }
 
+  // The bug: writes that had timed out or were cancelled stayed in the queue for as long as another process held `writer.lock`: 20,600 of
+  // them made a process grow from 28 to 150 MB, and the status counted them. The cause: only the next batch passed them. The fix: a
+  // request leaves the queue when it is dropped.
+  @Test(.timeLimit(.minutes(5)), arguments: [false, true])
+  func writesThatAreGivenUpAreForgottenWhileAnotherProcessWrites(byCancelling: Bool) async throws {
+    final class Payload: Sendable {}
+    let deadline: Duration = byCancelling ? .seconds(120) : .milliseconds(100)
+    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: deadline))
+    let child = try ChildProcess(["hold-writer", place.path])
+    #expect(try await child.readLine() == "holding")
+    weak var payload: Payload?
+    do {
+      let made = Payload()
+      payload = made
+      let writes = (0..<500).map { _ in Task { try await store.write { _ in withExtendedLifetime(made) {} } } }
+      try await waitUntil { try byCancelling ? store.status.queueDepth == 500 : store.status.queueDepth == 0 }
+      if byCancelling { for write in writes { write.cancel() } }
+      for write in writes { await #expect(throws: (any Error).self) { try await write.value } }
+    }
+    #expect(try store.status.queueDepth == 0 && store.status.isWaitingForWriter)
+    try await waitUntil { payload == nil }
+    try await child.finish()
+    try await store.add(TestStore.draft("u", 1))
+    #expect(try store.count() == 2)
+    try await store.close()
+  }
+
   @Test(.timeLimit(.minutes(5))) func aKilledWriterLeavesNothingAndTheNextGoesOn() async throws {
     let store = try await place.open()
     let child = try ChildProcess(["hold-writer", place.path])
