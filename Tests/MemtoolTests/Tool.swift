@@ -33,6 +33,32 @@ struct Tool {
     try Subprocess("/bin/sh", ["-c", script, executable, directory.path])
   }
 
+  /// Runs memtool on a terminal, to which its output and its errors go.
+  ///
+  /// - Parameter typing: What a person types once the program waits for it.
+  func onTerminal(columns: Int = 80, typing: String = "", _ arguments: String...) throws -> Subprocess.Outcome {
+    try onTerminal(columns: columns, typing: typing, arguments)
+  }
+
+  func onTerminal(columns: Int = 80, typing: String = "", _ arguments: [String]) throws -> Subprocess.Outcome {
+    let script = """
+      import fcntl, os, pty, struct, sys, termios
+      child, terminal = pty.fork()
+      if child == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+        os.execv(sys.argv[3], sys.argv[3:])
+      os.write(terminal, sys.argv[2].encode())
+      while True:
+        try: part = os.read(terminal, 4096)
+        except OSError: break
+        if not part: break
+        os.write(1, part)
+      sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+      """
+    let words = ["python3", "-c", script, "\(columns)", typing, executable] + arguments
+    return try Subprocess.run("/usr/bin/env", words, environment: ["NO_COLOR": "1", "COLUMNS": ""])
+  }
+
   func write(_ text: String, to name: String) throws -> String {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path(name)))
     return path(name)

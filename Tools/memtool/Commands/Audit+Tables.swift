@@ -108,7 +108,7 @@ struct AuditTables {
   private func printGroups(_ name: String, _ duplicates: AuditReport.Duplicates) throws {
     guard duplicates.groups > 0 else { return }
     try title(name, shown: duplicates.largest.count, of: duplicates.groups)
-    var table = Table(["memories", "user", "ids", "text"], numbers: ["memories"])
+    var table = Table(["memories", "user", "ids", "text"], numbers: ["memories"], giving: ["user": 16])
     for group in duplicates.largest {
       addMembers(["\(group.count)", group.userID], group.ids, of: group.count, group.excerpt, to: &table)
     }
@@ -119,7 +119,7 @@ struct AuditTables {
   private func addMembers(_ head: [String], _ ids: [MemoryID], of count: Int, _ excerpt: String, to table: inout Table) {
     let blank = head.map { _ in "" }
     for (position, id) in ids.enumerated() {
-      table.add(position == 0 ? head + [id.description, excerpt] : blank + [id.description, ""])
+      table.add(position == 0 ? head + [id.shown, excerpt] : blank + [id.shown, ""])
     }
     if ids.count < count { table.add(blank + ["and \(count - ids.count) more", ""]) }
   }
@@ -127,10 +127,10 @@ struct AuditTables {
   private func printPairs(_ near: AuditReport.NearDuplicates) throws {
     guard !near.closest.isEmpty else { return }
     try title("near duplicates", shown: near.closest.count, of: near.pairs - near.identical)
-    var table = Table(["cosine", "user", "ids", "text"], numbers: ["cosine"])
+    var table = Table(["cosine", "user", "ids", "text"], numbers: ["cosine"], giving: ["user": 16])
     for pair in near.closest {
-      table.add([String(format: "%.4f", pair.score), pair.userID, pair.first.description, pair.firstExcerpt])
-      table.add(["", "", pair.second.description, pair.secondExcerpt])
+      table.add([String(format: "%.4f", pair.score), pair.userID, pair.first.shown, pair.firstExcerpt])
+      table.add(["", "", pair.second.shown, pair.secondExcerpt])
     }
     try table.print()
   }

@@ -5,20 +5,22 @@ struct Delete: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Delete memories, by id or by conditions.",
     discussion: """
-      Either ids, which must all be there, or at least one condition with --user or --all. All of them are deleted in one \
+      Either ids, which must all be there, or at least one condition with --user or --all. With --user, the last digits of an id \
+      are enough: at least four, as many as only one memory of the user has. All of them are deleted in one \
       transaction, or none. Deleted memories are hidden at once, and stay in the files until the next compaction; with --erase \
       the files are rebuilt without them before the command ends, as by forget.
 
       EXAMPLES
         memtool delete bot.memory 019b76da-a800-7000-8000-000000000000
+        memtool delete bot.memory --user maya 00000000
         memtool delete bot.memory --user maya --kind message \\
           --until 2026-01-01 --dry-run
       """)
 
   @OptionGroup var store: StoreArgument
 
-  @Argument(help: ArgumentHelp("Ids of memories.", valueName: "id"))
-  var ids: [MemoryID] = []
+  @Argument(help: ArgumentHelp("Ids of memories, or with --user their last digits.", valueName: "id"))
+  var ids: [IDArgument] = []
 
   @OptionGroup var scope: ScopeOptions
 
@@ -40,10 +42,15 @@ struct Delete: AsyncParsableCommand {
   func validate() throws {
     if erase, dryRun { throw ValidationError("Give either --erase or --dry-run, not both.") }
     if prove, !erase { throw ValidationError("--prove belongs to --erase.") }
-    let hasConditions = scope.scope != nil || filters.filter != nil
-    if ids.isEmpty, !hasConditions { throw ValidationError("Say what to delete: ids, or conditions with --user <id> or --all.") }
-    if !ids.isEmpty, hasConditions { throw ValidationError("Give either ids or conditions, not both.") }
-    if ids.isEmpty {
+    if !ids.isEmpty {
+      if scope.all || filters.filter != nil { throw ValidationError("Give either ids or conditions, not both.") }
+      if scope.user == nil, ids.contains(where: \.isShort) {
+        throw ValidationError("The end of an id is enough within one user's memories only: say whose with --user <id>.")
+      }
+    } else {
+      if scope.scope == nil, filters.filter == nil {
+        throw ValidationError("Say what to delete: ids, or conditions with --user <id> or --all.")
+      }
       if scope.scope == nil { throw ScopeOptions.missing }
       if filters.filter == nil { throw ValidationError("Give at least one condition, such as --kind or --until.") }
     }
@@ -55,12 +62,15 @@ struct Delete: AsyncParsableCommand {
       if let scope = scope.scope, let filter = filters.filter {
         return dryRun ? try matches(filter, scope, store) : try await store.delete(where: filter, scope: scope)
       }
+      let (ids, user) = (try ids.map { try $0.resolved(of: scope.user, in: store) }, scope.user)
       if dryRun {
-        for id in ids where try store.memory(id) == nil { throw Self.missing(id) }
+        for id in ids where try store.memory(id)?.isOwned(by: user) != true { throw Self.missing(id, of: user) }
       } else {
-        let ids = ids
         try await store.write { transaction in
-          for id in ids where try !transaction.delete(id) { throw Self.missing(id) }
+          for id in ids {
+            guard try transaction.memory(id)?.isOwned(by: user) == true else { throw Self.missing(id, of: user) }
+            try transaction.delete(id)
+          }
         }
       }
       return ids.count
@@ -83,13 +93,15 @@ struct Delete: AsyncParsableCommand {
     let found = try await store.open(.readOnly) { store in
       if let scope = scope.scope, let filter = filters.filter { return try store.ids(matching: filter, scope: scope) }
       // One that was deleted before may still be in the files.
+      let ids = try ids.map { try $0.resolved(of: scope.user, in: store) }
+      for id in ids where try store.memory(id)?.isOwned(by: scope.user) == false { throw Self.missing(id, of: scope.user) }
       return ids
     }
     try await erasure.erase(.memories(found), proves: prove, from: store, json: output.json)
   }
 
-  private static func missing(_ id: MemoryID) -> StoreError {
-    StoreError(.notFound, "there is no memory \(id); nothing was deleted")
+  private static func missing(_ id: MemoryID, of user: String?) -> StoreError {
+    StoreError(.notFound, "there is no memory \(id)" + (user.map { " of the user '\($0)'" } ?? "") + "; nothing was deleted")
   }
 
   private func matches(_ filter: Filter, _ scope: SearchScope, _ store: MemoryStore) throws -> Int {

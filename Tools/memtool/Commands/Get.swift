@@ -7,13 +7,17 @@ struct Get: AsyncParsableCommand {
     discussion: """
       EXAMPLES
         memtool get bot.memory 019b76da-a800-7000-8000-000000000000
+        memtool get bot.memory 00000000 --user maya
         memtool get bot.memory 019b76da-a800-7000-8000-000000000000 --vector --json
       """)
 
   @OptionGroup var store: StoreArgument
 
-  @Argument(help: "The memory's id.")
-  var id: MemoryID
+  @Argument(help: "The memory's id, or its last digits: at least four, as many as only one memory has.")
+  var id: IDArgument
+
+  @Option(help: ArgumentHelp("Whose memory it is.", valueName: "id"))
+  var user: String?
 
   @Flag(help: "Show the embedding, too.")
   var vector = false
@@ -22,9 +26,14 @@ struct Get: AsyncParsableCommand {
 
   func run() async throws {
     let (memory, embedding) = try await store.open(.readOnly) { store in
-      try store.read { snapshot in (try snapshot.memory(id), vector ? try snapshot.embedding(of: id) : nil) }
+      let id = try id.resolved(of: user, in: store)
+      return try store.read { snapshot in
+        guard let memory = try snapshot.memory(id), memory.isOwned(by: user) else {
+          throw StoreError(.notFound, "there is no memory \(id)" + (user.map { " of the user '\($0)'" } ?? ""))
+        }
+        return (memory, vector ? try snapshot.embedding(of: id) : nil)
+      }
     }
-    guard let memory else { throw StoreError(.notFound, "there is no memory \(id)") }
     if output.json {
       try Output.json { json in
         json.beginObject()

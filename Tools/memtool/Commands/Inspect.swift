@@ -10,13 +10,14 @@ struct Inspect: AsyncParsableCommand {
       snapshot that lags many commits \
       behind keeps the file from reusing its pages.
 
-      A record is a memory's id, or a context's user and type as USER/TYPE; it is shown as it is stored, in CBOR diagnostic \
-      notation (RFC 8949, section 8) and as JSON.
+      A record is a memory's id or the last digits of it, which --user makes shorter, or a context's user and type as USER/TYPE; it is \
+      shown as it is stored, in CBOR diagnostic notation (RFC 8949, section 8) and as JSON.
 
       EXAMPLES
         memtool inspect bot.memory
         memtool inspect bot.memory --user maya
         memtool inspect bot.memory --record maya/UserContext
+        memtool inspect bot.memory --user maya --record 00000000
         memtool inspect bot.memory --readers --json
       """)
 
@@ -34,14 +35,15 @@ struct Inspect: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if [user != nil, record != nil, readers].count(where: { $0 }) > 1 {
-      throw ValidationError("Give one of --user, --record and --readers.")
+    if readers, user != nil || record != nil { throw ValidationError("Give either --readers, or --user and --record.") }
+    if user != nil, let record, IDArgument(argument: record) == nil {
+      throw ValidationError("With --user, --record is the id of a memory or the last digits of it.")
     }
   }
 
   func run() async throws {
     try await store.open(.readOnly) { store in
-      if let user {
+      if let user, record == nil {
         guard let inspection = try store.inspection(of: user) else { throw StoreError(.notFound, "the store has no user '\(user)'") }
         try output.json ? Output.json { $0.write(inspection) } : printTables(inspection)
       } else if let record {
@@ -59,7 +61,11 @@ struct Inspect: AsyncParsableCommand {
   }
 
   private func inspect(_ record: String, _ store: MemoryStore) throws -> RecordInspection? {
-    if let id = MemoryID(record) { return try store.recordInspection(of: id) }
+    if let id = IDArgument(argument: record) {
+      let found = try id.resolved(of: user, in: store)
+      if user != nil, try store.memory(found)?.isOwned(by: user) != true { return nil }
+      return try store.recordInspection(of: found)
+    }
     // The type has no slash, a userID may.
     guard let slash = record.lastIndex(of: "/") else {
       throw StoreError(.invalidArgument, "'\(record)' is neither a memory's id nor USER/TYPE")
@@ -124,8 +130,8 @@ struct Inspect: AsyncParsableCommand {
     }
     guard !inspection.newest.isEmpty else { return }
     try Output.line("")
-    var table = Table(["newest", "kind", "id", "text"])
-    for memory in inspection.newest { table.add([Times.text(memory.createdAt), memory.kind ?? "", memory.id.description, memory.text]) }
+    var table = Table(["newest", "kind", "id", "text"], giving: ["kind": 10, "newest": nil])
+    for memory in inspection.newest { table.add([Times.shown(memory.createdAt), memory.kind ?? "", memory.id.shown, memory.text]) }
     try table.print()
   }
 

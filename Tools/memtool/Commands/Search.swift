@@ -69,13 +69,17 @@ struct Search: AsyncParsableCommand {
   private func printTable(_ results: [SearchResult]) throws {
     guard !results.isEmpty else { return Diagnostics.write("nothing found") }
     let explained = explain ? ["row", "scored", "in scope"] : []
-    var table = Table(["score", "user", "created", "kind"] + explained + ["id", "text"], numbers: ["score", "row", "scored", "in scope"])
+    // On a terminal what every line would repeat is left out: the text needs the room.
+    let users = Terminal.outputIsTerminal && scope.user != nil ? [] : ["user"]
+    var table = Table(
+      ["score"] + users + ["created", "kind"] + explained + ["id", "text"], numbers: ["score", "row", "scored", "in scope"],
+      giving: ["kind": 10, "created": nil, "user": 16])
     for result in results {
       let memory = result.memory
       let detail = result.explanation.map { ["\($0.row)", "\($0.rowsScored)", "\($0.rowsInScope)"] } ?? []
       table.add(
-        [String(format: "%.4f", result.score), memory.userID, Times.text(memory.createdAt), memory.kind ?? ""] + detail
-          + [memory.id.description, memory.text])
+        [String(format: "%.4f", result.score)] + users.map { _ in memory.userID } + [Times.shown(memory.createdAt), memory.kind ?? ""]
+          + detail + [memory.id.shown, memory.text])
     }
     try table.print()
   }

@@ -5,7 +5,3 @@ public import Engram
 extension Metric: ExpressibleByArgument {}
 extension ImportPolicy: ExpressibleByArgument {}
 extension Interchange.Vectors: ExpressibleByArgument {}
-
-extension MemoryID: ExpressibleByArgument {
-  public init?(argument: String) { self.init(argument) }
-}

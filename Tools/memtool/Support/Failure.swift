@@ -13,6 +13,9 @@ enum Failure {
     case is StoreError, is JSONError, is CancellationError, is CocoaError, is POSIXError:
       Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
       Foundation.exit(code(of: error))
+    case let error as AmbiguousID:
+      Diagnostics.write("memtool: " + error.lines.joined(separator: "\n"))
+      Foundation.exit(failed)
     default:
       exitAsParser(with: error)
     }

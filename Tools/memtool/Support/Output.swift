@@ -47,6 +47,19 @@ enum Times {
   }
 }
 
+extension Times {
+  /// As a table shows it: to the minute on a terminal, where the text needs the room.
+  static func shown(_ date: Date) -> String {
+    let text = text(date)
+    return Terminal.outputIsTerminal ? String(text.prefix(16).replacing("T", with: " ")) : text
+  }
+}
+
+extension MemoryID {
+  /// As a table shows it: its last digits on a terminal.
+  var shown: String { Terminal.outputIsTerminal ? shortDescription : description }
+}
+
 /// Numbers for people.
 enum Amounts {
   static func bytes(_ count: Int) -> String {

@@ -5,7 +5,15 @@ struct Table {
   struct Column {
     let title: String
     var alignsRight = false
+    /// The most columns of a terminal that it takes.
+    var limit: Int?
+    /// Whether it gives way on a terminal where the last column would have too little room, the later ones first, or where all its cells are
+    /// empty.
+    var givesWay = false
   }
+
+  /// What the last column needs, before others give way to it.
+  static let roomForLast = 30
 
   private let columns: [Column]
   private var rows: [[String]] = []
@@ -13,8 +21,11 @@ struct Table {
   init(_ columns: [Column]) { self.columns = columns }
 
   /// Left-aligned columns, but for those in `numbers`.
-  init(_ titles: [String], numbers: Set<String> = []) {
-    self.init(titles.map { Column(title: $0, alignsRight: numbers.contains($0)) })
+  ///
+  /// - Parameter giving: Those that give way on a narrow terminal, with the most columns that they take of a wide one; nil: all they need.
+  init(_ titles: [String], numbers: Set<String> = [], giving: [String: Int?] = [:]) {
+    self.init(
+      titles.map { Column(title: $0, alignsRight: numbers.contains($0), limit: giving[$0] ?? nil, givesWay: giving[$0] != nil) })
   }
 
   mutating func add(_ cells: [String]) {
@@ -23,26 +34,40 @@ struct Table {
   }
 
   func print() throws {
-    let widths = columns.indices.map { column in
-      max(TerminalText.width(columns[column].title), rows.map { TerminalText.width($0[column]) }.max() ?? 0)
-    }
-    var lines = [line(columns.map(\.title), widths, limit: Terminal.outputWidth).map(Terminal.bold)]
-    for row in rows { lines.append(line(row, widths, limit: Terminal.outputWidth)) }
-    try Output.line(lines.compactMap(\.self).joined(separator: "\n"))
+    let lines = lines(terminalWidth: Terminal.outputWidth)
+    try Output.line(([Terminal.bold(lines[0])] + lines.dropFirst()).joined(separator: "\n"))
   }
 
-  private func line(_ cells: [String], _ widths: [Int], limit: Int?) -> String? {
+  /// - Parameter terminalWidth: Nil where the table does not go to a terminal: then nothing is left out or cut.
+  func lines(terminalWidth: Int?) -> [String] {
+    let widths = columns.indices.map { column in
+      let needed = max(TerminalText.width(columns[column].title), rows.map { TerminalText.width($0[column]) }.max() ?? 0)
+      return terminalWidth == nil ? needed : min(needed, max(columns[column].limit ?? needed, TerminalText.width(columns[column].title)))
+    }
+    var shown = Array(columns.indices)
+    if let terminalWidth {
+      shown.removeAll { column in columns[column].givesWay && rows.allSatisfy { $0[column].isEmpty } }
+      while let last = shown.last, let next = shown.dropLast().last(where: { columns[$0].givesWay }) {
+        let room = terminalWidth - shown.dropLast().reduce(0) { $0 + widths[$1] + 2 }
+        if room >= min(Self.roomForLast, widths[last]) { break }
+        shown.removeAll { $0 == next }
+      }
+    }
+    return ([columns.map(\.title)] + rows).map { line($0, widths, shown, limit: terminalWidth) }
+  }
+
+  private func line(_ cells: [String], _ widths: [Int], _ shown: [Int], limit: Int?) -> String {
     var text = ""
-    for (column, cell) in cells.enumerated() {
-      if column > 0 { text += "  " }
-      let isLast = column == cells.count - 1
+    for column in shown {
+      if column != shown.first { text += "  " }
+      let isLast = column == shown.last
       let padded =
         isLast && !columns[column].alignsRight
-        ? cell : TerminalText.fitted(cell, to: widths[column], alignRight: columns[column].alignsRight)
+        ? cells[column] : TerminalText.fitted(cells[column], to: widths[column], alignRight: columns[column].alignsRight)
       text += padded
     }
     // An empty last cell leaves the padding of the others at the end of the line.
-    if cells.last?.isEmpty == true { while text.last == " " { text.removeLast() } }
+    if let last = shown.last, cells[last].isEmpty { while text.last == " " { text.removeLast() } }
     return limit.map { TerminalText.truncated(text, to: $0) } ?? text
   }
 }
