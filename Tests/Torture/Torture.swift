@@ -8,7 +8,8 @@ struct Torture: AsyncParsableCommand {
     abstract: "Attack Engram stores with kills, faults, full disks, power cuts, torn writes and hostile files, and check histories.",
     discussion: """
       Each tier runs case after case until its time is over, and compares what is recovered with what was acknowledged. Exit code 0: no \
-      violation; 1: at least one, with the command that repeats it.
+      violation; 1: at least one, with the command that repeats it, or a tier that injected nothing; 77: no violation, but a tier could not be \
+      run here.
 
       EXAMPLES
         Tools/torture --tier kill --minutes 5

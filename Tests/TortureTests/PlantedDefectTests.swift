@@ -51,7 +51,8 @@ import Testing
     #expect(try plant(["copy", copy]).termination == .exited(0))
     // The copy's own applier, for sources in which the flush is another one.
     for (path, line) in [
-      ("Sources/Files/Directories.swift", "package static func synchronize("), ("Sources/Engram/Writing/RowStaging.swift", "guard needsFlush"),
+      ("Sources/Files/Directories.swift", "package static func synchronize("),
+      ("Sources/Engram/Writing/RowStaging.swift", "guard needsFlush"),
     ] {
       let text = try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
       try text.replacingOccurrences(of: line, with: "// \(line)").write(toFile: "\(copy)/\(path)", atomically: true, encoding: .utf8)

@@ -24,6 +24,7 @@ struct pending {
   bool is_inside;
   bool is_faulted;
   bool is_counted;
+  uint64_t wanted; /* bytes or parts that a write was made shorter from */
   struct call call;
 };
 
@@ -76,9 +77,23 @@ static bool counts_call(const struct call *call) {
 
 static void kill_all(void) { kill(root, SIGKILL); }
 
-/* Half of a write: fewer bytes, or fewer parts of a vector. */
-static void shorten(const struct call *call) {
-  if (call->arguments[2] > 1) tracee_set_argument(call->thread, 2, call->arguments[2] / 2);
+/* Half of a write: fewer bytes, or fewer parts of a vector. Returns how many there were, or 0. */
+static uint64_t shorten(const struct call *call) {
+  if (call->arguments[2] < 2) return 0;
+  tracee_set_argument(call->thread, 2, call->arguments[2] / 2);
+  return call->arguments[2];
+}
+
+/* The log says what was done to the program, not what was meant to be done. */
+static void log_injection(const struct call *call) {
+  if (options.log) fprintf(options.log, "injected\t%ld\t%s\t%s\n", counted, call->name, call->path), fflush(options.log);
+}
+
+/* What the program will see of the call that it is about to return from. */
+static int64_t result_now(pid_t thread) {
+  struct ptrace_syscall_info info;
+  if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_EXIT) return 0;
+  return info.exit.rval;
 }
 
 /* In the program's own log, so that it is known what came before the fault and what after it. */
@@ -119,11 +134,15 @@ static void at_entry(struct pending *state, const struct ptrace_syscall_info *in
     if (options.log) fprintf(options.log, "hit\t%ld\t%s\t%s\n", counted, call->name, call->path), fflush(options.log);
   }
   state->is_faulted = true;
+  state->wanted = 0;
   switch (options.action) {
-  case ACTION_KILL: kill_all(); break;
+  case ACTION_KILL:
+    kill_all();
+    log_injection(call);
+    break;
   case ACTION_ERROR: tracee_skip_call(state->thread); break;
   case ACTION_SHORT:
-    if (call_writes_bytes(call->number)) shorten(call);
+    if (call_writes_bytes(call->number)) state->wanted = shorten(call);
     break;
   default: break;
   }
@@ -134,12 +153,26 @@ static void at_exit(struct pending *state, const struct ptrace_syscall_info *inf
   state->is_inside = false;
   int64_t result = info->exit.rval;
   if (state->is_faulted) {
+    /* A call that was skipped has no number, and the kernel knows no call of that number. */
+    bool is_done = false;
     switch (options.action) {
-    case ACTION_KILL_AFTER: kill_all(); break;
-    case ACTION_ERROR: tracee_set_result(state->thread, result = -options.error); break;
-    case ACTION_AFTER_ERROR: tracee_set_result(state->thread, -options.error); break;
+    case ACTION_KILL_AFTER:
+      kill_all();
+      is_done = true;
+      break;
+    case ACTION_ERROR:
+      is_done = result == -ENOSYS;
+      tracee_set_result(state->thread, result = -options.error);
+      is_done = is_done && result_now(state->thread) == -options.error;
+      break;
+    case ACTION_AFTER_ERROR:
+      tracee_set_result(state->thread, -options.error);
+      is_done = result != -options.error && result_now(state->thread) == -options.error;
+      break;
+    case ACTION_SHORT: is_done = state->wanted && result >= 0 && (uint64_t)result < state->wanted; break;
     default: break;
     }
+    if (is_done) log_injection(&state->call);
   }
   if (options.log && state->is_counted && options.action == ACTION_NONE)
     fprintf(options.log, "call\t%ld\t%s\t%lld\t%s\n", counted, state->call.name, (long long)result, state->call.path);

@@ -6,7 +6,7 @@ struct Campaign: Sendable {
   let seed: UInt64
   /// Where the cases' directories are made.
   let directory: String
-  let executables: Executables
+  var executables: Executables
   /// The defect that the victims are run with; nil: none.
   var plantedDefect: String?
   /// A recording to be used by the tier `torn` instead of one of its own.
@@ -30,7 +30,7 @@ struct Campaign: Sendable {
 /// The programs of the harness, which the build puts side by side.
 struct Executables: Sendable {
   let torture: String
-  let tracer: String
+  var tracer: String
   /// To be preloaded.
   let clock: String
 

@@ -6,8 +6,7 @@ struct PlantedRun {
   let minutes: Double?
   let output: TortureOutput
 
-  /// - Returns: Whether every defect was found.
-  func run(_ chosen: String) throws -> Bool {
+  func run(_ chosen: String) throws -> RunResult {
     let names = chosen.split(separator: ",").map(String.init)
     let defects = PlantedDefects.all.filter { chosen == "all" || names.contains($0.name) }
     var rows: [TortureOutput.PlantedRow] = []
@@ -17,7 +16,9 @@ struct PlantedRun {
       rows.append(row)
     }
     output.summary(rows)
-    return rows.allSatisfy { $0.finding != nil }
+    let missed = rows.filter { $0.finding == nil }
+    if missed.contains(where: { $0.obstacle == nil }) { return .failed }
+    return missed.isEmpty ? .passed : .notRun
   }
 
   private func row(_ defect: PlantedDefects) throws -> TortureOutput.PlantedRow {
@@ -25,12 +26,15 @@ struct PlantedRun {
     var campaign = campaign
     campaign.plantedDefect = defect.name
     campaign.fault = defect.fault
+    var obstacles: [String] = []
     for name in defect.tiers {
       guard let tier = Tiers.named(name) else { continue }
       let run = TierRun(
         campaign: campaign, tier: tier, seconds: (minutes ?? 0.5) * 60, only: nil, stopsAtFirst: true, progress: { output.progress($0) })
       let report = try run.run()
+      if let obstacle = report.obstacle { obstacles.append("the tier \(name): \(obstacle)") }
       row.cases += report.cases
+      row.injected += report.injected
       row.seconds += report.seconds
       if let violation = report.violations.first {
         row.tier = name
@@ -39,6 +43,7 @@ struct PlantedRun {
         return row
       }
     }
+    if obstacles.count == defect.tiers.count { row.obstacle = obstacles.joined(separator: "; ") }
     return row
   }
 }

@@ -43,15 +43,17 @@ struct Run: ParsableCommand {
     var campaign = Campaign(seed: seed, directory: resolved, executables: try Executables())
     campaign.recording = recording
     let output = TortureOutput(json: json)
-    let isClean =
-      try planted == nil ? attack(campaign, output) : PlantedRun(campaign: campaign, minutes: minutes, output: output).run(planted ?? "")
+    let result =
+      if let planted { try PlantedRun(campaign: campaign, minutes: minutes, output: output).run(planted) } else {
+        try attack(campaign, output)
+      }
     if (try? FileManager.default.contentsOfDirectory(atPath: resolved))?.isEmpty == true {
       try? FileManager.default.removeItem(atPath: resolved)
     }
-    if !isClean { throw ExitCode(1) }
+    if result != .passed { throw ExitCode(result.rawValue) }
   }
 
-  private func attack(_ campaign: Campaign, _ output: TortureOutput) throws -> Bool {
+  private func attack(_ campaign: Campaign, _ output: TortureOutput) throws -> RunResult {
     let tiers = all ? Tiers.all : tier.compactMap { Tiers.named($0) }
     var reports: [TierReport] = []
     for tier in tiers {
@@ -62,6 +64,23 @@ struct Run: ParsableCommand {
       reports.append(report)
     }
     output.summary(reports)
-    return reports.allSatisfy { $0.violations.isEmpty }
+    return RunResult(reports)
+  }
+}
+
+/// What a run came to: its exit code.
+enum RunResult: Int32 {
+  case passed = 0
+  /// A violation, a defect that was not found, or a tier that injected nothing.
+  case failed = 1
+  /// No violation, but something could not be run here: this is no success.
+  case notRun = 77
+
+  init(_ reports: [TierReport]) {
+    if reports.contains(where: { !$0.violations.isEmpty || $0.isEmpty }) {
+      self = .failed
+    } else {
+      self = reports.contains { $0.obstacle != nil } ? .notRun : .passed
+    }
   }
 }

@@ -12,6 +12,10 @@ struct TierReport: Codable, Sendable {
   /// Why it was not run.
   var obstacle: String?
   var cases = 0
+  /// What happened to stores and processes in all cases.
+  var injected = 0
+  /// Cases in which nothing was injected: they show nothing.
+  var casesWithoutInjection = 0
   /// All there are; nil: without end.
   var caseCount: Int?
   var seconds = 0.0
@@ -25,9 +29,14 @@ struct TierReport: Codable, Sendable {
 
   mutating func add(_ outcome: CaseOutcome, _ number: Int, kept: String) {
     cases += 1
+    injected += outcome.injected
+    if outcome.injected == 0 { casesWithoutInjection += 1 }
     counts.merge(outcome.counts, uniquingKeysWith: +)
     if !outcome.violations.isEmpty { violations.append(Violation(number: number, texts: outcome.violations, kept: kept)) }
   }
+
+  /// Whether the tier ran and did nothing to any store.
+  var isEmpty: Bool { obstacle == nil && injected == 0 }
 
   /// What repeats a violation.
   func command(_ violation: Violation) -> String { "Tools/torture --tier \(name) --seed \(seed) --case \(violation.number)" }

@@ -8,7 +8,10 @@ final class TortureOutput: Sendable {
     let summary: String
     var tier: String?
     var finding: String?
+    /// Why no tier that must find it was run.
+    var obstacle: String?
     var cases = 0
+    var injected = 0
     var seconds = 0.0
 
     init(name: String, summary: String) {
@@ -55,6 +58,7 @@ final class TortureOutput: Sendable {
     print(
       "\n\(report.name): \(report.cases)\(of) cases in \(Int(report.seconds)) s, \(report.violations.count) violations (seed \(report.seed))"
     )
+    print("  \(Self.padded("\(report.injected)", -9))  injected; nothing in \(report.casesWithoutInjection) of the cases")
     for (name, count) in report.counts.sorted(by: { $0.key < $1.key }) { print("  \(Self.padded("\(count)", -9))  \(name)") }
     for violation in report.violations {
       print("  VIOLATION in case \(violation.number), kept in \(violation.kept)")
@@ -65,12 +69,17 @@ final class TortureOutput: Sendable {
 
   func summary(_ reports: [TierReport]) {
     guard !json else { return }
-    print("\n\(Self.padded("tier", 10))\(Self.padded("cases", -10))\(Self.padded("seconds", -10))\(Self.padded("violations", -12))")
+    func row(_ name: String, _ numbers: [String], _ result: String) {
+      print("\(Self.padded(name, 10))\(numbers.map { Self.padded($0, -14) }.joined())  \(result)")
+    }
+    print("")
+    row("tier", ["cases", "injected", "not injected", "seconds"], "violations")
     for report in reports {
-      let result = report.obstacle == nil ? "\(report.violations.count)" : "NOT RUN"
-      print(
-        "\(Self.padded(report.name, 10))\(Self.padded("\(report.cases)", -10))\(Self.padded("\(Int(report.seconds))", -10))\(Self.padded(result, -12))"
-      )
+      let result =
+        if let obstacle = report.obstacle { "NOT RUN: \(obstacle)" } else if report.isEmpty { "NOTHING INJECTED" } else {
+          "\(report.violations.count)"
+        }
+      row(report.name, [report.cases, report.injected, report.casesWithoutInjection, Int(report.seconds)].map { "\($0)" }, result)
     }
   }
 
@@ -80,12 +89,13 @@ final class TortureOutput: Sendable {
     clearLine()
     if json { return print(encoded(row)) }
     let seconds = String(format: "%.1f", row.seconds)
+    if let obstacle = row.obstacle { return print("\(Self.padded(row.name, 4)) NOT RUN: \(obstacle)") }
     guard let finding = row.finding, let tier = row.tier else {
-      return print("\(Self.padded(row.name, 4)) NOT FOUND in \(row.cases) cases, \(seconds) s: \(row.summary)")
+      return print("\(Self.padded(row.name, 4)) NOT FOUND in \(row.cases) cases, \(row.injected) injected, \(seconds) s: \(row.summary)")
     }
-    print(
-      "\(Self.padded(row.name, 4)) found by \(Self.padded(tier, 8)) after \(Self.padded("\(row.cases)", -5)) cases, \(Self.padded(seconds, -6)) s: \(row.summary)\n       \(finding.prefix(150))"
-    )
+    let after =
+      "after \(Self.padded("\(row.cases)", -5)) cases, \(Self.padded("\(row.injected)", -5)) injected, \(Self.padded(seconds, -6)) s"
+    print("\(Self.padded(row.name, 4)) found by \(Self.padded(tier, 8)) \(after): \(row.summary)\n       \(finding.prefix(150))")
   }
 
   func summary(_ rows: [PlantedRow]) {

@@ -7,6 +7,8 @@ struct CrashImage {
   private var generator: SeededGenerator
   /// Nil: nothing is lost; the directory as the processes saw it.
   private let odds: Odds?
+  /// Whether anything that was not flushed is missing in what was written.
+  private(set) var isLossy = false
 
   /// How much of what was not flushed has reached the disk: extremes are worth more than what lies between.
   private enum Odds: CaseIterable {
@@ -69,6 +71,7 @@ struct CrashImage {
     var names = directory.durable
     let isOrdered = generator.chance(percent: 60)
     let count = isOrdered ? prefix(directory.pending.count) : directory.pending.count
+    if count < directory.pending.count { isLossy = true }
     for change in directory.pending[..<count] where isOrdered || isLucky() { DiskDirectory.apply(change.entries, to: &names) }
     return names
   }
@@ -84,7 +87,9 @@ struct CrashImage {
 
   private mutating func isLucky() -> Bool {
     guard let odds else { return true }
-    return generator.chance(percent: odds.percent)
+    let isThere = generator.chance(percent: odds.percent)
+    if !isThere { isLossy = true }
+    return isThere
   }
 
   // MARK: Bytes

@@ -61,7 +61,7 @@ struct PowerCut {
           "a worker ended with \(end.termination): \(end.standardOutput.suffix(200)) \(end.standardError.suffix(300))")
       }
     }
-    outcome.count("cuts: \(moment.rawValue)")
+    outcome.inject("cuts: \(moment.rawValue)")
     try disk.unmount(place)
     try disk.mount(at: place)
     try compare(oracle, victims, hasBackup: hasBackup, &outcome)

@@ -30,8 +30,8 @@ struct CrowdTier: Tier {
           lanes[process], writes: 0, compactEvery: process == count - 1 ? 4 : 0,
           eventualMilliseconds: process == 1 ? 20 : nil))
     }
-    func end(_ process: Int) throws {
-      guard let child = running.removeValue(forKey: process) else { return }
+    @discardableResult func end(_ process: Int) throws -> Bool {
+      guard let child = running.removeValue(forKey: process) else { return false }
       child.kill()
       let end = try child.finish()
       for (name, more) in oracle.read(end.standardOutput) where name != "doomed write: closed" { outcome.count(name, more) }
@@ -39,6 +39,7 @@ struct CrowdTier: Tier {
         outcome.violations.append(
           "a worker ended with \(end.termination): \(end.standardOutput.suffix(200)) \(end.standardError.suffix(300))")
       }
+      return end.termination == .signalled(SIGKILL)
     }
     do {
       for process in 0..<count { try start(process) }
@@ -47,11 +48,10 @@ struct CrowdTier: Tier {
         if generator.chance(percent: 25) {
           let seconds = Double.random(in: 0.02...0.1, using: &generator)
           outcome.violations += try WriterLockProbe(store: scratch.store).violations(holdingFor: seconds)
-          outcome.count("writer.lock held")
+          outcome.inject("writer.lock held")
         }
         let process = Int.random(in: 0..<count, using: &generator)
-        try end(process)
-        outcome.count("killed")
+        if try end(process) { outcome.inject("killed") }
         try start(process)
       }
       Thread.sleep(forTimeInterval: 0.1)

@@ -44,7 +44,7 @@ struct FaultTier: Tier {
       end = try victims.trace(
         [
           "--marker", "--announce", "--scope", scratch.path, "--only", point.group.calls.joined(separator: ","), "--point",
-          "\(point.number)",
+          "\(point.number)", "--log", scratch.path("hit"),
         ]
           + point.fault.arguments, workload.arguments(victims))
     } catch Subprocess.Failure.timedOut(let output) {
@@ -56,7 +56,7 @@ struct FaultTier: Tier {
     case .exited(0), .exited(1): break
     default: outcome.violations.append("the workload ended with \(end.termination): \(end.standardError.suffix(500))")
     }
-    outcome.count(point.fault.name)
+    if Tracing.injections(scratch.path("hit")) > 0 { outcome.inject(point.fault.name) }
     for (name, count) in seen where name.hasPrefix("failed ") { outcome.count("write \(name)", count) }
     // What failed fails no more: the store opens, and nothing that was acknowledged is missing.
     outcome.violations += try victims.check(oracle).violations

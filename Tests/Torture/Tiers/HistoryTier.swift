@@ -107,7 +107,7 @@ struct HistoryRun {
       let process = Int.random(in: parts.indices, using: &generator)
       running[process]?.kill()
       guard try finish(process) == .signalled(SIGKILL) else { return }
-      outcomeSoFar.count("processes killed")
+      outcomeSoFar.inject("processes killed")
       try start(process, parts[process])
     }
   }
@@ -129,7 +129,10 @@ struct HistoryRun {
   // MARK: The verdict
 
   private mutating func judge() throws {
-    let events = try logs.flatMap { try HistoryLogFile.read($0) }
+    let histories = try logs.map { try HistoryLogFile.read($0) }
+    let events = histories.flatMap { $0 }
+    let writers = histories.count { $0.contains { if case .committed = $0 { true } else { false } } }
+    if writers > 1 { outcomeSoFar.inject("histories of several writers") }
     let end = isHanging ? HistoryEndCheck.Result() : try check(events)
     outcomeSoFar.violations += end.violations
     let checker = HistoryChecker(events, end: end.end)

@@ -37,7 +37,7 @@ struct HostileTier: Tier {
     var generator = campaign.generator(Self.self, number)
     try FileManager.default.copyItem(atPath: "\(pristine)/store", toPath: scratch.store)
     let mutation = try StoreMutation(scratch.store, other: "\(other)/store", &generator)
-    outcome.count(mutation.name)
+    if mutation.isEffective { outcome.inject(mutation.name) }
     let result = try Victims(campaign: campaign, scratch: scratch).checkDamage(oracle)
     for (name, count) in result.counts { outcome.count(name, count) }
     outcome.violations = result.violations

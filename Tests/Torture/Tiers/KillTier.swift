@@ -47,8 +47,8 @@ struct KillTier: Tier {
     }
     oracle.read(end.standardOutput)
     switch end.termination {
-    case .signalled(SIGKILL): outcome.count("killed")
-    case .exited(0): outcome.count("ended before the point")
+    case .signalled(SIGKILL) where Tracing.injections(log) > 0: outcome.inject("killed")
+    case .exited(0): break
     default: outcome.violations.append("the workload ended with \(end.termination): \(end.standardError.suffix(300))")
     }
     let result = try victims.check(oracle)
@@ -77,6 +77,12 @@ struct KillTier: Tier {
 
 /// What every tier needs that stops processes at their system calls.
 enum Tracing {
+  /// How often the tracer changed what its program did, by its log.
+  static func injections(_ log: String) -> Int {
+    guard let text = try? String(contentsOfFile: log, encoding: .utf8) else { return 0 }
+    return text.split(separator: "\n").count { $0.hasPrefix("injected\t") }
+  }
+
   static func obstacle() -> String? {
     guard let executables = try? Executables(), FileManager.default.isExecutableFile(atPath: executables.tracer) else {
       return "TortureTracer is not built beside this program"

@@ -39,7 +39,7 @@ struct LimitTier: Tier {
     var oracle = WorkerOracle(lanes)
     let arguments = victims.worker(lanes, writes: 30, compactEvery: 8, backup: scratch.path("backup"))
     try work(victims, arguments, ["/bin/bash", "-c", "ulimit \(limit) || exit 1; exec \"$0\" \"$@\""], &oracle, &outcome)
-    outcome.count(name)
+    if outcome.counts["refused"] != nil { outcome.inject(name) }
     outcome.violations += try victims.check(oracle).violations
     return outcome
   }
@@ -49,9 +49,11 @@ struct LimitTier: Tier {
   ) throws {
     do {
       let end = try victims.start(arguments, wrapper: wrapper).finish()
-      for (name, count) in oracle.read(end.standardOutput) where name.hasPrefix("failed ") { outcome.count("write \(name)", count) }
+      let seen = oracle.read(end.standardOutput)
+      for (name, count) in seen where name.hasPrefix("failed ") { outcome.count("write \(name)", count) }
       switch end.termination {
-      case .exited(0): outcome.count("went through")
+      // The limit was met where anything failed, a write or a compaction.
+      case .exited(0): outcome.count(seen.keys.contains { $0.contains("failed") } ? "refused" : "went through")
       case .exited(1): outcome.count("refused")
       default: outcome.violations.append("the worker ended with \(end.termination): \(end.standardError.suffix(500))")
       }
@@ -70,7 +72,7 @@ struct LimitTier: Tier {
     let lanes = lanes(number)
     var oracle = WorkerOracle(lanes)
     try work(victims, victims.worker(lanes, writes: 400, compactEvery: 100), [], &oracle, &outcome)
-    outcome.count(isTemporary ? "full tmpfs" : "full ext4")
+    if outcome.counts["refused"] != nil { outcome.inject(isTemporary ? "full tmpfs" : "full ext4") }
     try disk.makeRoom()
     outcome.violations += try victims.check(oracle).violations
     return outcome

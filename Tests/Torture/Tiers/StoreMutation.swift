@@ -7,6 +7,8 @@ struct StoreMutation {
   let name: String
   /// What was changed, and where.
   let text: String
+  /// Whether a byte is another one than before.
+  let isEffective: Bool
 
   /// Changes the store.
   ///
@@ -15,26 +17,26 @@ struct StoreMutation {
     let generation = "\(store)/gen-1"
     let kind = Int.random(in: 0..<100, using: &generator)
     switch kind {
-    case 0..<55: (name, text) = ("data.mdb", try Self.change("\(generation)/data.mdb", unit: 4096, &generator))
-    case 55..<75: (name, text) = ("rows.f32", try Self.change("\(generation)/rows.f32", unit: 64, &generator))
+    case 0..<55: (name, text, isEffective) = try Self.change("data.mdb", in: generation, unit: 4096, &generator)
+    case 55..<75: (name, text, isEffective) = try Self.change("rows.f32", in: generation, unit: 64, &generator)
     case 75..<80:
       // With its data.mdb the other store would simply be there.
       try Self.replace("\(generation)/rows.f32", by: "\(other)/gen-1/rows.f32")
-      (name, text) = ("rows.f32 of another store", "rows.f32")
+      (name, text, isEffective) = ("rows.f32 of another store", "rows.f32", true)
     case 80..<90:
       let file = kind % 2 == 0 ? "rows.f32" : "data.mdb"
       let handle = try FileHandle(forUpdating: URL(fileURLWithPath: "\(generation)/\(file)"))
       let size = Int(try handle.seekToEnd())
       let length = Int.random(in: 0...size + 8192, using: &generator)
       try handle.truncate(atOffset: UInt64(length))
-      (name, text) = ("length", "\(file) from \(size) to \(length) bytes")
-    case 90..<94: (name, text) = ("current", try Self.change("\(store)/current", unit: 1, &generator))
-    case 94..<97: (name, text) = ("lock.mdb", try Self.change("\(generation)/lock.mdb", unit: 64, &generator))
+      (name, text, isEffective) = ("length", "\(file) from \(size) to \(length) bytes", length != size)
+    case 90..<94: (name, text, isEffective) = try Self.change("current", in: store, unit: 1, &generator)
+    case 94..<97: (name, text, isEffective) = try Self.change("lock.mdb", in: generation, unit: 64, &generator)
     default:
       let file = ["open.lock", "writer.lock", "alive.lock", "rebuild.lock"].randomElement(using: &generator) ?? "open.lock"
       try Data(generator.bytes(count: Int.random(in: 0...100, using: &generator))).write(to: URL(fileURLWithPath: "\(store)/\(file)"))
       try setPermissions("\(store)/\(file)", 0o600)
-      (name, text) = ("lock files", file)
+      (name, text, isEffective) = ("lock files", file, true)
     }
   }
 
@@ -44,14 +46,18 @@ struct StoreMutation {
   }
 
   /// One to four changes of a file's bytes.
-  private static func change(_ path: String, unit: Int, _ generator: inout SeededGenerator) throws -> String {
-    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-    guard !bytes.isEmpty else { return "\(path) is empty" }
+  private static func change(
+    _ name: String, in directory: String, unit: Int, _ generator: inout SeededGenerator
+  ) throws -> (String, String, Bool) {
+    let path = "\(directory)/\(name)"
+    let before = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    guard !before.isEmpty else { return (name, "\(path) is empty", false) }
+    var bytes = before
     var changes: [String] = []
     for _ in 0..<Int.random(in: 1...4, using: &generator) { changes.append(change(&bytes, unit: unit, &generator)) }
     try Data(bytes).write(to: URL(fileURLWithPath: path))
     try setPermissions(path, 0o600)
-    return "\(URL(fileURLWithPath: path).lastPathComponent): \(changes.joined(separator: "; "))"
+    return (name, "\(name): \(changes.joined(separator: "; "))", bytes != before)
   }
 
   private static func change(_ bytes: inout [UInt8], unit: Int, _ generator: inout SeededGenerator) -> String {

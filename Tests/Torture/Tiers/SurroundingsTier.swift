@@ -68,38 +68,45 @@ struct SurroundingsTier: Tier {
 
     /// One process stands still in the middle of whatever it does, its snapshots and perhaps the writer's lock in its hands.
     mutating func stopProcesses() throws {
-      outcome.count("processes stopped")
       let children = try (0..<3).map { try start($0) }
       for _ in 0..<5 {
         let child = children[Int.random(in: 0..<3, using: &generator)]
         Thread.sleep(forTimeInterval: Double.random(in: 0.01...0.1, using: &generator))
         kill(child.processID, SIGSTOP)
         Thread.sleep(forTimeInterval: Double.random(in: 0.05...0.6, using: &generator))
+        if Self.isStopped(child.processID) { outcome.inject("processes stopped") }
         kill(child.processID, SIGCONT)
       }
       for child in children { try end(child) }
     }
 
+    private static func isStopped(_ process: Int32) -> Bool {
+      let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+      return status?.contains("\nState:\tT") ?? false
+    }
+
     /// Opening and closing `lock.mdb` is harmless in any process but the store's own.
     mutating func copyLiveStore() throws {
-      outcome.count("live stores copied")
       let children = try (0..<3).map { try start($0) }
       for copy in 0..<4 {
         // What vanishes while it is copied is no fault.
-        _ = try Subprocess.run("/bin/cp", ["-r", victims.scratch.store, victims.scratch.path("copy-\(copy)")])
+        let place = victims.scratch.path("copy-\(copy)")
+        _ = try Subprocess.run("/bin/cp", ["-r", victims.scratch.store, place])
+        if FileManager.default.fileExists(atPath: "\(place)/current") { outcome.inject("live stores copied") }
       }
       for child in children { try end(child) }
     }
 
     /// Writers whose clocks are years apart; what one has written last is not newer for the other.
     mutating func jumpClock(_ library: String) throws {
-      outcome.count("clock jumps")
       for (process, years) in [(0, 9), (1, -9), (2, 0)] {
         let end = try victims.start(
           victims.worker(lanes[process], writes: 10, compactEvery: 4),
           wrapper: ["/usr/bin/env", "LD_PRELOAD=\(library)", "ENGRAM_TORTURE_CLOCK=\(years * 31_557_600)"]
         ).finish()
-        oracle.read(end.standardOutput)
+        let seen = oracle.read(end.standardOutput)
+        let year = Calendar.current.component(.year, from: Date(timeIntervalSinceNow: Double(years) * 31_557_600))
+        if years != 0, seen["the year is \(year)"] == 1 { outcome.inject("clock jumps") }
         if end.termination != .exited(0) || oracle.lanes[lanes[process][0].name]?.acknowledged != 10 {
           outcome.violations.append(
             "a worker \(years) years away ended with \(end.termination): \(end.standardOutput.suffix(200)) \(end.standardError.suffix(300))"
@@ -110,7 +117,6 @@ struct SurroundingsTier: Tier {
 
     /// LMDB tells processes apart by pid and thread: a second namespace is refused while the first one is there.
     mutating func enterNamespace() throws {
-      outcome.count("pid namespaces")
       let child = try start(0)
       let stranger = try victims.start(
         victims.worker(lanes[1], writes: 5), wrapper: ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]
@@ -119,13 +125,13 @@ struct SurroundingsTier: Tier {
         outcome.violations.append(
           "a process of another pid namespace was let in: \(stranger.termination) \(stranger.standardOutput.suffix(200))")
       }
+      if stranger.standardOutput.contains("foreignNamespace") { outcome.inject("pid namespaces") }
       oracle.read(stranger.standardOutput)
       try end(child)
     }
 
     /// Without locks no snapshot is safe: the store is refused, by name.
     mutating func mountReadOnly() throws {
-      outcome.count("read-only mounts")
       let end = try victims.start(victims.worker(lanes[0], writes: 10)).finish()
       oracle.read(end.standardOutput)
       let mount = victims.scratch.path("mount")
@@ -133,6 +139,7 @@ struct SurroundingsTier: Tier {
       try MountedDisk.run("/bin/mount", ["--bind", victims.scratch.store, mount])
       defer { try? MountedDisk.run("/bin/umount", [mount]) }
       try MountedDisk.run("/bin/mount", ["-o", "remount,bind,ro", mount])
+      if !FileManager.default.createFile(atPath: "\(mount)/probe", contents: nil) { outcome.inject("read-only mounts") }
       let refused = try victims.start(victims.worker(lanes[1], writes: 5, store: mount)).finish()
       if refused.termination != .exited(1) || !refused.standardOutput.contains("readOnlyFileSystem") {
         outcome.violations.append("a read-only mount was not refused by name: \(refused.termination) \(refused.standardOutput.suffix(200))")

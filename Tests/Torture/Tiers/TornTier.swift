@@ -44,7 +44,9 @@ struct TornTier: Tier {
     if hasBackup { outcome.count("images with a backup") }
     if events["backup"] != nil, !hasBackup { outcome.violations.append("the backup, which was reported as made, is gone") }
     outcome.violations += try BackupCheck(scratch: scratch, victims: victims, oracle: oracle).violations()
-    outcome.count(oracle.mayBeMissing ? "images of a creation" : "images of a store in use")
+    let name = oracle.mayBeMissing ? "images of a creation" : "images of a store in use"
+    // A crash after the end at which everything had reached the disk is none.
+    if point.count < recording.operations.count || image.isLossy { outcome.inject(name) }
     if !outcome.violations.isEmpty { try explain(&outcome, point, recording, untouched, run, scratch) }
     return outcome
   }

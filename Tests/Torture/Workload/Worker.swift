@@ -27,6 +27,10 @@ struct Worker: AsyncParsableCommand {
     // A write past `ulimit -f` is an error only where the signal is ignored.
     _ = signal(SIGXFSZ, SIG_IGN)
     if marker { _ = close(-7001) }
+    if ProcessInfo.processInfo.environment["ENGRAM_TORTURE_CLOCK"] != nil {
+      // Whether the library of the clock is there.
+      WorkerLog.say(WorkerEvent.note("the year is \(Calendar.current.component(.year, from: Date()))").line)
+    }
     do {
       let store = try await MemoryStore.open(
         at: URL(fileURLWithPath: store),
