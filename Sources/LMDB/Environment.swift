@@ -120,6 +120,9 @@ package final class Environment: Sendable {
       if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
       if options.defersMetaFlush { flags |= UInt32(MDB_NOMETASYNC) }
       unsafe try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open \(path)")
+      // Before the first transaction: killed readers may have filled the table.
+      var dead: Int32 = 0
+      unsafe try check(mdb_reader_check(environment, &dead), "mdb_reader_check")
       var descriptor: mdb_filehandle_t = -1
       unsafe try check(mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")
       // LMDB 0.9 opens the data file without O_CLOEXEC.
@@ -135,10 +138,7 @@ package final class Environment: Sendable {
   private static func openDatabases(
     _ names: [String], in environment: OpaquePointer, create: Bool
   ) throws(LMDBError) -> [Database] {
-    var begun: OpaquePointer?
-    unsafe try check(mdb_txn_begin(environment, nil, create ? 0 : UInt32(MDB_RDONLY), &begun), "mdb_txn_begin")
-    // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
-    let transaction = unsafe begun!
+    let transaction = unsafe create ? try beginWriting(environment) : try ReadTransaction.begin(environment)
     var databases: [Database] = []
     for name in names {
       var handle: MDB_dbi = 0
@@ -152,6 +152,13 @@ package final class Environment: Sendable {
     // A read transaction must be committed, too, or its handles would be closed again.
     unsafe try check(mdb_txn_commit(transaction), "mdb_txn_commit of the database handles")
     return databases
+  }
+
+  private static func beginWriting(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
+    var begun: OpaquePointer?
+    unsafe try check(mdb_txn_begin(environment, nil, 0, &begun), "mdb_txn_begin")
+    // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
+    return unsafe begun!
   }
 
   /// The data file that LMDB has open, which its path named at that moment.

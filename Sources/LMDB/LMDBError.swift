@@ -12,10 +12,13 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package let code: Int32
   /// The call that failed, and on what.
   package let operation: String
+  /// Of an error that ``isReadersFull``: the reader slots by the process that holds them, as far as the table could be read.
+  package let slotsByProcess: [Int32: Int]
 
-  package init(code: Int32, operation: String) {
+  package init(code: Int32, operation: String, slotsByProcess: [Int32: Int] = [:]) {
     self.code = code
     self.operation = operation
+    self.slotsByProcess = slotsByProcess
   }
 
   package var description: String {

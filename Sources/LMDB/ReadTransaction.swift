@@ -43,16 +43,7 @@ package struct ReadTransaction: ~Copyable, Sendable {
 
   /// Begins a snapshot of the last commit in an open environment.
   static func beginCurrent(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
-    var begun: OpaquePointer?
-    var code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
-    if code == MDB_READERS_FULL {
-      var dead: Int32 = 0
-      unsafe try check(mdb_reader_check(environment, &dead), "mdb_reader_check")
-      code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
-    }
-    try check(code, "mdb_txn_begin for reading")
-    // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
-    let transaction = unsafe begun!
+    let transaction = unsafe try begin(environment)
     do throws(LMDBError) {
       unsafe try refreshIfStale(transaction, in: environment)
     } catch {
@@ -60,6 +51,26 @@ package struct ReadTransaction: ~Copyable, Sendable {
       throw error
     }
     return unsafe transaction
+  }
+
+  /// Begins a snapshot, once the slots of dead processes are cleared if none is free.
+  ///
+  /// - Throws: ``LMDBError`` with `isReadersFull`, and the holders of the slots.
+  static func begin(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
+    var begun: OpaquePointer?
+    var code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
+    if code == MDB_READERS_FULL {
+      var dead: Int32 = 0
+      unsafe try check(mdb_reader_check(environment, &dead), "mdb_reader_check")
+      code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
+    }
+    if code == MDB_READERS_FULL {
+      let table = unsafe try? Environment.readerTable(of: environment)
+      throw LMDBError(code: code, operation: "mdb_txn_begin for reading", slotsByProcess: table?.slotsByProcess ?? [:])
+    }
+    try check(code, "mdb_txn_begin for reading")
+    // SAFETY: mdb_txn_begin succeeded, so the pointer is set.
+    return unsafe begun!
   }
 
   /// Lets go of the pages and keeps the slot.

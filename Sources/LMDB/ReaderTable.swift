@@ -16,6 +16,9 @@ package struct ReaderTable: Sendable, Equatable {
   /// The mount is read-only and LMDB works without locks: nobody's snapshot is protected.
   package let isUnlocked: Bool
 
+  /// How many slots each process holds.
+  package var slotsByProcess: [Int32: Int] { slots.reduce(into: [:]) { $0[$1.processID, default: 0] += 1 } }
+
   /// Parses the text of `mdb_reader_list`.
   package init(text: String) {
     var slots: [ReaderSlot] = []
@@ -52,6 +55,11 @@ extension Environment {
   package func readerTable() throws(LMDBError) -> ReaderTable {
     try enter("reader table")
     defer { leave() }
+    return unsafe try Self.readerTable(of: handle)
+  }
+
+  /// The table of an environment whose databases may not be open yet.
+  static func readerTable(of handle: OpaquePointer) throws(LMDBError) -> ReaderTable {
     var text = ""
     let code = unsafe withUnsafeMutablePointer(to: &text) { pointer in
       unsafe mdb_reader_list(

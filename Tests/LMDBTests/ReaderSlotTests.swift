@@ -64,6 +64,31 @@ import Testing
     #expect(try environment.readerTable().slots.count == 2)
   }
 
+  // The bug: with the table full of killed readers every opening failed for as long as another process stayed attached. The cause: opening
+  // begins a transaction for the database handles, and the slots were cleared after it. The fix: they are cleared first.
+  @Test(arguments: [false, true]) func openingClearsTheSlotsOfKilledProcessesFirst(inspecting: Bool) throws {
+    do { _ = try open(maximumReaders: 4) }
+    let attached = try holdSnapshots(1, maximumReaders: 4)
+    let child = try holdSnapshots(3, maximumReaders: 4)
+    child.kill()
+    _ = try child.finish()
+    let environment =
+      inspecting
+      ? try Environment(path: directory.path, databases: ["main"], options: Environment.Options()) { _ in }
+      : try Environment(path: directory.path, databases: ["main"], options: Environment.Options())
+    #expect(try environment.readerTable().slots.map(\.processID) == [attached.processID])
+  }
+
+  @Test func openingATableThatIsFullNamesTheHolders() throws {
+    do { _ = try open(maximumReaders: 4) }
+    let children = [try holdSnapshots(3, maximumReaders: 4), try holdSnapshots(1, maximumReaders: 4)]
+    let error = #expect(throws: LMDBError.self) {
+      _ = try Environment(path: directory.path, databases: ["main"], options: Environment.Options())
+    }
+    #expect(error?.isReadersFull == true)
+    #expect(error?.slotsByProcess == [children[0].processID: 3, children[1].processID: 1])
+  }
+
   @Test func aProcessThatEndsInOrderLeavesNoSlot() throws {
     let environment = try open(maximumReaders: 4)
     let child = try holdSnapshots(4, maximumReaders: 4)

@@ -192,6 +192,9 @@ final class LiveGeneration: Sendable {
     for opened in opened { opened.pool.expire(olderThan: age) }
   }
 
+  /// Gives back the reader slots that nobody has used since the last call.
+  func releaseUnusedSlots() { current.pool.releaseUnused() }
+
   private var opened: [Opened] { state.withLock { $0.retired + [$0.live] } }
 
   // MARK: Closing

@@ -129,11 +129,18 @@ extension StoreError {
   }
 
   init(_ error: LMDBError, _ doing: String) {
+    if error.isReadersFull {
+      let holders = error.slotsByProcess.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        .map { "process \($0.key): \($0.value) slot\($0.value == 1 ? "" : "s")" }.joined(separator: ", ")
+      self.init(
+        .tooManyReaders,
+        "\(doing): all reader slots are taken (\(holders.isEmpty ? "the reader table cannot be read" : holders)): end snapshots or close the store there",
+        cause: error)
+      return
+    }
     let code: Code =
       if error.isNoSpace || error.isMapFull {
         .diskFull
-      } else if error.isReadersFull {
-        .tooManyReaders
       } else if error.isReadOnlyFileSystem {
         .readOnlyFileSystem
       } else if error.isPermission {

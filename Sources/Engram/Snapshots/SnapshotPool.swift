@@ -146,7 +146,10 @@ final class SnapshotBox: Sendable {
 /// microsecond and never waits for anybody.
 final class SnapshotPool: Sendable {
   private struct State {
+    /// Used from the end, so those that nobody needs stay at the beginning.
     var idle: [SnapshotBox] = []
+    /// The fewest that were idle at once since the last ``SnapshotPool/releaseUnused()``: so many were not needed.
+    var fewestIdle = 0
     /// The held ones that the status lists.
     var listed: [ObjectIdentifier: SnapshotBox] = [:]
     var isClosed = false
@@ -156,6 +159,12 @@ final class SnapshotPool: Sendable {
 
     mutating func keep(_ box: SnapshotBox) {
       if !isClosed, idle.count < Self.idleLimit { idle.append(box) }
+    }
+
+    mutating func takeIdle() -> SnapshotBox? {
+      let box = idle.popLast()
+      fewestIdle = min(fewestIdle, idle.count)
+      return box
     }
   }
 
@@ -206,7 +215,7 @@ final class SnapshotPool: Sendable {
   }
 
   private func idleBox() throws -> SnapshotBox {
-    let (isClosed, idle) = state.withLock { ($0.isClosed, $0.idle.popLast()) }
+    let (isClosed, idle) = state.withLock { ($0.isClosed, $0.takeIdle()) }
     guard !isClosed else { throw StoreError(.closed, "the store is closed") }
     if let idle { return idle }
     do throws(LMDBError) {
@@ -226,6 +235,19 @@ final class SnapshotPool: Sendable {
   func expire(olderThan age: Duration) {
     let boxes = state.withLock { Array($0.listed.values) }
     for box in boxes { box.expire(takenBefore: .now - age) }
+  }
+
+  /// Gives the slots back that were idle since the last call, but for one: the table has 1,024 for all processes, and a burst of reads must
+  /// not keep its slots for ever.
+  func releaseUnused() {
+    // Freed outside the lock: ending a transaction is a call into LMDB.
+    let unused = state.withLock { state in
+      let unused = Array(state.idle.prefix(max(0, min(state.fewestIdle, state.idle.count - 1))))
+      state.idle.removeFirst(unused.count)
+      state.fewestIdle = state.idle.count
+      return unused
+    }
+    _ = unused
   }
 
   /// Hands out no more; the idle slots are freed at once, the held ones when they come back.
@@ -248,10 +270,6 @@ final class SnapshotPool: Sendable {
 
   private func explained(_ error: LMDBError) -> StoreError {
     if error.isClosed { return StoreError(.closed, "the store is closed", cause: error) }
-    guard error.isReadersFull, let table = try? generation.environment.readerTable() else {
-      return StoreError(error, "a snapshot cannot be taken")
-    }
-    let holders = Dictionary(grouping: table.slots, by: \.processID).map { "process \($0.key): \($0.value.count)" }.sorted()
-    return StoreError(.tooManyReaders, "all reader slots are taken (\(holders.joined(separator: ", "))): release snapshots", cause: error)
+    return StoreError(error, "a snapshot cannot be taken")
   }
 }

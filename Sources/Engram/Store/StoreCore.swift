@@ -82,21 +82,27 @@ final class StoreCore: Sendable {
   }
 
   private let lastReaderCheck = Mutex(ContinuousClock.now)
+  private let lastSlotRelease = Mutex(ContinuousClock.now)
+
+  /// Whether it is time for what is done every `interval`.
+  private func isTime(_ last: borrowing Mutex<ContinuousClock.Instant>, every interval: Duration) -> Bool {
+    last.withLock { last in
+      guard ContinuousClock.now - last >= interval else { return false }
+      last = .now
+      return true
+    }
+  }
 
   /// What needs doing from time to time: overdue snapshots, deferred flushes, expired memories, slots of dead readers.
   private func maintain() async {
     if let age = options.snapshotMaxAge { live.expire(olderThan: age) }
+    if isTime(lastSlotRelease, every: .seconds(2)) { live.releaseUnusedSlots() }
     do {
       if let coordinator, coordinator.poison == nil {
         if case .eventual = options.durability { try await coordinator.flushDeferred() }
         try await sweep(coordinator)
       }
-      let isDue = lastReaderCheck.withLock { last in
-        guard ContinuousClock.now - last > .seconds(60) else { return false }
-        last = .now
-        return true
-      }
-      if isDue { try live.read { _ = try $0.generation.environment.clearStaleReaders() } }
+      if isTime(lastReaderCheck, every: .seconds(60)) { try live.read { _ = try $0.generation.environment.clearStaleReaders() } }
       try await tidy()
     } catch is CancellationError {
       return
