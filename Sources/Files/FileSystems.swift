@@ -22,6 +22,17 @@ package enum FileSystems {
     #endif
   }
 
+  /// Whether `path` lies in a tmpfs, where reading a hole of a file through a map takes a page of it.
+  package static func isInMemory(_ path: String) throws(FileError) -> Bool {
+    #if canImport(Glibc)
+      var status = statfs()
+      try retrying("statfs", path) { unsafe statfs(path, &status) }
+      return UInt32(truncatingIfNeeded: status.f_type) == 0x0102_1994
+    #else
+      return false
+    #endif
+  }
+
   /// The name of the network file system with this `f_type`; nil for any other type.
   package static func networkFileSystemName(ofType type: UInt32) -> String? { networkNames[type] }
 

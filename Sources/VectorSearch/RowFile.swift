@@ -125,9 +125,9 @@ package final class RowFile: Sendable {
     guard size < needed else { return }
     let ahead = min(max(size / 4, Self.growthBytes.lowerBound), Self.growthBytes.upperBound)
     do throws(FileError) {
-      try handle.writeZeros(from: size, to: needed + ahead)
+      try handle.grow(from: size, to: needed, ahead: ahead)
     } catch {
-      // Nearly full: what is needed now may still fit.
+      // A limit that the file system does not tell: what is needed now may still fit.
       guard error.isNoSpace else { throw error }
       try handle.writeZeros(from: size, to: needed)
     }

@@ -110,7 +110,7 @@ struct GenerationCopy: ~Copyable {
   }
 
   private func write(_ state: StateRecord, _ body: (inout WriteTransaction) throws -> Void) throws {
-    try target.fill(adopting: state, sizeBytes: Self.transactionBytes) { transaction in
+    try target.fill(adopting: state) { transaction in
       try body(&transaction)
       // What was hidden since the copy began may have been copied before: the next rebuild will see to it.
       transaction.batch.state.erasing = state.erasing > start?.batchSequence ?? 0 ? state.erasing : 0

@@ -71,15 +71,19 @@ extension StoreCore {
 
   /// Builds the next generation, and removes the old one if nobody has it open. Blocks.
   ///
-  /// - Parameter check: Called now and then, also while another process builds; what it throws ends the rebuild.
+  /// - Parameters:
+  ///   - isAutomatic: Nobody asked for it: see ``RebuildSpace``.
+  ///   - check: Called now and then, also while another process builds; what it throws ends the rebuild.
   /// - Returns: Nil where it was not wanted any more when its turn came.
   @discardableResult
   func rebuild(
-    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, check: @escaping () throws -> Void,
+    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, isAutomatic: Bool = false, check: @escaping () throws -> Void,
     _ progress: @escaping (Interchange.Progress) -> Void = { _ in }
   ) throws -> StoreRebuild.Outcome? {
     try live.sweep()
-    guard let outcome = try StoreRebuild(core: self, isWanted: isWanted, check: check, progress: progress).run() else { return nil }
+    let space = RebuildSpace(directory: paths.directory, isAutomatic: isAutomatic)
+    let rebuild = StoreRebuild(core: self, isWanted: isWanted, space: space, check: check, progress: progress)
+    guard let outcome = try rebuild.run() else { return nil }
     options.logger.debug(
       "moved to another generation",
       metadata: [

@@ -14,6 +14,7 @@ struct StoreRebuild {
   let core: StoreCore
   /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
   var isWanted: (StateRecord) -> Bool = { _ in true }
+  let space: RebuildSpace
   /// Called now and then; what it throws ends the rebuild, and nothing has changed.
   let check: () throws -> Void
   let progress: (Interchange.Progress) -> Void
@@ -64,12 +65,14 @@ struct StoreRebuild {
     // Read under the lock of the rebuild: nobody else can supersede it now. With the writers excluded, nobody opens it again, either.
     let source = try core.live.read { $0.generation }
     var started = ContinuousClock.now
-    let rowsBefore = try core.live.read { try $0.state().rowsHigh }
+    let (rowsBefore, need) = try core.live.read { (try $0.state().rowsHigh, try RebuildSpace.need($0)) }
+    try space.require(need)
     let target = try makeTarget(after: source)
     var isNamed = false
     do {
-      var copy = GenerationCopy(from: source, to: target) { [check, progress] step in
+      var copy = GenerationCopy(from: source, to: target) { [check, progress, space] step in
         try check()
+        try space.requireReserve()
         progress(step)
       }
       try copy.copyAll()

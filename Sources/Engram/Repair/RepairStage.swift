@@ -88,7 +88,7 @@ struct RepairStage: ~Copyable {
   /// One transaction.
   mutating func change(_ body: (inout RepairStage, inout WriteTransaction) throws -> Void) throws {
     let (generation, carried) = (generation, carried)
-    try generation.fill(adopting: carried, sizeBytes: Self.transactionBytes) { transaction in
+    try generation.fill(adopting: carried) { transaction in
       transaction.batch.state.logFirst = carried.batchSequence + 1
       try body(&self, &transaction)
     }

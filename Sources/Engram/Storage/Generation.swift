@@ -88,8 +88,11 @@ final class Generation: Sendable {
     guard let held = held.withLock({ $0 }), let size = try? held.dataFile.status().sizeBytes else { return true }
     let needed = environment.usedBytes + 2 * sizeBytes + (512 << 10)
     guard size < needed else { return true }
-    return (try? held.dataFile.writeZeros(from: size, to: needed + min(max(size / 8, 512 << 10), 16 << 20))) != nil
+    return (try? held.dataFile.grow(from: size, to: needed, ahead: min(max(size / 8, 512 << 10), 16 << 20))) != nil
   }
+
+  /// Whether less is free than LMDB may write at once.
+  var isDiskNearlyFull: Bool { get throws(FileError) { try DiskSpace(at: directory).availableBytes < 1 << 20 } }
 
   /// Gives back the room that was taken ahead of growth. Only while no other process has the generation open.
   func trim() throws {

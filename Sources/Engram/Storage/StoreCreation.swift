@@ -92,7 +92,10 @@ enum StoreCreation {
 
   /// What stands in a store's directory beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
-    for path in [paths.openLock, paths.writerLock, paths.rebuildLock] { _ = try FileHandle(path: path, access: .createNew) }
+    for path in [paths.openLock, paths.writerLock, paths.rebuildLock] {
+      // Room for the note of whoever holds it: a full disk keeps nobody from opening the store.
+      _ = try FileHandle(path: path, access: .createNew).allocate(64, keepingSize: true)
+    }
     try StoreOpening.setCurrent(1, paths)
     try Directories.synchronize(paths.directory)
   }
@@ -125,9 +128,8 @@ enum StoreCreation {
   static func createGeneration(in directory: String, _ store: StoreRecord) throws {
     try Directories.create(directory)
     // LMDB would make its files under the umask, and may then be unable to open them a second time.
-    for name in [Generation.dataFileName, Generation.lockTableName] {
-      _ = try FileHandle(path: "\(directory)/\(name)", access: .createNew)
-    }
+    _ = try FileHandle(path: "\(directory)/\(Generation.dataFileName)", access: .createNew).allocate(64 << 10, keepingSize: true)
+    try LockTable.fill(FileHandle(path: "\(directory)/\(Generation.lockTableName)", access: .createNew))
     var options = Environment.Options()
     options.mapSizeBytes = 64 << 20
     options.createsDatabases = true

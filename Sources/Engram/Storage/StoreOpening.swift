@@ -61,7 +61,8 @@ enum StoreOpening {
       let generation = try openLive(paths, atLeast: 1, opening, options: options)
       do {
         if options.access == .readWrite {
-          _ = try GenerationSweep.setAside(paths, live: generation)
+          // On a full disk `current` may not be brought up to date, and the old generation stays.
+          removing(options) { _ = try GenerationSweep.setAside(paths, live: generation) }
           removing(options) { try GenerationSweep.removeUnfinishedCurrent(paths) }
         }
         // Not while others wait to open or to follow: removing takes its time, and the writer's turn may be long in coming.
@@ -156,6 +157,7 @@ enum StoreOpening {
     }
     if files.lock == nil { files = try makeLockTable(paths, number) ?? files }
     let presence = try FileLock(existing: data)
+    try backMappedFiles(paths, number, files, isAlone: presence.tryLock(.exclusive), isReadOnly: options.access == .readOnly)
     try presence.lock(.shared)
     try checkMetaPages(of: data)
     var environmentOptions = Environment.Options()
@@ -195,8 +197,25 @@ enum StoreOpening {
 
   /// Makes the lock table, which a copy of the store may lack: LMDB would make it under the umask.
   private static func makeLockTable(_ paths: StorePaths, _ number: UInt64) throws -> StoreTrust.GenerationFiles? {
-    _ = try FileHandle(path: "\(paths.generation(number))/\(Generation.lockTableName)", access: .createNew)
+    try LockTable.fill(FileHandle(path: "\(paths.generation(number))/\(Generation.lockTableName)", access: .createNew))
     return try StoreTrust.check(paths, generation: number)
+  }
+
+  /// Takes the disk blocks that a map would need later. The caller holds `open.lock`, and this process does not have the generation open.
+  ///
+  /// - Parameter isAlone: No other process has it open, either.
+  private static func backMappedFiles(
+    _ paths: StorePaths, _ number: UInt64, _ files: StoreTrust.GenerationFiles, isAlone: Bool, isReadOnly: Bool
+  ) throws {
+    let directory = paths.generation(number)
+    do throws(FileError) {
+      try LockTable.back(FileHandle(path: "\(directory)/\(Generation.lockTableName)", access: .readWrite), isAlone: isAlone)
+      try MappedFile.back(paths.data(number), isReadOnly: isReadOnly)
+      if files.rows != nil { try MappedFile.back("\(directory)/\(Generation.rowFileName)", isReadOnly: isReadOnly) }
+    } catch {
+      // Nothing can be written there, and nothing is: LMDB's own refusal is told.
+      if !error.isReadOnlyFileSystem { throw error }
+    }
   }
 
   /// LMDB believes its meta pages, and touching a map beyond the end of its file is SIGBUS: both are looked at first.

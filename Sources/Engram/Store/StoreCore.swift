@@ -22,8 +22,8 @@ final class StoreCore: Sendable {
   private struct Work {
     var count = 0
     var isClosing = false
-    /// When the last rebuild of the store's own accord failed: it is not tried again at once.
-    var lastFailure: ContinuousClock.Instant?
+    /// A rebuild of the store's own accord that failed is not tried again at once.
+    var retry = RebuildRetry()
   }
 
   init(id: FileID, _ files: consuming StoreOpening.Files, options: StoreOptions) throws {
@@ -131,19 +131,21 @@ final class StoreCore: Sendable {
     let state = try live.read { try $0.state() }
     guard let coordinator, coordinator.poison == nil, needsRebuild(state) else { return }
     let isTime = work.withLock { work in
-      work.count == 0 && work.lastFailure.map { .now - $0 > .seconds(60) } ?? true
+      work.count == 0 && work.retry.isTime(at: .now)
     }
     guard isTime else { return }
     // Not awaited: snapshots and expiry are looked after meanwhile.
     Task { [weak self] in
       do {
         try await self?.background { core, check in
-          try core.rebuild(ifWanted: core.needsRebuild, check: check)
+          // Somebody asked for an erasure.
+          try core.rebuild(ifWanted: core.needsRebuild, isAutomatic: state.erasing == 0, check: check)
         }
+        self?.work.withLock { $0.retry.succeeded() }
       } catch is CancellationError {
       } catch let error as StoreError where error.code == .closed {
       } catch {
-        self?.work.withLock { $0.lastFailure = .now }
+        self?.work.withLock { $0.retry.failed(at: .now) }
         self?.options.logger.warning("the store could not be compacted", metadata: ["error": "\(error)"])
       }
     }

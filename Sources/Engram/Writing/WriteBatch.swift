@@ -32,6 +32,8 @@ struct WriteBatch: ~Copyable {
   private var journal: WriteJournal?
   /// LMDB refused a change: the transaction can only be aborted.
   private(set) var failure: LMDBError?
+  /// Bytes of keys and values that were stored, each time that they were.
+  private(set) var storedBytes = 0
   private var writer = CBORWriter()
 
   /// Blocks kept in memory before they are written out, in a large import.
@@ -39,6 +41,8 @@ struct WriteBatch: ~Copyable {
   /// Bounds of `log` and `tokens`.
   static let logLimit = 65_536
   static let tokenLimit = 16_384
+  /// About what a key takes, with its node.
+  private static let keyBytes = 48
 
   enum Purpose: Sendable {
     /// Changes, which the log tells.
@@ -92,6 +96,7 @@ struct WriteBatch: ~Copyable {
   }
 
   mutating func store(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws(LMDBError) {
+    storedBytes += value.count + Self.keyBytes
     do throws(LMDBError) {
       try transaction.put(key, value, in: database)
     } catch {

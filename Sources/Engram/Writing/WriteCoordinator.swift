@@ -229,7 +229,7 @@ actor WriteCoordinator {
       }
       if transaction.batch.isUnchanged { return results }
       try transaction.batch.finish()
-      let hasRoom = generation.growDataFile(by: requests.reduce(0) { $0 + $1.sizeBytes })
+      let hasRoom = generation.growDataFile(by: transaction.batch.storedBytes)
       do {
         try transaction.commit()
       } catch {

@@ -1,0 +1,82 @@
+import Files
+import LMDB
+import VectorSearch
+
+/// How much room a rebuild needs, and what it leaves to other programs.
+struct RebuildSpace: Sendable {
+  /// The store's directory.
+  let directory: String
+  /// Nobody asked for the rebuild: it can wait until there is plenty of room.
+  let isAutomatic: Bool
+
+  /// What the next generation takes.
+  struct Need: Sendable, Equatable {
+    var rowBytes: Int
+    /// The pages of all trees as they are now.
+    var treeBytes: Int
+
+    /// Trees that are filled in another order take up to half as much again; those with many gaps shrink to half.
+    func bytes(isAutomatic: Bool) -> Int {
+      isAutomatic ? rowBytes + treeBytes + treeBytes / 2 + (4 << 20) : rowBytes + treeBytes / 2
+    }
+  }
+
+  static func need(_ reader: borrowing RecordReader) throws -> Need {
+    var need = Need(rowBytes: 0, treeBytes: 0)
+    for database in reader.generation.environment.databases {
+      let tree = try reader.view.statistics(of: database)
+      need.treeBytes += tree.pages * tree.pageSizeBytes
+    }
+    if let header = reader.generation.rows?.header {
+      let state = try reader.state()
+      // A user's rows are rounded up to a multiple of four.
+      need.rowBytes = RowFileHeader.byteCount + (state.rowsLive + 3 * state.users) * header.strideBytes
+    }
+    return need
+  }
+
+  private func reserve(_ space: DiskSpace) -> Int { isAutomatic ? space.reserveBytes : space.leastReserveBytes }
+
+  /// - Throws: ``StoreError`` `.diskFull` where the rebuild would take what must stay free; nothing was begun.
+  func require(_ need: Need) throws {
+    let space = try DiskSpace(at: directory)
+    let (needed, reserve) = (need.bytes(isAutomatic: isAutomatic), reserve(space))
+    guard space.availableBytes >= needed + reserve else {
+      throw StoreError(
+        .diskFull,
+        "the store's next generation needs about \(Self.text(needed)), \(Self.text(reserve)) must stay free for other programs, "
+          + "and \(Self.text(space.availableBytes)) are free in \(directory): make room, then compact the store")
+    }
+  }
+
+  /// To be asked now and then while the copy grows, because other programs take room meanwhile.
+  ///
+  /// - Throws: ``StoreError`` `.diskFull` where less than half of the reserve is left.
+  func requireReserve() throws {
+    let space = try DiskSpace(at: directory)
+    let least = reserve(space) / 2
+    guard space.availableBytes >= least else {
+      throw StoreError(
+        .diskFull,
+        "\(Self.text(space.availableBytes)) are free in \(directory), and \(Self.text(least)) must stay free for other programs: "
+          + "make room, then compact the store")
+    }
+  }
+
+  private static func text(_ bytes: Int) -> String { bytes < 10 << 20 ? "\((bytes + 1023) >> 10) KiB" : "\(bytes >> 20) MiB" }
+}
+
+/// When a rebuild of the store's own accord is tried again after it failed: after a minute, then after twice as long each time, up to an hour.
+struct RebuildRetry: Sendable {
+  private var failures = 0
+  private var earliest: ContinuousClock.Instant?
+
+  func isTime(at now: ContinuousClock.Instant) -> Bool { earliest.map { now >= $0 } ?? true }
+
+  mutating func failed(at now: ContinuousClock.Instant) {
+    earliest = now + min(.seconds(60) * (1 << min(failures, 6)), .seconds(3600))
+    failures += 1
+  }
+
+  mutating func succeeded() { self = RebuildRetry() }
+}

@@ -1,0 +1,68 @@
+import CStatfs
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Disk blocks for bytes that a map shows: touching one that has none is SIGBUS on a full disk. Writing does that on every file system,
+/// reading on tmpfs.
+extension FileHandle {
+  /// Takes blocks for the first `sizeBytes` bytes; the bytes stay as they are, zeros where there were none.
+  ///
+  /// Others may have the file mapped meanwhile. (`posix_fallocate` would write where the file system does not know the call, and could undo
+  /// what somebody writes through a map at that moment.)
+  ///
+  /// - Parameter keepingSize: Also blocks beyond the end of the file, which does not move. Otherwise the file is at least `sizeBytes` long afterwards.
+  /// - Returns: False where the file system cannot do this: nothing has changed.
+  /// - Throws: ``FileError`` where there is no room, among others.
+  package func allocate(_ sizeBytes: Int, keepingSize: Bool = false) throws(FileError) -> Bool {
+    #if canImport(Glibc)
+      let keepSize: Int32 = 1
+      do throws(FileError) {
+        try retrying("fallocate", path) { CStatfs.fallocate(descriptor, keepingSize ? keepSize : 0, 0, sizeBytes) }
+        return true
+      } catch {
+        if [EOPNOTSUPP, ENOSYS, ENODEV].contains(error.errno) { return false }
+        throw error
+      }
+    #else
+      return false
+    #endif
+  }
+
+  /// Where the first run of bytes without data begins: the size of the file where there is none, or where the file system does not tell.
+  ///
+  /// Blocks that were taken and not written yet look like a hole, too.
+  package func firstHole() throws(FileError) -> Int {
+    let size = try status().sizeBytes
+    #if canImport(Glibc)
+      let seekHole: Int32 = 4
+    #else
+      let seekHole: Int32 = 3
+    #endif
+    guard size > 0 else { return 0 }
+    do throws(FileError) {
+      // The place is that of this descriptor, which nothing else uses: all reads and writes name theirs.
+      return min(Int(try retrying("lseek", path) { lseek(descriptor, 0, seekHole) }), size)
+    } catch {
+      if error.errno == EINVAL || error.errno == EOPNOTSUPP || error.errno == ENXIO { return size }
+      throw error
+    }
+  }
+
+  /// Has a new, empty file changed in place, where the file system would else give each change new blocks (btrfs): those that were taken would
+  /// be no use. File systems that do not know the flag do not need it.
+  package func refuseCopyOnWrite() {
+    #if canImport(Glibc)
+      let (getFlags, setFlags, noCopyOnWrite): (UInt, UInt, CInt) = (0x8008_6601, 0x4008_6602, 0x0080_0000)
+      // The kernel reads and writes an int, whatever the number of the call says.
+      var flags: CInt = 0
+      // SAFETY: the pointer is to a local variable that outlives each call.
+      guard unsafe ioctl(descriptor, getFlags, &flags) == 0, flags & noCopyOnWrite == 0 else { return }
+      flags |= noCopyOnWrite
+      unsafe _ = ioctl(descriptor, setFlags, &flags)
+    #endif
+  }
+}
