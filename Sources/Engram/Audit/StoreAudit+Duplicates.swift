@@ -52,7 +52,7 @@ extension StoreAudit {
     for entry in run {
       let text = try memory(entry.id).text
       // Strings compare by canonical equivalence; the same text is the same bytes.
-      let index = groups.firstIndex { $0.text.utf8.elementsEqual(text.utf8) } ?? groups.endIndex
+      let index = groups.firstIndex { $0.text.hasSameBytes(as: text) } ?? groups.endIndex
       if index == groups.endIndex { groups.append((text, Members())) }
       groups[index].members.add(entry.id, limit: options.limit)
     }
@@ -119,7 +119,7 @@ extension StoreAudit {
     search.run(census.entries, progress)
     var partial = Ranking<AuditReport.Partial>(limit: options.limit) { left, right in
       left.embeddings != right.embeddings
-        ? left.embeddings > right.embeddings : left.userID.utf8.lexicographicallyPrecedes(right.userID.utf8)
+        ? left.embeddings > right.embeddings : left.userID.precedesInBytes(right.userID)
     }
     for user in search.partial {
       partial.insert(

@@ -113,7 +113,7 @@ struct StoreAudit: ~Escapable {
 
   private func users(_ census: AuditCensus) throws -> AuditReport.Users {
     var largest = Ranking<AuditReport.User>(limit: options.limit) { left, right in
-      left.memories != right.memories ? left.memories > right.memories : left.userID.utf8.lexicographicallyPrecedes(right.userID.utf8)
+      left.memories != right.memories ? left.memories > right.memories : left.userID.precedesInBytes(right.userID)
     }
     for user in census.users {
       largest.insert(

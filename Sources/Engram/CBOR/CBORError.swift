@@ -40,5 +40,12 @@ package struct CBORError: Error, Equatable, Sendable, CustomStringConvertible {
     self.message = message
   }
 
+  /// The error for a text key that stands twice in one map, or beside one that a dictionary of Swift cannot tell from it.
+  static func duplicate(_ key: String, at offset: Int) -> CBORError {
+    CBORError(
+      .duplicateKey, at: offset,
+      "the key \"\(TerminalText.excerpt(key))\" stands twice in one map, or beside one of other bytes that Swift takes for the same")
+  }
+
   package var description: String { "CBOR at byte \(offset): \(message)" }
 }

@@ -24,7 +24,7 @@ final class CBORKeyIndex {
   private var lastFound = 0
 
   /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` where a map has both a number and its decimal text as keys, of which a
-  ///   coding key could not tell which it means.
+  ///   coding key could not tell which it means, or two texts that Swift takes for the same, of which a dictionary would lose one.
   init(_ input: CBORDecodingInput, map: Int) throws(CBORError) {
     var texts: [TextKey] = []
     var integers: [IntegerKey] = []
@@ -56,6 +56,7 @@ final class CBORKeyIndex {
     self.texts = texts
     self.integers = integers
     self.joined = joined
+    try refuseLookalikes(at: input.items[map].offset)
     for key in integers {
       var decimal = String(key.number)
       let isAmbiguous = decimal.withUTF8 { utf8 in unsafe find(UnsafeRawBufferPointer(utf8)) } != nil
@@ -64,6 +65,22 @@ final class CBORKeyIndex {
           .duplicateKey, at: input.items[map].offset, "a map has the number \(key.number) and the text \"\(key.number)\" as keys")
       }
     }
+  }
+
+  /// Bytes tell keys apart here; what is decoded into may be a `Dictionary`, which compares by canonical equivalence.
+  private func refuseLookalikes(at offset: Int) throws(CBORError) {
+    guard texts.count > 1 else { return }
+    let lookalike = unsafe Self.withBuffers(input, joined) { input, joined -> String? in
+      // The ranges are those of keys that were read, all of them valid UTF-8.
+      if texts.allSatisfy({ unsafe Self.utf8($0, input, joined).allSatisfy { $0 < 0x80 } }) { return nil }
+      var names: Set<String> = []
+      for text in texts {
+        let name = unsafe String(decoding: Self.utf8(text, input, joined), as: UTF8.self)
+        if !names.insert(name).inserted { return name }
+      }
+      return nil
+    }
+    if let lookalike { throw CBORError.duplicate(lookalike, at: offset) }
   }
 
   private static func readText(

@@ -19,6 +19,23 @@ package indirect enum CBORValue: Sendable, Equatable {
   /// Any width: the encoder chooses the shortest that keeps the value.
   case float(Double)
 
+  /// Texts are compared byte for byte, maps in the order of their entries; NaN equals nothing.
+  package static func == (left: CBORValue, right: CBORValue) -> Bool {
+    switch (left, right) {
+    case (.unsigned(let left), .unsigned(let right)), (.negative(let left), .negative(let right)): left == right
+    case (.bytes(let left), .bytes(let right)): left == right
+    case (.text(let left), .text(let right)): left.hasSameBytes(as: right)
+    case (.array(let left), .array(let right)): left == right
+    case (.map(let left), .map(let right)): left == right
+    case (.tag(let leftNumber, let left), .tag(let rightNumber, let right)): leftNumber == rightNumber && left == right
+    case (.bool(let left), .bool(let right)): left == right
+    case (.null, .null), (.undefined, .undefined): true
+    case (.simple(let left), .simple(let right)): left == right
+    case (.float(let left), .float(let right)): left == right
+    default: false
+    }
+  }
+
   package struct Entry: Sendable, Equatable {
     package let key: CBORValue
     package let value: CBORValue

@@ -18,6 +18,16 @@ public struct StoreChange: Sendable, Hashable {
   /// Empty for `.lagged`.
   public let userID: String
   public let kind: Kind
+
+  /// Whether all fields are the same, the userID byte for byte.
+  public static func == (left: StoreChange, right: StoreChange) -> Bool {
+    left.batchSequence == right.batchSequence && left.userID.hasSameBytes(as: right.userID) && left.kind == right.kind
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(batchSequence)
+    hasher.combine(kind)
+  }
 }
 
 /// The committed changes from the moment it was made, in commit order. Ends when the store is closed or the task is cancelled.
@@ -94,7 +104,7 @@ public struct ChangeSequence: AsyncSequence, Sendable {
           }
           last = sequence
           let record = try LogRecord(try cursor.value())
-          if let change = StoreChange(record, sequence), userID == nil || record.userID == userID || change.kind == .lagged {
+          if let change = StoreChange(record, sequence), userID.map(record.userID.hasSameBytes) ?? true || change.kind == .lagged {
             changes.append(change)
           }
           count += 1

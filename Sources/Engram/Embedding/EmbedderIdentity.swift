@@ -18,6 +18,17 @@ public struct EmbedderIdentity: Sendable, Hashable, Codable, CustomStringConvert
     self.version = version
   }
 
+  /// Whether all parts are the same, byte for byte.
+  public static func == (left: EmbedderIdentity, right: EmbedderIdentity) -> Bool {
+    left.name.hasSameBytes(as: right.name) && left.dimension == right.dimension && left.version.hasSameBytes(as: right.version)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    name.hash(bytesInto: &hasher)
+    hasher.combine(dimension)
+    version.hash(bytesInto: &hasher)
+  }
+
   /// For example `hashing, version 1, 384 dimensions`.
   public var description: String {
     "\(name), version \(version), \(dimension) dimensions"

@@ -5,6 +5,21 @@ public struct ErasureReceipt: Sendable {
   public enum Subject: Sendable, Hashable {
     case user(String)
     case memories([MemoryID])
+
+    public static func == (left: Subject, right: Subject) -> Bool {
+      switch (left, right) {
+      case (.user(let left), .user(let right)): left.hasSameBytes(as: right)
+      case (.memories(let left), .memories(let right)): left == right
+      default: false
+      }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+      switch self {
+      case .user(let userID): userID.hash(bytesInto: &hasher)
+      case .memories(let ids): hasher.combine(ids)
+      }
+    }
   }
 
   public let subject: Subject

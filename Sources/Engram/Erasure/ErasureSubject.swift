@@ -20,8 +20,3 @@ enum ErasureSubject: Sendable {
     }
   }
 }
-
-extension String {
-  /// Whether the userIDs are the same: Swift's own comparison takes differently composed ones for equal.
-  func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
-}

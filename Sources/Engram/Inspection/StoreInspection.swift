@@ -156,8 +156,8 @@ extension RecordReader {
       found = try cursor.next()
     }
     contexts.sort {
-      $0.userID.utf8.elementsEqual($1.userID.utf8)
-        ? $0.recordType.utf8.lexicographicallyPrecedes($1.recordType.utf8) : $0.userID.utf8.lexicographicallyPrecedes($1.userID.utf8)
+      $0.userID.hasSameBytes(as: $1.userID)
+        ? $0.recordType.precedesInBytes($1.recordType) : $0.userID.precedesInBytes($1.userID)
     }
     return contexts
   }

@@ -61,8 +61,8 @@ struct ExportWalk: ~Escapable {
 
   /// Byte by byte: Swift's own order takes differently composed names for equal.
   private static func precedes(_ left: (userID: String, recordType: String), _ right: (userID: String, recordType: String)) -> Bool {
-    if !left.userID.utf8.elementsEqual(right.userID.utf8) { return left.userID.utf8.lexicographicallyPrecedes(right.userID.utf8) }
-    return left.recordType.utf8.lexicographicallyPrecedes(right.recordType.utf8)
+    if !left.userID.hasSameBytes(as: right.userID) { return left.userID.precedesInBytes(right.userID) }
+    return left.recordType.precedesInBytes(right.recordType)
   }
 
   /// - Complexity: O(memories in scope); for one user the ids are kept in memory and sorted.

@@ -47,7 +47,7 @@ struct ImportLedger {
         rivals.append(id)
       } else if !replaced.contains(id), let record = try reader.liveMemoryRecord(id) {
         try refuse("the store has a memory with the id \(id) already")
-        try checkOwner(id, record.memory.userID.utf8.elementsEqual(draft.userID.utf8))
+        try checkOwner(id, record.memory.userID.hasSameBytes(as: draft.userID))
         rivals.append(id)
       }
     }

@@ -248,7 +248,7 @@ private struct Importer {
     let reader = transaction.batch.reader
     var ids: [MemoryID] = []
     if let id = draft.id, let record = try reader.liveMemoryRecord(id) {
-      if policy == .replace, !record.memory.userID.utf8.elementsEqual(draft.userID.utf8) {
+      if policy == .replace, !record.memory.userID.hasSameBytes(as: draft.userID) {
         throw StoreError(.conflict, "the id \(id) belongs to a memory of another user, which is not replaced")
       }
       ids.append(id)

@@ -143,7 +143,7 @@ struct LineParser: Sendable {
         throw JSONError(.tooLarge, offset: key.offset, "one of more than \(Self.unknownKeyLimit) unknown keys in the line")
       }
       let shown = TerminalText.excerpt(name)
-      if unknownKeys.count < 5, !unknownKeys.contains(shown) { unknownKeys.append(shown) }
+      if unknownKeys.count < 5, !unknownKeys.contains(where: { $0.hasSameBytes(as: shown) }) { unknownKeys.append(shown) }
       try reader.skipValue()
     }
   }
@@ -224,7 +224,7 @@ extension ContextLine {
     } catch {
       throw StoreError(.decodingFailed, "the value does not decode as a UserContext: \(error.message)")
     }
-    guard decoded.userID.utf8.elementsEqual(userID.utf8) else {
+    guard decoded.userID.hasSameBytes(as: userID) else {
       throw StoreError(.invalidArgument, "the value is the context of '\(decoded.userID)', not of '\(userID)'")
     }
   }
@@ -275,8 +275,12 @@ extension JSONReader {
     while let key = try nextKey() {
       let name = key.string
       guard metadata.count < limit else { throw JSONError(.tooLarge, offset: key.offset, "more than \(limit) entries") }
-      // Keys that Swift takes for equal although their bytes differ would lose one of their values.
-      guard metadata.updateValue(try readMetadataValue(), forKey: name) == nil else { throw JSONError.duplicate(name, at: key.offset) }
+      guard metadata.setWithoutLoss(try readMetadataValue(), forKey: name) else {
+        if metadata.value(forBytesOf: name) != nil { throw JSONError.duplicate(name, at: key.offset) }
+        throw JSONError(
+          .duplicateKey, offset: key.offset,
+          "the key \"\(TerminalText.excerpt(name))\" differs from an earlier one only as é does from e with an accent: rename one of them")
+      }
     }
     return metadata
   }

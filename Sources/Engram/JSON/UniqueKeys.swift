@@ -8,7 +8,7 @@ struct UniqueKeys {
   /// - Complexity: O(1) expected; a short list is searched instead of hashed.
   mutating func insert(_ key: String) -> Bool {
     if many.isEmpty {
-      guard !few.contains(where: { $0.utf8.elementsEqual(key.utf8) }) else { return false }
+      guard !few.contains(where: { $0.hasSameBytes(as: key) }) else { return false }
       few.append(key)
       if few.count > 16 { many = Set(few.map { Array($0.utf8) }) }
       return true

@@ -13,7 +13,7 @@ public indirect enum Filter: Sendable, Hashable {
   case importance(atLeast: Double)
   /// The metadata has this key with an equal value; 1 and 1.0 are equal.
   case metadata(String, equals: MetadataValue)
-  /// The metadata has this key with a number (or, for string bounds, a string) in `from` ≤ value < `to`.
+  /// The metadata has this key with a number (or, for string bounds, a string, by its bytes) in `from` ≤ value < `to`.
   case metadataRange(String, from: MetadataValue?, to: MetadataValue?)
   case hasMetadata(String)
   case and([Filter])
@@ -23,6 +23,46 @@ public indirect enum Filter: Sendable, Hashable {
   public static func && (left: Filter, right: Filter) -> Filter { .and([left, right]) }
   public static func || (left: Filter, right: Filter) -> Filter { .or([left, right]) }
   public static prefix func ! (filter: Filter) -> Filter { .not(filter) }
+
+  /// Whether both are the same condition, their strings byte for byte.
+  public static func == (left: Filter, right: Filter) -> Bool {
+    switch (left, right) {
+    case (.kind(let left), .kind(let right)), (.session(let left), .session(let right)), (.speaker(let left), .speaker(let right)),
+      (.hasMetadata(let left), .hasMetadata(let right)):
+      left.hasSameBytes(as: right)
+    case (.ids(let left), .ids(let right)): left == right
+    case (.created(let leftFrom, let leftTo), .created(let rightFrom, let rightTo)),
+      (.expires(let leftFrom, let leftTo), .expires(let rightFrom, let rightTo)):
+      leftFrom == rightFrom && leftTo == rightTo
+    case (.importance(let left), .importance(let right)): left == right
+    case (.metadata(let leftKey, let left), .metadata(let rightKey, let right)): leftKey.hasSameBytes(as: rightKey) && left == right
+    case (.metadataRange(let leftKey, let leftFrom, let leftTo), .metadataRange(let rightKey, let rightFrom, let rightTo)):
+      leftKey.hasSameBytes(as: rightKey) && leftFrom == rightFrom && leftTo == rightTo
+    case (.and(let left), .and(let right)), (.or(let left), .or(let right)): left == right
+    case (.not(let left), .not(let right)): left == right
+    default: false
+    }
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .kind(let name), .session(let name), .speaker(let name), .hasMetadata(let name): name.hash(bytesInto: &hasher)
+    case .ids(let ids): hasher.combine(ids)
+    case .created(let from, let to), .expires(let from, let to):
+      hasher.combine(from)
+      hasher.combine(to)
+    case .importance(let least): hasher.combine(least)
+    case .metadata(let key, let value):
+      key.hash(bytesInto: &hasher)
+      hasher.combine(value)
+    case .metadataRange(let key, let from, let to):
+      key.hash(bytesInto: &hasher)
+      hasher.combine(from)
+      hasher.combine(to)
+    case .and(let parts), .or(let parts): hasher.combine(parts)
+    case .not(let part): hasher.combine(part)
+    }
+  }
 
   /// `from` ≤ createdAt.
   public static func created(since date: Date) -> Filter { .created(from: date, to: nil) }

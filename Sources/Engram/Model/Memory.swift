@@ -1,6 +1,9 @@
 public import Foundation
 
 /// One thing remembered about one user. Immutable: `with(…)` makes a changed copy, and the store decides what may change.
+///
+/// Users, kinds, sessions, speakers, keys and texts are the same where their UTF-8 is, in every type of this library. Swift's own `==` on
+/// `String` takes differently composed ones for equal.
 public struct Memory: Sendable, Hashable, Identifiable {
   public let id: MemoryID
   public let userID: String
@@ -18,6 +21,8 @@ public struct Memory: Sendable, Hashable, Identifiable {
   public let expiresAt: Date?
   /// No other memory of the user has the same key.
   public let dedupeKey: String?
+  /// A dictionary of Swift holds one of two keys that differ only as é does from e with an accent: keep names in one form. The store tells
+  /// them apart everywhere, and an import that would lose one of them is refused.
   public let metadata: [String: MetadataValue]
 
   init(
@@ -35,6 +40,20 @@ public struct Memory: Sendable, Hashable, Identifiable {
     self.expiresAt = expiresAt
     self.dedupeKey = dedupeKey
     self.metadata = metadata
+  }
+
+  /// Whether all fields are the same, texts byte for byte.
+  public static func == (left: Memory, right: Memory) -> Bool {
+    left.id == right.id && left.userID.hasSameBytes(as: right.userID) && left.text.hasSameBytes(as: right.text)
+      && left.kind.hasSameBytes(as: right.kind) && left.sessionID.hasSameBytes(as: right.sessionID)
+      && left.speaker.hasSameBytes(as: right.speaker) && left.createdAt == right.createdAt && left.importance == right.importance
+      && left.expiresAt == right.expiresAt && left.dedupeKey.hasSameBytes(as: right.dedupeKey)
+      && left.metadata.hasSameBytes(as: right.metadata)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(id)
+    text.hash(bytesInto: &hasher)
   }
 
   /// A copy in which the given fields are changed; id, userID, creation time and dedupe key stay.
@@ -95,5 +114,20 @@ public struct MemoryDraft: Sendable, Hashable {
     self.expiresAt = expiresAt
     self.dedupeKey = dedupeKey
     self.metadata = metadata
+  }
+
+  /// Whether all fields are the same, texts byte for byte.
+  public static func == (left: MemoryDraft, right: MemoryDraft) -> Bool {
+    left.id == right.id && left.userID.hasSameBytes(as: right.userID) && left.text.hasSameBytes(as: right.text)
+      && left.embedding == right.embedding && left.kind.hasSameBytes(as: right.kind)
+      && left.sessionID.hasSameBytes(as: right.sessionID) && left.speaker.hasSameBytes(as: right.speaker)
+      && left.createdAt == right.createdAt && left.importance == right.importance && left.expiresAt == right.expiresAt
+      && left.dedupeKey.hasSameBytes(as: right.dedupeKey) && left.metadata.hasSameBytes(as: right.metadata)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(id)
+    userID.hash(bytesInto: &hasher)
+    text.hash(bytesInto: &hasher)
   }
 }

@@ -1,10 +1,38 @@
 /// One value of a memory's metadata: a string, an integer, a double or a bool.
 public enum MetadataValue: Sendable, Hashable {
+  /// Equal to another where the UTF-8 is.
   case string(String)
   case integer(Int64)
   /// Finite: the store refuses other doubles.
   case double(Double)
   case bool(Bool)
+
+  /// Whether both would be stored alike: 1 and 1.0 are not, though a filter takes them for the same number.
+  // Disfavoured, because literals are values of this type as well: `f(1.1) == 1.1` with a generic `f` would be ambiguous.
+  @_disfavoredOverload
+  public static func == (left: MetadataValue, right: MetadataValue) -> Bool {
+    switch (left, right) {
+    case (.string(let left), .string(let right)): left.hasSameBytes(as: right)
+    case (.integer(let left), .integer(let right)): left == right
+    case (.double(let left), .double(let right)): left == right
+    case (.bool(let left), .bool(let right)): left == right
+    default: false
+    }
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .string(let value): value.hash(bytesInto: &hasher)
+    case .integer(let value): hasher.combine(value)
+    case .double(let value): hasher.combine(value)
+    case .bool(let value): hasher.combine(value)
+    }
+  }
+}
+
+extension MetadataValue: ByteIdentity {
+  func hasSameBytes(as other: MetadataValue) -> Bool { self == other }
+  func hash(bytesInto hasher: inout Hasher) { hash(into: &hasher) }
 }
 
 extension MetadataValue: Codable {

@@ -3,6 +3,15 @@ public enum SearchScope: Sendable, Hashable {
   /// One user's, and by construction nobody else's.
   case user(String)
   case all
+
+  /// Whether both mean the same user, byte for byte, or all.
+  public static func == (left: SearchScope, right: SearchScope) -> Bool { left.userID.hasSameBytes(as: right.userID) }
+
+  public func hash(into hasher: inout Hasher) { userID.hash(bytesInto: &hasher) }
+
+  private var userID: String? {
+    if case .user(let userID) = self { userID } else { nil }
+  }
 }
 
 /// A search by vector.

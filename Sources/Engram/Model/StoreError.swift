@@ -114,6 +114,11 @@ extension StoreError {
     }
   }
 
+  /// Two userIDs hash to one 128-bit key, which nobody has seen yet.
+  static func sameKey(_ userID: String) -> StoreError {
+    StoreError(.conflict, "another userID has the key of '\(userID)': use a different one")
+  }
+
   init(_ error: FileError, _ doing: String) {
     let code: Code =
       if error.isNoSpace {

@@ -35,6 +35,20 @@ public struct UserContext: ContextRecord, Hashable {
     self.lastSeen = (lastSeen ?? firstSeen).roundedToMilliseconds
   }
 
+  /// Whether all fields are the same, texts byte for byte.
+  public static func == (left: UserContext, right: UserContext) -> Bool {
+    left.userID.hasSameBytes(as: right.userID) && left.conversationsCount == right.conversationsCount
+      && left.friendshipLevel == right.friendshipLevel && left.preferences.hasSameBytes(as: right.preferences)
+      && left.topics.hasSameBytes(as: right.topics) && left.lastMessage.hasSameBytes(as: right.lastMessage)
+      && left.lastResponse.hasSameBytes(as: right.lastResponse) && left.firstSeen == right.firstSeen && left.lastSeen == right.lastSeen
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    userID.hash(bytesInto: &hasher)
+    hasher.combine(conversationsCount)
+    hasher.combine(lastSeen)
+  }
+
   /// From a record, whose times are whole milliseconds already.
   init(
     userID: String, conversationsCount: Int, friendshipLevel: Int, preferences: [String: String], topics: [String], lastMessage: String?,

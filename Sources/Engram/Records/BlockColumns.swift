@@ -31,6 +31,11 @@ struct BlockColumns: Sendable, Equatable {
         id: memory.id, createdAt: memory.createdAt.milliseconds,
         expiresAt: memory.expiresAt?.milliseconds ?? never, kind: memory.kind, session: memory.sessionID)
     }
+
+    static func == (left: Slot, right: Slot) -> Bool {
+      left.id == right.id && left.createdAt == right.createdAt && left.expiresAt == right.expiresAt
+        && left.kind.hasSameBytes(as: right.kind) && left.session.hasSameBytes(as: right.session)
+    }
   }
 
   var slots: [Slot] = []
@@ -74,13 +79,13 @@ struct BlockColumns: Sendable, Equatable {
   /// The distinct strings of a block, in the order of their first use; index 0 means "none".
   private struct StringTable {
     var strings: [String] = []
-    private var indexes: [String: UInt8] = [:]
+    private var indexes: [Exact<String>: UInt8] = [:]
 
     mutating func index(of string: String?) -> UInt8 {
       guard let string else { return 0 }
-      if let index = indexes[string] { return index }
+      if let index = indexes[Exact(string)] { return index }
       strings.append(string)
-      indexes[string] = UInt8(strings.count)
+      indexes[Exact(string)] = UInt8(strings.count)
       return UInt8(strings.count)
     }
   }

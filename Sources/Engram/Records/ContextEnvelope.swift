@@ -10,6 +10,11 @@ enum ContextEnvelope {
     var version: UInt64 = 0
     var schema = 1
     var updatedAt: Int64 = 0
+
+    static func == (left: Header, right: Header) -> Bool {
+      left.userID.hasSameBytes(as: right.userID) && left.version == right.version && left.schema == right.schema
+        && left.updatedAt == right.updatedAt
+    }
   }
 
   /// The record comes last, as `contents`, so that a reader knows the header when it meets it.
@@ -199,8 +204,10 @@ extension UserContext {
         var count = try reader.readMapCount()
         preferences.reserveCapacity(count ?? 0)
         while try reader.hasNext(&count) {
+          let start = reader.offset
           let key = try reader.readText()
-          preferences[key] = try reader.readText()
+          let value = try reader.readText()
+          guard preferences.setWithoutLoss(value, forKey: key) else { throw CBORError.duplicate(key, at: start) }
         }
       } else if unsafe key.equals("lastResponse") {
         lastResponse = try reader.readNullIfPresent() ? nil : try reader.readText()

@@ -35,6 +35,11 @@ struct LogRecord: Sendable, Equatable {
     }
   }
 
+  static func == (left: LogRecord, right: LogRecord) -> Bool {
+    left.operation == right.operation && left.userID.hasSameBytes(as: right.userID) && left.memoryID == right.memoryID
+      && left.recordType.hasSameBytes(as: right.recordType)
+  }
+
   init(operation: Operation, userID: String, memoryID: MemoryID? = nil, recordType: String? = nil) {
     self.operation = operation
     self.userID = userID

@@ -161,12 +161,15 @@ extension [String: MetadataValue] {
     self.init()
     var count = try reader.readMapCount()
     while try reader.hasNext(&count) {
+      let start = reader.offset
       let key = try reader.readText()
+      let value: MetadataValue
       switch reader.peekMajor {
-      case .text: self[key] = .string(try reader.readText())
-      case .unsigned, .negative: self[key] = .integer(try reader.readInt64())
-      default: self[key] = try reader.readBoolOrReal()
+      case .text: value = .string(try reader.readText())
+      case .unsigned, .negative: value = .integer(try reader.readInt64())
+      default: value = try reader.readBoolOrReal()
       }
+      guard setWithoutLoss(value, forKey: key) else { throw CBORError.duplicate(key, at: start) }
     }
   }
 }
@@ -176,7 +179,7 @@ enum CBORKeyOrder {
   static func precedes(_ left: String, _ right: String) -> Bool {
     let (leftCount, rightCount) = (left.utf8.count, right.utf8.count)
     if leftCount != rightCount { return leftCount < rightCount }
-    return left.utf8.lexicographicallyPrecedes(right.utf8)
+    return left.precedesInBytes(right)
   }
 }
 

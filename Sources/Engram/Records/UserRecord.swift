@@ -16,6 +16,11 @@ struct UserRecord: Sendable, Equatable {
 
   init(userID: String) { self.userID = userID }
 
+  static func == (left: UserRecord, right: UserRecord) -> Bool {
+    left.userID.hasSameBytes(as: right.userID) && left.memories == right.memories && left.contexts == right.contexts
+      && left.rows == right.rows && left.blocks == right.blocks && left.filling == right.filling
+  }
+
   /// Rows of the next run: half of what lives, in fours, so that a small user wastes little and a large one streams.
   var nextRunRows: Int { min(max((rows / 2 + 3) / 4 * 4, 4), 1024) }
 

@@ -130,7 +130,7 @@ struct ExactSearch: ~Escapable {
       guard let record = try candidate.payload.record ?? reader.memoryRecord(candidate.id),
         let reference = record.row, reference.row == candidate.payload.row
       else { throw StoreError(.corrupted, "row \(candidate.payload.row) and the record of memory \(candidate.id) disagree") }
-      if case .user(let userID) = query.scope, record.memory.userID != userID {
+      if case .user(let userID) = query.scope, !record.memory.userID.hasSameBytes(as: userID) {
         throw StoreError(.corrupted, "memory \(candidate.id) stands in the blocks of another user")
       }
       try rows.verify(row: reference.row, checksum: reference.checksum)

@@ -26,10 +26,10 @@ extension Filter {
   func masks(_ columns: borrowing ColumnsView) -> FilterMasks {
     switch self {
     case .kind(let kind):
-      guard let index = columns.kinds().firstIndex(of: kind) else { return .exactly(0) }
+      guard let index = columns.kinds().firstIndex(where: { $0.hasSameBytes(as: kind) }) else { return .exactly(0) }
       return .exactly(Self.mask(columns.count) { columns.kindIndex($0) == index + 1 })
     case .session(let session):
-      guard let index = columns.sessions().firstIndex(of: session) else { return .exactly(0) }
+      guard let index = columns.sessions().firstIndex(where: { $0.hasSameBytes(as: session) }) else { return .exactly(0) }
       return .exactly(Self.mask(columns.count) { columns.sessionIndex($0) == index + 1 })
     case .ids(let ids):
       return .exactly(Self.mask(columns.count) { ids.contains(columns.id($0)) })
@@ -71,18 +71,18 @@ extension Filter {
   /// Evaluates the filter on a whole memory: what every evaluation by columns must agree with.
   func matches(_ memory: Memory) -> Bool {
     switch self {
-    case .kind(let kind): return memory.kind == kind
-    case .session(let session): return memory.sessionID == session
-    case .speaker(let speaker): return memory.speaker == speaker
+    case .kind(let kind): return memory.kind.hasSameBytes(as: kind)
+    case .session(let session): return memory.sessionID.hasSameBytes(as: session)
+    case .speaker(let speaker): return memory.speaker.hasSameBytes(as: speaker)
     case .ids(let ids): return ids.contains(memory.id)
     case .created(let from, let to): return Self.contains(memory.createdAt.milliseconds, from, to)
     case .expires(let from, let to): return memory.expiresAt.map { Self.contains($0.milliseconds, from, to) } ?? false
     case .importance(let least): return memory.importance >= least
-    case .metadata(let key, let value): return memory.metadata[key]?.matches(value) ?? false
+    case .metadata(let key, let value): return memory.metadata.value(forBytesOf: key)?.matches(value) ?? false
     case .metadataRange(let key, let from, let to):
-      guard let value = memory.metadata[key] else { return false }
+      guard let value = memory.metadata.value(forBytesOf: key) else { return false }
       return Self.isOrdered(from, value, allowingEqual: true) && Self.isOrdered(value, to, allowingEqual: false)
-    case .hasMetadata(let key): return memory.metadata[key] != nil
+    case .hasMetadata(let key): return memory.metadata.value(forBytesOf: key) != nil
     case .and(let parts): return parts.allSatisfy { $0.matches(memory) }
     case .or(let parts): return parts.contains { $0.matches(memory) }
     case .not(let part): return !part.matches(memory)
@@ -92,7 +92,9 @@ extension Filter {
   /// Whether `left` comes before `right`; nil bounds are open, and values of different kinds are never in order.
   private static func isOrdered(_ left: MetadataValue?, _ right: MetadataValue?, allowingEqual: Bool) -> Bool {
     guard let left, let right else { return true }
-    if case .string(let left) = left, case .string(let right) = right { return left < right || (allowingEqual && left == right) }
+    if case .string(let left) = left, case .string(let right) = right {
+      return left.precedesInBytes(right) || (allowingEqual && left.hasSameBytes(as: right))
+    }
     if case .integer(let left) = left, case .integer(let right) = right { return left < right || (allowingEqual && left == right) }
     guard let left = left.number, let right = right.number else { return false }
     return left < right || (allowingEqual && left == right)

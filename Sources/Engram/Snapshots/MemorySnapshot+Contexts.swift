@@ -49,6 +49,14 @@ public struct UserSummary: Sendable, Hashable {
     contexts = record.contexts
     embeddings = record.rows
   }
+
+  /// Whether all fields are the same, the userID byte for byte.
+  public static func == (left: UserSummary, right: UserSummary) -> Bool {
+    left.userID.hasSameBytes(as: right.userID) && left.memories == right.memories && left.contexts == right.contexts
+      && left.embeddings == right.embeddings
+  }
+
+  public func hash(into hasher: inout Hasher) { userID.hash(bytesInto: &hasher) }
 }
 
 extension RecordReader {

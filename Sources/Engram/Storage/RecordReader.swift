@@ -41,7 +41,7 @@ struct RecordReader: ~Escapable {
   func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {
     guard let value = try view.value(.user(key), in: schema.users) else { return nil }
     let record = try UserRecord(value)
-    return record.userID == userID ? record : nil
+    return record.userID.hasSameBytes(as: userID) ? record : nil
   }
 
   /// Users in the order of their keys, which is neither that of the names nor that of time, but always the same.
@@ -70,7 +70,7 @@ struct RecordReader: ~Escapable {
   ) throws -> Value? {
     guard let value = try view.value(.context(userKey(userID), recordType), in: schema.contexts) else { return nil }
     return try ContextEnvelope.read(value) { header, reader in
-      guard header.userID == userID else { return nil }
+      guard header.userID.hasSameBytes(as: userID) else { return nil }
       return try body(header, &reader)
     }
   }
@@ -88,7 +88,7 @@ struct RecordReader: ~Escapable {
     var found = try cursor.seek(before: end)
     while found, versions.count < limit, cursor.key.hasPrefix(prefix.bytes) {
       let version = try ContextEnvelope.read(try cursor.value()) { header, reader -> ContextVersion<Record>? in
-        guard header.userID == userID else { return nil }
+        guard header.userID.hasSameBytes(as: userID) else { return nil }
         return ContextVersion(
           version: Int(clamping: header.version), updatedAt: Date(milliseconds: header.updatedAt),
           context: try ContextEnvelope.decode(type, header, &reader))
@@ -212,7 +212,7 @@ struct RecordReader: ~Escapable {
       _ = try cursor.value()
       let id = MemoryID(cursor.key, at: 24)
       guard let record = try memoryRecord(id) else { throw StoreError(.corrupted, "the timeline names memory \(id), which has no record") }
-      if record.memory.userID == userID, !isExpired(record.memory), try !body(record) { return }
+      if record.memory.userID.hasSameBytes(as: userID), !isExpired(record.memory), try !body(record) { return }
       found = newestFirst ? try cursor.previous() : try cursor.next()
     }
   }

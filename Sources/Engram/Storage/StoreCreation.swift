@@ -27,9 +27,10 @@ enum StoreCreation {
   /// Whether ``temporaryName(for:)`` makes such names for a store's name. Nobody else's directory must be removed, such as a
   /// copy that somebody called `bot.memory.tmp-old`.
   static func isTemporary(_ name: String, for storeName: String) -> Bool {
-    guard name.hasPrefix(storeName + ".tmp-") else { return false }
-    let suffix = name.dropFirst(storeName.count + 5)
-    return suffix.utf8.count == suffixDigits && suffix == suffix.lowercased() && UInt64(suffix, radix: 36) != nil
+    guard name.hasBytePrefix(storeName + ".tmp-") else { return false }
+    let suffix = name.utf8.dropFirst(storeName.utf8.count + 5)
+    guard suffix.count == suffixDigits, !suffix.contains(where: (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains) else { return false }
+    return UInt64(Substring(suffix), radix: 36) != nil
   }
 
   /// As many as the largest number has to the base 36.

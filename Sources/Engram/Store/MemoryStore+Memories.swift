@@ -92,13 +92,14 @@ extension MemoryStore {
       let first = try transform(current)
       let text = first.text
       // Embedded outside the transaction; should another write change the text meanwhile, once more.
-      let supplied = text == current.text ? nil : try await embed([text])[0]
+      let supplied = text.hasSameBytes(as: current.text) ? nil : try await embed([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
         guard let now = try transaction.memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
         // Called again only where another write came between.
         let changed = now == current ? first : try transform(now)
-        guard changed.text == now.text || (supplied != nil && changed.text == text) else { return nil }
-        return try transaction.update(id, embedding: changed.text == now.text ? nil : supplied) { _ in changed }
+        let isSameText = changed.text.hasSameBytes(as: now.text)
+        guard isSameText || (supplied != nil && changed.text.hasSameBytes(as: text)) else { return nil }
+        return try transaction.update(id, embedding: isSameText ? nil : supplied) { _ in changed }
       }
       if let stored { return stored }
     }

@@ -131,7 +131,7 @@ struct WriteBatch: ~Copyable {
     } else if let value = try transaction.view.value(.user(key), in: schema.users) {
       record = try UserRecord(value)
     }
-    if let record, record.userID != userID { throw StoreError(.conflict, "another userID has the key of '\(userID)': use a different one") }
+    if let record, !record.userID.hasSameBytes(as: userID) { throw StoreError.sameKey(userID) }
     return record
   }
 
@@ -262,7 +262,7 @@ struct WriteBatch: ~Copyable {
   mutating func append(token: String) { tokens.append(token) }
 
   /// Whether a body of this batch that stays has the token; the committed ones are in LMDB.
-  func hasPending(token: String) -> Bool { tokens.contains(token) }
+  func hasPending(token: String) -> Bool { tokens.contains { $0.hasSameBytes(as: token) } }
 
   // MARK: Bodies
 

@@ -44,7 +44,7 @@ extension WriteTransaction {
     _ type: Record.Type, for userID: String, _ transform: (Record?) throws -> Record
   ) throws -> Record {
     let changed = try transform(try context(type, for: userID))
-    guard changed.userID.utf8.elementsEqual(userID.utf8) else {
+    guard changed.userID.hasSameBytes(as: userID) else {
       throw StoreError(.invalidArgument, "the transform of '\(userID)' returned a context of '\(changed.userID)'")
     }
     try put(changed)
@@ -112,7 +112,7 @@ extension WriteTransaction {
   private func previousVersion(_ key: UserKey, _ recordType: String, _ userID: String) throws -> (version: UInt64, value: [UInt8])? {
     guard let value = try batch.reader.view.value(.context(key, recordType), in: batch.schema.contexts) else { return nil }
     let header = try ContextEnvelope.read(value) { header, _ in header }
-    guard header.userID == userID else { throw StoreError(.conflict, "another userID has the key of '\(userID)': use a different one") }
+    guard header.userID.hasSameBytes(as: userID) else { throw StoreError.sameKey(userID) }
     return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 

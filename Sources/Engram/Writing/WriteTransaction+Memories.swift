@@ -36,8 +36,8 @@ extension WriteTransaction {
   mutating func add(_ prepared: PreparedDraft) throws -> MemoryID {
     let memory = prepared.memory(now: batch.now)
     if let dedupeKey = memory.dedupeKey, let existing = try batch.reader.dedupe(memory.userID, dedupeKey) {
-      guard let record = try batch.reader.memoryRecord(existing), record.memory.userID == memory.userID,
-        record.memory.dedupeKey == dedupeKey
+      guard let record = try batch.reader.memoryRecord(existing), record.memory.userID.hasSameBytes(as: memory.userID),
+        record.memory.dedupeKey.hasSameBytes(as: dedupeKey)
       else { throw StoreError(.corrupted, "the dedupe key '\(dedupeKey)' names memory \(existing), which does not have it") }
       if !batch.reader.isExpired(record.memory) { return existing }
       try remove(record)
@@ -99,13 +99,13 @@ extension WriteTransaction {
   public mutating func update(_ id: MemoryID, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory) throws -> Memory {
     guard let old = try batch.reader.liveMemoryRecord(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
     let changed = try transform(old.memory)
-    guard changed.id == id, changed.userID == old.memory.userID, changed.createdAt == old.memory.createdAt,
-      changed.dedupeKey == old.memory.dedupeKey
+    guard changed.id == id, changed.userID.hasSameBytes(as: old.memory.userID), changed.createdAt == old.memory.createdAt,
+      changed.dedupeKey.hasSameBytes(as: old.memory.dedupeKey)
     else {
       throw StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
     }
     try Limits.check(changed)
-    if changed.text != old.memory.text, embedding == nil, old.row != nil {
+    if !changed.text.hasSameBytes(as: old.memory.text), embedding == nil, old.row != nil {
       throw StoreError(.embeddingRequired, "the text of memory \(id) changed: give its new embedding, or open the store with an embedder")
     }
     let components = try embedding.map { try PreparedDraft.components($0, store: batch.store) }

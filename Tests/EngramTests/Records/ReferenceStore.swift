@@ -110,7 +110,7 @@ struct ReferenceNote: ContextRecord, Hashable {
 
 /// Random conditions over the small vocabulary of the tests.
 struct RandomFilter {
-  static let kinds = ["fact", "message", "", "e\u{301}", "zzz"]
+  static let kinds = ["fact", "message", "", "e\u{301}", "\u{E9}", "zzz"]
   static let sessions = ["s1", "s2", "s3"]
   static let keys = ["city", "age", "score", "flag"]
 
