@@ -12,11 +12,14 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   package let call: String
   /// The file or directory it was about.
   package let path: String
+  /// Of a lock that was waited for in vain: the processes that hold it, as far as the system tells.
+  package let holders: [Int32]
 
-  package init(errno: Int32, call: String, path: String) {
+  package init(errno: Int32, call: String, path: String, holders: [Int32] = []) {
     self.errno = errno
     self.call = call
     self.path = path
+    self.holders = holders
   }
 
   /// The system's own sentence for the code.
@@ -33,6 +36,10 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isPermission: Bool { errno == EACCES || errno == EPERM }
   package var isReadOnlyFileSystem: Bool { errno == EROFS }
   package var isSymbolicLink: Bool { errno == ELOOP }
+  /// A lock was not given up in time.
+  package var isTimeout: Bool { errno == ETIMEDOUT }
+  /// The process, or the system, has no descriptor, thread or address space left.
+  package var isOutOfResources: Bool { errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EAGAIN }
 }
 
 /// Runs `call` until it is not interrupted; −1 becomes a ``FileError``.

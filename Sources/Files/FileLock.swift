@@ -40,21 +40,48 @@ package struct FileLock: ~Copyable, Sendable {
     handle = opened
   }
 
-  /// Blocks this thread until the lock is held.
-  package func lock(_ mode: Mode) throws(FileError) {
+  /// How long a lock is waited for where the caller does not say otherwise.
+  package static let patience = Duration.seconds(30)
+
+  /// Blocks this thread until the lock is held, however long that takes.
+  ///
+  /// Only for a thread that nobody waits for without a limit of their own. It is served before those that wait in ``lock(_:atMost:)``.
+  package func lockWithoutLimit(_ mode: Mode) throws(FileError) {
     try retrying("flock", handle.path) { flock(handle.descriptor, mode == .shared ? LOCK_SH : LOCK_EX) }
   }
 
-  /// Waits as ``lock(_:)`` does, and calls `check` now and then: what that throws ends the waiting.
+  /// Blocks this thread until the lock is held, for a limited time: `flock` has no deadline, so it is tried at intervals of at most 5 ms.
   ///
-  /// Asks again at growing intervals of at most 50 ms, so those who block in ``lock(_:)`` come first: only where that does not matter.
-  package func lock(_ mode: Mode, check: () throws -> Void) throws {
-    var pauseMicroseconds: useconds_t = 1000
+  /// - Throws: ``FileError`` that `isTimeout` and has the holders.
+  package func lock(_ mode: Mode, atMost limit: Duration = patience) throws(FileError) {
+    let deadline = ContinuousClock.now + limit
+    var pauseMicroseconds: useconds_t = 200
+    while try !tryLock(mode) {
+      if ContinuousClock.now >= deadline { throw timeout() }
+      usleep(pauseMicroseconds)
+      pauseMicroseconds = min(pauseMicroseconds * 2, 5000)
+    }
+  }
+
+  /// Waits as ``lock(_:atMost:)`` does, and calls `check` now and then: what that throws ends the waiting.
+  ///
+  /// - Parameter longestPause: Between two attempts, in microseconds: short where others take the lock again and again.
+  package func lock(
+    _ mode: Mode, atMost limit: Duration, longestPause: UInt32 = 50_000, check: () throws -> Void
+  ) throws {
+    let deadline = ContinuousClock.now + limit
+    var pauseMicroseconds: useconds_t = min(1000, longestPause)
     while try !tryLock(mode) {
       try check()
+      if ContinuousClock.now >= deadline { throw timeout() }
       usleep(pauseMicroseconds)
-      pauseMicroseconds = min(pauseMicroseconds * 2, 50_000)
+      pauseMicroseconds = min(pauseMicroseconds * 2, longestPause)
     }
+  }
+
+  private func timeout() -> FileError {
+    let holders = (try? handle.status()).map { LockHolders.processes(locking: $0.id) } ?? []
+    return FileError(errno: ETIMEDOUT, call: "flock", path: handle.path, holders: holders)
   }
 
   /// Takes the lock if nobody stands in the way.

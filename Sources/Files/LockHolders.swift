@@ -6,18 +6,22 @@
 package enum LockHolders {
   /// The processes that hold a `flock` on the file: on Linux from `/proc/locks`, elsewhere nobody.
   package static func processes(locking path: String) -> [Int32] {
+    guard let status = try? Directories.status(path, followingLinks: true) else { return [] }
+    return processes(locking: status.id)
+  }
+
+  /// The same for a file that is open.
+  package static func processes(locking file: FileID) -> [Int32] {
     #if canImport(Glibc)
-      var status = stat()
-      guard unsafe stat(path, &status) == 0 else { return [] }
       // The split of glibc's gnu_dev_major and gnu_dev_minor, which are macros.
-      let device = UInt64(status.st_dev)
+      let device = file.device
       let (major, minor) = ((device >> 8) & 0xFFF | (device >> 32) & ~0xFFF, device & 0xFF | (device >> 12) & ~0xFF)
       var found: Set<Int32> = []
       // The table comes in pieces, and what changes between two of them may hide a line: so more than once.
       for _ in 0..<4 {
         guard let table = try? FileHandle(path: "/proc/locks", access: .read).read(count: 1 << 20, at: 0) else { break }
         found.formUnion(
-          processes(in: String(decoding: table, as: UTF8.self), major: major, minor: minor, inode: UInt64(status.st_ino)))
+          processes(in: String(decoding: table, as: UTF8.self), major: major, minor: minor, inode: file.inode))
       }
       return found.sorted()
     #else

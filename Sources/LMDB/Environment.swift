@@ -39,6 +39,7 @@ package final class Environment: Sendable {
   private struct State {
     var liveTransactions = 0
     var isClosed = false
+    var onIdle: (@Sendable () -> Void)?
   }
 
   /// Opens `path/data.mdb`, making it where it is missing and the environment is writable, and the named databases in it.
@@ -191,8 +192,15 @@ package final class Environment: Sendable {
   }
 
   func leave() {
-    state.withLock { $0.liveTransactions -= 1 }
+    let onIdle = state.withLock { state in
+      state.liveTransactions -= 1
+      return state.liveTransactions == 0 ? state.onIdle : nil
+    }
+    onIdle?()
   }
+
+  /// Calls `body` from now on each time when the last transaction has ended, on the thread that ended it.
+  package func onIdle(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onIdle = body } }
 
   /// Transactions that were begun and not ended, pooled ones included.
   package var liveTransactionCount: Int { state.withLock { $0.liveTransactions } }

@@ -38,6 +38,8 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isPermission: Bool { code == EACCES || code == EPERM }
   package var isReadOnlyFileSystem: Bool { code == EROFS }
   package var isInputOutput: Bool { code == EIO }
+  /// The process, or the system, has no descriptor or address space left, or another process has outgrown this one's map.
+  package var isOutOfResources: Bool { code == EMFILE || code == ENFILE || code == ENOMEM || code == EAGAIN || code == MDB_MAP_RESIZED }
   /// The environment was closed, or belongs to the parent of a fork.
   package var isClosed: Bool { code == EBADF }
   package var isInterrupted: Bool { code == EINTR }

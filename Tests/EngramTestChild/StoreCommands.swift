@@ -109,6 +109,25 @@ enum StoreCommands {
     try await store.close()
   }
 
+  /// Uses a store where no thread can be started any more, and prints how each call ends.
+  static func withoutThreads(_ path: String) async throws {
+    let store = try await store(path)
+    let id = try await store.add(SoakVector.draft(user: "u", number: 0))
+    // The pool's own threads are there before the limit.
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<8 { group.addTask { usleep(20_000) } }
+    }
+    var limit = rlimit(rlim_cur: 0, rlim_max: 0)
+    guard unsafe setrlimit(__rlimit_resource_t(__RLIMIT_NPROC.rawValue), &limit) == 0 else { exit(2) }
+    // The limit does not hold for root.
+    if getuid() == 0, setuid(65534) != 0 { exit(3) }
+    EngramTestChild.say("compact \(await FailedCommits.code { try await store.compact() })")
+    EngramTestChild.say("open \(await FailedCommits.code { _ = try await self.store(path + "-other") })")
+    EngramTestChild.say("read \(await FailedCommits.code { _ = try store.memory(id) })")
+    EngramTestChild.say("write \(await FailedCommits.code { try await store.delete(id) })")
+    exit(0)
+  }
+
   /// A write past `ulimit -f` is an error only where the signal is ignored.
   static func compactOnce(_ path: String) async throws {
     _ = signal(SIGXFSZ, SIG_IGN)

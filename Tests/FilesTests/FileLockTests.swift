@@ -43,6 +43,21 @@ import Testing
     #expect(try !other.tryLock(.shared))
   }
 
+  @Test(.timeLimit(.minutes(5))) func aLockThatIsNotGivenUpInTimeIsAnErrorThatNamesTheHolder() throws {
+    let child = try Subprocess(TestProcess.executable("TestChild"), ["hold-lock", path])
+    #expect(try child.readLine() == "locked")
+    let lock = try FileLock(path: path)
+    let start = ContinuousClock.now
+    let error = #expect(throws: FileError.self) { try lock.lock(.exclusive, atMost: .milliseconds(100)) }
+    #expect(error?.isTimeout == true && error?.holders == [child.processID])
+    #expect(ContinuousClock.now - start >= .milliseconds(100))
+    let other = #expect(throws: FileError.self) { try lock.lock(.shared, atMost: .milliseconds(10)) {} }
+    #expect(other?.isTimeout == true)
+    // Nothing is left of the attempts: the lock works as before.
+    #expect(try child.finish().termination == .exited(0))
+    try lock.lock(.exclusive, atMost: .seconds(20))
+  }
+
   @Test(.timeLimit(.minutes(5))) func manyThreadsUnderOneLockLoseNoUpdate() async throws {
     let path = path
     let counter = try FileHandle(path: directory.path("counter"), access: .createNew)

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Wakes those who wait for this process's next commit.
+/// Wakes tasks that wait for an event of this process, such as its next commit. No thread is blocked.
 final class CommitSignal: Sendable {
   private struct State {
     var count = 0
@@ -11,7 +11,7 @@ final class CommitSignal: Sendable {
 
   private let state = Mutex(State())
 
-  /// Commits announced so far.
+  /// Events announced so far.
   var count: Int { state.withLock { $0.count } }
   var isFinished: Bool { state.withLock { $0.isFinished } }
 
@@ -30,7 +30,7 @@ final class CommitSignal: Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
-  /// Returns once more than `count` commits were announced, the store closes, the time is over or the task is cancelled.
+  /// Returns once more than `count` events were announced, the store closes, the time is over or the task is cancelled.
   func wait(past count: Int, atMost duration: Duration) async {
     let id = state.withLock { state in
       state.nextWaiter += 1

@@ -30,6 +30,8 @@ final class LiveGeneration: Sendable {
     /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
     var prepared: Opened?
     var retired: [Opened] = []
+    /// The opening of another generation that readers wait for.
+    var attempt: Following?
     var isClosed = false
   }
 
@@ -77,7 +79,7 @@ final class LiveGeneration: Sendable {
       do {
         return try body(opened)
       } catch let superseded as Superseded {
-        try follow(from: opened, to: superseded.by)
+        try awaitFollowing(from: opened, to: superseded.by)
       } catch is EnvironmentLost {
         // The failed commit's thread is about to begin an outage, or has done so since.
         try pass(opened.loss, until: .now + options.reopeningPatience)
@@ -97,7 +99,8 @@ final class LiveGeneration: Sendable {
 
   // MARK: Following
 
-  /// Goes on with the live generation, unless another thread has done so.
+  /// Goes on with the live generation, unless another thread has done so. Blocks, for ``FileLock/patience`` at most while another process
+  /// holds `open.lock`: readers call ``awaitFollowing(from:to:)``.
   ///
   /// - Throws: ``StoreError``; the old generation stays, and the next call tries again.
   func follow(from opened: Opened, to number: UInt64) throws {
@@ -107,6 +110,8 @@ final class LiveGeneration: Sendable {
       do {
         let opening = try FileLock(path: paths.openLock)
         try opening.lock(.exclusive)
+        // Closed under that lock, and perhaps open again as another object.
+        if state.withLock({ $0.isClosed }) { throw StoreError(.closed, "the store is closed") }
         let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options)
         try opening.unlock()
         adopt(Opened(next))
@@ -202,6 +207,11 @@ final class LiveGeneration: Sendable {
   /// Hands out no more snapshots.
   func closePools() {
     for opened in opened { opened.pool.close() }
+  }
+
+  /// Calls `body` each time when a generation's last transaction has ended.
+  func onIdle(_ body: @escaping @Sendable () -> Void) {
+    for opened in opened { opened.generation.environment.onIdle(body) }
   }
 
   /// Transactions that are alive, pooled ones included.

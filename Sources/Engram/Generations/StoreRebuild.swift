@@ -7,7 +7,7 @@ import Synchronization
 /// Builds the next generation and makes it the live one: the one procedure behind compaction and forgetting.
 ///
 /// Readers are undisturbed, and writers pause for the last round only; should more be committed during two attempts than the log keeps, the
-/// third one makes them wait for all of it. A crash before the commit that names the new generation leaves a
+/// third one makes them wait for all of it, if that was asked for. A crash before the commit that names the new generation leaves a
 /// directory that the next opener removes; one after it leaves a store that opens with the new generation. Blocks: runs on a thread of
 /// its own.
 struct StoreRebuild {
@@ -43,14 +43,19 @@ struct StoreRebuild {
   /// - Returns: Nil where it was not wanted any more.
   func run() throws -> Outcome? {
     let building = try FileLock(path: paths.rebuildLock)
-    try building.lock(.exclusive, check: check)
+    try building.lock(.exclusive, atMost: Self.patience, check: check)
     guard isWanted(try core.live.read { try $0.state() }) else { return nil }
     var attempt = 0
     while true {
       attempt += 1
       do {
-        return try build(excludingWriters: attempt > 2)
+        return try build(excludingWriters: attempt > 2 && !space.isAutomatic)
       } catch is CopyOutdated {
+        // Nobody has asked for it, and it can come in a calmer hour: writers need not wait for all of it.
+        if attempt > 2, space.isAutomatic {
+          throw StoreError(
+            .storeBusy(processID: nil), "more was committed during each of \(attempt) attempts to compact than the log keeps")
+        }
         core.options.logger.debug(
           "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it begins anew")
         try check()
@@ -61,7 +66,7 @@ struct StoreRebuild {
   private func build(excludingWriters: Bool) throws -> Outcome {
     if let poison = core.coordinator?.poison { throw poison }
     let writerLock = try FileLock(path: paths.writerLock)
-    if excludingWriters { try writerLock.lock(.exclusive) }
+    if excludingWriters { try takeTurn(writerLock) }
     // Read under the lock of the rebuild: nobody else can supersede it now. With the writers excluded, nobody opens it again, either.
     let source = try core.live.read { $0.generation }
     var started = ContinuousClock.now
@@ -79,8 +84,10 @@ struct StoreRebuild {
       try target.trim()
       // Each round is shorter than the one before, unless writers are as fast as the copy.
       for _ in 0..<16 where try copy.catchUp() > Self.lastRoundEntries {}
-      try writerLock.lock(.exclusive)
-      if !excludingWriters { started = .now }
+      if !excludingWriters {
+        try takeTurn(writerLock)
+        started = .now
+      }
       // Only helps others to name this process.
       try? writerLock.writeNote("\(MachineIdentity.processID)")
       let state = try copy.finish()
@@ -96,6 +103,14 @@ struct StoreRebuild {
       if !isNamed { discard(target) }
       throw StoreError.wrapping(error, "the store's next generation cannot be built")
     }
+  }
+
+  /// How long another process's rebuild or backup is waited for. Either may take minutes.
+  static var patience: Duration { .seconds(600) }
+
+  /// Writers take the lock again and again, and block for it: tried at short intervals to get between two of them.
+  private func takeTurn(_ writerLock: borrowing FileLock) throws {
+    try writerLock.lock(.exclusive, atMost: .seconds(60), longestPause: 500, check: check)
   }
 
   /// Entries of the log that the last round may replay while writers wait.

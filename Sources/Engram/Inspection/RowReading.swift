@@ -35,11 +35,18 @@ final class RowReading: Sendable {
   }
 
   func begin() {
-    Thread.detachNewThread { [self] in
-      let read = read()
-      digests.withLock { $0 = read }
-      isOver.signal()
+    do throws(StoreError) {
+      try startThread { self.readAll() }
+    } catch {
+      // Slower, on the thread of the caller, which is no cooperative one.
+      readAll()
     }
+  }
+
+  private func readAll() {
+    let read = read()
+    digests.withLock { $0 = read }
+    isOver.signal()
   }
 
   /// Waits for the end.

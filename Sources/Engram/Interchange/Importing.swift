@@ -171,7 +171,9 @@ private struct ImportWalk {
 
   private static func isAboutLine(_ code: StoreError.Code) -> Bool {
     switch code {
-    case .corrupted, .diskFull, .permissionDenied, .readOnlyFileSystem, .tooManyReaders, .inputOutput, .reopening, .inDoubt: false
+    case .corrupted, .diskFull, .permissionDenied, .readOnlyFileSystem, .tooManyReaders, .outOfResources, .storeBusy, .inputOutput,
+      .reopening, .inDoubt:
+      false
     default: true
     }
   }

@@ -61,10 +61,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case foreignNamespace
     /// All reader slots are taken.
     case tooManyReaders
+    /// The process or the system has no thread, descriptor or address space left.
+    case outOfResources
     case inputOutput
     // The state of this process
     /// Another process, or this one's own earlier writes, held the writer lock past the deadline.
     case writerBusy(processID: Int32?)
+    /// Another process held a lock of the store past the limit of the wait; see Concurrency.md for the limits. Try again.
+    case storeBusy(processID: Int32?)
     /// `write` was called inside a write body.
     case nestedWrite
     /// The snapshot was held too long, or the store had to be opened again after a commit failed: take a new one.
@@ -120,6 +124,15 @@ extension StoreError {
   }
 
   init(_ error: FileError, _ doing: String) {
+    if error.isTimeout {
+      let holder = error.holders.first
+      let who = holder.map { "process \($0)" } ?? "another process"
+      self.init(
+        Directories.name(of: error.path) == "writer.lock" ? .writerBusy(processID: holder) : .storeBusy(processID: holder),
+        "\(doing): \(who) holds \(error.path) and did not give it up in time; nothing was changed: try again, or see what it waits for",
+        cause: error)
+      return
+    }
     let code: Code =
       if error.isNoSpace {
         .diskFull
@@ -127,6 +140,8 @@ extension StoreError {
         .readOnlyFileSystem
       } else if error.isPermission || error.isSymbolicLink {
         .permissionDenied
+      } else if error.isOutOfResources {
+        .outOfResources
       } else {
         .inputOutput
       }
@@ -154,6 +169,8 @@ extension StoreError {
         .inDoubt
       } else if error.isCorruption {
         .corrupted
+      } else if error.isOutOfResources {
+        .outOfResources
       } else {
         .inputOutput
       }

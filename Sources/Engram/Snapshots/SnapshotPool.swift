@@ -143,7 +143,7 @@ final class SnapshotBox: Sendable {
 }
 
 /// The snapshots of one generation: idle ones are reset and keep their reader slot, so that taking one costs a fraction of a
-/// microsecond and never waits for anybody.
+/// microsecond and waits for no writer.
 final class SnapshotPool: Sendable {
   private struct State {
     /// Used from the end, so those that nobody needs stay at the beginning.

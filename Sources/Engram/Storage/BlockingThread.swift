@@ -1,10 +1,64 @@
-import Foundation
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Starts a thread that ends with `body`.
+///
+/// Not by Foundation's `Thread`, which neither says nor throws when the system has no thread left: what it should have run never runs.
+///
+/// - Parameter blocksSignals: No signal is handled on the thread, so none interrupts its calls.
+/// - Throws: ``StoreError`` `.outOfResources`; `body` is not run.
+func startThread(blocksSignals: Bool = false, _ body: @escaping @Sendable () -> Void) throws(StoreError) {
+  // SAFETY: retained for the thread, which releases it; it outlives both.
+  let argument = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
+  var attributes = pthread_attr_t()
+  unsafe pthread_attr_init(&attributes)
+  unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+  // The bodies of writes run on such a thread: as much stack as a main thread has.
+  unsafe pthread_attr_setstacksize(&attributes, 8 << 20)
+  var all = sigset_t()
+  var old = sigset_t()
+  unsafe sigfillset(&all)
+  // A new thread inherits the mask of the one that makes it.
+  if blocksSignals { unsafe pthread_sigmask(SIG_SETMASK, &all, &old) }
+  var thread = pthread_t()
+  let code = unsafe pthread_create(
+    &thread, &attributes,
+    { argument in
+      // SAFETY: the argument is the body that was retained above.
+      unsafe Unmanaged<ThreadBody>.fromOpaque(argument!).takeRetainedValue().run()
+      return nil
+    }, argument)
+  if blocksSignals { unsafe pthread_sigmask(SIG_SETMASK, &old, nil) }
+  unsafe pthread_attr_destroy(&attributes)
+  if code == 0 { return }
+  // SAFETY: no thread was made that would release it.
+  unsafe Unmanaged<ThreadBody>.fromOpaque(argument).release()
+  throw StoreError(
+    .outOfResources,
+    "the system has no thread left (pthread_create says \(code)): raise the limit of processes (ulimit -u) or of memory, or start fewer threads"
+  )
+}
+
+private final class ThreadBody: Sendable {
+  let run: @Sendable () -> Void
+  init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+}
+
 /// Runs work that may block on the disk or a lock on a thread of its own, so that it does not take one from the cooperative pool.
+///
+/// - Throws: ``StoreError`` `.outOfResources` where no thread can be started, and what `work` throws.
 func onBlockingThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
-    Thread.detachNewThread { continuation.resume(with: Result(catching: work)) }
+    do throws(StoreError) {
+      try startThread { continuation.resume(with: Result(catching: work)) }
+    } catch {
+      continuation.resume(throwing: error)
+    }
   }
 }
 

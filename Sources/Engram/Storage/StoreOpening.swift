@@ -306,7 +306,8 @@ enum StoreOpening {
   ) throws -> Bool {
     guard let asked, generation.embedder == nil, options.access == .readWrite else { return true }
     let lock = try FileLock(path: paths.writerLock)
-    try lock.lock(.exclusive)
+    // As long as a write would wait.
+    try lock.lock(.exclusive, atMost: options.writeDeadline ?? FileLock.patience)
     var transaction = try LMDB.WriteTransaction(generation.environment)
     if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }
     var store = try RecordReader(transaction.view, generation, now: 0).storedRecord()

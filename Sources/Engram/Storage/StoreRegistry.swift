@@ -30,15 +30,24 @@ enum StoreRegistry {
   /// Wakes openers that wait for another's opening or closing.
   private static let changed = NSCondition()
 
+  /// How long an opening waits for another thread that opens or closes the store: longer than that one waits for the locks of others.
+  private static let patience = FileLock.patience * 2
+
   /// The core of the store at `path`, opened if this process does not have it open yet. On a thread of its own: see ``onBlockingThread(_:)``.
   static func acquire(_ path: String, options: StoreOptions) throws -> StoreCore {
+    let deadline = ContinuousClock.now + patience
     do {
       while true {
         let prepared = try StoreOpening.prepare(path, options: options)
         switch try turn(prepared.id, options) {
         case .joined(let core): return core
         case .opens: return try open(prepared.path, prepared.id, options)
-        case .waited: continue
+        case .waited:
+          guard ContinuousClock.now < deadline else {
+            throw StoreError(
+              .storeBusy(processID: MachineIdentity.processID),
+              "this process itself was still opening or closing the store after \(patience): try again")
+          }
         }
       }
     } catch {
@@ -65,7 +74,7 @@ enum StoreRegistry {
       case .opening, .closing: return .waited
       }
     }
-    if case .waited = turn { changed.wait() }
+    if case .waited = turn { _ = changed.wait(until: Date(timeIntervalSinceNow: 1)) }
     return turn
   }
 
@@ -98,8 +107,8 @@ enum StoreRegistry {
   }
 
   /// Closes the drained core's files; the store can be opened again. Blocks.
-  static func finishClosing(_ core: StoreCore) throws {
-    try core.closeFiles()
+  static func finishClosing(_ core: StoreCore, until deadline: ContinuousClock.Instant) throws {
+    try core.closeFiles(until: deadline)
     set(core.id, nil)
   }
 

@@ -3,7 +3,7 @@ extension MemoryStore {
   ///
   /// - Returns: Nil where the user has none.
   /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`, `.tooManyReaders`, `.closed`.
-  /// - Complexity: O(log users), a few microseconds; waits for nobody.
+  /// - Complexity: O(log users), a few microseconds; waits for no writer.
   public func context(for userID: String) throws -> UserContext? {
     try readOnce { try $0.checkedContext(UserContext.self, userID) }
   }

@@ -14,6 +14,8 @@ public final class MemoryStore: Sendable {
   private let isClosed = Atomic(false)
   /// Taken by the one task that closes the handle; others wait for the outcome.
   private let isClosing = Atomic(false)
+  /// Announces that a close has ended, however it did.
+  private let closings = CommitSignal()
 
   /// Opens the store at `url`, making it first where there is none.
   ///
@@ -53,11 +55,19 @@ public final class MemoryStore: Sendable {
   public func close(deadline: Duration = .seconds(10)) async throws {
     let core = core
     let end = ContinuousClock.now + deadline
-    while !isClosing.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged {
+    while true {
+      let seen = closings.count
+      if isClosing.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged { break }
       if isClosed.load(ordering: .acquiring) { return }
-      try await Task.sleep(for: .milliseconds(2))
+      let left = end - .now
+      guard left > .zero else { throw StoreError(.stillInUse, "another task was still closing the store at the deadline of close") }
+      await closings.wait(past: seen, atMost: left)
+      try Task.checkCancellation()
     }
-    defer { isClosing.store(false, ordering: .releasing) }
+    defer {
+      isClosing.store(false, ordering: .releasing)
+      closings.announce()
+    }
     if isClosed.load(ordering: .acquiring) { return }
     if StoreRegistry.release(core) { try await Self.closeFiles(of: core, until: end) }
     isClosed.store(true, ordering: .releasing)
@@ -70,12 +80,12 @@ public final class MemoryStore: Sendable {
       while true {
         try await core.drain(until: deadline)
         do {
-          return try await onBlockingThread { try StoreRegistry.finishClosing(core) }
+          return try await onBlockingThread { try StoreRegistry.finishClosing(core, until: deadline) }
         } catch let error as StoreError where error.code == .stillInUse && ContinuousClock.now < deadline {}
       }
     } catch {
       StoreRegistry.giveUpClosing(core)
-      throw error
+      throw StoreError.wrapping(error, "the store \(core.paths.directory) cannot be closed")
     }
   }
 

@@ -13,6 +13,8 @@ final class StoreCore: Sendable {
   private let writing: Mutex<WriteCoordinator?>
   let options: StoreOptions
   let commits = CommitSignal()
+  /// Announces the end of work, of writing and of transactions, for a close that waits for it.
+  private let ended = CommitSignal()
   /// Shared by every process that has the store open. Nothing here keeps a generation that was left.
   private let alive: Mutex<FileLock?>
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
@@ -31,9 +33,10 @@ final class StoreCore: Sendable {
     let live = LiveGeneration(files.generation, paths: files.paths, options: options)
     self.live = live
     self.options = options
-    let signal = commits
+    let (commits, ended) = (commits, ended)
     writing = Mutex(
-      options.access == .readWrite ? try WriteCoordinator(live, options: options, onCommit: { signal.announce() }) : nil)
+      options.access == .readWrite
+        ? try WriteCoordinator(live, options: options, onCommit: { commits.announce() }, onIdle: { ended.announce() }) : nil)
     alive = Mutex(files.alive)
     let task = Task { [weak self] in
       while let self, !Task.isCancelled {
@@ -161,7 +164,10 @@ final class StoreCore: Sendable {
       if work.isClosing { throw StoreError(.closed, "the store is closed") }
       work.count += 1
     }
-    defer { work.withLock { $0.count -= 1 } }
+    defer {
+      work.withLock { $0.count -= 1 }
+      ended.announce()
+    }
     return try body()
   }
 
@@ -174,41 +180,58 @@ final class StoreCore: Sendable {
   /// - Throws: ``StoreError`` `.stillInUse` past the deadline; the store then writes no more but can be closed again later.
   func drain(until deadline: ContinuousClock.Instant) async throws {
     work.withLock { $0.isClosing = true }
-    while work.withLock({ $0.count }) > 0 {
-      guard ContinuousClock.now < deadline else {
-        throw StoreError(.stillInUse, "a rebuild was still under way at the deadline of close: close again later")
-      }
-      try await Task.sleep(for: .milliseconds(2))
+    try await wait(until: deadline) {
+      work.withLock { $0.count } == 0
+    } otherwise: {
+      "a rebuild was still under way at the deadline of close: close again later"
     }
     coordinator?.queue.close()
     maintenance.withLock { $0?.cancel() }
     commits.finish()
-    while coordinator?.queue.isIdle == false {
-      guard ContinuousClock.now < deadline else {
-        throw StoreError(.stillInUse, "writes were still under way at the deadline of close: close again later")
-      }
-      try await Task.sleep(for: .milliseconds(2))
+    try await wait(until: deadline) {
+      coordinator?.queue.isIdle != false
+    } otherwise: {
+      let holders = LockHolders.processes(locking: paths.writerLock).filter { $0 != MachineIdentity.processID }
+      let holder = holders.first.map { ", waiting for process \($0), which holds writer.lock" } ?? ""
+      return "writes were still under way at the deadline of close\(holder): close again later"
     }
     // What it is in the middle of may be a call into LMDB, which counts as a transaction.
     if let task = maintenance.withLock({ $0 }) { await task.value }
     live.closePools()
-    while live.liveTransactionCount > 0 {
-      guard ContinuousClock.now < deadline else {
-        throw StoreError(
-          .stillInUse,
-          "\(live.liveTransactionCount) snapshots were still held at the deadline of close: drop them and close again")
-      }
-      try await Task.sleep(for: .milliseconds(2))
+    let ended = ended
+    live.onIdle { ended.announce() }
+    try await wait(until: deadline) {
+      live.liveTransactionCount == 0
+    } otherwise: {
+      let ages = live.held().map { "\($0.age.formatted(.units(width: .narrow)))" }.joined(separator: ", ")
+      return
+        "this process (\(MachineIdentity.processID)) still held \(live.liveTransactionCount) snapshots at the deadline of close\(ages.isEmpty ? "" : ", taken \(ages) ago"): end them and close again"
     }
   }
 
-  /// Closes what ``drain(until:)`` has emptied.
-  func closeFiles() throws {
+  /// Waits for a condition whose every change is announced by ``ended``.
+  ///
+  /// - Throws: ``StoreError`` `.stillInUse` past the deadline; `CancellationError`.
+  private func wait(
+    until deadline: ContinuousClock.Instant, for isDone: () -> Bool, otherwise message: () -> String
+  ) async throws {
+    while true {
+      let seen = ended.count
+      if isDone() { return }
+      let left = deadline - .now
+      guard left > .zero else { throw StoreError(.stillInUse, message()) }
+      await ended.wait(past: seen, atMost: left)
+      try Task.checkCancellation()
+    }
+  }
+
+  /// Closes what ``drain(until:)`` has emptied. Waits for `open.lock` until the deadline.
+  func closeFiles(until deadline: ContinuousClock.Instant) throws {
     maintenance.withLock { $0?.cancel() }
     coordinator?.queue.close()
     live.closePools()
     let opening = try FileLock(path: paths.openLock)
-    try opening.lock(.exclusive)
+    try opening.lock(.exclusive, atMost: max(.zero, deadline - .now))
     // A failed flush is not tried again: should this one fail, the next call closes without it.
     if case .eventual = options.durability, let coordinator, coordinator.poison == nil {
       do throws(LMDBError) {

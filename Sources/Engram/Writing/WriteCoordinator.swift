@@ -18,6 +18,8 @@ actor WriteCoordinator {
   nonisolated let progress = Mutex(Progress())
   /// Told after every commit, on the writer thread.
   private let onCommit: @Sendable () -> Void
+  /// Called when the queue is empty, on the writer thread.
+  private let onIdle: @Sendable () -> Void
 
   /// What the status shows of the writer.
   struct Progress: Sendable {
@@ -40,12 +42,15 @@ actor WriteCoordinator {
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
-  init(_ live: LiveGeneration, options: StoreOptions, onCommit: @escaping @Sendable () -> Void) throws {
-    thread = WriterThread(name: "engram.writer")
+  init(
+    _ live: LiveGeneration, options: StoreOptions, onCommit: @escaping @Sendable () -> Void, onIdle: @escaping @Sendable () -> Void
+  ) throws {
+    thread = try WriterThread()
     self.live = live
     self.options = options
     queue = WriteQueue(limit: options.queueLimit)
     self.onCommit = onCommit
+    self.onIdle = onIdle
     lock = try FileLock(path: live.paths.writerLock)
   }
 
@@ -138,6 +143,7 @@ actor WriteCoordinator {
     repeat {
       runBatch()
     } while !queue.endDrainIfEmpty()
+    onIdle()
   }
 
   private func runBatch() {
@@ -172,7 +178,8 @@ actor WriteCoordinator {
     if try !lock.tryLock(.exclusive) {
       progress.withLock { $0.isWaitingForLock = true }
       defer { progress.withLock { $0.isWaitingForLock = false } }
-      try lock.lock(.exclusive)
+      // Those who wait for their writes have deadlines of their own, and `close` has one, too.
+      try lock.lockWithoutLimit(.exclusive)
     }
     // Only helps others to name this process; on a full disk the lock must not stay held for want of a note.
     try? lock.writeNote("\(MachineIdentity.processID)")

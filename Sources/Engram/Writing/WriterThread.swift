@@ -12,30 +12,10 @@
 final class WriterThread: SerialExecutor, TaskExecutor {
   private let jobs = JobQueue()
 
-  init(name: String) {
-    // SAFETY: the queue is retained for the thread, which releases it; it outlives both.
-    let argument = unsafe Unmanaged.passRetained(jobs).toOpaque()
-    var attributes = pthread_attr_t()
-    unsafe pthread_attr_init(&attributes)
-    unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    // Bodies run here: as much stack as a main thread has.
-    unsafe pthread_attr_setstacksize(&attributes, 8 << 20)
-    var all = sigset_t()
-    var old = sigset_t()
-    unsafe sigfillset(&all)
-    // A new thread inherits the mask of the one that makes it.
-    unsafe pthread_sigmask(SIG_SETMASK, &all, &old)
-    var thread = pthread_t()
-    let code = unsafe pthread_create(
-      &thread, &attributes,
-      { argument in
-        // SAFETY: the argument is the queue that was retained above.
-        unsafe Unmanaged<JobQueue>.fromOpaque(argument!).takeRetainedValue().run()
-        return nil
-      }, argument)
-    unsafe pthread_sigmask(SIG_SETMASK, &old, nil)
-    unsafe pthread_attr_destroy(&attributes)
-    precondition(code == 0, "the system has no thread left for the writer (pthread_create says \(code))")
+  /// - Throws: ``StoreError`` `.outOfResources`.
+  init() throws(StoreError) {
+    let jobs = jobs
+    try startThread(blocksSignals: true) { jobs.run() }
     jobs.setExecutor(self)
   }
 

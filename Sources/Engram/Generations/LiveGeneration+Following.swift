@@ -1,0 +1,74 @@
+import Files
+import LMDB
+import Logging
+import Synchronization
+
+/// Going on with the generation that has taken the place of the one that is open.
+///
+/// It takes `open.lock` and opens files, so readers leave it to a thread and wait for that, together and not longer than
+/// ``StoreOptions/followingPatience``. They do not read the old generation meanwhile: another process may have told of a commit in the new
+/// one. A writer follows before it commits, so what this process has written is never in a generation that its readers do not know.
+extension LiveGeneration {
+  /// One attempt, for all readers that wait for it.
+  final class Following: Sendable {
+    /// Left by this attempt.
+    let old: Opened
+    /// Until when readers wait. The same for all: past it they fail at once, and so leave the threads to others.
+    let deadline: ContinuousClock.Instant
+    private let isOver = Latch()
+    private let failure = Mutex<(any Error)?>(nil)
+
+    init(from old: Opened, deadline: ContinuousClock.Instant) {
+      self.old = old
+      self.deadline = deadline
+    }
+
+    func end(_ outcome: Result<Void, any Error>) {
+      if case .failure(let error) = outcome { failure.withLock { $0 = error } }
+      isOver.open()
+    }
+
+    /// - Returns: False where the attempt goes on.
+    func wait() throws -> Bool {
+      guard isOver.wait(until: deadline) else { return false }
+      if let error = failure.withLock({ $0 }) { throw error }
+      return true
+    }
+  }
+
+  /// Waits until this process has gone on from `opened`.
+  ///
+  /// - Throws: ``StoreError`` `.storeBusy`, naming the process that holds `open.lock`; `.outOfResources`; those of ``follow(from:to:)``.
+  func awaitFollowing(from opened: Opened, to number: UInt64) throws {
+    let (following, isNew) = state.withLock { state -> (Following?, Bool) in
+      guard state.live === opened else { return (nil, false) }
+      if let running = state.attempt, running.old === opened { return (running, false) }
+      let attempt = Following(from: opened, deadline: .now + options.followingPatience)
+      state.attempt = attempt
+      return (attempt, true)
+    }
+    guard let following else { return }
+    if isNew {
+      do throws(StoreError) {
+        try startThread { self.attempt(following, to: number) }
+      } catch {
+        end(following, .failure(error))
+      }
+    }
+    if try following.wait() { return }
+    let holders = LockHolders.processes(locking: paths.openLock)
+    let holder = holders.first.map { "process \($0) holds open.lock" } ?? "the disk is slow, or this process waits for a lock of its own"
+    throw StoreError(
+      .storeBusy(processID: holders.first),
+      "the store moved on to generation \(number), which could not be opened within \(options.followingPatience): \(holder); try again")
+  }
+
+  private func attempt(_ following: Following, to number: UInt64) {
+    end(following, Result { try follow(from: following.old, to: number) })
+  }
+
+  private func end(_ following: Following, _ outcome: Result<Void, any Error>) {
+    state.withLock { if $0.attempt === following { $0.attempt = nil } }
+    following.end(outcome)
+  }
+}

@@ -1,0 +1,83 @@
+#if os(Linux)
+  import Files
+  import Foundation
+  import TestSupport
+  import Testing
+
+  @testable import Engram
+
+  /// Every wait has a limit, and its error names the process that is waited for.
+  @Suite(.serialized) struct WaitTests {
+    private let place = TestStore()
+    private var paths: StorePaths { StorePaths(directory: place.path) }
+
+    // The bug: a read that met a superseded generation took `open.lock` on the caller's thread, without a limit. With a stalled holder eight
+    // reads took 14.3 seconds, and no other task of the process ran. The fix: a thread follows, and reads wait for it together.
+    @Test(.timeLimit(.minutes(5))) func readsDoNotWaitForAStalledHolderOfTheLockOfOpenings() async throws {
+      var options = StoreOptions(dimension: 8)
+      options.followingPatience = .milliseconds(300)
+      let store = try await place.open(options)
+      try await store.add(TestStore.draft("u", 1))
+      let gate = await WriterGate(store)
+      let child = try ChildProcess(["compact-once", place.path])
+      // The next generation is built, and its builder waits for the writer.
+      try await waitUntil {
+        let (builders, openers) = (LockHolders.processes(locking: paths.data(2)), LockHolders.processes(locking: paths.openLock))
+        return builders.contains(child.processID) && openers.isEmpty
+      }
+      let stalled = try FileLock(path: paths.openLock)
+      try stalled.lock(.exclusive)
+      let held = SnapshotLifetimeTests.Held.self
+      let snapshot = try held.init(store)
+      try await gate.open()
+      try await waitUntil { (try? store.count()) == nil }
+      let start = ContinuousClock.now
+      await withTaskGroup(of: Void.self) { group in
+        for _ in 0..<16 {
+          group.addTask { await expectCode(.storeBusy(processID: TestProcess.id)) { _ = try store.count() } }
+        }
+      }
+      #expect(ContinuousClock.now - start < .seconds(3))
+      #expect(try snapshot.snapshot.count() == 1)
+      try stalled.unlock()
+      #expect(try await child.finish().termination == .exited(0))
+      try await waitUntil { (try? store.status.generation) == 2 }
+      try await store.add(TestStore.draft("u", 2))
+      #expect(try store.count() == 2)
+      withExtendedLifetime(snapshot) {}
+    }
+
+    // The bug: the first opener that brings an embedder waited for `writer.lock` for ever.
+    @Test(.timeLimit(.minutes(5))) func openingThatPinsAnEmbedderWaitsAsLongAsAWrite() async throws {
+      let embedder = HashingEmbedder()
+      try await place.open(StoreOptions(dimension: embedder.identity.dimension)).close()
+      let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.writerLock])
+      #expect(try await child.readLine() == "locked")
+      let options = StoreOptions(embedder: embedder, writeDeadline: .milliseconds(200))
+      await expectCode(.writerBusy(processID: child.processID)) { _ = try await place.open(options) }
+      try await child.finish()
+      let store = try await place.open(options)
+      #expect(try store.status.embedder == embedder.identity)
+      try await store.close()
+    }
+
+    @Test(.timeLimit(.minutes(5))) func closingWaitsForTheLockOfOpeningsUntilItsDeadline() async throws {
+      let store = try await place.open()
+      let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.openLock])
+      #expect(try await child.readLine() == "locked")
+      await expectCode(.storeBusy(processID: child.processID)) { try await store.close(deadline: .milliseconds(300)) }
+      try await child.finish()
+      try await store.close()
+      try await place.open().close()
+    }
+
+    // The bug: where the system has no thread left, blocking work never ran and never returned, and opening a store was a trap. The cause:
+    // Foundation's threads do not say that they were not started. The fix: threads are made by pthread_create, whose error is thrown.
+    @Test(.timeLimit(.minutes(5))) func withoutThreadsEveryCallIsAnError() async throws {
+      let outcome = try await ChildProcess.run(["no-threads", place.path])
+      #expect(
+        outcome.standardOutput.split(separator: "\n") == ["compact outOfResources", "open outOfResources", "read ok", "write ok"],
+        "\(outcome)")
+    }
+  }
+#endif
