@@ -72,6 +72,26 @@ package final class Subprocess {
     }
   }
 
+  /// Waits until the child prints a further line with this beginning; false if the time passes first. The child is not killed then.
+  package func prints(_ beginning: String, within time: Duration) throws -> Bool {
+    let end = min(deadline, ContinuousClock.now + time)
+    // What it printed before the call does not count.
+    while isReadable(within: 0) { guard try readMore() else { return false } }
+    var seen = collected.count
+    while true {
+      let lines = String(decoding: collected[seen...], as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+      if lines.dropLast().contains(where: { $0.hasPrefix(beginning) }) { return true }
+      seen = collected.count - (lines.last?.utf8.count ?? 0)
+      let left = Int((end - ContinuousClock.now) / .milliseconds(1))
+      guard left > 0, isReadable(within: left), try readMore() else { return false }
+    }
+  }
+
+  private func isReadable(within milliseconds: Int) -> Bool {
+    var poller = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&poller, 1, Int32(milliseconds)) > 0
+  }
+
   /// Gives the child a line of input.
   package func say(_ line: String) throws {
     try FileHandle(fileDescriptor: input, closeOnDealloc: false).write(contentsOf: Data("\(line)\n".utf8))

@@ -81,6 +81,12 @@ bool call_writes_bytes(uint64_t number) {
   return number == SYS_write || number == SYS_pwrite64 || number == SYS_writev || number == SYS_pwritev;
 }
 
+bool call_writes_meta_page(const struct call *call) {
+  static const char name[] = "/data.mdb";
+  size_t length = strlen(call->path), tail = sizeof name - 1;
+  return call->number == SYS_pwrite64 && call->arguments[3] < 2 * 4096 && length >= tail && !strcmp(call->path + length - tail, name);
+}
+
 static void descriptor_path(pid_t thread, int descriptor, char *into, size_t size) {
   char link[64];
   snprintf(link, sizeof link, "/proc/%d/fd/%d", thread, descriptor);
@@ -92,11 +98,17 @@ static void descriptor_path(pid_t thread, int descriptor, char *into, size_t siz
 static void path_argument(const struct call *call, int directory, uint64_t address, char *into, size_t size) {
   char text[2048];
   tracee_read_string(call->thread, address, text, sizeof text);
+  char base[2000];
+  int descriptor = -1, rest = 0;
+  if (sscanf(text, "/proc/self/fd/%d%n", &descriptor, &rest) == 1 && (text[rest] == '/' || text[rest] == 0)) {
+    descriptor_path(call->thread, descriptor, base, sizeof base);
+    snprintf(into, size, "%s%s", base, text + rest);
+    return;
+  }
   if (text[0] == '/' || text[0] == 0) {
     snprintf(into, size, "%s", text);
     return;
   }
-  char base[2000];
   if (directory == AT_FDCWD) {
     char link[64];
     snprintf(link, sizeof link, "/proc/%d/cwd", call->thread);

@@ -40,7 +40,7 @@ static void usage(const char *problem) {
   fprintf(stderr,
           "TortureTracer: %s\n"
           "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short [--errno E] [--persist] [--then-error COUNT] [--announce]]\n"
-          "                     [--scope DIRECTORY] [--only CALL,…] [--marker] [--log FILE] [--record FILE] -- PROGRAM ARGUMENT…\n",
+          "                     [--scope DIRECTORY] [--only CALL,…] [--meta-pages] [--marker] [--log FILE] [--record FILE] -- PROGRAM ARGUMENT…\n",
           problem);
   exit(64);
 }
@@ -71,6 +71,7 @@ static bool is_listed(const char *name, const char *list) {
 static bool counts_call(const struct call *call) {
   if (!counts) return false;
   if (options.only && !is_listed(call->name, options.only)) return false;
+  if (options.meta_pages && call->number == SYS_pwrite64 && !call_writes_meta_page(call)) return false;
   if (!options.scope) return true;
   return path_is_below(call->path, options.scope) || (call->second[0] && path_is_below(call->second, options.scope));
 }
@@ -252,6 +253,10 @@ static char **parse(int count, char **words) {
     }
     if (!strcmp(word, "--announce")) {
       options.announces = true;
+      continue;
+    }
+    if (!strcmp(word, "--meta-pages")) {
+      options.meta_pages = true;
       continue;
     }
     if (!strcmp(word, "--persist")) {

@@ -26,6 +26,7 @@ struct options {
   bool announces;        /* a line "fault NAME PATH" to standard output at the chosen call */
   const char *scope;     /* only calls that name a file below this directory count; NULL: all */
   const char *only;      /* comma-separated names of the calls that count; NULL: all */
+  bool meta_pages;       /* of pwrite64 only the writes of LMDB's meta pages count: the first of the two steps of a commit */
   bool waits_for_marker; /* counting begins at close(-7001) */
   FILE *log;             /* a line a counted call, or NULL */
   FILE *record;          /* everything that changes files below the scope, with its bytes, or NULL */
@@ -43,6 +44,8 @@ struct call {
 
 const char *call_name(uint64_t number);
 bool call_writes_bytes(uint64_t number);
+/* Whether it writes one of the two pages that a data.mdb begins with. */
+bool call_writes_meta_page(const struct call *call);
 void call_resolve(struct call *call);
 bool path_is_below(const char *path, const char *directory);
 

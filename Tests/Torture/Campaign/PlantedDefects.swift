@@ -1,3 +1,5 @@
+import Foundation
+
 /// The defects that `Tests/Torture/Defects` plants in a copy of the sources, and the tiers that must find each.
 ///
 /// A new one is a file `NAME.defect` there, and an entry here.
@@ -11,26 +13,73 @@ struct PlantedDefects: Sendable {
   let name: String
   let summary: String
   let tiers: [String]
+  /// A regular expression for the violations that it is meant to cause. Others do not count, nor does a process that takes too long.
+  let violation: String
   /// The kind of fault that shows it: there are thousands of others.
   var fault: String?
 
+  /// Whether a case has found this defect, and not another one.
+  func explains(_ text: String) -> Bool { text.range(of: violation, options: .regularExpression) != nil }
+
   static let all: [PlantedDefects] = [
-    PlantedDefects(name: "P1", summary: "rows are not flushed", tiers: ["torn", "power"]),
-    PlantedDefects(name: "P2", summary: "LMDB commits before the rows are written", tiers: ["torn", "kill"]),
-    PlantedDefects(name: "P3", summary: "directories are not flushed at creation or switch", tiers: ["torn"]),
-    PlantedDefects(name: "P4", summary: "a live bit is set on a row that was used before", tiers: ["history", "crowd"]),
-    PlantedDefects(name: "P5", summary: "an old generation is removed under a reader of another process", tiers: ["crowd", "history"]),
-    PlantedDefects(name: "P6", summary: "writes are acknowledged before the commit", tiers: ["kill", "crowd"]),
-    PlantedDefects(name: "P7", summary: "MDB_NOSYNC", tiers: ["torn", "power"]),
-    PlantedDefects(name: "P8", summary: "a failed flush is tried again and acknowledged", tiers: ["faults"], fault: "fsync EIO"),
-    PlantedDefects(name: "P9", summary: "checksums of values and rows are not compared", tiers: ["hostile"]),
-    PlantedDefects(name: "P10", summary: "'current' is renamed before the new generation is flushed", tiers: ["torn", "kill"]),
-    PlantedDefects(name: "P11", summary: "a transaction is committed on another thread", tiers: ["crowd", "history"]),
-    PlantedDefects(name: "P12", summary: "a short write is taken for success", tiers: ["faults"], fault: "pwrite64 short write"),
-    PlantedDefects(name: "P13", summary: "a body that threw is not undone", tiers: ["crowd"]),
-    PlantedDefects(name: "P14", summary: "writes without writer.lock", tiers: ["crowd"]),
+    PlantedDefects(
+      name: "P1", summary: "rows are not flushed", tiers: ["torn", "power"],
+      violation: #"rows\.f32: row \d+ of memory .* does not match its checksum|has another row|not found by its own embedding"#),
+    PlantedDefects(
+      name: "P2", summary: "LMDB commits before the rows are written", tiers: ["torn", "kill"],
+      violation: #"rows\.f32: row \d+ of memory .* does not match its checksum|has another row|not found by its own embedding"#),
+    PlantedDefects(
+      name: "P3", summary: "directories are not flushed at creation or switch", tiers: ["torn"],
+      violation: #"the store is gone|the backup, .*, is gone|/gen-\d+(/data\.mdb)? is missing"#),
+    PlantedDefects(
+      name: "P4", summary: "a live bit is set on a row that was used before", tiers: ["history", "crowd"],
+      violation:
+        #"row \d+ of rows\.f32 does not match|a held snapshot changed|the row of memory .* is not that of its text|(shows|read) of \S+ memory"#
+    ),
+    PlantedDefects(
+      name: "P5", summary: "an old generation is removed under a reader of another process", tiers: ["crowd", "history"],
+      violation: #"was removed under a held snapshot"#),
+    PlantedDefects(
+      name: "P6", summary: "writes are acknowledged before the commit", tiers: ["kill", "crowd"],
+      violation: #"\d+ writes are there, \d+ were acknowledged|that was (added|written) after the recovery is not"#),
+    PlantedDefects(
+      name: "P7", summary: "MDB_NOSYNC", tiers: ["torn", "power"],
+      violation: #"verify --deep: data\.mdb|\d+ writes are there, \d+ were acknowledged"#),
+    PlantedDefects(
+      name: "P8", summary: "a failed flush is tried again and acknowledged", tiers: ["faults"],
+      violation: #"was acknowledged after a flush had failed"#, fault: "fsync EIO"),
+    PlantedDefects(
+      name: "P9", summary: "checksums of values and rows are not compared", tiers: ["hostile"],
+      violation: #"^verified clean, and then: (memory .* has|the context of|the history of|a search)|^the repaired store: (memory|rows)"#),
+    PlantedDefects(
+      name: "P10", summary: "'current' is renamed before the new generation is flushed", tiers: ["torn", "kill"],
+      violation: #"/gen-\d+/data\.mdb is missing|\d+ writes are there, \d+ were acknowledged"#),
+    PlantedDefects(
+      name: "P11", summary: "a transaction is committed on another thread", tiers: ["crowd", "history"],
+      violation: #"waits for LMDB's writer mutex, which its own process holds"#),
+    PlantedDefects(
+      name: "P12", summary: "a short write is taken for success", tiers: ["faults"],
+      violation: #"rows\.f32: row \d+ of memory .* does not match its checksum|has another row|not found by its own embedding"#,
+      fault: "pwrite64 short write"),
+    PlantedDefects(
+      name: "P13", summary: "a body that threw is not undone", tiers: ["crowd"],
+      violation: #"\d{4,} writes are there|/doomed' must not be there|the total says \d{4,}"#),
+    PlantedDefects(
+      name: "P14", summary: "writes without writer.lock", tiers: ["crowd"],
+      violation: #"while writer\.lock was held by a process that writes nothing"#),
     PlantedDefects(
       name: "P15", summary: "a batch is applied twice after an in-doubt commit", tiers: ["faults"],
+      violation: #"the last one failed with the word that nothing was changed|the total says"#,
       fault: "pwrite64 EIO though done, and the next one"),
+    PlantedDefects(name: "M1", summary: "context history is not kept", tiers: ["crowd"], violation: #"the history of \S+ is .*, expected"#),
+    PlantedDefects(
+      name: "M2", summary: "changes() drops every fifth change", tiers: ["crowd"], violation: #"changes\(\) told .* instead of"#),
+    PlantedDefects(
+      name: "M3", summary: "a rebuild does not look for a commit that readers do not know of", tiers: ["kill"],
+      violation: #"a snapshot shows \d+ writes of lane \w+, an earlier one showed"#, fault: "commit"),
+    PlantedDefects(
+      name: "M4", summary: "a sweep does not look for a commit that readers do not know of", tiers: ["kill"],
+      violation: #"/gen-\d+/data\.mdb is missing"#,
+      fault: "switch"),
   ]
 }

@@ -30,16 +30,18 @@ struct PlantedRun {
     for name in defect.tiers {
       guard let tier = Tiers.named(name) else { continue }
       let run = TierRun(
-        campaign: campaign, tier: tier, seconds: (minutes ?? 0.5) * 60, only: nil, stopsAtFirst: true, progress: { output.progress($0) })
+        campaign: campaign, tier: tier, seconds: (minutes ?? 0.5) * 60, only: nil, isWanted: { defect.explains($0) },
+        progress: { output.progress($0) })
       let report = try run.run()
       if let obstacle = report.obstacle { obstacles.append("the tier \(name): \(obstacle)") }
       row.cases += report.cases
       row.injected += report.injected
       row.seconds += report.seconds
-      if let violation = report.violations.first {
+      let texts = report.violations.flatMap(\.texts)
+      row.otherFinding = row.otherFinding ?? texts.first { !defect.explains($0) }
+      if let finding = texts.first(where: defect.explains) {
         row.tier = name
-        row.finding = violation.texts.first
-        for found in report.violations { Scratch.remove(found.kept) }
+        row.finding = finding
         return row
       }
     }

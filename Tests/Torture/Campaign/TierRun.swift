@@ -9,14 +9,15 @@ struct TierRun: Sendable {
   let seconds: Double?
   /// Only this case.
   let only: Int?
-  /// End at the first violation.
-  var stopsAtFirst = false
+  /// End at the first violation that this finds, whatever others there are; nil: go on.
+  var isWanted: (@Sendable (String) -> Bool)?
   var progress: @Sendable (TierReport) -> Void = { _ in }
 
   private struct State {
     var next = 0
     var report: TierReport
     var failure: (any Error)?
+    var hasFound = false
   }
 
   func run() throws -> TierReport {
@@ -34,9 +35,11 @@ struct TierRun: Sendable {
         do {
           let scratch = try Scratch("\(campaign.directory)/\(Self.directoryName(tier, number))")
           let outcome = try tier.run(number, in: scratch)
-          if outcome.violations.isEmpty { scratch.remove() }
+          // What a planted defect did is no finding.
+          if outcome.violations.isEmpty || isWanted != nil { scratch.remove() }
           let report = state.withLock { state in
             state.report.add(outcome, number, kept: scratch.path)
+            if let isWanted { state.hasFound = state.hasFound || outcome.violations.contains(where: isWanted) }
             return state.report
           }
           progress(report)
@@ -56,14 +59,14 @@ struct TierRun: Sendable {
 
   private func next(_ state: borrowing Mutex<State>, _ tier: any Tier, _ started: ContinuousClock.Instant) -> Int? {
     state.withLock { state in
-      if state.failure != nil || (stopsAtFirst && !state.report.violations.isEmpty) { return nil }
+      if state.failure != nil || state.hasFound { return nil }
       if let only {
         defer { state.next = 1 }
         return state.next == 0 ? only : nil
       }
       if let count = tier.caseCount, state.next >= count { return nil }
       // A hundred findings tell no more than ten.
-      if state.report.violations.count >= 10 { return nil }
+      if state.report.violations.count >= 10, isWanted == nil { return nil }
       if let seconds, ContinuousClock.now - started > .seconds(seconds) { return nil }
       defer { state.next += 1 }
       return tier.caseNumber(state.next, isComplete: seconds == nil)

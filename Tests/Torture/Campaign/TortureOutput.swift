@@ -8,6 +8,8 @@ final class TortureOutput: Sendable {
     let summary: String
     var tier: String?
     var finding: String?
+    /// A violation that the defect is not meant to cause.
+    var otherFinding: String?
     /// Why no tier that must find it was run.
     var obstacle: String?
     var cases = 0
@@ -91,7 +93,9 @@ final class TortureOutput: Sendable {
     let seconds = String(format: "%.1f", row.seconds)
     if let obstacle = row.obstacle { return print("\(Self.padded(row.name, 4)) NOT RUN: \(obstacle)") }
     guard let finding = row.finding, let tier = row.tier else {
-      return print("\(Self.padded(row.name, 4)) NOT FOUND in \(row.cases) cases, \(row.injected) injected, \(seconds) s: \(row.summary)")
+      let other = row.otherFinding.map { "\n       seen instead: \($0.prefix(150))" } ?? ""
+      return print(
+        "\(Self.padded(row.name, 4)) NOT FOUND in \(row.cases) cases, \(row.injected) injected, \(seconds) s: \(row.summary)\(other)")
     }
     let after =
       "after \(Self.padded("\(row.cases)", -5)) cases, \(Self.padded("\(row.injected)", -5)) injected, \(Self.padded(seconds, -6)) s"

@@ -12,7 +12,7 @@ struct Victims: Sendable {
   /// The arguments of a worker on the case's store.
   func worker(
     _ lanes: [Lane], writes: Int, compactEvery: Int = 0, backup: String? = nil, eventualMilliseconds: Int? = nil, marker: Bool = false,
-    waits: Bool = false, store: String? = nil
+    waits: Bool = false, compactsFirst: Bool = false, watching: [Lane] = [], store: String? = nil
   ) -> [String] {
     var arguments = [
       "worker", store ?? scratch.store, "--seed", "\(lanes[0].seed)", "--writes", "\(writes)", "--compact-every", "\(compactEvery)",
@@ -23,6 +23,8 @@ struct Victims: Sendable {
     if let eventualMilliseconds { arguments += ["--eventual-milliseconds", "\(eventualMilliseconds)"] }
     if marker { arguments.append("--marker") }
     if waits { arguments.append("--waits") }
+    if compactsFirst { arguments.append("--compacts-first") }
+    for lane in watching { arguments += ["--watch", lane.name] }
     return arguments
   }
 

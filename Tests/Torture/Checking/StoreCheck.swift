@@ -57,7 +57,7 @@ struct StoreCheck {
       let total = try snapshot.context(for: Lane.total)?.conversationsCount ?? 0
       var expected: [MemoryID: LaneMemory] = [:]
       var optional: Set<MemoryID> = []
-      var contexts: [String: Int?] = [:]
+      var contexts: [String: [Int]] = [:]
       for (name, progress) in oracle.lanes {
         let count = try snapshot.context(for: progress.lane.counter)?.conversationsCount ?? 0
         found[name] = count
@@ -66,10 +66,11 @@ struct StoreCheck {
         guard count <= progress.issued else { continue }
         let state = LaneState(progress.lane, count: count)
         expected.merge(state.memories) { $1 }
-        for user in 0..<Lane.users { contexts[progress.lane.user(user)] = .some(state.contexts[progress.lane.user(user)]) }
+        for user in 0..<Lane.users { contexts[progress.lane.user(user)] = state.contexts[progress.lane.user(user)] ?? [] }
+        problems += try Self.history(snapshot, progress.lane.counter, Array(0...count).dropFirst()) { $0.conversationsCount }
         if let user = state.isForgetting, try snapshot.context(for: user) == nil, try snapshot.count(scope: .user(user)) == 0 {
           optional.formUnion(state.memories.filter { $0.value.userID == user }.keys)
-          contexts[user] = .some(nil)
+          contexts[user] = []
         }
         for number in Set([count - 1, count, 0]) where number >= 0 {
           if try store.wasCommitted(progress.lane.token(number)) != (number < count) {
@@ -81,12 +82,7 @@ struct StoreCheck {
         problems.append("the lanes have \(found.values.reduce(0, +)) writes, the total says \(total)")
       }
       problems += try Self.compare(snapshot, expected, optional)
-      for (user, level) in contexts {
-        let stored = try snapshot.context(for: user)?.friendshipLevel
-        if stored != level {
-          problems.append("the context of \(user) is \(stored.map(String.init) ?? "none"), expected \(level.map(String.init) ?? "none")")
-        }
-      }
+      for (user, levels) in contexts { problems += try Self.history(snapshot, user, levels[...]) { $0.friendshipLevel } }
       problems += try Self.search(snapshot, expected, optional)
     }
     counts = found
@@ -113,6 +109,30 @@ struct StoreCheck {
       "lane \(name): \(count) writes are there, \(progress.acknowledged) were acknowledged, \(progress.issued) begun"
         + (progress.lastIsUnchanged ? ", and the last one failed with the word that nothing was changed" : "")
     ]
+  }
+
+  /// Compares a context and its earlier versions, of which the store keeps the last ones.
+  ///
+  /// - Parameter levels: Of all versions since the context was made, the oldest first; empty: there is none.
+  private static func history(
+    _ snapshot: borrowing MemorySnapshot, _ user: String, _ levels: ArraySlice<Int>, _ level: (UserContext) -> Int
+  ) throws -> [String] {
+    var problems: [String] = []
+    let stored = try snapshot.context(for: user).map(level)
+    if stored != levels.last {
+      problems.append("the context of \(user) is \(stored.map(String.init) ?? "none"), expected \(levels.last.map(String.init) ?? "none")")
+    }
+    let found = try snapshot.history(for: user, limit: 2 * Lane.historyLimit).map { Version(number: $0.version, level: level($0.context)) }
+    let all = levels.enumerated().map { Version(number: $0.offset + 1, level: $0.element) }
+    let expected = Array(all.dropLast().suffix(Lane.historyLimit).reversed())
+    if found != expected { problems.append("the history of \(user) is \(found), expected \(expected)") }
+    return problems
+  }
+
+  private struct Version: Equatable, CustomStringConvertible {
+    let number: Int
+    let level: Int
+    var description: String { "\(number): \(level)" }
   }
 
   private static func compare(

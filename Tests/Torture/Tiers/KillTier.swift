@@ -1,46 +1,98 @@
 import Foundation
 import TestSupport
 
-/// SIGKILL before and after every system call of the canonical workload that names a file of the store.
+/// SIGKILL before every system call of the canonical workload that names a file of the store, and after each that changes a file.
 ///
 /// Whoever is killed after a call has another process beside it that has the store open and goes on: what the call left in a file, it may not
-/// have heard of.
+/// have heard of. Most of that lies between the two steps of LMDB's commits, the meta page and the number in the lock table: so these
+/// writes are points of their own.
 struct KillTier: Tier {
   static let name = "kill"
-  static let summary = "SIGKILL before and after every system call of the canonical workload"
+  static let summary = "SIGKILL before every system call of the canonical workload, and after each that changes a file"
 
   static func obstacle() -> String? { Tracing.obstacle() }
 
+  private struct Point: Sendable {
+    let isAfter: Bool
+    /// Among the calls that the filter lets through, from 1.
+    let number: Int
+    /// Options of the tracer.
+    var filter: [String] = []
+  }
+
   private let campaign: Campaign
   private let workload: TracedWorkload
-  let caseCount: Int?
+  private let points: [Point]
+  var caseCount: Int? { points.count }
+
+  /// Each kill after a call is tried so often: what the others do at that time is another thing each time.
+  private static let repetitions = 3
+  /// Meta pages of data.mdb, and the renames that tell which of them were switches of the generation.
+  private static let metaPages = ["--meta-pages", "--only", "pwrite64,rename,renameat,renameat2"]
 
   init(_ campaign: Campaign) throws {
     self.campaign = campaign
-    workload = TracedWorkload(campaign)
-    let scratch = try Scratch("\(campaign.directory)/kill-count")
-    defer { scratch.remove() }
+    let workload = TracedWorkload(campaign)
+    self.workload = workload
+    func calls(_ filter: [String], _ isAfter: Bool) throws -> [TracedCall] {
+      let scratch = try Scratch("\(campaign.directory)/kill-count")
+      defer { scratch.remove() }
+      let victims = Victims(campaign: campaign.withoutDefect, scratch: scratch)
+      // It makes the store: the workload has fewer calls then.
+      let bystander = isAfter ? try victims.start(victims.worker([Self.heir(campaign)], writes: 1, waits: true)) : nil
+      _ = try bystander?.readLine()
+      defer { bystander?.kill() }
+      return try workload.calls(victims, filter)
+    }
+    let commits = try calls(Self.metaPages, true)
+    points = try campaign.fault.map { Self.aimed($0, commits) } ?? Self.all(commits, calls)
+  }
+
+  private static func all(
+    _ commits: [TracedCall], _ calls: (_ filter: [String], _ isAfter: Bool) throws -> [TracedCall]
+  ) rethrows -> [Point] {
     // Threads interleave anew in each run: a few points beyond the last call of this one.
-    caseCount = 2 * (try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: scratch)).count + 16)
+    let before = (1...(try calls([], false).count) + 16).map { Point(isAfter: false, number: $0) }
+    let after = try calls([], true).filter(\.isChange).map { Point(isAfter: true, number: $0.number) }
+    let aimed = (1...commits.count + 2).map { Point(isAfter: true, number: $0, filter: metaPages) }
+    return before + (0..<repetitions).flatMap { _ in after + aimed }
+  }
+
+  /// The lane of the process beside the one that is killed.
+  private static func heir(_ campaign: Campaign) -> Lane { Lane(name: "c", seed: campaign.seed, forgets: false) }
+
+  /// The points around the commits that switch to another generation, or around the others; again and again.
+  private static func aimed(_ aim: String, _ commits: [TracedCall]) -> [Point] {
+    let switches = commits.indices.dropFirst().filter { commits[$0].path.split(separator: "/").last?.hasPrefix("current") ?? false }
+    let chosen = aim == "switch" ? switches.flatMap { [$0 - 1, $0, $0 - 2] } : commits.indices.filter { commits[$0].name == "pwrite64" }
+    let points = chosen.map { Point(isAfter: true, number: commits[max($0, 0)].number, filter: metaPages) }
+    return (0..<100).flatMap { _ in points }
   }
 
   func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome {
     var outcome = CaseOutcome()
     let victims = Victims(campaign: campaign, scratch: scratch)
     let log = scratch.path("hit")
-    let isAfter = number % 2 == 1
-    let heir = Lane(name: "c", seed: campaign.seed, forgets: false)
-    var oracle = WorkerOracle(workload.lanes + (isAfter ? [heir] : []))
+    let point = points[number]
+    var generator = campaign.generator(Self.self, number)
+    // Who rebuilds first has heard of nothing since the kill; who writes first hears of all.
+    let compactsFirst = generator.chance(percent: 50)
+    let heir = Self.heir(campaign)
+    var oracle = WorkerOracle(workload.lanes + (point.isAfter ? [heir] : []))
     let end: Subprocess.Outcome
     do {
-      let bystander = isAfter ? try victims.start(victims.worker([heir], writes: 3, compactEvery: 2, waits: true)) : nil
+      let bystander =
+        point.isAfter
+        ? try victims.start(
+          victims.worker([heir], writes: 3, compactEvery: 2, waits: true, compactsFirst: compactsFirst, watching: workload.lanes)) : nil
       _ = try bystander?.readLine()
       end = try victims.trace(
         [
-          "--marker", "--scope", scratch.path, "--point", "\(number / 2 + 1)", "--action", isAfter ? "kill-after" : "kill", "--log", log,
-        ],
+          "--marker", "--scope", scratch.path, "--point", "\(point.number)", "--action", point.isAfter ? "kill-after" : "kill", "--log",
+          log,
+        ] + point.filter,
         workload.arguments(victims))
-      if let bystander { outcome.violations += try goOn(bystander, &oracle) }
+      if let bystander { outcome.violations += try goOn(bystander, &oracle, compactions: compactsFirst ? 2 : 1) }
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations.append("the workload hangs: \(output.suffix(200))")
       return outcome
@@ -65,10 +117,10 @@ struct KillTier: Tier {
   }
 
   /// Lets the process that waits write and compact: nothing must keep it from that.
-  private func goOn(_ bystander: Subprocess, _ oracle: inout WorkerOracle) throws -> [String] {
+  private func goOn(_ bystander: Subprocess, _ oracle: inout WorkerOracle, compactions: Int) throws -> [String] {
     let end = try bystander.finish()
     let counts = oracle.read(end.standardOutput)
-    guard end.termination == .exited(0), counts["acknowledged"] == 3, counts["compact"] == 1 else {
+    guard end.termination == .exited(0), counts["acknowledged"] == 3, counts["compact"] == compactions else {
       return ["the process beside it ended with \(end.termination): \(end.standardOutput.suffix(300)) \(end.standardError.suffix(300))"]
     }
     return []

@@ -16,9 +16,11 @@ struct TracedWorkload: Sendable {
   }
 
   /// Runs it to its end, counting the calls that name a file of the store.
-  func calls(_ victims: Victims) throws -> [TracedCall] {
+  ///
+  /// - Parameter filter: Options of the tracer that say which of them count.
+  func calls(_ victims: Victims, _ filter: [String] = []) throws -> [TracedCall] {
     let log = victims.scratch.path("calls")
-    let outcome = try victims.trace(["--marker", "--scope", victims.scratch.path, "--log", log], arguments(victims))
+    let outcome = try victims.trace(["--marker", "--scope", victims.scratch.path, "--log", log] + filter, arguments(victims))
     guard outcome.termination == .exited(0) else { throw WorkloadFailed(outcome: outcome) }
     return try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").compactMap { TracedCall($0) }
   }
@@ -34,6 +36,14 @@ struct TracedCall: Sendable {
   let name: String
   let result: Int
   let path: String
+
+  /// Whether it changes a file or a name, when it succeeds.
+  var isChange: Bool { Self.changes.contains(name) }
+
+  private static let changes: Set = [
+    "write", "writev", "pwrite64", "pwritev", "ftruncate", "truncate", "fallocate", "mkdir", "mkdirat", "rename", "renameat", "renameat2",
+    "rmdir", "unlink", "unlinkat",
+  ]
 
   /// Nil for a line of another kind.
   init?(_ line: Substring) {

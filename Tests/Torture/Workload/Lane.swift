@@ -21,6 +21,8 @@ struct Lane: Codable, Hashable, Sendable {
   static let total = "total"
   static let users = 3
   static let dimension = 16
+  /// Earlier versions of a context that a store keeps.
+  static let historyLimit = 16
 
   func token(_ number: Int) -> String { "\(name)-\(number)" }
 

@@ -11,6 +11,8 @@ struct LaneRunner: Sendable {
   let writes: Int
   let compactEvery: Int
   let backup: String?
+  /// Compact before the first write.
+  var compactsFirst = false
 
   /// What throws a write away after all that it changed.
   private struct Doomed: Error {}
@@ -22,6 +24,13 @@ struct LaneRunner: Sendable {
       let half = state.count + writes / 2
       var generator = SeededGenerator(seed: lane.seed ^ Lane.hash("\(lane.name)/run/\(state.count)"))
       var held: [HeldSnapshot] = []
+      let (changes, count) = (try store.changes(), state.count)
+      let watch = Task { [lane] in
+        var watch = ChangeWatch(lane, after: count)
+        await watch.follow(changes)
+      }
+      defer { watch.cancel() }
+      if compactsFirst { await attempt("compact") { try await store.compact() } }
       while state.count < end {
         let operation = lane.next(state)
         if generator.chance(percent: 20) {

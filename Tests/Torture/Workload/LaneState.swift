@@ -5,8 +5,8 @@ struct LaneState: Sendable {
   /// Writes so far, and so the number of the next one.
   private(set) var count = 0
   private(set) var memories: [MemoryID: LaneMemory] = [:]
-  /// The users' contexts, each by its friendship level.
-  private(set) var contexts: [String: Int] = [:]
+  /// The friendship levels of all versions of each user's context since it was made, the oldest first.
+  private(set) var contexts: [String: [Int]] = [:]
   /// The user that may be there or not, because the forgetting has begun and not ended.
   private(set) var isForgetting: String?
 
@@ -26,11 +26,14 @@ struct LaneState: Sendable {
     }
   }
 
+  /// Counts a write whose changes were applied one by one.
+  mutating func skip() { count += 1 }
+
   mutating func apply(_ change: Change) {
     switch change {
     case .add(let id, let memory), .replace(let id, let memory): memories[id] = memory
     case .delete(let id): memories[id] = nil
-    case .setContext(let user, let level): contexts[user] = level
+    case .setContext(let user, let level): contexts[user, default: []].append(level)
     case .deleteContext(let user): contexts[user] = nil
     }
   }

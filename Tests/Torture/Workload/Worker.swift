@@ -19,6 +19,8 @@ struct Worker: AsyncParsableCommand {
   @Option(help: "Compact after so many writes of the first lane; 0: never.") var compactEvery = 0
   @Option(help: "Back up to this path after half of the writes.") var backup: String?
   @Option(help: "Deferred durability with this delay.") var eventualMilliseconds: Int?
+  @Flag(help: "The first lane compacts before its first write.") var compactsFirst = false
+  @Option(help: "Lanes of other processes: what a snapshot has shown of them, no later one may lack.") var watch: [String] = []
   @Flag(help: "Lanes forget users.") var forgets = false
   @Flag(help: "Tell the tracer to count from the opening on.") var marker = false
   @Flag(help: "Open the store, and begin when the input ends.") var waits = false
@@ -39,14 +41,17 @@ struct Worker: AsyncParsableCommand {
           snapshotMaxAge: nil))
       WorkerLog.say(WorkerEvent.opened.line)
       if waits { while readLine() != nil {} }
+      let watch = LaneWatch(store, watch)
+      if !self.watch.isEmpty { watch.start() }
       await withTaskGroup { group in
         for (index, name) in lane.enumerated() {
           let runner = LaneRunner(
             lane: Lane(name: name, seed: seed, forgets: forgets), store: store, path: self.store, writes: writes,
-            compactEvery: index == 0 ? compactEvery : 0, backup: index == 0 ? backup : nil)
+            compactEvery: index == 0 ? compactEvery : 0, backup: index == 0 ? backup : nil, compactsFirst: compactsFirst && index == 0)
           group.addTask { await runner.run() }
         }
       }
+      if !self.watch.isEmpty { watch.stop() }
       try await store.close()
       WorkerLog.say(WorkerEvent.note("closed").line)
     } catch {

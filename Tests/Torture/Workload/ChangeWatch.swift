@@ -1,0 +1,72 @@
+import Engram
+
+/// Follows what `changes()` says of one lane, and compares it with what the lane writes: each change once, in the order of the writes.
+struct ChangeWatch: ~Copyable {
+  private let lane: Lane
+  private var state: LaneState
+  /// Of the writes that were begun to be told.
+  private var expected: ArraySlice<Expected> = []
+
+  private struct Expected: Equatable {
+    let userID: String
+    let kind: StoreChange.Kind
+  }
+
+  /// - Parameter count: Writes of the lane that were committed when the changes began.
+  init(_ lane: Lane, after count: Int) {
+    self.lane = lane
+    state = LaneState(lane, count: count)
+  }
+
+  /// Ends with the store, and with the first change that is not the expected one.
+  mutating func follow(_ changes: ChangeSequence) async {
+    do {
+      for try await change in changes {
+        if change.kind == .lagged { return WorkerLog.say(WorkerEvent.note("changes lagged").line) }
+        guard isOfLane(change) else { continue }
+        if expected.isEmpty { advance() }
+        let told = Expected(userID: change.userID, kind: change.kind)
+        let next = expected.popFirst()
+        if told != next {
+          let text = "changes() told \(told.userID) \(told.kind) instead of \(next.map { "\($0.userID) \($0.kind)" } ?? "nothing")"
+          return WorkerLog.say(WorkerEvent.violation(text).line)
+        }
+      }
+    } catch {
+      WorkerLog.say(WorkerEvent.note("changes ended: \(LaneRunner.code(of: error))").line)
+    }
+  }
+
+  /// Forgetting takes a user's changes out of the log: a lane that forgets is followed by its counter alone.
+  private func isOfLane(_ change: StoreChange) -> Bool {
+    change.userID == lane.counter || (!lane.forgets && change.userID.hasPrefix("\(lane.name)/"))
+  }
+
+  private mutating func advance() {
+    let operation = lane.next(state)
+    var all: [Expected] = []
+    if !lane.forgets {
+      for change in operation.changes {
+        all += Self.told(change, state).map { Expected(userID: $0.0, kind: $0.1) }
+        state.apply(change)
+      }
+      // The changes were applied one by one, to know the owner of each memory.
+      state.skip()
+    } else {
+      state.apply(operation)
+    }
+    all.append(Expected(userID: lane.counter, kind: .contextPut(recordType: UserContext.recordType)))
+    expected = all[...]
+  }
+
+  private static func told(_ change: Change, _ state: LaneState) -> [(String, StoreChange.Kind)] {
+    switch change {
+    case .add(let id, let memory): [(memory.userID, .memoryPut(id))]
+    case .replace(let id, let memory):
+      memory.hasEmbedding ? [(memory.userID, .memoryPut(id))] : [(memory.userID, .memoryDeleted(id)), (memory.userID, .memoryPut(id))]
+    case .delete(let id): state.memories[id].map { [($0.userID, .memoryDeleted(id))] } ?? []
+    case .setContext(let user, _): [(user, .contextPut(recordType: UserContext.recordType))]
+    case .deleteContext(let user): [(user, .contextDeleted(recordType: UserContext.recordType))]
+    }
+  }
+}
