@@ -33,3 +33,19 @@ install() {
 }
 
 install_libraries() { install liblmdb-dev libblas-dev libxxhash-dev pkg-config libopenblas0-pthread; }
+
+# start_of PROCESS: in clock ticks since the machine was started; nothing if there is no such process.
+start_of() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# own_directory BASE USE: makes a temporary directory whose name says which process made it, as Tests/TestSupport does, and removes those of
+# processes that were killed.
+own_directory() {
+  local namespace other maker
+  namespace=$(readlink /proc/self/ns/pid | tr -dc 0-9)
+  for other in "$1/engram-$2-$namespace"-*; do
+    [ -d "$other" ] && [ -O "$other" ] && [ ! -L "$other" ] || continue
+    maker=${other#"$1/engram-$2-$namespace-"}
+    [ "$(start_of "${maker%%-*}")" = "$(printf '%s' "$maker" | cut -d - -f 2)" ] || rm -rf "$other"
+  done
+  mktemp -d "$1/engram-$2-$namespace-$$-$(start_of $$)-XXXXXX"
+}

@@ -1,25 +1,63 @@
 import Foundation
+import Synchronization
 
-/// A directory of one test's own, mode 0700; removed with everything in it when the value goes.
+/// A directory of one test's own, mode 0700; removed with everything in it when the value goes, at the latest at the end of the process. Of a
+/// process that was killed the next one removes it that makes one.
 ///
 /// Keep it in a stored property of the suite: a local variable may be released after its last use, files and all.
 package final class TemporaryDirectory: Sendable {
   package let path: String
 
   package init() {
-    let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
-    var template = Array("\(base)/engram-tests-XXXXXX".utf8CString)
+    let base = Self.base
+    Self.leftovers.prepare(base)
+    var template = Array("\(base)/\(DirectoryMaker.prefix("tests"))-XXXXXX".utf8CString)
     // SAFETY: the template is NUL-terminated and mkdtemp changes only its last six characters.
     let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) != nil }
     precondition(made, "no test can run without a temporary directory: \(base), errno \(errno)")
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    Self.leftovers.add(path)
   }
 
   deinit {
+    Self.leftovers.drop(path)
     // A directory left behind in the system's temporary folder fails no test.
     try? FileManager.default.removeItem(atPath: path)
   }
 
   /// The path of an entry of the directory.
   package func path(_ name: String) -> String { "\(path)/\(name)" }
+
+  private static var base: String { ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp" }
+  private static let leftovers = Leftovers()
+
+  /// The directories whose values are still there: a static property never goes.
+  private final class Leftovers: Sendable {
+    private struct State {
+      var paths: Set<String> = []
+      var isPrepared = false
+    }
+
+    private let state = Mutex(State())
+    /// A copy of the process, made by fork, must not remove what is the original's.
+    private let process = getpid()
+
+    func prepare(_ base: String) {
+      let isFirst = state.withLock { state in
+        defer { state.isPrepared = true }
+        return !state.isPrepared
+      }
+      guard isFirst else { return }
+      DirectoryMaker.removeAbandoned(in: base)
+      atexit { TemporaryDirectory.leftovers.removeAll() }
+    }
+
+    func add(_ path: String) { state.withLock { _ = $0.paths.insert(path) } }
+    func drop(_ path: String) { state.withLock { _ = $0.paths.remove(path) } }
+
+    func removeAll() {
+      guard process == getpid() else { return }
+      for path in state.withLock({ $0.paths }) { try? FileManager.default.removeItem(atPath: path) }
+    }
+  }
 }

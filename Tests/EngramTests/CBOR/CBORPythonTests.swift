@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Engram
@@ -40,9 +41,9 @@ struct CBORPythonTests {
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = [name, "-X", "utf8", "-c", script]
     // From a file and not a pipe: a process that ends early must give its status, not a broken pipe to write to.
-    let input = FileManager.default.temporaryDirectory.appending(path: "cbor-\(UUID().uuidString)")
+    let directory = TemporaryDirectory()
+    let input = URL(filePath: directory.path("commands"))
     try commands.joined(separator: "\n").write(to: input, atomically: false, encoding: .utf8)
-    defer { try? FileManager.default.removeItem(at: input) }
     process.standardInput = try FileHandle(forReadingFrom: input)
     let output = Pipe()
     process.standardOutput = output

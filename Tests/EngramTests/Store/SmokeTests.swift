@@ -5,8 +5,8 @@ import Testing
 
 @Suite struct SmokeTests {
   @Test func contextsMemoriesAndSearchWorkEndToEnd() async throws {
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("engram-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: directory) }
+    let place = TestStore()
+    let directory = place.url
     let store = try await MemoryStore.open(at: directory, options: StoreOptions(dimension: 4, metric: .dot))
     #expect(try store.context(for: "u") == nil)
     let context = try await store.updateContext(for: "u", message: "Hi", response: "Hello!")

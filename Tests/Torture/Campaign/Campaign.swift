@@ -14,6 +14,22 @@ struct Campaign: Sendable {
   /// The only kind of fault that is tried; nil: all.
   var fault: String?
 
+  /// Keeps the directory of a case that found something: it is not removed at the end, nor by a later run.
+  func keep(_ scratch: Scratch) {
+    _ = FileManager.default.createFile(atPath: scratch.path(DirectoryMaker.keepMark), contents: nil)
+    _ = FileManager.default.createFile(atPath: "\(directory)/\(DirectoryMaker.keepMark)", contents: nil)
+  }
+
+  /// Removes everything but what is kept.
+  func cleanUp() {
+    let manager = FileManager.default
+    let mark = DirectoryMaker.keepMark
+    for name in (try? manager.contentsOfDirectory(atPath: directory)) ?? [] {
+      if name != mark, !manager.fileExists(atPath: "\(directory)/\(name)/\(mark)") { Scratch.remove("\(directory)/\(name)") }
+    }
+    if !manager.fileExists(atPath: "\(directory)/\(mark)") { Scratch.remove(directory) }
+  }
+
   /// The same without the defect.
   var withoutDefect: Campaign {
     var campaign = self

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TestSupport
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Run tiers and print what was tried and found.")
@@ -36,20 +37,20 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let seed = seed ?? UInt64.random(in: 1...999_999_999)
-    let base = directory ?? "\(FileManager.default.temporaryDirectory.path)/engram-torture-\(ProcessInfo.processInfo.processIdentifier)"
+    let temporary = FileManager.default.temporaryDirectory.resolvingSymlinksInPath().path
+    DirectoryMaker.removeAbandoned(in: temporary)
+    let base = directory ?? "\(temporary)/\(DirectoryMaker.prefix("torture"))"
     try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
     // /proc shows resolved paths.
     let resolved = URL(fileURLWithPath: base).resolvingSymlinksInPath().path
     var campaign = Campaign(seed: seed, directory: resolved, executables: try Executables())
     campaign.recording = recording
     let output = TortureOutput(json: json)
+    defer { campaign.cleanUp() }
     let result =
       if let planted { try PlantedRun(campaign: campaign, minutes: minutes, output: output).run(planted) } else {
         try attack(campaign, output)
       }
-    if (try? FileManager.default.contentsOfDirectory(atPath: resolved))?.isEmpty == true {
-      try? FileManager.default.removeItem(atPath: resolved)
-    }
     if result != .passed { throw ExitCode(result.rawValue) }
   }
 

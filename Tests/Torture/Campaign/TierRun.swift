@@ -36,7 +36,7 @@ struct TierRun: Sendable {
           let scratch = try Scratch("\(campaign.directory)/\(Self.directoryName(tier, number))")
           let outcome = try tier.run(number, in: scratch)
           // What a planted defect did is no finding.
-          if outcome.violations.isEmpty || isWanted != nil { scratch.remove() }
+          if outcome.violations.isEmpty || isWanted != nil { scratch.remove() } else { campaign.keep(scratch) }
           let report = state.withLock { state in
             state.report.add(outcome, number, kept: scratch.path)
             if let isWanted { state.hasFound = state.hasFound || outcome.violations.contains(where: isWanted) }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// The disks of a campaign: used again and again, as many as cases run at a time.
 final class LoopDisks: Sendable {
@@ -32,9 +33,9 @@ final class LoopDisks: Sendable {
   /// What is missing; nil where disks can be made and mounted.
   static func obstacle() -> String? {
     if geteuid() != 0 { return "mounting a file system needs root: run it with sudo, or in a container with --privileged" }
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("engram-power-\(UUID().uuidString)").path
+    let directory = TemporaryDirectory()
     do {
-      let scratch = try Scratch(directory)
+      let scratch = try Scratch(directory.path)
       defer { scratch.remove() }
       let disk = try LoopDisk(in: scratch.path)
       let place = try Scratch(scratch.path("disk"))
