@@ -9,7 +9,7 @@ package struct ReadTransaction: ~Copyable, Sendable {
   // SAFETY: owned by this value alone until `deinit`.
   private nonisolated(unsafe) let transaction: OpaquePointer
   package private(set) var isActive: Bool
-  private var isEnded = false
+  package private(set) var isEnded = false
 
   /// Begins a snapshot of the last commit.
   ///

@@ -11,7 +11,13 @@ extension MemoryStore {
   ///   `.closed`, `.tooManyReaders`.
   /// - Complexity: O(memories in scope) and O(pairs compared × dimension), see ``AuditReport/NearDuplicates``; keeps under 100 bytes for
   ///   each memory and about as many for each user.
+  ///   Blocks the caller's thread meanwhile; see ``auditInBackground(_:)``.
   public func audit(_ options: AuditOptions = AuditOptions()) throws -> AuditReport { try audit(options) { _ in } }
+
+  /// As ``audit(_:)``, on a thread of its own: no thread of the cooperative pool is blocked. Cancelling the task does not end it.
+  public func auditInBackground(_ options: AuditOptions = AuditOptions()) async throws -> AuditReport {
+    try await onBlockingThread { try self.audit(options) }
+  }
 
   /// - Parameter progress: Called now and then with the memories read, then with the pairs compared.
   package func audit(_ options: AuditOptions, progress: (Interchange.Progress) -> Void) throws -> AuditReport {

@@ -14,7 +14,13 @@ extension MemoryStore {
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
   /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, twenty for each row, and a few for each user and each block.
   ///   Rows are read on a thread of their own.
+  ///   Blocks the caller's thread meanwhile; see ``verifyInBackground(deep:)``.
   public func verify(deep: Bool = false) throws -> VerificationReport { try verify(deep: deep) { _ in } }
+
+  /// As ``verify(deep:)``, on a thread of its own: no thread of the cooperative pool is blocked. Cancelling the task does not end it.
+  public func verifyInBackground(deep: Bool = false) async throws -> VerificationReport {
+    try await onBlockingThread { try self.verify(deep: deep) }
+  }
 
   /// - Parameter progress: Called now and then with the entries seen so far.
   package func verify(deep: Bool = false, progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
@@ -56,7 +62,8 @@ extension MemoryStore {
     do {
       let pages = walked.withLock { $0 }
       // A store that this process has open already was not walked at its opening.
-      var report = try store.verify(deep: deep && pages == nil, progress: progress)
+      let reading = store
+      var report = try await onBlockingThread { try reading.verify(deep: deep && pages == nil, progress: progress) }
       if let pages { report.count(pages) }
       try await store.close()
       return report

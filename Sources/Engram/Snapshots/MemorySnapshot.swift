@@ -20,6 +20,11 @@ public struct MemorySnapshot: ~Copyable {
 
   deinit { pool.give(box) }
 
+  /// Ends the snapshot before this value goes: its pages can be reused, and its reader slot is free. Further access throws `.snapshotExpired`.
+  ///
+  /// Ending it again does nothing. Not to be called from a closure that one of its own methods runs.
+  public func end() { box.finish() }
+
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value { try box.read(body) }
 
   /// The number of the commit that the snapshot shows: one more with every commit of any process.

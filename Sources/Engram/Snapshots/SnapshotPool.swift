@@ -27,11 +27,13 @@ final class SnapshotBox: Sendable {
   private enum Release {
     case overdue
     case reopened
+    case ended
 
     var error: StoreError {
       switch self {
       case .overdue:
         StoreError(.snapshotExpired, "the snapshot was held longer than snapshotMaxAge and was released: take a new one")
+      case .ended: StoreError(.snapshotExpired, "the snapshot was ended by its holder: take a new one")
       case .reopened:
         StoreError(
           .snapshotExpired, "the snapshot was released because the store had to be opened again after a commit failed: take a new one")
@@ -95,10 +97,22 @@ final class SnapshotBox: Sendable {
   }
 
   /// Lets go of the pages.
-  func reset() {
+  ///
+  /// - Returns: Whether the box can be used again.
+  func reset() -> Bool {
     state.withLock { state in
       state.transaction.reset()
       state.takenAt = nil
+      return !state.transaction.isEnded
+    }
+  }
+
+  /// Ends the snapshot, slot and all, for its holder.
+  func finish() {
+    state.withLock { state in
+      state.transaction.end()
+      state.takenAt = nil
+      state.release = state.release ?? .ended
     }
   }
 
@@ -189,10 +203,10 @@ final class SnapshotPool: Sendable {
 
   /// Takes a snapshot back.
   func give(_ box: SnapshotBox) {
-    box.reset()
+    let isUsable = box.reset()
     state.withLock { state in
       state.listed[ObjectIdentifier(box)] = nil
-      state.keep(box)
+      if isUsable { state.keep(box) }
     }
   }
 

@@ -203,10 +203,17 @@ final class StoreCore: Sendable {
     try await wait(until: deadline) {
       live.liveTransactionCount == 0
     } otherwise: {
-      let ages = live.held().map { "\($0.age.formatted(.units(width: .narrow)))" }.joined(separator: ", ")
-      return
-        "this process (\(MachineIdentity.processID)) still held \(live.liveTransactionCount) snapshots at the deadline of close\(ages.isEmpty ? "" : ", taken \(ages) ago"): end them and close again"
+      stillHeld("at the deadline of close")
     }
+  }
+
+  private func stillHeld(_ when: String) -> String {
+    let oldest = live.held().first.map {
+      ", the oldest for \($0.age.formatted(.units(allowed: [.hours, .minutes, .seconds, .milliseconds])))"
+    }
+    return
+      "\(live.liveTransactionCount) snapshots of this process (\(MachineIdentity.processID)) were still held \(when)\(oldest ?? ""): "
+      + "end them and close again"
   }
 
   /// Waits for a condition whose every change is announced by ``ended``.
@@ -240,7 +247,7 @@ final class StoreCore: Sendable {
         throw coordinator.poisoned(by: error)
       }
     }
-    guard live.close() else { throw StoreError(.stillInUse, "\(live.liveTransactionCount) snapshots are still held") }
+    guard live.close() else { throw StoreError(.stillInUse, stillHeld("when the files were to be closed")) }
     // Unlocked, and not merely closed: see the deinit of the lock.
     try alive.withLock { alive in
       try alive?.unlock()

@@ -176,6 +176,35 @@ import Testing
     try await store.close()
   }
 
+  @Test(.timeLimit(.minutes(5))) func aSnapshotThatIsEndedByHandHoldsNothing() async throws {
+    let store = try await place.open()
+    try await store.add(TestStore.draft("u", 1))
+    let held = try Held(store)
+    #expect(try store.status.snapshots.count == 1)
+    held.snapshot.end()
+    held.snapshot.end()
+    #expect(try store.status.snapshots.isEmpty)
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.count() }
+    // Its slot is free, so the store closes though the value lives on.
+    try await store.close(deadline: .seconds(5))
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.count() }
+    withExtendedLifetime(held) {}
+    let again = try await place.open()
+    do {
+      let ended = try Held(again)
+      ended.snapshot.end()
+    }
+    #expect(try again.count() == 1)
+    let report = try await again.verifyInBackground(deep: true)
+    let audit = try await again.auditInBackground()
+    #expect(report.problems == [] && audit.memories == 1)
+    let late = try Held(again)
+    let error = await #expect(throws: StoreError.self) { try await again.close(deadline: .milliseconds(50)) }
+    #expect(error?.message.contains("this process (\(TestProcess.id))") == true && error?.message.contains("oldest for") == true)
+    late.snapshot.end()
+    try await again.close()
+  }
+
   // The bug: a process kept up to 128 reader slots for ever after a burst of reads; eight such processes, which held no snapshot, shut
   // everybody out. The cause: idle slots were never given back. The fix: those that no read needed for two seconds are.
   @Test(.timeLimit(.minutes(5))) func slotsThatNobodyNeedsAreGivenBack() async throws {
