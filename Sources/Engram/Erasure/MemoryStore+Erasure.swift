@@ -36,7 +36,10 @@ extension MemoryStore {
   ) async throws -> ErasureReceipt {
     if case .user(let userID) = subject { try Limits.checkUserID(userID) }
     let writer = try writer()
-    let before = proves ? try await core.background { core, _ in try core.traces(of: ErasureSubject(subject), progress) } : nil
+    let before =
+      proves
+      ? try await core.background("the files cannot be searched", { core, _ in try core.traces(of: ErasureSubject(subject), progress) })
+      : nil
     let hidden = try await writer.write(runsAlone: true) { transaction in
       var receipt = ErasureReceipt(subject)
       switch subject {
@@ -45,7 +48,7 @@ extension MemoryStore {
       }
       return receipt
     }
-    return try await core.background { core, check in
+    return try await core.background("the erasure cannot be finished") { core, check in
       var receipt = hidden
       // A rebuild that was under way may have copied them before they were hidden.
       while try core.live.read({ try $0.state().erasing }) >= hidden.hiddenBy {

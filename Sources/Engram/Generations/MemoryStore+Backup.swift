@@ -32,7 +32,7 @@ extension MemoryStore {
     guard url.isFileURL else { throw StoreError(.invalidArgument, "a backup lies in a directory: \(url) is not a file URL") }
     let path = url.path
     _ = try readOnce { try $0.state() }
-    return try await core.background { core, check in
+    return try await core.background("the backup \(path) cannot be made") { core, check in
       let backup = StoreBackup(core: core, path: path, check: check, progress: progress)
       do {
         while true {

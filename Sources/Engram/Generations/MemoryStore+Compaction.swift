@@ -39,7 +39,7 @@ extension MemoryStore {
   @discardableResult
   package func compact(progress: @escaping @Sendable (Interchange.Progress) -> Void) async throws -> CompactionReport {
     _ = try writer()
-    return try await core.background { core, check in
+    return try await core.background("the store cannot be compacted") { core, check in
       let started = ContinuousClock.now
       let done = try core.rebuild(check: check, progress)
       guard let outcome = done else { preconditionFailure("a compaction is always wanted") }
@@ -54,17 +54,24 @@ extension MemoryStore {
 extension StoreCore {
   /// Runs long work on a thread of its own; closing the store waits for it.
   ///
-  /// - Parameter body: Gets a check to call now and then: it throws where the task was cancelled or the store is being closed.
+  /// - Parameters:
+  ///   - failure: What a failure of a lower layer means to the caller.
+  ///   - body: Gets a check to call now and then: it throws where the task was cancelled or the store is being closed.
   @discardableResult
   func background<Value: Sendable>(
+    _ failure: @escaping @Sendable @autoclosure () -> String,
     _ body: @escaping @Sendable (StoreCore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
   ) async throws -> Value {
     try await onCancellableThread { check in
-      try self.countingWork {
-        try body(self) {
-          try check()
-          try self.checkOpen()
+      do {
+        return try self.countingWork {
+          try body(self) {
+            try check()
+            try self.checkOpen()
+          }
         }
+      } catch {
+        throw StoreError.surfacing(error, failure())
       }
     }
   }

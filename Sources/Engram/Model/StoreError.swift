@@ -3,6 +3,8 @@ import LMDB
 import VectorSearch
 
 /// Why a call failed. Unless a code says otherwise nothing was changed, and the store stays usable.
+///
+/// Besides this one, only `CancellationError` and errors of the caller's own closure or embedder leave the library.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
   public enum Code: Sendable, Hashable {
     // The caller's input
@@ -121,6 +123,16 @@ extension StoreError {
   /// Two userIDs hash to one 128-bit key, which nobody has seen yet.
   static func sameKey(_ userID: String) -> StoreError {
     StoreError(.conflict, "another userID has the key of '\(userID)': use a different one")
+  }
+
+  /// The same where an error is about to leave the public surface: what concerns only callers inside gets a place, too.
+  static func surfacing(_ error: any Error, _ doing: @autoclosure () -> String) -> any Error {
+    switch error {
+    case let error as CBORError: StoreError(.corrupted, "\(doing()): \(error)", cause: error)
+    case is Superseded, is CopyOutdated:
+      StoreError(.storeBusy(processID: nil), "\(doing()): the store moved on to another generation meanwhile: try again")
+    default: wrapping(error, doing())
+    }
   }
 
   init(_ error: FileError, _ doing: String) {

@@ -41,7 +41,7 @@ extension MemoryStore {
       do {
         return try repair.run()
       } catch {
-        throw StoreError.wrapping(error, "the store \(from) cannot be repaired")
+        throw StoreError.surfacing(error, "the store \(from) cannot be repaired")
       }
     }
   }

@@ -51,7 +51,7 @@ enum StoreRegistry {
         }
       }
     } catch {
-      throw StoreError.wrapping(error, "the store \(path) cannot be opened")
+      throw StoreError.surfacing(error, "the store \(path) cannot be opened")
     }
   }
 

@@ -85,7 +85,7 @@ public final class MemoryStore: Sendable {
       }
     } catch {
       StoreRegistry.giveUpClosing(core)
-      throw StoreError.wrapping(error, "the store \(core.paths.directory) cannot be closed")
+      throw StoreError.surfacing(error, "the store \(core.paths.directory) cannot be closed")
     }
   }
 

@@ -140,7 +140,7 @@ final class StoreCore: Sendable {
     // Not awaited: snapshots and expiry are looked after meanwhile.
     Task { [weak self] in
       do {
-        try await self?.background { core, check in
+        try await self?.background("the store cannot be compacted") { core, check in
           // Somebody asked for an erasure.
           try core.rebuild(ifWanted: core.needsRebuild, isAutomatic: state.erasing == 0, check: check)
         }
@@ -237,8 +237,9 @@ final class StoreCore: Sendable {
     maintenance.withLock { $0?.cancel() }
     coordinator?.queue.close()
     live.closePools()
-    let opening = try FileLock(path: paths.openLock)
-    try opening.lock(.exclusive, atMost: max(.zero, deadline - .now))
+    // Nobody else can open a store whose directory is gone, and closing must not fail for that.
+    let opening = try FileLock(ifExists: paths.openLock)
+    try opening?.lock(.exclusive, atMost: max(.zero, deadline - .now))
     // A failed flush is not tried again: should this one fail, the next call closes without it.
     if case .eventual = options.durability, let coordinator, coordinator.poison == nil {
       do throws(LMDBError) {
@@ -254,6 +255,6 @@ final class StoreCore: Sendable {
       alive = nil
     }
     writing.withLock { $0 = nil }
-    try opening.unlock()
+    try opening?.unlock()
   }
 }

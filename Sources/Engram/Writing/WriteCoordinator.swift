@@ -229,6 +229,7 @@ actor WriteCoordinator {
         } catch {
           // Dropping the transaction aborts it.
           if let failure = transaction.batch.failure { return all(StoreError(failure, "the write failed and nothing was changed")) }
+          let error = StoreError.surfacing(error, "the write failed and nothing was changed")
           if !undoes { return [.failure(error)] }
           try transaction.batch.undo()
           results.append(.failure(error))
@@ -264,7 +265,7 @@ actor WriteCoordinator {
       makeReadOnly(error)
       return all(error)
     } catch {
-      return all(StoreError.wrapping(error, "the write failed and nothing was changed"))
+      return all(StoreError.surfacing(error, "the write failed and nothing was changed"))
     }
   }
 

@@ -14,7 +14,7 @@ extension WriteTransaction {
   public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(Record.recordType)
-    return try batch.reader.context(type, userID)
+    return try surfacingRead { try $0.batch.reader.context(type, userID) }
   }
 
   /// Stores a context; the one it replaces becomes history.
@@ -22,7 +22,7 @@ extension WriteTransaction {
   /// - Throws: ``StoreError`` `.invalidUserID`, `.encodingFailed`, `.valueTooLarge`; the transaction can go on.
   public mutating func put<Record: ContextRecord>(_ context: Record) throws {
     let record = try ContextEnvelope.encode(context)
-    try putContext(Record.recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record)
+    try surfacing { try $0.putContext(Record.recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record) }
   }
 
   /// Reads, changes and stores a context in one step.
@@ -66,7 +66,7 @@ extension WriteTransaction {
   public mutating func deleteContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Bool {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(Record.recordType)
-    return try deleteContext(Record.recordType, userID)
+    return try surfacing { try $0.deleteContext(Record.recordType, userID) }
   }
 
   mutating func deleteContext(_ recordType: String, _ userID: String) throws -> Bool {

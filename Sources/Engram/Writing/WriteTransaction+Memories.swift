@@ -7,7 +7,7 @@ extension WriteTransaction {
 
   /// The memory as the transaction sees it; nil where there is none or it has expired.
   public func memory(_ id: MemoryID) throws -> Memory? {
-    try batch.reader.liveMemoryRecord(id)?.memory
+    try surfacingRead { try $0.batch.reader.liveMemoryRecord(id)?.memory }
   }
 
   // MARK: Adding
@@ -21,7 +21,7 @@ extension WriteTransaction {
   /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict` where the id is taken; the transaction can go on.
   @discardableResult
   public mutating func add(_ draft: MemoryDraft) throws -> MemoryID {
-    try add(try PreparedDraft(draft, store: batch.store))
+    try surfacing { try $0.add(try PreparedDraft(draft, store: $0.batch.store)) }
   }
 
   /// Adds memories, in order.
@@ -97,6 +97,10 @@ extension WriteTransaction {
   /// - Throws: ``StoreError`` `.notFound`, `.embeddingRequired`, and those of a draft; the transaction can go on.
   @discardableResult
   public mutating func update(_ id: MemoryID, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory) throws -> Memory {
+    try surfacing { try $0.replace(id, embedding, transform) }
+  }
+
+  private mutating func replace(_ id: MemoryID, _ embedding: Embedding?, _ transform: (Memory) throws -> Memory) throws -> Memory {
     guard let old = try batch.reader.liveMemoryRecord(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
     let changed = try transform(old.memory)
     guard changed.id == id, changed.userID.hasSameBytes(as: old.memory.userID), changed.createdAt == old.memory.createdAt,
@@ -134,10 +138,12 @@ extension WriteTransaction {
   /// - Returns: Whether there was one.
   @discardableResult
   public mutating func delete(_ id: MemoryID) throws -> Bool {
-    guard let record = try batch.reader.memoryRecord(id) else { return false }
-    let wasLive = !batch.reader.isExpired(record.memory)
-    try remove(record)
-    return wasLive
+    try surfacing { transaction in
+      guard let record = try transaction.batch.reader.memoryRecord(id) else { return false }
+      let wasLive = !transaction.batch.reader.isExpired(record.memory)
+      try transaction.remove(record)
+      return wasLive
+    }
   }
 
   /// Deletes every memory of the scope that the filter matches.
@@ -146,9 +152,11 @@ extension WriteTransaction {
   /// - Complexity: O(memories in scope).
   @discardableResult
   public mutating func delete(where filter: Filter, scope: SearchScope) throws -> Int {
-    let ids = try matches(filter, scope)
-    for id in ids { try delete(id) }
-    return ids.count
+    try surfacing { transaction in
+      let ids = try transaction.matches(filter, scope)
+      for id in ids { try transaction.delete(id) }
+      return ids.count
+    }
   }
 
   private func matches(_ filter: Filter, _ scope: SearchScope) throws -> [MemoryID] {

@@ -12,6 +12,24 @@ public struct WriteTransaction: ~Copyable {
 
   consuming func commit() throws(LMDBError) { try batch.commit() }
 
+  /// Runs one call of the body; an error of a layer below gets its place in ``StoreError``.
+  mutating func surfacing<Value>(_ call: (inout WriteTransaction) throws -> Value) throws -> Value {
+    do {
+      return try call(&self)
+    } catch {
+      throw StoreError.surfacing(error, "the write failed and nothing was changed")
+    }
+  }
+
+  /// The same for a call that only reads.
+  func surfacingRead<Value>(_ call: (borrowing WriteTransaction) throws -> Value) throws -> Value {
+    do {
+      return try call(self)
+    } catch {
+      throw StoreError.surfacing(error, "the transaction cannot be read")
+    }
+  }
+
   /// Keeps the caller's token with the batch.
   mutating func record(token: String) throws {
     let hash = UserKey(token, secret: batch.store.secret)

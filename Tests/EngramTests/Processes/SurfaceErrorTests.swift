@@ -1,0 +1,29 @@
+#if os(Linux)
+  import Foundation
+  import TestSupport
+  import Testing
+
+  @testable import Engram
+
+  /// Only `StoreError`, `CancellationError` and errors of the caller's own leave the public surface.
+  @Suite struct SurfaceErrorTests {
+    private let place = TestStore()
+
+    // The bug: `add` of 5,000 memories and `compact()` on a full disk, and `close()` after the directory was removed, threw an error of the
+    // layer below, whose type an application cannot name. The cause: each function wrapped what it expected. The fix: each passes one of few
+    // places where every error gets its code.
+    @Test(.timeLimit(.minutes(5)), arguments: ["removed", "descriptors", "65536", "2000000"])
+    func everyErrorOfThePublicSurfaceIsAStoreError(cause: String) async throws {
+      let outcome = try await ChildProcess.run(["every-error", place.path, cause, place.directory.path], timeout: .seconds(120))
+      let lines = outcome.standardOutput.split(separator: "\n").map { $0.split(separator: " ") }
+      #expect(lines.count { $0[0] != "body" } == 42 && outcome.termination == .exited(0), "\(outcome)")
+      for line in lines {
+        // A code begins with a small letter, a type with a capital.
+        #expect(line.count >= 2 && line[1].first?.isLowercase == true, "\(line.joined(separator: " ")) after \(cause)")
+      }
+      // A store whose directory is gone can be closed.
+      if cause == "removed" { #expect(outcome.standardOutput.contains("\nclose ok\ncloseAgain ok\n"), "\(outcome)") }
+      #expect(lines.count { $0.last != "ok" } >= 3, "\(cause) has taken nothing away: \(outcome)")
+    }
+  }
+#endif
