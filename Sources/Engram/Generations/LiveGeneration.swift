@@ -161,11 +161,12 @@ final class LiveGeneration: Sendable {
   /// Closes the generations that were left and whose snapshots have come back, and removes the directories that no process has open.
   ///
   /// Blocks on `open.lock`, and removes without it.
+  /// - Parameter limit: How long that lock is waited for.
   /// - Returns: The superseded generations that stay, because this or another process has them open; the files of all others are gone.
   @discardableResult
-  func sweep() throws -> [UInt64] {
+  func sweep(atMost limit: Duration = FileLock.patience) throws -> [UInt64] {
     let opening = try FileLock(path: paths.openLock)
-    try opening.lock(.exclusive)
+    try opening.lock(.exclusive, atMost: limit)
     closeRetired()
     let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }
     guard options.access == .readWrite, let live else { return [] }

@@ -117,9 +117,11 @@ struct RecordReader: ~Escapable {
   /// A memory's row, compared with the checksum in its record. Lives as long as the generation.
   @_lifetime(borrow self)
   func row(_ reference: MemoryRecord.RowReference) throws -> Span<Float> {
-    guard let rows = try rows(), try reference.row < state().rowsHigh else {
+    let rowCount = try state().rowsHigh
+    guard let rows = generation.rows, reference.row < rowCount else {
       throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
     }
+    try rows.cover(rowCount: rowCount)
     try rows.verify(row: reference.row, checksum: reference.checksum)
     return unsafe _overrideLifetime(rows.row(reference.row), borrowing: self)
   }

@@ -41,9 +41,16 @@ public final class MemoryStore: Sendable {
     let core = core
     // A deinit cannot wait: the files are closed by a thread of their own, after the snapshots that outlive the handle.
     Task.detached {
-      guard StoreRegistry.release(core) else { return }
-      // Nobody is left to be told of a failure: the next opening says that the store is still in use.
-      try? await Self.closeFiles(of: core, until: .now + .seconds(60))
+      var limit = Duration.seconds(60)
+      while StoreRegistry.release(core) {
+        do {
+          return try await Self.closeFiles(of: core, until: .now + limit)
+        } catch {
+          // No handle is left to close again, so it is tried until it succeeds. Between two attempts an opening says what is held.
+          limit = .seconds(1)
+          try? await Task.sleep(for: .seconds(2))
+        }
+      }
     }
   }
 

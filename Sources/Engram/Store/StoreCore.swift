@@ -129,7 +129,14 @@ final class StoreCore: Sendable {
 
   /// Closes the generations that were left; begins a rebuild where it is worth it.
   private func tidy() async throws {
-    if live.needsSweep { _ = try await onBlockingThread { try self.live.sweep() } }
+    if live.needsSweep {
+      // Snapshots expire by the same task: a stalled holder of `open.lock` must not keep it. The next round tries again.
+      do {
+        _ = try await onBlockingThread { try self.live.sweep(atMost: .seconds(1)) }
+      } catch let error as FileError where error.isTimeout {
+        options.logger.debug("earlier generations cannot be removed yet", metadata: ["error": "\(error)", "holders": "\(error.holders)"])
+      }
+    }
     // An idle process follows here, and so lets go of the generation that it was in.
     let state = try live.read { try $0.state() }
     guard let coordinator, coordinator.poison == nil, needsRebuild(state) else { return }

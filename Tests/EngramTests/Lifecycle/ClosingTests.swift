@@ -216,6 +216,33 @@ import Testing
     try await waitUntil(within: .seconds(5)) { generation == nil }
   }
 
+  // The bug: a handle that was dropped while no thread, descriptor or lock could be had left its store half-closed for ever: no handle was left
+  // to close it again, and every opening said that it was in use. The fix: closing is tried until it succeeds.
+  @Test(.timeLimit(.minutes(5))) func aDroppedHandleIsClosedAsSoonAsThatIsPossible() async throws {
+    let openLock = StorePaths(directory: place.path).openLock
+    do {
+      let store = try await place.open()
+      try await store.add(TestStore.draft("u", 1))
+      // What cannot be opened cannot be locked.
+      try FileManager.default.moveItem(atPath: openLock, toPath: openLock + ".away")
+      try FileManager.default.createDirectory(atPath: openLock, withIntermediateDirectories: false)
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    try await Task.sleep(for: .milliseconds(300))
+    try FileManager.default.removeItem(atPath: openLock)
+    try FileManager.default.moveItem(atPath: openLock + ".away", toPath: openLock)
+    let deadline = ContinuousClock.now + .seconds(30)
+    while true {
+      do {
+        let store = try await place.open()
+        #expect(try store.count() == 1)
+        return try await store.close()
+      } catch let error as StoreError where error.code == .stillInUse && ContinuousClock.now < deadline {
+        try await Task.sleep(for: .milliseconds(100))
+      }
+    }
+  }
+
   @Test(.timeLimit(.minutes(5))) func aDroppedHandleLetsTheStoreBeReopened() async throws {
     do {
       let store = try await place.open()
