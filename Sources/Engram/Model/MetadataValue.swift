@@ -76,22 +76,4 @@ extension MetadataValue: CustomStringConvertible {
     case .bool(let value): "\(value)"
     }
   }
-
-  /// The value as a number, where it is one.
-  var number: Double? {
-    switch self {
-    case .integer(let value): Double(value)
-    case .double(let value): value
-    case .string, .bool: nil
-    }
-  }
-
-  /// Whether both are numbers of the same value, or equal values of the same kind.
-  func matches(_ other: MetadataValue) -> Bool {
-    switch (self, other) {
-    case (.integer(let mine), .integer(let theirs)): mine == theirs
-    case (.integer, .double), (.double, .integer), (.double, .double): number == other.number
-    default: self == other
-    }
-  }
 }

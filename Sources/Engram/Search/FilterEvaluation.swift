@@ -81,22 +81,11 @@ extension Filter {
     case .metadata(let key, let value): return memory.metadata.value(forBytesOf: key)?.matches(value) ?? false
     case .metadataRange(let key, let from, let to):
       guard let value = memory.metadata.value(forBytesOf: key) else { return false }
-      return Self.isOrdered(from, value, allowingEqual: true) && Self.isOrdered(value, to, allowingEqual: false)
+      return (from.map { $0.precedes(value) || $0.isOrdered && $0.matches(value) } ?? true) && (to.map { value.precedes($0) } ?? true)
     case .hasMetadata(let key): return memory.metadata.value(forBytesOf: key) != nil
     case .and(let parts): return parts.allSatisfy { $0.matches(memory) }
     case .or(let parts): return parts.contains { $0.matches(memory) }
     case .not(let part): return !part.matches(memory)
     }
-  }
-
-  /// Whether `left` comes before `right`; nil bounds are open, and values of different kinds are never in order.
-  private static func isOrdered(_ left: MetadataValue?, _ right: MetadataValue?, allowingEqual: Bool) -> Bool {
-    guard let left, let right else { return true }
-    if case .string(let left) = left, case .string(let right) = right {
-      return left.precedesInBytes(right) || (allowingEqual && left.hasSameBytes(as: right))
-    }
-    if case .integer(let left) = left, case .integer(let right) = right { return left < right || (allowingEqual && left == right) }
-    guard let left = left.number, let right = right.number else { return false }
-    return left < right || (allowingEqual && left == right)
   }
 }
