@@ -34,6 +34,7 @@ extension MemoryStore {
     _ subject: ErasureReceipt.Subject, waitingAtMost deadline: Duration, proves: Bool,
     progress: @escaping @Sendable (Interchange.Progress) -> Void
   ) async throws -> ErasureReceipt {
+    try Limits.check(deadline, "waitingAtMost")
     if case .user(let userID) = subject { try Limits.checkUserID(userID) }
     let writer = try writer()
     let before =

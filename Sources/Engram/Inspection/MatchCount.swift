@@ -16,6 +16,7 @@ extension MemoryStore {
   }
 
   private func forEachMatch(_ filter: Filter, _ scope: SearchScope, _ body: (Memory) -> Void) throws {
+    try Limits.check(filter)
     try read { snapshot in
       try snapshot.read { reader in
         let visit = { (record: MemoryRecord) -> Bool in

@@ -227,6 +227,7 @@ extension ContextLine {
     guard decoded.userID.hasSameBytes(as: userID) else {
       throw StoreError(.invalidArgument, "the value is the context of '\(decoded.userID)', not of '\(userID)'")
     }
+    try Limits.check(decoded)
   }
 }
 

@@ -1,6 +1,8 @@
 public import Foundation
 
 /// A condition on memories. Applied before the best are chosen, so that `limit` results come back whenever that many match.
+///
+/// Whoever takes a filter throws ``StoreError`` `.invalidArgument` where a time or a number in it is not finite.
 public indirect enum Filter: Sendable, Hashable {
   case kind(String)
   case session(String)
@@ -11,7 +13,7 @@ public indirect enum Filter: Sendable, Hashable {
   /// `from` ≤ expiresAt < `to`; a memory that never expires does not match.
   case expires(from: Date?, to: Date?)
   case importance(atLeast: Double)
-  /// The metadata has this key with an equal value; 1 and 1.0 are equal.
+  /// The metadata has this key with an equal value; 1 and 1.0 are equal, 9007199254740993 and 9007199254740992.0 are not.
   case metadata(String, equals: MetadataValue)
   /// The metadata has this key with a number (or, for string bounds, a string, by its bytes) in `from` ≤ value < `to`.
   case metadataRange(String, from: MetadataValue?, to: MetadataValue?)

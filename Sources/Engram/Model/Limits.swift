@@ -67,7 +67,7 @@ enum Limits {
       switch value {
       case .string(let text): bytes += text.utf8.count
       case .double(let number) where !number.isFinite:
-        throw StoreError(.notFinite, "the metadata value '\(key)' is \(number), it must be finite")
+        throw StoreError(.invalidArgument, "the metadata value '\(key)' is \(number), it must be finite")
       default: break
       }
     }

@@ -24,7 +24,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case invalidUserID
     /// A text above 1 MiB, or another field above its bound.
     case valueTooLarge
-    /// A parameter outside its range.
+    /// A parameter outside its range, or a time or number that is not finite.
     case invalidArgument
     /// Another memory has the id or the dedupe key.
     case conflict

@@ -1,7 +1,7 @@
 import LMDB
 public import Logging
 
-/// How a store is opened.
+/// How a store is opened. Durations lie between 0 and 3,650 days: others are refused as `.invalidArgument`.
 public struct StoreOptions: Sendable {
   public enum Access: Sendable, Hashable {
     case readWrite

@@ -88,8 +88,11 @@ enum ContextEnvelope {
   // MARK: Records of any type
 
   /// The bytes of a record. `UserContext` takes its direct path.
+  ///
+  /// - Throws: ``StoreError`` `.encodingFailed`; `.invalidArgument` for a time of a `UserContext` that lies outside the years.
   static func encode<Record: ContextRecord>(_ record: Record) throws(StoreError) -> [UInt8] {
     if let context = record as? UserContext {
+      try Limits.check(context)
       var writer = CBORWriter()
       context.encode(into: &writer)
       return writer.bytes

@@ -40,8 +40,7 @@ struct ExactSearch: ~Escapable {
   /// - Returns: For each query, in order, its results.
   func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
     var running = try queries.map { query in
-      guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
-      if let threshold = query.threshold, threshold.isNaN { throw StoreError(.invalidArgument, "the threshold of a search is NaN") }
+      try Limits.check(query)
       return Running(
         embedding: try VectorPreparation.prepare(query.embedding.values, dimension: rows.header.dimension, metric: rows.header.metric),
         user: try userKey(query.scope), filter: query.filter,

@@ -48,6 +48,7 @@ extension MemorySnapshot {
     for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
   ) throws -> [Memory] {
     guard limit > 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must be at least 1") }
+    try Limits.check(filter)
     return try read { reader in
       try Limits.checkUserID(userID)
       var page: [Memory] = []

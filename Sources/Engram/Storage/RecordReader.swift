@@ -46,6 +46,7 @@ struct RecordReader: ~Escapable {
 
   /// Users in the order of their keys, which is neither that of the names nor that of time, but always the same.
   func users(after userID: String?, limit: Int) throws -> [UserRecord] {
+    try Limits.check(pageLimit: limit)
     var records: [UserRecord] = []
     var cursor = try view.cursor(in: schema.users)
     var found: Bool

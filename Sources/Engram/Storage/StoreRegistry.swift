@@ -37,6 +37,7 @@ enum StoreRegistry {
   static func acquire(_ path: String, options: StoreOptions) throws -> StoreCore {
     let deadline = ContinuousClock.now + patience
     do {
+      try Limits.check(options)
       while true {
         let prepared = try StoreOpening.prepare(path, options: options)
         switch try turn(prepared.id, options) {

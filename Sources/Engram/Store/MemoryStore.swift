@@ -56,10 +56,12 @@ public final class MemoryStore: Sendable {
 
   /// Waits for the writes under way, then closes the store.
   ///
+  /// - Parameter deadline: 0 to 3,650 days.
   /// - Throws: ``StoreError`` `.stillInUse` where snapshots are still held at the deadline: nothing is forced, and `close` can be called
   ///   again. `.poisoned` where what `.eventual` put off cannot be flushed: it may be lost, and the next call closes without. Closing a closed
   ///   store does nothing.
   public func close(deadline: Duration = .seconds(10)) async throws {
+    try Limits.check(deadline, "the deadline of close")
     let core = core
     let end = ContinuousClock.now + deadline
     while true {

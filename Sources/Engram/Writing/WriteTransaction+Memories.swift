@@ -160,6 +160,7 @@ extension WriteTransaction {
   }
 
   private func matches(_ filter: Filter, _ scope: SearchScope) throws -> [MemoryID] {
+    try Limits.check(filter)
     var ids: [MemoryID] = []
     let collect = { (record: MemoryRecord) -> Bool in
       if filter.matches(record.memory) { ids.append(record.memory.id) }

@@ -73,7 +73,7 @@ import Testing
       store, MemoryDraft(userID: "u", text: "t", metadata: ["k": .string(String(repeating: "x", count: 256 << 10))]), .valueTooLarge,
       "metadata")
     for value in [Double.nan, .infinity, -.infinity] {
-      try await expectRefused(store, MemoryDraft(userID: "u", text: "t", metadata: ["bad": .double(value)]), .notFinite, "'bad'")
+      try await expectRefused(store, MemoryDraft(userID: "u", text: "t", metadata: ["bad": .double(value)]), .invalidArgument, "'bad'")
     }
     try await store.close()
   }

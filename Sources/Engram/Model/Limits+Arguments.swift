@@ -1,0 +1,91 @@
+import Foundation
+
+/// Numbers, times and durations that callers give: what is not finite is refused by name. Dates do not stand in the messages, because Foundation
+/// traps when one that is not finite is printed.
+extension Limits {
+  /// Ten years: no sum of such a duration and an instant overflows.
+  static let duration = Duration.zero...Duration.seconds(3_650 * 86_400)
+
+  /// - Throws: ``StoreError`` `.invalidArgument`.
+  static func check(_ duration: Duration?, _ name: StaticString) throws(StoreError) {
+    guard let duration, !Self.duration.contains(duration) else { return }
+    throw StoreError(.invalidArgument, "\(name) is \(duration), it must lie between 0 and 3,650 days")
+  }
+
+  /// Refuses what is NaN or infinite; nil is open.
+  static func check(_ date: Date?, _ name: @autoclosure () -> String) throws(StoreError) {
+    guard let date else { return }
+    let milliseconds = date.timeIntervalSince1970 * 1000
+    // NaN lies in no range.
+    guard abs(milliseconds) < 0x1p63 else {
+      throw StoreError(.invalidArgument, "\(name()) is no time: it is not finite, or millions of years away")
+    }
+  }
+
+  private static func checkFinite(_ number: Double, _ name: @autoclosure () -> String) throws(StoreError) {
+    guard number.isFinite else { throw StoreError(.invalidArgument, "\(name()) is \(number), it must be finite") }
+  }
+
+  /// Every date and number of a filter, however deep it stands.
+  ///
+  /// - Throws: ``StoreError`` `.invalidArgument`.
+  static func check(_ filter: Filter?) throws(StoreError) {
+    switch filter {
+    case nil, .kind, .session, .speaker, .ids, .hasMetadata: return
+    case .created(let from, let to):
+      try check(from, "the filter's created(from:)")
+      try check(to, "the filter's created(to:)")
+    case .expires(let from, let to):
+      try check(from, "the filter's expires(from:)")
+      try check(to, "the filter's expires(to:)")
+    case .importance(let least): try checkFinite(least, "the filter's importance(atLeast:)")
+    case .metadata(let key, let value): try check(value, "the filter's metadata value", key)
+    case .metadataRange(let key, let from, let to):
+      try check(from, "the filter's metadataRange(from:)", key)
+      try check(to, "the filter's metadataRange(to:)", key)
+    case .and(let parts), .or(let parts):
+      for part in parts { try check(part) }
+    case .not(let part): try check(part)
+    }
+  }
+
+  private static func check(_ value: MetadataValue?, _ name: StaticString, _ key: String) throws(StoreError) {
+    guard case .double(let number) = value else { return }
+    try checkFinite(number, "\(name) for '\(TerminalText.excerpt(key))'")
+  }
+
+  /// - Throws: ``StoreError`` `.invalidArgument`.
+  static func check(_ query: SearchQuery) throws(StoreError) {
+    guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
+    if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
+    try check(query.filter)
+  }
+
+  static func check(_ options: StoreOptions) throws(StoreError) {
+    try check(options.snapshotMaxAge, "snapshotMaxAge")
+    try check(options.writeDeadline, "writeDeadline")
+    if case .eventual(let maxDelay) = options.durability { try check(maxDelay, "the maxDelay of eventual durability") }
+    guard options.historyLimit >= 0 else {
+      throw StoreError(.invalidArgument, "the historyLimit is \(options.historyLimit), it must be at least 0")
+    }
+    guard options.queueLimit > 0 else {
+      throw StoreError(.invalidArgument, "the queueLimit is \(options.queueLimit), it must be at least 1")
+    }
+  }
+
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 0.
+  static func check(pageLimit limit: Int) throws(StoreError) {
+    guard limit >= 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must not be negative") }
+  }
+
+  /// The times of a context: those of a record, and `Date.distantPast`, which lies two days before the year 1.
+  private static let contextTimes = -62_135_769_600_000...WallClock.range.upperBound
+
+  /// - Throws: ``StoreError`` `.invalidArgument`.
+  static func check(_ context: UserContext) throws(StoreError) {
+    for (date, name) in [(context.firstSeen, "firstSeen"), (context.lastSeen, "lastSeen")]
+    where !contextTimes.contains(date.milliseconds) {
+      throw StoreError(.invalidArgument, "the context's \(name) lies outside the years 1 to 9999")
+    }
+  }
+}
