@@ -53,7 +53,7 @@ struct ExportWalk: ~Escapable {
     names.sort { Self.precedes($0, $1) }
     for name in names {
       guard let value = try reader.view.value(.context(reader.userKey(name.userID), name.recordType), in: reader.schema.contexts) else {
-        throw StoreError(.corrupted, "the \(name.recordType) of '\(name.userID)' stands under the key of another user")
+        throw StoreError(.corrupted, "a \(name.recordType) stands under the key of another user")
       }
       unsafe try ContextEnvelope.decode(value) { header, record in unsafe try body(header, name.recordType, record) }
     }

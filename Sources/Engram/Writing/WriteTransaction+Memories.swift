@@ -44,7 +44,7 @@ extension WriteTransaction {
     }
     if let record = try batch.reader.memoryRecord(memory.id) {
       guard batch.reader.isExpired(record.memory) else {
-        throw StoreError(.conflict, "the id \(memory.id) is taken by a memory of user '\(record.memory.userID)'")
+        throw StoreError(.conflict, "the id \(memory.id) is taken by another memory")
       }
       try remove(record)
     }

@@ -90,6 +90,8 @@ import Testing
       let error = await storeError { try await store.add(MemoryDraft(userID: user, text: "again", embedding: [1, 2], id: ids[0])) }
       #expect(error?.code == .conflict)
       #expect(error?.message.contains("\(ids[0])") == true)
+      // Whose memory it is stays unsaid: it may be another user's.
+      #expect(error?.message.contains("user") == false)
     }
     #expect(try store.status.batchSequence == sequence)
     #expect(try store.count() == 3)
