@@ -12,7 +12,8 @@ import Synchronization
 /// ```
 public protocol ContextRecord: Codable, Sendable {
   /// The name under which the records are stored: 1 to 64 bytes of letters, digits, `.`, `_` and `-`. The type's own name by
-  /// default; give it outright if the type may ever be renamed.
+  /// default, without its module and the types around it: give it outright if the type may ever be renamed, or if another has that name. A
+  /// process that uses two types of one such name gets `.invalidArgument` for the second, which would take the records of the first for its own.
   static var recordType: String { get }
 
   /// The version of the record's shape; 1 by default. Raise it when an older record no longer decodes as it is.
@@ -34,16 +35,49 @@ extension ContextRecord {
   public static func migrate(fromVersion version: Int, _ decoder: any Decoder) throws -> Self { try Self(from: decoder) }
 }
 
-/// The names of types, each asked of the runtime once: that takes a microsecond, and a context is read in three.
+/// The names of types that give none, each asked of the runtime once: that takes a microsecond, and a context is read in three.
 private enum RecordTypeNames {
-  private static let names = Mutex<[ObjectIdentifier: String]>([:])
+  private struct State {
+    var names: [ObjectIdentifier: String] = [:]
+    /// The first type of each name in this process.
+    var owners: [String: any ContextRecord.Type] = [UserContext.recordType: UserContext.self]
+  }
+
+  private static let state = Mutex(State())
 
   static func name(of type: any ContextRecord.Type) -> String {
-    names.withLock { names in
-      if let name = names[ObjectIdentifier(type)] { return name }
+    state.withLock { state in
+      if let name = state.names[ObjectIdentifier(type)] { return name }
       let name = String(describing: type)
-      names[ObjectIdentifier(type)] = name
+      state.names[ObjectIdentifier(type)] = name
+      if state.owners[name] == nil { state.owners[name] = type }
       return name
     }
+  }
+
+  /// The type that was the first to have the name that `type` has by default; nil where that is `type`, or it gives a name outright.
+  static func rival(of type: any ContextRecord.Type, _ recordType: String) -> (any ContextRecord.Type)? {
+    state.withLock { state in
+      guard state.names[ObjectIdentifier(type)] == recordType, let owner = state.owners[recordType], owner != type else { return nil }
+      return owner
+    }
+  }
+}
+
+extension ContextRecord {
+  /// ``recordType``, checked.
+  ///
+  /// - Throws: ``StoreError`` `.invalidArgument` where it is no name, or another type has it by default as well.
+  static func checkedRecordType() throws(StoreError) -> String {
+    let recordType = recordType
+    if Self.self == UserContext.self { return recordType }
+    try Limits.checkRecordType(recordType)
+    if let rival = RecordTypeNames.rival(of: Self.self, recordType) {
+      throw StoreError(
+        .invalidArgument,
+        "\(String(reflecting: Self.self)) and \(String(reflecting: rival)) are both stored as '\(recordType)': give one of them a static recordType of its own"
+      )
+    }
+    return recordType
   }
 }

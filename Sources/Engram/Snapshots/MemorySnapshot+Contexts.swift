@@ -62,7 +62,7 @@ public struct UserSummary: Sendable, Hashable {
 extension RecordReader {
   func checkedContext<Record: ContextRecord>(_ type: Record.Type, _ userID: String) throws -> Record? {
     try Limits.checkUserID(userID)
-    if Record.self != UserContext.self { try Limits.checkRecordType(Record.recordType) }
+    _ = try Record.checkedRecordType()
     return try context(type, userID)
   }
 
@@ -73,7 +73,8 @@ extension RecordReader {
 
   func checkedHistory<Record: ContextRecord>(_ type: Record.Type, _ userID: String, _ limit: Int) throws -> [ContextVersion<Record>] {
     try Limits.checkUserID(userID)
-    try Limits.checkRecordType(Record.recordType)
+    _ = try Record.checkedRecordType()
+    try Limits.check(pageLimit: limit)
     return try history(type, userID, limit: limit)
   }
 }

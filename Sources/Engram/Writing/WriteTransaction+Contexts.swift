@@ -13,16 +13,17 @@ extension WriteTransaction {
   /// The user's record of another type.
   public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
     try Limits.checkUserID(userID)
-    try Limits.checkRecordType(Record.recordType)
+    _ = try Record.checkedRecordType()
     return try surfacingRead { try $0.batch.reader.context(type, userID) }
   }
 
   /// Stores a context; the one it replaces becomes history.
   ///
-  /// - Throws: ``StoreError`` `.invalidUserID`, `.encodingFailed`, `.valueTooLarge`; the transaction can go on.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.invalidArgument`, `.encodingFailed`, `.valueTooLarge`; the transaction can go on.
   public mutating func put<Record: ContextRecord>(_ context: Record) throws {
+    let recordType = try Record.checkedRecordType()
     let record = try ContextEnvelope.encode(context)
-    try surfacing { try $0.putContext(Record.recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record) }
+    try surfacing { try $0.putContext(recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record) }
   }
 
   /// Reads, changes and stores a context in one step.
@@ -65,8 +66,8 @@ extension WriteTransaction {
   @discardableResult
   public mutating func deleteContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Bool {
     try Limits.checkUserID(userID)
-    try Limits.checkRecordType(Record.recordType)
-    return try surfacing { try $0.deleteContext(Record.recordType, userID) }
+    let recordType = try Record.checkedRecordType()
+    return try surfacing { try $0.deleteContext(recordType, userID) }
   }
 
   mutating func deleteContext(_ recordType: String, _ userID: String) throws -> Bool {

@@ -62,6 +62,53 @@ import Testing
     try await store.close()
   }
 
+  enum First {
+    struct Twin: ContextRecord {
+      let userID: String
+      let score: Int
+    }
+  }
+
+  enum Second {
+    struct Twin: ContextRecord {
+      let userID: String
+      let names: [String]
+    }
+
+    struct UserContext: ContextRecord {
+      let userID: String
+    }
+  }
+
+  struct Successor: ContextRecord {
+    static let recordType = "Twin"
+    let userID: String
+    let score: Int
+  }
+
+  /// Bug: two types of the same name, in different modules or around different types, took each other's records for their own, and the later
+  /// put replaced what the other had stored. Cause: the default name is the type's own, alone. Fix: the second type of a name is refused.
+  @Test func twoTypesOfOneNameDoNotReplaceEachOther() async throws {
+    let store = try await scratch.open()
+    try await store.put(First.Twin(userID: "u", score: 7))
+    let error = await storeError { try await store.put(Second.Twin(userID: "u", names: [])) }
+    #expect(error?.code == .invalidArgument)
+    #expect(error?.message.contains("First.Twin") == true && error?.message.contains("Second.Twin") == true)
+    #expect(await storeErrorCode { _ = try store.context(Second.Twin.self, for: "u") } == .invalidArgument)
+    #expect(await storeErrorCode { _ = try store.history(Second.Twin.self, for: "u") } == .invalidArgument)
+    #expect(await storeErrorCode { try await store.deleteContext(Second.Twin.self, for: "u") } == .invalidArgument)
+    #expect(
+      await storeErrorCode { try await store.updateContext(Second.Twin.self, for: "u") { _ in .init(userID: "u", names: []) } }
+        == .invalidArgument)
+    #expect(await storeErrorCode { try await store.put(Second.UserContext(userID: "u")) } == .invalidArgument)
+    #expect(try store.context(First.Twin.self, for: "u")?.score == 7)
+    // A name that is given outright is a decision: a type may take over another's records.
+    #expect(try store.context(Successor.self, for: "u")?.score == 7)
+    try await store.put(Successor(userID: "u", score: 8))
+    #expect(try store.context(First.Twin.self, for: "u")?.score == 8)
+    try await store.close()
+  }
+
   struct Named<Name: RecordName>: ContextRecord, Equatable {
     static var recordType: String { Name.text }
     let userID: String
