@@ -5,6 +5,11 @@ struct LineParser: Sendable {
   /// Unknown keys so far, and the first few of them.
   private(set) var unknownKeyCount = 0
   private(set) var unknownKeys: [String] = []
+  /// Times so far that were numbers.
+  private(set) var secondsSince1970 = 0
+  private(set) var millisecondsSince1970 = 0
+  /// Halves of surrogate pairs so far that were replaced.
+  private(set) var replacedSurrogates = 0
 
   /// Keys of one line that this version does not know: more are no line of a later one.
   private static let unknownKeyLimit = 1000
@@ -12,7 +17,13 @@ struct LineParser: Sendable {
   /// Room for an embedding that comes as an array.
   private let dimension: Int
 
-  init(dimension: Int?) { self.dimension = dimension ?? 0 }
+  private let isLossy: Bool
+
+  /// - Parameter isLossy: Replaces halves of surrogate pairs that stand alone.
+  init(dimension: Int?, isLossy: Bool = false) {
+    self.dimension = dimension ?? 0
+    self.isLossy = isLossy
+  }
 
   /// Everything a line can say, before `type` tells which of it counts.
   private struct Fields {
@@ -38,6 +49,10 @@ struct LineParser: Sendable {
     /// A bit for each known key: a second one is an error.
     var seen: UInt32 = 0
     var unknown = UniqueKeys()
+    /// Unknown keys of the line that stand for known ones.
+    var hints: [String: String] = [:]
+    /// Times that were numbers: whether each is seconds.
+    var numbers: [Bool] = []
     var unknownCount = 0
   }
 
@@ -45,6 +60,7 @@ struct LineParser: Sendable {
   mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> InterchangeLine {
     // SAFETY: the reader does not leave this call, for which the caller lends the bytes.
     var reader = unsafe JSONReader(unsafe: bytes)
+    reader.replacesLoneSurrogates = isLossy
     var fields = Fields()
     do throws(JSONError) {
       try reader.beginObject()
@@ -59,7 +75,10 @@ struct LineParser: Sendable {
     } catch {
       throw StoreError(.invalidImport, error.description)
     }
-    return try line(fields)
+    let line = try line(fields)
+    for areSeconds in fields.numbers { if areSeconds { secondsSince1970 += 1 } else { millisecondsSince1970 += 1 } }
+    replacedSurrogates += reader.replacedSurrogates
+    return line
   }
 
   // MARK: Keys
@@ -93,13 +112,13 @@ struct LineParser: Sendable {
       fields.speaker = try reader.readOptionalString()
     case "createdAt":
       try once(7)
-      fields.createdAt = try reader.readOptionalTime()
+      fields.createdAt = try reader.readOptionalTime(&fields.numbers)
     case "importance":
       try once(8)
       fields.importance = try reader.readNullIfPresent() ? nil : try reader.readDouble()
     case "expiresAt":
       try once(9)
-      fields.expiresAt = try reader.readOptionalTime()
+      fields.expiresAt = try reader.readOptionalTime(&fields.numbers)
     case "dedupeKey":
       try once(10)
       fields.dedupeKey = try reader.readOptionalString()
@@ -142,7 +161,11 @@ struct LineParser: Sendable {
       guard fields.unknownCount <= Self.unknownKeyLimit else {
         throw JSONError(.tooLarge, offset: key.offset, "one of more than \(Self.unknownKeyLimit) unknown keys in the line")
       }
-      let shown = TerminalText.excerpt(name)
+      var shown = "'\(TerminalText.excerpt(name))'"
+      if let meant = KeyHints.meant(by: name) {
+        fields.hints[meant] = name
+        shown += " (is '\(meant)' meant?)"
+      }
       if unknownKeys.count < 5, !unknownKeys.contains(where: { $0.hasSameBytes(as: shown) }) { unknownKeys.append(shown) }
       try reader.skipValue()
     }
@@ -151,12 +174,12 @@ struct LineParser: Sendable {
   // MARK: Lines
 
   private func line(_ fields: Fields) throws(StoreError) -> InterchangeLine {
-    switch try Self.required(fields.type, "type") {
+    switch try Self.required(fields.type, "type", fields) {
     case "memory": return .memory(try memory(fields))
     case "context": return .context(try context(fields))
     case "store":
       var store = fields.store
-      store.format = try Self.required(fields.format, "format")
+      store.format = try Self.required(fields.format, "format", fields)
       return .store(store)
     case let type:
       throw StoreError(.invalidImport, "the type is '\(TerminalText.excerpt(type))', it must be store, context or memory")
@@ -165,7 +188,7 @@ struct LineParser: Sendable {
 
   private func memory(_ fields: Fields) throws(StoreError) -> MemoryLine {
     let draft = MemoryDraft(
-      userID: try Self.required(fields.userID, "userID"), text: try Self.required(fields.text, "text"),
+      userID: try Self.required(fields.userID, "userID", fields), text: try Self.required(fields.text, "text", fields),
       embedding: fields.embedding.map { Embedding($0) }, kind: fields.kind, sessionID: fields.sessionID, speaker: fields.speaker,
       createdAt: fields.createdAt.map { Date(milliseconds: $0) }, importance: fields.importance ?? 0.5,
       expiresAt: fields.expiresAt.map { Date(milliseconds: $0) }, dedupeKey: fields.dedupeKey, metadata: fields.metadata, id: fields.id)
@@ -178,12 +201,15 @@ struct LineParser: Sendable {
       throw StoreError(.invalidImport, "the schema is \(schema), it must be 0 or more")
     }
     return try ContextLine(
-      recordType: Self.required(fields.recordType, "recordType"), userID: Self.required(fields.userID, "userID"), schema: schema,
-      value: Self.required(fields.value, "value"))
+      recordType: Self.required(fields.recordType, "recordType", fields), userID: Self.required(fields.userID, "userID", fields),
+      schema: schema, value: Self.required(fields.value, "value", fields))
   }
 
-  private static func required<Value>(_ value: Value?, _ key: StaticString) throws(StoreError) -> Value {
-    guard let value else { throw StoreError(.invalidImport, "the key '\(key)' is missing") }
+  private static func required<Value>(_ value: Value?, _ key: String, _ fields: Fields) throws(StoreError) -> Value {
+    guard let value else {
+      let hint = fields.hints[key].map { ": the line has '\($0)', which must be called '\(key)'" } ?? ""
+      throw StoreError(.invalidImport, "the key '\(key)' is missing\(hint)")
+    }
     return value
   }
 }
@@ -245,11 +271,20 @@ extension JSONReader {
     return id
   }
 
-  fileprivate mutating func readOptionalTime() throws(JSONError) -> Int64? {
+  /// - Parameter numbers: Gets an entry for a time that is a number: whether it is seconds.
+  fileprivate mutating func readOptionalTime(_ numbers: inout [Bool]) throws(JSONError) -> Int64? {
     if try readNullIfPresent() { return nil }
+    if try peek() == .number {
+      let start = position
+      guard let time = TimestampText.milliseconds(number: try readDouble()) else {
+        throw JSONError(.numberOutOfRange, offset: start, "the number is no time in the years 1 to 9999")
+      }
+      numbers.append(time.areSeconds)
+      return time.milliseconds
+    }
     let text = try readStringBytes()
     guard let time = text.withBytes({ TimestampText.milliseconds($0) }) else {
-      throw JSONError(.invalidForm, offset: text.offset, "not a time such as 2026-01-02T03:04:05.678Z, in the years 1 to 9999")
+      throw JSONError(.invalidForm, offset: text.offset, text.byteCount > 64 ? TimestampText.fault("") : TimestampText.fault(text.string))
     }
     return time
   }
@@ -276,6 +311,8 @@ extension JSONReader {
     while let key = try nextKey() {
       let name = key.string
       guard metadata.count < limit else { throw JSONError(.tooLarge, offset: key.offset, "more than \(limit) entries") }
+      // Other programs write null for what they have not.
+      if try readNullIfPresent() { continue }
       guard metadata.setWithoutLoss(try readMetadataValue(), forKey: name) else {
         if metadata.value(forBytesOf: name) != nil { throw JSONError.duplicate(name, at: key.offset) }
         throw JSONError(

@@ -11,6 +11,9 @@ struct LineReader {
   /// Of the last line handed out; counts from 1.
   private(set) var lineNumber = 0
 
+  /// The last line handed out, within the buffer, until the next call.
+  private var last = 0..<0
+
   private static let chunkBytes = 4 << 20
   private static let tooLong = StoreError(.invalidImport, "the line is longer than \(Interchange.lineBytes >> 20) MiB")
 
@@ -25,7 +28,9 @@ struct LineReader {
   mutating func next<Value>(_ body: (UnsafeRawBufferPointer) throws -> Value) throws -> Value? {
     while let line = try nextRange() {
       lineNumber += 1
+      let line = lineNumber == 1 ? withoutByteOrderMark(line) : line
       guard line.count <= Interchange.lineBytes else { throw Self.tooLong }
+      last = line
       let value: Value?? = try unsafe buffer.withUnsafeBytes { bytes in
         // SAFETY: the range lies inside the buffer, which does not change during the call.
         let line = unsafe UnsafeRawBufferPointer(rebasing: bytes[line])
@@ -34,6 +39,14 @@ struct LineReader {
       if let value { return value }
     }
     return nil
+  }
+
+  /// A copy of the line that ``next(_:)`` lent last.
+  var lastLine: [UInt8] { Array(buffer[last]) }
+
+  /// Some editors and spreadsheets put U+FEFF before the first line.
+  private func withoutByteOrderMark(_ line: Range<Int>) -> Range<Int> {
+    buffer[line].starts(with: [0xEF, 0xBB, 0xBF]) ? line.dropFirst(3) : line
   }
 
   private mutating func nextRange() throws -> Range<Int>? {
@@ -59,6 +72,7 @@ struct LineReader {
   }
 
   private mutating func fill() throws {
+    last = 0..<0
     buffer.removeSubrange(..<start)
     start = 0
     let kept = buffer.count

@@ -11,13 +11,14 @@ package struct CSVWriter: Sendable {
 
   /// Writes a text, or an empty field for nil; an empty text is `""`, so that the two differ.
   ///
-  /// A text that begins with `=`, `+`, `-`, `@`, TAB, CR or LF gets an apostrophe before it: spreadsheets would take it for a formula.
+  /// A text that begins with `=`, `+`, `-`, `@`, their full-width forms, TAB, CR or LF gets an apostrophe before it: spreadsheets would take it
+  /// for a formula.
   package mutating func write(_ text: String?) {
     separate()
     guard var text else { return }
     text.withUTF8 { field in
       // The buffer is read through its own bounds only.
-      let isFormula = unsafe field.first.map(Self.startsFormula) ?? false
+      let isFormula = unsafe field.first.map(Self.startsFormula) ?? false || Self.fullWidthSigns.contains { unsafe field.starts(with: $0) }
       let needsQuotes = unsafe field.isEmpty || field.contains { Self.needsQuotes($0) }
       if needsQuotes { bytes.append(UInt8(ascii: "\"")) }
       if isFormula { bytes.append(UInt8(ascii: "'")) }
@@ -58,6 +59,9 @@ package struct CSVWriter: Sendable {
     if !isRowStart { bytes.append(UInt8(ascii: ",")) }
     isRowStart = false
   }
+
+  /// ＝＋－＠, which some spreadsheets take for the signs themselves.
+  private static let fullWidthSigns = "＝＋－＠".map { Array($0.utf8) }
 
   private static func startsFormula(_ byte: UInt8) -> Bool {
     switch byte {

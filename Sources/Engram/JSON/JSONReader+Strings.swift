@@ -73,7 +73,7 @@ extension JSONReader {
     return found & (ones &* 0x80)
   }
 
-  private func endOfEscape(at start: Int) throws(JSONError) -> Int {
+  private mutating func endOfEscape(at start: Int) throws(JSONError) -> Int {
     guard start + 1 < count else { throw JSONError(.unexpectedEnd, offset: count, "the text ends inside a string") }
     switch byte(start + 1) {
     case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"),
@@ -85,7 +85,11 @@ extension JSONReader {
       let low = start + 6
       guard unit < 0xDC00, low + 1 < count, byte(low) == UInt8(ascii: "\\"), byte(low + 1) == UInt8(ascii: "u"),
         try codeUnit(at: low) & 0xFC00 == 0xDC00
-      else { throw JSONError(.loneSurrogate, offset: start, "half of a surrogate pair stands alone") }
+      else {
+        guard replacesLoneSurrogates else { throw JSONError(.loneSurrogate, offset: start, "half of a surrogate pair stands alone") }
+        replacedSurrogates += 1
+        return start + 6
+      }
       return low + 6
     default:
       throw JSONError(.invalidEscape, offset: start, "no such escape sequence")

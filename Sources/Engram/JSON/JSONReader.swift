@@ -23,6 +23,9 @@ package struct JSONReader {
 
   // Whoever made the reader keeps these bytes alive and unchanged while it is used: see the initialiser.
   let bytes: UnsafeRawBufferPointer
+  /// Takes a half of a surrogate pair that stands alone for U+FFFD, and counts it.
+  package var replacesLoneSurrogates = false
+  package internal(set) var replacedSurrogates = 0
   /// Offset of the next byte to read.
   package internal(set) var position = 0
   package private(set) var depth = 0

@@ -3,7 +3,7 @@
 /// It points into the bytes that the reader was made over and must not outlive them.
 @safe
 package struct JSONText {
-  /// What stands between the quotes. The reader has checked it: valid UTF-8, valid escapes, paired surrogates.
+  /// What stands between the quotes. The reader has checked it: valid UTF-8, valid escapes, paired surrogates unless lone ones are replaced.
   let raw: UnsafeRawBufferPointer
   let hasEscapes: Bool
   /// Offset of the first byte after the opening quote.
@@ -84,15 +84,27 @@ package struct JSONText {
       case UInt8(ascii: "u"):
         var scalar = hexadecimal(at: index)
         index += 4
-        if (0xD800..<0xDC00).contains(scalar) {
-          scalar = 0x10000 + (scalar - 0xD800) << 10 + (hexadecimal(at: index + 2) - 0xDC00)
+        if (0xD800..<0xDC00).contains(scalar), let low = lowSurrogate(at: index) {
+          scalar = 0x10000 + (scalar - 0xD800) << 10 + (low - 0xDC00)
           index += 6
+        } else if (0xD800..<0xE000).contains(scalar) {
+          scalar = 0xFFFD
         }
         Self.append(scalar, to: &result)
       default: result.append(letter)
       }
     }
     return result
+  }
+
+  /// The second half of a surrogate pair, if its escape is at `index`.
+  private func lowSurrogate(at index: Int) -> UInt32? {
+    // In bounds: compared just before.
+    guard unsafe index + 6 <= raw.count, unsafe raw[index] == UInt8(ascii: "\\"), unsafe raw[index + 1] == UInt8(ascii: "u") else {
+      return nil
+    }
+    let value = hexadecimal(at: index + 2)
+    return (0xDC00..<0xE000).contains(value) ? value : nil
   }
 
   private func hexadecimal(at index: Int) -> UInt32 {

@@ -37,7 +37,8 @@ package enum TimestampText {
   /// The milliseconds that `text` stands for, or nil when it is none of the accepted forms or lies outside of ``range``.
   ///
   /// Accepted are `2026-01-02T03:04:05` with no or 1–9 decimals (those past the third are dropped, so the result is the floor) and `Z` or
-  /// an offset `±hh:mm`; `t`, `z` and a space for `T`; and a date alone, which is its midnight in UTC. There are no leap seconds.
+  /// an offset `±hh:mm` or `±hhmm`; `t`, `z` and a space for `T`; and a date alone, which is its midnight in UTC. Second 60, a leap second, is
+  /// the first second of the next minute.
   package static func milliseconds(_ text: String) -> Int64? {
     var text = text
     return text.withUTF8 { unsafe milliseconds(UnsafeRawBufferPointer($0).bytes) }
@@ -48,6 +49,21 @@ package enum TimestampText {
     var cursor = Cursor(position: 0)
     guard let result = cursor.timestamp(text), cursor.position == text.byteCount, range.contains(result) else { return nil }
     return result
+  }
+
+  /// What is wrong with a text that is no time.
+  package static func fault(_ text: String) -> String {
+    if milliseconds(text + "Z") != nil { return "the time has no zone: add Z or +hh:mm" }
+    return "not a time such as 2026-01-02T03:04:05.678Z, in the years 1 to 9999"
+  }
+
+  /// The milliseconds that a number stands for: seconds since 1970 below 10¹¹, which is the year 5138, milliseconds otherwise. Nil outside of
+  /// ``range``.
+  package static func milliseconds(number: Double) -> (milliseconds: Int64, areSeconds: Bool)? {
+    let areSeconds = abs(number) < 1e11
+    let value = (areSeconds ? number * 1000 : number).rounded()
+    guard let milliseconds = Int64(exactly: value), range.contains(milliseconds) else { return nil }
+    return (milliseconds, areSeconds)
   }
 
   // MARK: Calendar
@@ -112,7 +128,7 @@ private struct Cursor {
     if position == text.byteCount { return midnight }
 
     guard take(text, "Tt ") != nil, let hour = digits(text, 2), take(text, ":") != nil, let minute = digits(text, 2),
-      take(text, ":") != nil, let second = digits(text, 2), hour < 24, minute < 60, second < 60, let fraction = fraction(text),
+      take(text, ":") != nil, let second = digits(text, 2), hour < 24, minute < 60, second <= 60, let fraction = fraction(text),
       let offset = offset(text)
     else { return nil }
     return midnight + hour * 3_600_000 + minute * 60_000 + second * 1_000 + fraction - offset
@@ -137,8 +153,8 @@ private struct Cursor {
   /// Milliseconds east of UTC.
   private mutating func offset(_ text: RawSpan) -> Int64? {
     if take(text, "Zz") != nil { return 0 }
-    guard let sign = take(text, "+-"), let hours = digits(text, 2), take(text, ":") != nil, let minutes = digits(text, 2),
-      hours < 24, minutes < 60
+    guard let sign = take(text, "+-"), let hours = digits(text, 2), take(text, ":") != nil || position < text.byteCount,
+      let minutes = digits(text, 2), hours < 24, minutes < 60
     else { return nil }
     let magnitude = hours * 3_600_000 + minutes * 60_000
     return sign == UInt8(ascii: "-") ? -magnitude : magnitude

@@ -79,7 +79,7 @@ func onCancellableThread<Value: Sendable>(
 }
 
 /// Carries a cancellation to a thread that knows no task.
-private final class StopFlag: Sendable {
+final class StopFlag: Sendable {
   private let flag = Atomic(false)
 
   var isSet: Bool { flag.load(ordering: .relaxed) }

@@ -32,6 +32,7 @@ import Testing
   }
 
   @Test func formulasAreNeutralised() {
+    for sign in "＝＋－＠" { #expect(field("\(sign)1+1") == "'\(sign)1+1") }
     #expect(field("=1+1") == "'=1+1")
     #expect(field("+49") == "'+49")
     #expect(field("-x") == "'-x")

@@ -11,7 +11,12 @@ enum Failure {
   static func exit(with error: any Error) -> Never {
     switch error {
     case is StoreError, is JSONError, is CancellationError, is CocoaError, is POSIXError:
-      Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
+      if let faults = (error as? StoreError)?.cause as? ImportFaults {
+        for fault in faults.first { Diagnostics.write("memtool: \(TerminalText.escaped("\(fault)"))") }
+        Diagnostics.write("memtool: \(faults.count) lines are wrong; nothing was imported (--skip-invalid imports the others)")
+      } else {
+        Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
+      }
       Foundation.exit(code(of: error))
     case let error as AmbiguousID:
       Diagnostics.write("memtool: " + error.lines.joined(separator: "\n"))

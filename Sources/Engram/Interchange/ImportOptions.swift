@@ -1,0 +1,82 @@
+/// What becomes of a line whose memory id, dedupe key or context the store has already.
+public enum ImportPolicy: String, Sendable, CaseIterable {
+  /// The line is at fault.
+  case fail
+  /// The line is passed over.
+  case skip
+  /// What the store has gives way; never a memory of another user.
+  case replace
+}
+
+/// How lines are imported.
+public struct ImportOptions: Sendable {
+  public var onConflict: ImportPolicy
+  /// Imports the lines that are right and counts the others. Otherwise one line at fault keeps all of them out.
+  public var skipsInvalid: Bool
+  /// Gets every line that is left out, without its line feed; on a thread of the import's own. What it throws ends the import.
+  public var rejects: (@Sendable ([UInt8]) throws -> Void)?
+  /// Replaces a half of a surrogate pair that stands alone by U+FFFD. Otherwise such a line is at fault.
+  public var isLossy: Bool
+  /// Checks and counts, and changes nothing.
+  public var isDryRun: Bool
+
+  public init(
+    onConflict: ImportPolicy = .fail, skipsInvalid: Bool = false, rejects: (@Sendable ([UInt8]) throws -> Void)? = nil,
+    isLossy: Bool = false, isDryRun: Bool = false
+  ) {
+    self.onConflict = onConflict
+    self.skipsInvalid = skipsInvalid
+    self.rejects = rejects
+    self.isLossy = isLossy
+    self.isDryRun = isDryRun
+  }
+}
+
+/// What an import did, or would do.
+public struct ImportSummary: Sendable, Equatable {
+  /// New ones.
+  public internal(set) var memories = 0
+  public internal(set) var contexts = 0
+  public internal(set) var skipped = 0
+  /// Memories and contexts.
+  public internal(set) var replaced = 0
+  /// Lines that were left out because they are at fault, and the first 20 of them.
+  public internal(set) var invalid = 0
+  public internal(set) var faults: [ImportFault] = []
+  /// Keys that this version does not know, and the first few of them, with the key that is probably meant.
+  public internal(set) var unknownKeyCount = 0
+  public internal(set) var unknownKeys: [String] = []
+  /// Times that were numbers: taken as seconds below 10¹¹, as milliseconds otherwise.
+  public internal(set) var secondsSince1970 = 0
+  public internal(set) var millisecondsSince1970 = 0
+  /// Halves of surrogate pairs that were replaced by U+FFFD.
+  public internal(set) var replacedSurrogates = 0
+}
+
+/// A line of an import that is at fault.
+public struct ImportFault: Sendable, Equatable, CustomStringConvertible {
+  /// As it was given.
+  public let file: String
+  /// Counts from 1.
+  public let line: Int
+  public let message: String
+
+  public var description: String { "\(file):\(line): \(message)" }
+}
+
+/// The cause of an error of an import with several lines at fault.
+public struct ImportFaults: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The most that are listed.
+  public static let limit = 20
+
+  /// The first ones, in the order of the lines.
+  public internal(set) var first: [ImportFault] = []
+  public internal(set) var count = 0
+
+  public var description: String { "\(count) lines are at fault" }
+
+  mutating func add(_ fault: ImportFault) {
+    count += 1
+    if first.count < Self.limit { first.append(fault) }
+  }
+}
