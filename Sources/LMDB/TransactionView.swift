@@ -44,6 +44,16 @@ package struct TransactionView: ~Escapable {
     return unsafe _overrideLifetime(cursor, copying: self)
   }
 
+  /// Whether pages are listed as free: they hold what they held before.
+  package var hasFreedPages: Bool {
+    get throws(LMDBError) {
+      var statistics = MDB_stat()
+      // SAFETY: database 0 is LMDB's own list of free pages, which every transaction has.
+      unsafe try check(mdb_stat(transaction, 0, &statistics), "mdb_stat of the free pages")
+      return statistics.ms_entries > 0
+    }
+  }
+
   package func statistics(of database: Database) throws(LMDBError) -> DatabaseStatistics {
     var statistics = MDB_stat()
     unsafe try check(mdb_stat(transaction, database.handle, &statistics), "mdb_stat of \(database.name)")

@@ -32,6 +32,8 @@ public struct ErasureReceipt: Sendable {
   /// The commit from which on nobody sees them, and when it was made.
   public internal(set) var hiddenBy: UInt64 = 0
   public internal(set) var hiddenAt = Date(timeIntervalSince1970: 0)
+  /// Whether the files were rebuilt. Only what had no records, no trace in the log and no dead or free space to be left in needs no rebuild.
+  public internal(set) var isRebuilt = true
   /// The generation of files that never held them, and when it took over.
   public internal(set) var generation: UInt64 = 0
   public internal(set) var rebuiltAt = Date(timeIntervalSince1970: 0)
@@ -55,4 +57,48 @@ public struct ErasureReceipt: Sendable {
   ]
 
   init(_ subject: Subject) { self.subject = subject }
+
+  /// Whether the commit took nothing away.
+  public var hadNoRecords: Bool { memories == 0 && contexts == 0 && versions == 0 }
+}
+
+extension ErasureReceipt: CustomStringConvertible {
+  /// A few lines: what was erased, when, what is left, and what the search found.
+  public var description: String {
+    var lines = summary
+    if !isComplete {
+      let (numbers, pids) = (remainingGenerations.map(String.init), holders.map(String.init))
+      lines.append(
+        "old files still there: generation \(numbers.joined(separator: ", ")), "
+          + "held by \(pids.isEmpty ? "unknown processes" : "process \(pids.joined(separator: ", "))")")
+    }
+    if let scanBefore, let scan { lines.append("searched for in the files: before, \(scanBefore); after, \(scan)") }
+    return lines.joined(separator: "\n")
+  }
+
+  /// What was erased, and when. Data is escaped.
+  package var summary: [String] {
+    let what =
+      switch subject {
+      case .user(let userID): "user \(TerminalText.escaped(userID))"
+      case .memories(let ids): ids.count == 1 ? "1 memory" : "\(ids.count) memories"
+      }
+    let times = (hidden: Self.text(hiddenAt), rebuilt: Self.text(rebuiltAt))
+    if case .user = subject, hadNoRecords {
+      let files = isRebuilt ? "files rebuilt" : "nothing to rebuild"
+      let when = isRebuilt ? "rebuilt as generation \(generation) at \(times.rebuilt)" : "as of commit \(hiddenBy) at \(times.hidden)"
+      return ["erased \(what): no records; \(files)", when]
+    }
+    func count(_ number: Int, _ singular: String, _ plural: String) -> String { "\(number) \(number == 1 ? singular : plural)" }
+    let counts = [
+      count(memories, "memory", "memories"), count(embeddings, "embedding", "embeddings"), count(contexts, "context", "contexts"),
+      count(versions, "earlier version", "earlier versions"),
+    ]
+    return [
+      "erased \(what): \(counts.joined(separator: ", "))",
+      "hidden by commit \(hiddenBy) at \(times.hidden), rebuilt as generation \(generation) at \(times.rebuilt)",
+    ]
+  }
+
+  private static func text(_ date: Date) -> String { TimestampText.string(date.milliseconds) ?? "an unknown time" }
 }

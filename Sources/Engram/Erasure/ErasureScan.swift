@@ -67,3 +67,11 @@ public struct ErasureScan: Sendable, Hashable {
   /// Whether no pattern occurs anywhere.
   public var isClean: Bool { files.allSatisfy(\.hits.isEmpty) }
 }
+
+extension ErasureScan: CustomStringConvertible {
+  /// One line.
+  public var description: String {
+    let found = Kind.allCases.compactMap { kind in hits[kind].map { "\($0) × \(kind.rawValue)" } }
+    return "\(found.isEmpty ? "nothing" : found.joined(separator: ", ")) in \(files.count) files"
+  }
+}

@@ -11,7 +11,7 @@ extension MemoryStore {
   /// - Parameters:
   ///   - deadline: How long to wait for the old files to go. Past it the receipt names who has them open; they go when those let go.
   ///   - proves: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
-  /// - Returns: What was erased; also for a user who is not there, because deleted memories may still be in the files.
+  /// - Returns: What was erased. For a user without records the files are rebuilt all the same if deleted data may still be in them.
   /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``, `.closed` and
   ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
   ///   opening at the latest. Calling it again does no harm.
@@ -44,7 +44,8 @@ extension MemoryStore {
     let hidden = try await writer.write(runsAlone: true) { transaction in
       var receipt = ErasureReceipt(subject)
       switch subject {
-      case .user(let userID): try transaction.hide(user: userID, in: &receipt)
+      case .user(let userID):
+        try transaction.hide(user: userID, leavesTraces: before.map { !$0.scan.isClean } ?? false, in: &receipt)
       case .memories(let ids): try transaction.hide(memories: ids, in: &receipt)
       }
       return receipt
@@ -52,13 +53,13 @@ extension MemoryStore {
     return try await core.background("the erasure cannot be finished") { core, check in
       var receipt = hidden
       // A rebuild that was under way may have copied them before they were hidden.
-      while try core.live.read({ try $0.state().erasing }) >= hidden.hiddenBy {
+      while try hidden.isRebuilt && core.live.read({ try $0.state().erasing }) >= hidden.hiddenBy {
         let outcome = try core.rebuild(ifWanted: { $0.erasing >= hidden.hiddenBy }, check: check, progress)
         // Another erasure may have asked for one more meanwhile, which is that one's business.
         if let outcome, outcome.firstSequence >= hidden.hiddenBy { break }
       }
       receipt.generation = core.generation.number
-      receipt.rebuiltAt = Date()
+      receipt.rebuiltAt = hidden.isRebuilt ? Date() : hidden.hiddenAt
       (receipt.remainingGenerations, receipt.holders) = try core.awaitRemoval(until: .now + deadline, check)
       if let before {
         receipt.scanBefore = before.scan

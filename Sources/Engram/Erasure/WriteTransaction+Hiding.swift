@@ -3,7 +3,9 @@ import LMDB
 /// The first half of an erasure: everything goes in one commit, which also notes that the files must be rebuilt.
 extension WriteTransaction {
   /// Deletes all memories, contexts and history of a user.
-  mutating func hide(user userID: String, in receipt: inout ErasureReceipt) throws {
+  ///
+  /// - Parameter leavesTraces: Whether a search of the files has found something of a user without records.
+  mutating func hide(user userID: String, leavesTraces: Bool, in receipt: inout ErasureReceipt) throws {
     let key = batch.reader.userKey(userID)
     var ids: [MemoryID] = []
     // What has expired and is not swept yet belongs to it, too.
@@ -14,7 +16,31 @@ extension WriteTransaction {
     for id in ids { try hide(id, in: &receipt) }
     receipt.versions += try count(withPrefix: .user(key), in: batch.schema.history)
     for type in try recordTypes(of: key) where try deleteContext(type, userID) { receipt.contexts += 1 }
-    markErasure(in: &receipt)
+    if receipt.hadNoRecords, !leavesTraces, try !mayHoldTraces(of: userID) {
+      receipt.isRebuilt = false
+      receipt.hiddenBy = batch.state.batchSequence
+      receipt.hiddenAt = .init(milliseconds: batch.now)
+    } else {
+      markErasure(in: &receipt)
+    }
+  }
+
+  /// Whether the files may hold something of a user without records: an erasure is pending, rows are dead, pages were freed, or the log
+  /// names the user.
+  private func mayHoldTraces(of userID: String) throws -> Bool {
+    // Nobody has ever written: the pages that are free come from making the files.
+    if batch.state.batchSequence == 0 { return false }
+    if batch.state.erasing > 0 || batch.state.rowsDead > 0 { return true }
+    if try batch.transaction.view.hasFreedPages { return true }
+    var cursor = try batch.reader.view.cursor(in: batch.schema.log)
+    var found = try cursor.first()
+    while found {
+      let value = try cursor.valueBytes()
+      let record = try LogRecord(unsafe value.span.bytes)
+      if record.userID.hasSameBytes(as: userID) { return true }
+      found = try cursor.next()
+    }
+    return false
   }
 
   /// Deletes memories; one that is not there may still be in the files.

@@ -51,6 +51,49 @@ extension MemoryStore {
   }
 }
 
+extension MemoryStore {
+  /// What a store that stays open does by itself, and one that is used from the command line only never gets to.
+  package enum Upkeep: Sendable {
+    /// An erasure was broken off: what it hid is still in the files.
+    case erasure
+    /// So many rows are dead that a compaction is worth it.
+    case compaction
+  }
+
+  /// What is due; nil: nothing.
+  package var dueUpkeep: Upkeep? {
+    get throws {
+      let state = try readOnce { try $0.state() }
+      return state.erasing > 0 ? .erasure : core.needsRebuild(state) ? .compaction : nil
+    }
+  }
+
+  /// Does what is due. Waits at most `limit` for another process that is rebuilding the store.
+  ///
+  /// - Throws: As ``compact()``; `.stillInUse` past the limit.
+  package func finishUpkeep(waitingAtMost limit: Duration, progress: @escaping @Sendable (Interchange.Progress) -> Void) async throws {
+    _ = try writer()
+    try await core.background("the store's files cannot be rebuilt") { core, check in
+      let deadline = ContinuousClock.now + limit
+      let hasBegun = Atomic(false)
+      // Somebody asked for an erasure.
+      let isAutomatic = try core.live.read { try $0.state().erasing } == 0
+      try core.rebuild(
+        ifWanted: core.needsRebuild, isAutomatic: isAutomatic,
+        check: {
+          try check()
+          // This process's own maintenance may have begun, and ends sooner or later.
+          guard !hasBegun.load(ordering: .relaxed), !core.isDoingOtherWork, ContinuousClock.now > deadline else { return }
+          throw StoreError(.stillInUse, "another process has been rebuilding the store for longer than \(limit)")
+        },
+        { step in
+          hasBegun.store(true, ordering: .relaxed)
+          progress(step)
+        })
+    }
+  }
+}
+
 extension StoreCore {
   /// Runs long work on a thread of its own; closing the store waits for it.
   ///

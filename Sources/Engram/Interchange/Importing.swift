@@ -161,7 +161,8 @@ private struct Importer {
         summary.replaced += 1
       }
     }
-    try transaction.add(draft)
+    // A line says whether it wants an embedding.
+    _ = try transaction.add(try PreparedDraft(draft, store: transaction.batch.store))
   }
 
   /// The live memories that stand in the draft's place.

@@ -75,6 +75,20 @@ public struct Memory: Sendable, Hashable, Identifiable {
   }
 }
 
+/// What became of a draft.
+public struct Added: Sendable, Hashable {
+  public enum Outcome: String, Sendable, Hashable {
+    case added
+    /// The user has a memory with the same dedupe key: nothing was added, and the id is that one's.
+    case existing
+    /// It was past its time already: no read shows it.
+    case expired
+  }
+
+  public let id: MemoryID
+  public let outcome: Outcome
+}
+
 /// A memory that is not stored yet. The store gives it an id, unless it brings one.
 public struct MemoryDraft: Sendable, Hashable {
   /// Nil: the store makes one.
@@ -83,8 +97,11 @@ public struct MemoryDraft: Sendable, Hashable {
   public var userID: String
   /// At most 1 MiB of UTF-8.
   public var text: String
-  /// Nil: the store's embedder supplies one if there is one, else the memory is not found by vector.
+  /// Nil: the store's embedder supplies one if there is one, else the memory is not found by vector. Inside a write no embedder is asked: see
+  /// ``WriteTransaction/add(_:)-(MemoryDraft)``.
   public var embedding: Embedding?
+  /// Stored without an embedding on purpose, also in a store with an embedder: no search by vector finds it.
+  public var textOnly: Bool
   public var kind: String?
   public var sessionID: String?
   public var speaker: String?
@@ -100,12 +117,13 @@ public struct MemoryDraft: Sendable, Hashable {
   public init(
     userID: String, text: String, embedding: Embedding? = nil, kind: String? = nil, sessionID: String? = nil,
     speaker: String? = nil, createdAt: Date? = nil, importance: Double = 0.5, expiresAt: Date? = nil, dedupeKey: String? = nil,
-    metadata: [String: MetadataValue] = [:], id: MemoryID? = nil
+    metadata: [String: MetadataValue] = [:], id: MemoryID? = nil, textOnly: Bool = false
   ) {
     self.id = id
     self.userID = userID
     self.text = text
     self.embedding = embedding
+    self.textOnly = textOnly
     self.kind = kind
     self.sessionID = sessionID
     self.speaker = speaker

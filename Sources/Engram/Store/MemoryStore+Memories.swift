@@ -38,7 +38,10 @@ extension MemoryStore {
   ///
   /// - Returns: Their ids, in the order of the drafts.
   @discardableResult
-  public func add(_ drafts: [MemoryDraft]) async throws -> [MemoryID] {
+  public func add(_ drafts: [MemoryDraft]) async throws -> [MemoryID] { try await adding(drafts).map(\.id) }
+
+  /// Adds memories in one commit, and says of each what became of it.
+  package func adding(_ drafts: [MemoryDraft]) async throws -> [Added] {
     let writer = try writer()
     let store = core.generation.store
     var prepared: [PreparedDraft] = []
@@ -46,16 +49,16 @@ extension MemoryStore {
     for draft in try await embedded(drafts) { prepared.append(try PreparedDraft(draft, store: store)) }
     let ready = prepared
     return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in
-      var ids: [MemoryID] = []
-      ids.reserveCapacity(ready.count)
-      for draft in ready { ids.append(try transaction.add(draft)) }
-      return ids
+      var added: [Added] = []
+      added.reserveCapacity(ready.count)
+      for draft in ready { added.append(try transaction.add(draft)) }
+      return added
     }
   }
 
   /// The drafts with the embeddings that the store's embedder supplies for those without.
   private func embedded(_ drafts: [MemoryDraft]) async throws -> [MemoryDraft] {
-    let missing = drafts.indices.filter { drafts[$0].embedding == nil }
+    let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].textOnly }
     guard hasEmbedder, !missing.isEmpty else { return drafts }
     for index in missing { try Limits.checkText(drafts[index].text) }
     let embeddings = try await embed(missing.map { drafts[$0].text })

@@ -178,6 +178,9 @@ final class StoreCore: Sendable {
     return try body()
   }
 
+  /// Whether more is under way than the caller's own work.
+  var isDoingOtherWork: Bool { work.withLock { $0.count > 1 } }
+
   func checkOpen() throws(StoreError) {
     if work.withLock({ $0.isClosing }) { throw StoreError(.closed, "the store is closed") }
   }

@@ -14,14 +14,20 @@ extension WriteTransaction {
 
   /// Adds a memory.
   ///
-  /// A draft without an embedding is stored without one: an embedder is asked by ``MemoryStore/add(_:)-(MemoryDraft)`` only, outside the
-  /// transaction.
+  /// No embedder is asked inside a transaction: ``MemoryStore/add(_:)-(MemoryDraft)`` asks it before. In a store that is pinned to an embedder,
+  /// a draft without an embedding must say ``MemoryDraft/textOnly``.
   ///
   /// - Returns: The new memory's id, or that of the user's memory with the same dedupe key.
-  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict` where the id is taken; the transaction can go on.
+  /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken; the transaction can go on.
   @discardableResult
   public mutating func add(_ draft: MemoryDraft) throws -> MemoryID {
-    try surfacing { try $0.add(try PreparedDraft(draft, store: $0.batch.store)) }
+    if draft.embedding == nil, !draft.textOnly, let embedder = batch.generation.embedder {
+      throw StoreError(
+        .embeddingRequired,
+        "a memory of '\(draft.userID)' has no embedding, and no embedder is asked inside a write, so no search would find it: give it one made "
+          + "by '\(embedder)', add it with the store's own add, or say textOnly")
+    }
+    return try surfacing { try $0.add(try PreparedDraft(draft, store: $0.batch.store)).id }
   }
 
   /// Adds memories, in order.
@@ -33,13 +39,13 @@ extension WriteTransaction {
     return ids
   }
 
-  mutating func add(_ prepared: PreparedDraft) throws -> MemoryID {
+  mutating func add(_ prepared: PreparedDraft) throws -> Added {
     let memory = prepared.memory(now: batch.now)
     if let dedupeKey = memory.dedupeKey, let existing = try batch.reader.dedupe(memory.userID, dedupeKey) {
       guard let record = try batch.reader.memoryRecord(existing), record.memory.userID.hasSameBytes(as: memory.userID),
         record.memory.dedupeKey.hasSameBytes(as: dedupeKey)
       else { throw StoreError(.corrupted, "the dedupe key '\(dedupeKey)' names memory \(existing), which does not have it") }
-      if !batch.reader.isExpired(record.memory) { return existing }
+      if !batch.reader.isExpired(record.memory) { return Added(id: existing, outcome: .existing) }
       try remove(record)
     }
     if let record = try batch.reader.memoryRecord(memory.id) {
@@ -49,7 +55,7 @@ extension WriteTransaction {
       try remove(record)
     }
     try insert(memory, prepared.components)
-    return memory.id
+    return Added(id: memory.id, outcome: batch.reader.isExpired(memory) ? .expired : .added)
   }
 
   /// Stores a memory whose id and dedupe key are free.

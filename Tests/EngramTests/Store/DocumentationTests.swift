@@ -1,0 +1,63 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Engram
+
+/// The code that people try first.
+@Suite struct DocumentationTests {
+  private let directory = TemporaryDirectory()
+
+  private static let root: URL = {
+    // From Tests/EngramTests/Store/ to the package's root.
+    var url = URL(filePath: #filePath)
+    for _ in 0..<4 { url.deleteLastPathComponent() }
+    return url
+  }()
+
+  private func text(_ path: String) throws -> String { try String(contentsOf: Self.root.appending(path: path), encoding: .utf8) }
+
+  /// The first block of Swift code, line by line, without blanks at the ends.
+  private func snippet(_ path: String) throws -> [String] {
+    let parts = try text(path).components(separatedBy: "```swift\n")
+    let block = try #require(parts.dropFirst().first?.components(separatedBy: "```").first)
+    return lines(block)
+  }
+
+  private func lines(_ text: String) -> [String] {
+    text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+  }
+
+  /// The bug: the first snippet did not compile, because `URL` needs Foundation, and its search found the right memory by chance.
+  @Test func theFirstSnippetOfTheReadmeCompilesAndRuns() async throws {
+    let copy = lines(try text("Tests/EngramTestChild/ReadmeSnippet.swift"))
+    let opening = try #require(copy.firstIndex(of: "func readmeSnippet() async throws {"))
+    let imports = copy.filter { $0.hasPrefix("import ") }
+    #expect(try snippet("README.md") == imports + copy[(opening + 1)...].dropLast())
+    let outcome = try await ChildProcess.run(["readme", directory.path])
+    #expect(outcome.termination == .exited(0), "\(outcome)")
+    let printed = outcome.standardOutput.split(separator: "\n")
+    #expect(printed.count >= 4 && printed[0] == "1" && printed[1].hasSuffix(" loves ramen with extra egg"), "\(outcome)")
+    #expect(printed[2] == "erased user ada: 1 memory, 1 embedding, 1 context, 1 earlier version", "\(outcome)")
+  }
+
+  /// A question of an example shares words with what it is to find: the embedder of the examples knows no synonyms.
+  @Test(arguments: [
+    ("README.md", "loves ramen with extra egg", "which ramen does she love?"),
+    ("Sources/Engram/Documentation.docc/Engram.md", "loves ramen with extra egg", "which ramen does she love?"),
+    ("Sources/Engram/Documentation.docc/GettingStarted.md", "moves to Lisbon in March", "when does she move to Lisbon?"),
+  ])
+  func theExamplesFindWhatTheyAskFor(path: String, memory: String, question: String) async throws {
+    let page = try text(path)
+    #expect(page.contains("text: \"\(memory)\"") && page.contains("search(\"\(question)\""))
+    let store = try await MemoryStore.open(
+      at: URL(fileURLWithPath: directory.path("store")), options: StoreOptions(embedder: HashingEmbedder()))
+    let others = [
+      "hates Mondays", "has a dog named Turing", "what she said about her brother", "does not like to eat late", "works in a bank",
+    ]
+    try await store.add((others + [memory]).map { MemoryDraft(userID: "ada", text: $0) })
+    let hits = try await store.search(question, scope: .user("ada"), limit: 5)
+    #expect(hits.first?.memory.text == memory && (hits.first?.score ?? 0) > 0.2, "\(hits.map { ($0.score, $0.memory.text) })")
+    try await store.close()
+  }
+}
