@@ -129,7 +129,10 @@ import Testing
       (["search", store, "--all"], "Error: Say what to search for: either a text or --vector <file|json>.\n"),
       (["search", store, "text", "--all", "--user", "u"], "Error: Give either --user or --all, not both.\n"),
       (["search", store, "text", "--all", "--limit", "0"], "Error: The limit is 0, it must be at least 1.\n"),
-      (["search", store, "text", "--all", "--since", "soon"], "Error: The value 'soon' is invalid for '--since <time>'\n"),
+      (
+        ["search", store, "text", "--all", "--since", "soon"],
+        "Error: The value 'soon' is invalid for '--since <time>': not a time such as "
+      ),
       (["create", store, "--embedder", "bert:/models"], "Error: The value 'bert:/models' is invalid for '--embedder <none|hashing>'"),
       (["create", store, "--dimension", "0"], "Error: The dimension is 0, it must lie in 1…65536.\n"),
       (["get", store, "nonsense"], "Error: The value 'nonsense' is invalid for '<id>'\n"),
@@ -138,7 +141,7 @@ import Testing
       (["delete", store, "--user", "u"], "Error: Give at least one condition, such as --kind or --until.\n"),
       (["export", store, "--format", "npy"], "Error: --format npy writes two files: say where with --output <file>.\n"),
       (["import", store], "Error: Missing expected argument '<file> ...'\n"),
-      (["nonsense"], "Error: Unexpected argument 'nonsense'\n"),
+      (["nonsense"], "Error: There is no command 'nonsense'.\nUsage: memtool <subcommand>\n"),
     ]
     for (arguments, message) in cases {
       let outcome = try tool.run(arguments, exit: 64)

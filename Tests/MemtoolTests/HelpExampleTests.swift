@@ -89,6 +89,19 @@ import Testing
     #expect(dryRuns >= 2)
   }
 
+  @Test(.timeLimit(.minutes(5))) func theTourOfTheReadmeRunsAsItIsPasted() throws {
+    // From Tests/MemtoolTests/ to the package's root.
+    var root = URL(filePath: #filePath)
+    for _ in 0..<3 { root.deleteLastPathComponent() }
+    let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+    let section = try #require(readme.components(separatedBy: "## memtool\n").dropFirst().first)
+    let block = try #require(section.components(separatedBy: "```").dropFirst().first)
+    #expect(block.split(separator: "\n").count { $0.hasPrefix("memtool ") } >= 12)
+    try makeSample()
+    let outcome = try paste(block, preparing: "rm -r *.memory && cp -r '\(root.path)/Samples' .")
+    #expect(outcome.termination == .exited(0), "\(outcome)")
+  }
+
   @Test func linesOfExamplesAreNotWrapped() throws {
     for command in Self.commands {
       for columns in [20, 200] {

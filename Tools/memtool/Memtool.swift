@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct Memtool: AsyncParsableCommand {
@@ -29,18 +30,25 @@ struct Memtool: AsyncParsableCommand {
     Terminal.widenHelp()
     let command: any ParsableCommand
     do {
-      command = try parseAsRoot()
+      let words = Array(CommandLine.arguments.dropFirst())
+      // What the scripts of shells ask for has three hyphens.
+      let isCompletion = words.first?.hasPrefix("---") == true
+      command = try parseAsRoot(isCompletion ? words : CommandWords(words, of: Memtool.self).parserWords())
+    } catch let error as CommandWords.Misspelled {
+      Failure.exit(with: error)
     } catch {
       Failure.exitAsParser(with: error)
     }
     do {
-      try await run(command)
+      try await Interruption.run(command, run)
     } catch {
+      if let signal = Interruption.signal { Interruption.exit(with: signal) }
       Failure.exit(with: error)
     }
+    if let signal = Interruption.signal { Foundation.exit(128 + signal) }
   }
 
-  private static func run(_ command: any ParsableCommand) async throws {
+  @Sendable private static func run(_ command: any ParsableCommand) async throws {
     if var command = command as? any AsyncParsableCommand {
       try await command.run()
     } else {

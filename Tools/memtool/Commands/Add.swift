@@ -7,11 +7,13 @@ struct Add: AsyncParsableCommand {
     abstract: "Add one memory and print its id.",
     discussion: """
       The store's embedder makes the embedding, unless one is given. A memory of the same user with the same dedupe key is \
-      not added twice: its id is printed.
+      not added twice: its id is printed, and standard error says so, as for one that has expired already. With --json the key \
+      outcome is added, existing or expired.
 
       EXAMPLES
         memtool add bot.memory --user maya 'Maya is a vegetarian.' \\
           --kind fact --metadata topic=food
+        memtool add bot.memory --user -100123 '- buy milk'
         echo 'a long text' | memtool add bot.memory --user maya -
       """)
 
@@ -35,7 +37,7 @@ struct Add: AsyncParsableCommand {
   @Option(help: "How important it is, from 0 to 1.")
   var importance = 0.5
 
-  @Option(help: ArgumentHelp("From when on it counts as absent.", valueName: "time"))
+  @Option(help: ArgumentHelp("From when on it counts as absent.", valueName: "time"), transform: TimeArgument.init(parsing:))
   var expiresAt: TimeArgument?
 
   @Option(help: ArgumentHelp("A key that no other memory of the user has.", valueName: "key"))
@@ -59,19 +61,26 @@ struct Add: AsyncParsableCommand {
       userID: user, text: try InputFile.text(text), embedding: try vector?.embedding(), kind: kind, sessionID: session, speaker: speaker,
       importance: importance, expiresAt: expiresAt?.date, dedupeKey: dedupeKey,
       metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first })
-    let id = try await store.open(.readWrite) { store in
+    let added = try await store.open(.readWrite) { store in
       if draft.embedding == nil, let embedder = store.pinnedEmbedder { draft.embedding = try await embedder.embed(draft.text) }
-      return try await store.add(draft)
+      return try await store.adding([draft])[0]
+    }
+    switch added.outcome {
+    case .added: if Terminal.diagnosticsAreTerminal { Diagnostics.write("memtool: added") }
+    case .existing: Diagnostics.write("memtool: nothing was added: the user has this memory with the same dedupe key")
+    case .expired: Diagnostics.write("memtool: it had expired when it was added, so nobody will see it")
     }
     if output.json {
       try Output.json { json in
         json.beginObject()
         json.key("id")
-        json.write(id.description)
+        json.write(added.id.description)
+        json.key("outcome")
+        json.write(added.outcome.rawValue)
         json.endObject()
       }
     } else {
-      try Output.line(id.description)
+      try Output.line(added.id.description)
     }
   }
 }

@@ -24,6 +24,7 @@ struct Backup: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
+    Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let report = try await store.open(.readOnly) { store in
       defer { bar.finish() }

@@ -21,6 +21,7 @@ struct Compact: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
+    Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let report = try await store.open(.readWrite) { store in
       defer { bar.finish() }

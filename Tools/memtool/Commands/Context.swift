@@ -111,7 +111,10 @@ struct ContextList: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let contexts = try await store.open(.readOnly) { store in try store.contexts(of: user) }
+    let contexts = try await store.open(.readOnly) { store in
+      try store.saysIfUnknown(user)
+      return try store.contexts(of: user)
+    }
     if output.json {
       for context in contexts { try Output.json { $0.write(context) } }
     } else {

@@ -60,6 +60,7 @@ struct Delete: AsyncParsableCommand {
     if erase { return try await eraseThem() }
     let count = try await store.open(dryRun ? .readOnly : .readWrite) { store in
       if let scope = scope.scope, let filter = filters.filter {
+        try store.saysIfUnknown(self.scope.user)
         return dryRun ? try matches(filter, scope, store) : try await store.delete(where: filter, scope: scope)
       }
       let (ids, user) = (try ids.map { try $0.resolved(of: scope.user, in: store) }, scope.user)

@@ -31,7 +31,9 @@ struct Export: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only this user.", valueName: "id"))
   var user: String?
 
-  @Option(help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"),
+    transform: TimeArgument.init(parsing:))
   var since: TimeArgument?
 
   @Flag(help: "Only contexts.")
@@ -65,9 +67,13 @@ struct Export: AsyncParsableCommand {
     let selection = ExportSelection(userID: user, since: since?.milliseconds, contextsOnly: contexts)
     let summary = try await store.open(.readOnly) { store in
       guard let outputFile else { return try write(store, selection) { try Output.writeText($0) } }
+      Interruption.leavesTime()
       if format == .npy { return try writeArray(store, selection, to: outputFile) }
       var file = try ExportFile(path: outputFile, of: store)
-      let summary = try write(store, selection) { try file.append($0) }
+      let summary = try write(store, selection) { part in
+        try Interruption.check()
+        try file.append(part)
+      }
       try file.commit()
       return summary
     }
@@ -82,7 +88,12 @@ struct Export: AsyncParsableCommand {
   private func writeArray(_ store: MemoryStore, _ selection: ExportSelection, to path: String) throws -> ExportSummary {
     var rows = try ExportFile(path: path, of: store)
     var ids = try ExportFile(path: path + ".ids.txt", of: store)
-    let summary = try store.exportArray(selection, rows: { try rows.append($0) }, ids: { try ids.append($0) })
+    let summary = try store.exportArray(
+      selection,
+      rows: { part in
+        try Interruption.check()
+        try rows.append(part)
+      }, ids: { try ids.append($0) })
     try ids.commit()
     try rows.commit()
     return summary

@@ -12,6 +12,9 @@ struct Forget: AsyncParsableCommand {
       contexts, and embeddings; what others have as well is not searched for, and counted. The exit code is 1 when the old files are \
       still there at the end of the wait, or when something was found.
 
+      Of a user without records something may be left in the files, unless nothing was ever deleted. That is said first, and on a \
+      terminal asked for, because the name may be misspelled.
+
       EXAMPLES
         memtool forget bot.memory --user maya --yes
         memtool forget bot.memory --user maya --yes --prove
@@ -37,6 +40,11 @@ struct Forget: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let isKnown = try await store.open(.readOnly) { store in try store.inspection(of: user, newest: 1) != nil }
+    if !isKnown {
+      Diagnostics.write("memtool: the store has no records of '\(TerminalText.escaped(user))'; what was deleted may still be in the files")
+      guard Terminal.confirms("Rebuild the files all the same?") else { throw StoreError(.notFound, "nothing was changed") }
+    }
     try await erasure.erase(.user(user), proves: prove, from: store, json: output.json)
   }
 }
@@ -54,11 +62,19 @@ struct ErasureOptions: ParsableArguments {
   }
 
   func erase(_ subject: ErasureReceipt.Subject, proves: Bool, from store: StoreArgument, json: Bool) async throws {
+    Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || json)
     let wait = Duration.milliseconds(Int(wait * 1000))
     let receipt = try await store.open(.readWrite) { store in
       defer { bar.finish() }
-      return try await store.erase(subject, waitingAtMost: wait, proves: proves, progress: bar.update)
+      do {
+        return try await store.erase(subject, waitingAtMost: wait, proves: proves, progress: bar.update)
+      } catch is CancellationError {
+        if try store.dueUpkeep == .erasure {
+          Interruption.hasWritten("hidden from everybody; the next command that writes takes it out of the files")
+        }
+        throw CancellationError()
+      }
     }
     if json { try Output.json { $0.write(receipt) } } else { try print(receipt) }
     if !receipt.isComplete {
@@ -75,17 +91,7 @@ struct ErasureOptions: ParsableArguments {
   }
 
   private func print(_ receipt: ErasureReceipt) throws {
-    let what =
-      switch receipt.subject {
-      case .user(let userID): "user \(TerminalText.escaped(userID))"
-      case .memories(let ids): Amounts.count(ids.count, "memory", "memories")
-      }
-    try Output.line(
-      "erased \(what): \(Amounts.count(receipt.memories, "memory", "memories")), \(Amounts.count(receipt.embeddings, "embedding")), "
-        + "\(Amounts.count(receipt.contexts, "context")), \(Amounts.count(receipt.versions, "earlier version"))")
-    try Output.line(
-      "hidden by commit \(receipt.hiddenBy) at \(Times.text(receipt.hiddenAt)), rebuilt as generation \(receipt.generation) at "
-        + Times.text(receipt.rebuiltAt))
+    for line in receipt.summary { try Output.line(line) }
     if let before = receipt.scanBefore, let after = receipt.scan { try print(before, after) }
     try Output.line("out of reach: \(ErasureReceipt.outOfReach.joined(separator: "; "))")
   }
@@ -136,6 +142,8 @@ extension JSONWriter {
     write(receipt.hiddenBy)
     key("hiddenAt")
     write(time: receipt.hiddenAt)
+    key("rebuilt")
+    write(receipt.isRebuilt)
     key("generation")
     write(receipt.generation)
     key("rebuiltAt")

@@ -62,6 +62,7 @@ struct Import: AsyncParsableCommand {
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let summary = try await store.open(dryRun ? .readOnly : .readWrite) { store in
       let sources = try files.map(Self.source)
+      Interruption.leavesTime()
       defer { bar.finish() }
       var options = ImportOptions(onConflict: onConflict, skipsInvalid: skipInvalid, isLossy: lossy, isDryRun: dryRun)
       var rejected: RejectedLines?

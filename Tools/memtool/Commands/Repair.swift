@@ -35,6 +35,7 @@ struct Repair: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
+    Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let report: RepairReport
     do {

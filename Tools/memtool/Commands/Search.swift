@@ -52,7 +52,9 @@ struct Search: AsyncParsableCommand {
     let results = try await store.open(.readOnly) { store in
       let query = SearchQuery(
         embedding: try await embedding(store), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, explains: explain)
-      return try store.search(query)
+      let results = try store.search(query)
+      if results.isEmpty, try !store.saysIfUnknown(self.scope.user) { Diagnostics.write("nothing found") }
+      return results
     }
     if output.json {
       for result in results { try Output.json { $0.write(result) } }
@@ -67,7 +69,7 @@ struct Search: AsyncParsableCommand {
   }
 
   private func printTable(_ results: [SearchResult]) throws {
-    guard !results.isEmpty else { return Diagnostics.write("nothing found") }
+    guard !results.isEmpty else { return }
     let explained = explain ? ["row", "scored", "in scope"] : []
     // On a terminal what every line would repeat is left out: the text needs the room.
     let users = Terminal.outputIsTerminal && scope.user != nil ? [] : ["user"]

@@ -3,17 +3,17 @@ import Engram
 import Foundation
 
 /// A time on the command line.
-struct TimeArgument: ExpressibleByArgument {
+struct TimeArgument {
   /// Since 1970.
   let milliseconds: Int64
 
-  init?(argument: String) {
-    guard let milliseconds = TimestampText.milliseconds(argument) else { return nil }
+  /// - Throws: ``ValidationError`` that says what is wrong.
+  init(parsing argument: String) throws {
+    guard let milliseconds = TimestampText.milliseconds(argument) else { throw ValidationError(TimestampText.fault(argument)) }
     self.milliseconds = milliseconds
   }
 
   var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
-  static var defaultCompletionKind: CompletionKind { .default }
 }
 
 /// `key=value` on the command line. The value is a number, `true` or `false` where it reads as one, a JSON string where it begins with a
@@ -115,10 +115,12 @@ struct FilterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only what this speaker said.", valueName: "name"))
   var speaker: String?
 
-  @Option(help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"),
+    transform: TimeArgument.init(parsing:))
   var since: TimeArgument?
 
-  @Option(help: ArgumentHelp("Only memories created before this time.", valueName: "time"))
+  @Option(help: ArgumentHelp("Only memories created before this time.", valueName: "time"), transform: TimeArgument.init(parsing:))
   var until: TimeArgument?
 
   @Option(

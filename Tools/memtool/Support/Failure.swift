@@ -26,6 +26,14 @@ enum Failure {
     }
   }
 
+  /// Names a word that no command or option has, and how the command is used.
+  static func exit(with misspelled: CommandWords.Misspelled) -> Never {
+    let usage = Memtool.usageString(for: misspelled.command)
+    Diagnostics.write(
+      "Error: \(misspelled.message)\nUsage: \(usage)\n  See '\(usage.prefix { $0 != "<" && $0 != "[" })--help' for more information.")
+    Foundation.exit(ExitCode.validationFailure.rawValue)
+  }
+
   /// Ends the program as the parser does, with help, a usage error or an exit code; what it quotes of the command line is escaped.
   static func exitAsParser(with error: any Error) -> Never {
     let (code, message) = (Memtool.exitCode(for: error), Memtool.fullMessage(for: error))
@@ -57,9 +65,12 @@ enum Failure {
 
 /// Standard error.
 enum Diagnostics {
+  /// Takes a progress bar away.
+  static func clearLine() { try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8)) }
+
   /// Writes lines, in which nothing is left that a terminal would obey.
-  static func write(_ text: String) {
+  static func write(_ text: String, terminator: String = "\n") {
     // There is no better place to report that this one cannot be written to.
-    try? FileHandle.standardError.write(contentsOf: Data((TerminalText.escapedLines(text) + "\n").utf8))
+    try? FileHandle.standardError.write(contentsOf: Data((TerminalText.escapedLines(text) + terminator).utf8))
   }
 }

@@ -18,6 +18,10 @@ struct StoreArgument: ParsableArguments {
     let value: Value
     do {
       value = try await body(store)
+      if access == .readWrite {
+        Interruption.hasWritten("the command had done its work")
+        await finishUpkeep(of: store)
+      }
     } catch {
       // The first error is the one to tell.
       try? await store.close()
@@ -25,6 +29,33 @@ struct StoreArgument: ParsableArguments {
     }
     try await store.close()
     return value
+  }
+}
+
+extension StoreArgument {
+  /// Finishes erasures that were broken off, and a compaction that is due: a store that is used by short commands only would never get to it.
+  ///
+  /// What the command itself wrote is committed; a failure here is told, and is none of the command.
+  private func finishUpkeep(of opened: MemoryStore) async {
+    do {
+      guard let due = try opened.dueUpkeep else { return }
+      let bar = ProgressBar(isQuiet: false)
+      defer { bar.finish() }
+      do {
+        try await opened.finishUpkeep(waitingAtMost: due == .erasure ? .seconds(30) : .seconds(1), progress: bar.update)
+      } catch {
+        bar.finish()
+        if error is CancellationError { return }
+        // Another process is at it.
+        if due == .compaction, (error as? StoreError)?.code == .stillInUse { return }
+        let what = due == .erasure ? "an erasure that was broken off is not finished" : "a compaction is due, and did not succeed"
+        Diagnostics.write(
+          "memtool: \(what): \(TerminalText.escaped(Failure.message(of: error))); the command itself has done its work. Run: memtool compact "
+            + TerminalText.escaped(store))
+      }
+    } catch {
+      // What cannot be read says so in the next command.
+    }
   }
 }
 
@@ -43,6 +74,16 @@ extension MemoryStore {
       if hashing.identity == pinned { return hashing }
     }
     return MissingEmbedder(identity: pinned)
+  }
+
+  /// Says on standard error that nobody is called so: the name may be misspelled.
+  ///
+  /// - Returns: Whether it was said.
+  @discardableResult
+  func saysIfUnknown(_ userID: String?) throws -> Bool {
+    guard let userID, try inspection(of: userID, newest: 1) == nil else { return false }
+    Diagnostics.write("memtool: the store has no user '\(TerminalText.escaped(userID))'")
+    return true
   }
 
   /// - Throws: ``StoreError`` `.embedderRequired`.

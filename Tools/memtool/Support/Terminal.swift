@@ -29,6 +29,13 @@ enum Terminal {
     return Int(size.ws_col)
   }
 
+  /// Asks a person for a yes; true where nobody sits at a terminal.
+  static func confirms(_ question: String) -> Bool {
+    guard isatty(STDIN_FILENO) == 1, diagnosticsAreTerminal else { return true }
+    Diagnostics.write("\(question) [y/N] ", terminator: "")
+    return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
+  }
+
   static func bold(_ text: String) -> String { isColoured ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
   static func red(_ text: String) -> String { isColoured ? "\u{1B}[31m\(text)\u{1B}[0m" : text }
   static func green(_ text: String) -> String { isColoured ? "\u{1B}[32m\(text)\u{1B}[0m" : text }

@@ -1,0 +1,173 @@
+import ArgumentParser
+import Foundation
+
+/// The words of a command line, looked at before the parser sees them.
+///
+/// The parser takes everything that begins with a hyphen for an option, and checks the rest before it names an option that it does not know.
+/// Here a value or a text may begin with a hyphen (`--threshold -0.5`, `--user -100123`, `- buy milk`), and a misspelled word comes first.
+struct CommandWords {
+  /// A word that no command or option has.
+  struct Misspelled: Error {
+    let message: String
+    let command: any ParsableCommand.Type
+  }
+
+  private let options: CommandOptions
+  private let head: [String]
+  private let rest: [String]
+
+  /// - Parameter words: Without the program's own name.
+  /// - Throws: ``Misspelled`` for an unknown command.
+  init(_ words: [String], of root: any ParsableCommand.Type) throws {
+    var command = root
+    var index = 0
+    while index < words.count, !words[index].hasPrefix("-"), !command.configuration.subcommands.isEmpty {
+      let names = command.configuration.subcommands.map { $0._commandName } + ["help"]
+      if words[index] == "help" { break }
+      guard let next = command.configuration.subcommands.first(where: { $0._commandName == words[index] }) else {
+        throw Misspelled(message: Spelling.unknown("command", words[index], names), command: command)
+      }
+      command = next
+      index += 1
+    }
+    options = CommandOptions(command)
+    (head, rest) = (Array(words[..<index]), Array(words[index...]))
+  }
+
+  /// The words as the parser understands them.
+  ///
+  /// - Throws: ``Misspelled`` for an unknown option.
+  func parserWords() throws -> [String] {
+    var (words, positionals): ([String], [String]) = ([], [])
+    var needsTerminator = false
+    var index = 0
+    func add(positional word: String) {
+      if word.hasPrefix("-"), word != "-" { needsTerminator = true }
+      // From the first text with a hyphen on, all stand behind the terminator, in their order.
+      if needsTerminator { positionals.append(word) } else { words.append(word) }
+    }
+    while index < rest.count {
+      let word = rest[index]
+      index += 1
+      if word == "--" {
+        needsTerminator = true
+        positionals += rest[index...]
+        break
+      }
+      guard let name = Self.optionName(word) else {
+        add(positional: word)
+        continue
+      }
+      guard options.isKnown(name) else {
+        throw Misspelled(message: Spelling.unknown("option", name, options.names), command: options.command)
+      }
+      guard options.takesValue(name), name == word, index < rest.count else {
+        words.append(word)
+        continue
+      }
+      let value = rest[index]
+      if value.hasPrefix("-"), value != "-", isValue(value) {
+        words.append("\(options.longName(name))=\(value)")
+      } else {
+        words += [word, value]
+      }
+      index += 1
+    }
+    if needsTerminator { words += ["--"] + positionals }
+    return head + words
+  }
+
+  /// Whether a word with a hyphen at its beginning is meant as the value of the option before it: it is none of the command's options, and does
+  /// not look like a long one.
+  private func isValue(_ word: String) -> Bool {
+    guard let name = Self.optionName(word) else { return true }
+    return !word.hasPrefix("--") && !options.isKnown(name)
+  }
+
+  /// `--name` of `--name` and `--name=value`, `-n` of `-n`; nil for what cannot be an option, such as `-5` and `- buy milk`.
+  private static func optionName(_ word: String) -> String? {
+    let hyphens = word.hasPrefix("--") ? 2 : 1
+    guard word.hasPrefix("-") else { return nil }
+    let name = word.dropFirst(hyphens).prefix { $0 != "=" }
+    guard let first = name.first, first.isASCII, first.isLetter else { return nil }
+    guard name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }) else { return nil }
+    return String(word.prefix(hyphens)) + name
+  }
+}
+
+/// The options of one command, as the parser describes them.
+private struct CommandOptions {
+  let command: any ParsableCommand.Type
+  private var valueNames: Set<String> = []
+  private var flagNames: Set<String> = ["--help", "-h", "--version", "--experimental-dump-help", "--generate-completion-script"]
+  private var longNames: [String: String] = [:]
+
+  private struct Dump: Decodable {
+    struct Command: Decodable { let arguments: [Argument]? }
+    struct Argument: Decodable {
+      let kind: String
+      let names: [Name]?
+    }
+    struct Name: Decodable {
+      let kind: String
+      let name: String
+    }
+    let command: Command
+  }
+
+  init(_ command: any ParsableCommand.Type) {
+    self.command = command
+    let dump = try? JSONDecoder().decode(Dump.self, from: Data(command._dumpHelp().utf8))
+    for argument in dump?.command.arguments ?? [] where argument.kind != "positional" {
+      let names = (argument.names ?? []).map { ($0.kind == "long" ? "--" : "-") + $0.name }
+      if argument.kind == "flag" { flagNames.formUnion(names) } else { valueNames.formUnion(names) }
+      if let long = names.first(where: { $0.hasPrefix("--") }) { for name in names { longNames[name] = long } }
+    }
+  }
+
+  /// Those that a person may mean.
+  var names: [String] { valueNames.union(flagNames).subtracting(["--experimental-dump-help", "--generate-completion-script"]).sorted() }
+
+  func isKnown(_ name: String) -> Bool { valueNames.contains(name) || flagNames.contains(name) }
+  func takesValue(_ name: String) -> Bool { valueNames.contains(name) }
+  func longName(_ name: String) -> String { longNames[name] ?? name }
+}
+
+/// The nearest of some names.
+enum Spelling {
+  /// `There is no command 'serach'. Did you mean 'search'?`
+  static func unknown(_ what: String, _ word: String, _ names: [String]) -> String {
+    let quoted = word.count > 64 ? word.prefix(64) + "…" : word
+    return "There is no \(what) '\(quoted)'." + (nearest(to: word, of: names).map { " Did you mean '\($0)'?" } ?? "")
+  }
+
+  /// Nil where all are too far: more than a third of the word must not change.
+  static func nearest(to word: String, of names: [String]) -> String? {
+    guard word.utf8.count <= 64 else { return nil }
+    let bare = word.drop { $0 == "-" }.lowercased()
+    var best: (distance: Int, name: String)?
+    for name in names where name.count > 2 {
+      let bareName = name.drop { $0 == "-" }.lowercased()
+      let distance = distance(bare, bareName)
+      guard distance <= max(1, bare.count / 3) || (bare.count >= 3 && bareName.hasPrefix(bare)) else { continue }
+      if best.map({ (distance, name) < ($0.distance, $0.name) }) ?? true { best = (distance, name) }
+    }
+    return best?.name
+  }
+
+  /// Damerau's and Levenshtein's: letters that change places count once.
+  static func distance(_ left: String, _ right: String) -> Int {
+    let (left, right) = (Array(left.unicodeScalars), Array(right.unicodeScalars))
+    var rows = [Array(0...right.count)]
+    for (i, scalar) in left.enumerated() {
+      var row = [i + 1]
+      for (j, other) in right.enumerated() {
+        var best = min(row[j] + 1, rows[i][j + 1] + 1, rows[i][j] + (scalar == other ? 0 : 1))
+        if i > 0, j > 0, scalar == right[j - 1], left[i - 1] == other { best = min(best, rows[i - 1][j - 1] + 1) }
+        row.append(best)
+      }
+      rows.append(row)
+    }
+    return rows[left.count][right.count]
+  }
+}

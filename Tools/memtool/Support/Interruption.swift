@@ -1,0 +1,86 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// SIGINT and SIGTERM: what was begun is removed before the program ends.
+enum Interruption {
+  private struct State {
+    var signal: Int32?
+    var hasWritten = false
+    var note: String?
+    var grace = Duration.seconds(1)
+  }
+
+  private static let state = Mutex(State())
+
+  /// Cancels the command when a signal comes, and waits for it to take back what it has begun. A second signal ends the program at once.
+  static func run(
+    _ command: sending any ParsableCommand, _ body: @escaping @Sendable (any ParsableCommand) async throws -> Void
+  ) async throws {
+    let task = Task { try await body(command) }
+    let sources = [SIGINT, SIGTERM].compactMap { number in source(number) { handle(number, task) } }
+    defer { extendLifetime(sources) }
+    try await task.value
+  }
+
+  /// The signal that ends the program; nil while there is none.
+  static var signal: Int32? { state.withLock { $0.signal } }
+
+  /// To be called now and then by long work that looks at no task.
+  static func check() throws { if signal != nil { throw CancellationError() } }
+
+  /// There is something to take back, which may take long: the program is not ended before.
+  static func leavesTime() { state.withLock { $0.grace = .seconds(60) } }
+
+  /// From here on not everything can be taken back.
+  ///
+  /// - Parameter note: What is so.
+  static func hasWritten(_ note: String) {
+    state.withLock { state in
+      state.hasWritten = true
+      state.note = note
+    }
+  }
+
+  /// Ends the program with the code of the signal, after a line that says what became of the command.
+  static func exit(with signal: Int32) -> Never {
+    let state = state.withLock { $0 }
+    Diagnostics.write("memtool: interrupted; \(state.hasWritten ? state.note ?? "what was written stays" : "nothing was changed")")
+    Foundation.exit(128 + signal)
+  }
+
+  private static func handle(_ number: Int32, _ task: Task<Void, any Error>) {
+    let (isFirst, grace) = state.withLock { state in
+      defer { if state.signal == nil { state.signal = number } }
+      return (state.signal == nil, state.grace)
+    }
+    guard isFirst else { end(number) }
+    task.cancel()
+    DispatchQueue.global().asyncAfter(deadline: .now() + grace / .seconds(1)) { end(number) }
+  }
+
+  /// Does not wait for the command: what it has begun goes with the next one that opens the store for writing.
+  private static func end(_ number: Int32) -> Never {
+    if Terminal.diagnosticsAreTerminal { Diagnostics.clearLine() }
+    Diagnostics.write("memtool: interrupted")
+    _exit(128 + number)
+  }
+
+  /// Nil where the signal is ignored already, as by `nohup`.
+  private static func source(_ number: Int32, _ body: @escaping @Sendable () -> Void) -> (any DispatchSourceSignal)? {
+    // SAFETY: both are plain dispositions and no functions of ours; SIG_IGN is 1 in every C library.
+    let previous = unsafe unsafeBitCast(Foundation.signal(number, SIG_IGN), to: Int.self)
+    guard previous != 1 else { return nil }
+    let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+    source.setEventHandler(handler: body)
+    source.resume()
+    return source
+  }
+}
