@@ -123,8 +123,9 @@ package final class Subprocess {
   }
 
   private func timedOut() -> Failure {
+    let diagnosis = HangDiagnosis.text(of: processID)
     kill()
-    return .timedOut(output: String(decoding: collected, as: UTF8.self))
+    return .timedOut(output: String(decoding: collected, as: UTF8.self) + (diagnosis.map { "\n\($0)" } ?? ""))
   }
 
   /// Appends what the child has printed since; false at the end of its output.

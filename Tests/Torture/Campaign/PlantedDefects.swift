@@ -56,7 +56,7 @@ struct PlantedDefects: Sendable {
       violation: #"/gen-\d+/data\.mdb is missing|\d+ writes are there, \d+ were acknowledged"#),
     PlantedDefects(
       name: "P11", summary: "a transaction is committed on another thread", tiers: ["crowd", "history"],
-      violation: #"waits for LMDB's writer mutex, which its own process holds"#),
+      violation: #"waits for LMDB's mutex in .*/lock\.mdb, which its own process holds"#),
     PlantedDefects(
       name: "P12", summary: "a short write is taken for success", tiers: ["faults"],
       violation: #"rows\.f32: row \d+ of memory .* does not match its checksum|has another row|not found by its own embedding"#,

@@ -72,6 +72,7 @@ struct StoreCheck {
           optional.formUnion(state.memories.filter { $0.value.userID == user }.keys)
           contexts[user] = []
         }
+        if let id = state.isErasing.first, try snapshot.memory(id) == nil { optional.formUnion(state.isErasing) }
         for number in Set([count - 1, count, 0]) where number >= 0 {
           if try store.wasCommitted(progress.lane.token(number)) != (number < count) {
             problems.append("lane \(name): the token of write \(number) contradicts the \(count) writes that are there")

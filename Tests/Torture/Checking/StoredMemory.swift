@@ -16,6 +16,8 @@ enum StoredMemory {
     if memory.text != expected.text { return "has another text" }
     if memory.kind != expected.kind { return "has the kind \(memory.kind ?? "none")" }
     if memory.metadata != ["number": .integer(expected.number)] { return "has other metadata" }
+    if memory.dedupeKey != expected.dedupeKey { return "has the dedupe key \(memory.dedupeKey ?? "none")" }
+    if memory.expiresAt != expected.expiresAt { return "expires at \(memory.expiresAt.map { "\($0)" } ?? "no time")" }
     guard let embedding else { return expected.hasEmbedding ? "has lost its embedding" : nil }
     if !expected.hasEmbedding { return "has an embedding that it was not given" }
     return matches(embedding, expected.text) ? nil : "has another row"

@@ -44,6 +44,9 @@ enum Fault: Sendable {
   /// Half of the bytes are written.
   case short
 
+  /// Whether it means something at the meta pages of data.mdb only.
+  var isOfMetaPages: Bool { if case .failsAfterAndNextFails = self { true } else { false } }
+
   var arguments: [String] {
     switch self {
     case .fails(_, let code): ["--action", "error", "--errno", "\(code)"]

@@ -13,6 +13,10 @@ struct FaultTier: Tier {
     let fault: Fault
     /// Among the calls of its group.
     let number: Int
+    /// Options of the tracer.
+    var filter: [String] { fault.isOfMetaPages ? Point.metaPages : ["--only", group.calls.joined(separator: ",")] }
+
+    static let metaPages = ["--meta-pages", "--only", "pwrite64"]
   }
 
   private let campaign: Campaign
@@ -26,10 +30,15 @@ struct FaultTier: Tier {
     let scratch = try Scratch("\(campaign.directory)/faults-count")
     defer { scratch.remove() }
     let calls = try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: scratch))
+    let again = try Scratch("\(campaign.directory)/faults-count-again")
+    defer { again.remove() }
+    let commits = try workload.calls(Victims(campaign: campaign.withoutDefect, scratch: again), Point.metaPages).count
     points = FaultGroup.all.flatMap { group in
       let count = calls.count { group.calls.contains($0.name) }
       let faults = group.faults.filter { fault in campaign.fault.map { $0 == "\(group.calls[0]) \(fault.name)" } ?? true }
-      return (1...max(count, 1)).flatMap { number in faults.map { Point(group: group, fault: $0, number: number) } }
+      return faults.flatMap { fault in
+        (1...max(fault.isOfMetaPages ? commits : count, 1)).map { Point(group: group, fault: fault, number: $0) }
+      }
     }
   }
 
@@ -43,10 +52,10 @@ struct FaultTier: Tier {
     do {
       end = try victims.trace(
         [
-          "--marker", "--announce", "--scope", scratch.path, "--only", point.group.calls.joined(separator: ","), "--point",
+          "--marker", "--announce", "--scope", scratch.path, "--point",
           "\(point.number)", "--log", scratch.path("hit"),
         ]
-          + point.fault.arguments, workload.arguments(victims))
+          + point.filter + point.fault.arguments, workload.arguments(victims))
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations = ["the workload hangs: \(output.suffix(300))"]
       return outcome

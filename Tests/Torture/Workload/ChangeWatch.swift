@@ -62,6 +62,7 @@ struct ChangeWatch: ~Copyable {
   private static func told(_ change: Change, _ state: LaneState) -> [(String, StoreChange.Kind)] {
     switch change {
     case .add(let id, let memory): [(memory.userID, .memoryPut(id))]
+    case .addAgain: []
     case .replace(let id, let memory):
       memory.hasEmbedding ? [(memory.userID, .memoryPut(id))] : [(memory.userID, .memoryDeleted(id)), (memory.userID, .memoryPut(id))]
     case .delete(let id): state.memories[id].map { [($0.userID, .memoryDeleted(id))] } ?? []

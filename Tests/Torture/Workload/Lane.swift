@@ -9,7 +9,7 @@ import TestSupport
 struct Lane: Codable, Hashable, Sendable {
   let name: String
   let seed: UInt64
-  /// Whether the lane forgets a user now and then, which rebuilds the store.
+  /// Whether the lane forgets a user or erases memories now and then, which rebuilds the store.
   var forgets = false
 
   /// The context that counts the lane's writes.
@@ -29,8 +29,13 @@ struct Lane: Codable, Hashable, Sendable {
   /// What comes after `state`.
   func next(_ state: LaneState) -> Operation {
     if let user = state.isForgetting { return .endForget(user) }
+    if !state.isErasing.isEmpty { return .endErase(state.isErasing) }
     var generator = SeededGenerator(seed: seed ^ Self.hash("\(name)/\(state.count)"))
-    if forgets, state.count % 5 == 4 { return .beginForget(user(Int.random(in: 0..<Self.users, using: &generator))) }
+    if forgets, state.count % 5 == 4 {
+      let own = state.memories.keys.sorted()
+      if state.count % 10 == 9, !own.isEmpty { return .beginErase(Array(own.prefix(Int.random(in: 1...3, using: &generator)))) }
+      return .beginForget(user(Int.random(in: 0..<Self.users, using: &generator)))
+    }
     let changes = Int.random(in: 1...4, using: &generator)
     var after = state
     return .write(
@@ -44,13 +49,17 @@ struct Lane: Codable, Hashable, Sendable {
   private func change(_ part: Int, _ state: LaneState, _ generator: inout SeededGenerator) -> Change {
     let user = user(Int.random(in: 0..<Self.users, using: &generator))
     let own = state.memories.keys.sorted()
-    switch Int.random(in: 0..<10, using: &generator) {
+    switch Int.random(in: 0..<11, using: &generator) {
+    case 10:
+      guard let id = own.first(where: { state.memories[$0]?.dedupeKey != nil }), let old = state.memories[id] else { break }
+      return .addAgain(id, memory(old.userID, &generator).keeping(old))
     case 0..<5: return .add(id(state.count, part), memory(user, &generator))
     case 5 where !own.isEmpty: return .delete(own[Int.random(in: own.indices, using: &generator)])
     case 6, 7:
       guard !own.isEmpty else { break }
       let id = own[Int.random(in: own.indices, using: &generator)]
-      return .replace(id, memory(state.memories[id]?.userID ?? user, &generator))
+      guard let old = state.memories[id] else { break }
+      return .replace(id, memory(old.userID, &generator).keeping(old))
     case 8: return .setContext(user, Int.random(in: 0..<1_000_000, using: &generator))
     case 9 where state.contexts[user] != nil: return .deleteContext(user)
     default: break
@@ -61,9 +70,12 @@ struct Lane: Codable, Hashable, Sendable {
   private func memory(_ user: String, _ generator: inout SeededGenerator) -> LaneMemory {
     let length = generator.chance(percent: 5) ? Int.random(in: 3000..<9000, using: &generator) : Int.random(in: 4..<60, using: &generator)
     let words = String(repeating: "\(String(generator.next(), radix: 36)) ", count: length / 8 + 1)
+    let number = Int64(generator.next() >> 1)
     return LaneMemory(
-      userID: user, text: words, kind: generator.chance(percent: 50) ? "fact" : nil, number: Int64(generator.next() >> 1),
-      hasEmbedding: generator.chance(percent: 80))
+      userID: user, text: words, kind: generator.chance(percent: 50) ? "fact" : nil, number: number,
+      hasEmbedding: generator.chance(percent: 80), dedupeKey: generator.chance(percent: 25) ? "key \(number)" : nil,
+      // In the year 2200: no clock of the harness goes that far.
+      expiresAt: generator.chance(percent: 25) ? Date(timeIntervalSince1970: 7_258_118_400 + Double(number % 1000)) : nil)
   }
 
   private func id(_ number: Int, _ part: Int) -> MemoryID {
@@ -90,6 +102,10 @@ struct Lane: Codable, Hashable, Sendable {
 enum Operation: Sendable {
   /// All in one transaction.
   case write([Change])
+  /// Counts only: from now on the memories may be erased.
+  case beginErase([MemoryID])
+  /// Erases the memories, then counts.
+  case endErase([MemoryID])
   /// Counts only: from now on the user may be forgotten.
   case beginForget(String)
   /// Forgets the user, then counts: from now on the user is forgotten.
@@ -103,6 +119,8 @@ enum Operation: Sendable {
 
 enum Change: Sendable {
   case add(MemoryID, LaneMemory)
+  /// A memory with the dedupe key of one that is there: nothing is added.
+  case addAgain(MemoryID, LaneMemory)
   case replace(MemoryID, LaneMemory)
   case delete(MemoryID)
   case setContext(String, Int)
@@ -116,8 +134,20 @@ struct LaneMemory: Hashable, Sendable {
   let kind: String?
   let number: Int64
   let hasEmbedding: Bool
+  let dedupeKey: String?
+  let expiresAt: Date?
 
-  var withoutEmbedding: LaneMemory { LaneMemory(userID: userID, text: text, kind: kind, number: number, hasEmbedding: false) }
+  var withoutEmbedding: LaneMemory {
+    LaneMemory(
+      userID: userID, text: text, kind: kind, number: number, hasEmbedding: false, dedupeKey: dedupeKey, expiresAt: expiresAt)
+  }
+
+  /// With what an update of the other memory leaves as it is.
+  func keeping(_ other: LaneMemory) -> LaneMemory {
+    LaneMemory(
+      userID: userID, text: text, kind: kind, number: number, hasEmbedding: hasEmbedding, dedupeKey: other.dedupeKey,
+      expiresAt: other.expiresAt)
+  }
 
   /// A function of the text, so that a row of another memory is seen.
   var components: [Float] { Self.components(of: text) }

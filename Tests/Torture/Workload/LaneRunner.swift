@@ -42,7 +42,10 @@ struct LaneRunner: Sendable {
         let isDone = await commit(operation, number: state.count)
         try await doomed
         guard isDone else { break }
-        if case .endForget = operation { sayGeneration() }
+        switch operation {
+        case .endForget, .endErase: sayGeneration()
+        case .write, .beginForget, .beginErase: break
+        }
         state.apply(operation)
         for snapshot in held where snapshot.until <= state.count { snapshot.check() }
         held.removeAll { $0.until <= state.count }
@@ -78,7 +81,11 @@ struct LaneRunner: Sendable {
     for _ in 0..<3 {
       WorkerLog.say(WorkerEvent.issued(lane: lane.name, number: number).line)
       do {
-        if case .endForget(let user) = operation { _ = try await store.forget(userID: user, waitingAtMost: .milliseconds(200)) }
+        switch operation {
+        case .endForget(let user): try await store.forget(userID: user, waitingAtMost: .milliseconds(200))
+        case .endErase(let ids): try await store.erase(ids, waitingAtMost: .milliseconds(200))
+        case .write, .beginForget, .beginErase: break
+        }
         let position = try await store.write(token: lane.token(number)) { [lane] transaction in
           for change in operation.changes { try Self.apply(change, lane, &transaction) }
           try transaction.updateContext(for: lane.counter) { $0.with(conversationsCount: number + 1) }
@@ -116,6 +123,9 @@ struct LaneRunner: Sendable {
   static func apply(_ change: Change, _ lane: Lane, _ transaction: inout WriteTransaction) throws {
     switch change {
     case .add(let id, let memory): try transaction.add(draft(id, memory))
+    case .addAgain(let id, let memory):
+      let found = try transaction.add(draft(nil, memory))
+      if found != id { WorkerLog.say(WorkerEvent.violation("memory \(found) was added, though \(id) has its dedupe key").line) }
     case .replace(let id, let memory):
       // A memory without an embedding cannot take the place of one that has one by an update.
       if memory.hasEmbedding {
@@ -132,10 +142,10 @@ struct LaneRunner: Sendable {
     }
   }
 
-  private static func draft(_ id: MemoryID, _ memory: LaneMemory) -> MemoryDraft {
+  private static func draft(_ id: MemoryID?, _ memory: LaneMemory) -> MemoryDraft {
     MemoryDraft(
       userID: memory.userID, text: memory.text, embedding: memory.hasEmbedding ? Embedding(memory.components) : nil, kind: memory.kind,
-      metadata: ["number": .integer(memory.number)], id: id)
+      expiresAt: memory.expiresAt, dedupeKey: memory.dedupeKey, metadata: ["number": .integer(memory.number)], id: id)
   }
 
   // MARK: Errors

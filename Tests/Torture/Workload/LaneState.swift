@@ -10,6 +10,9 @@ struct LaneState: Sendable {
   /// The user that may be there or not, because the forgetting has begun and not ended.
   private(set) var isForgetting: String?
 
+  /// Memories that may be there or not, all of them, because erasing them has begun and not ended.
+  private(set) var isErasing: [MemoryID] = []
+
   /// The state after the lane's first `count` writes.
   init(_ lane: Lane, count: Int) {
     for _ in 0..<count { apply(lane.next(self)) }
@@ -19,6 +22,10 @@ struct LaneState: Sendable {
     count += 1
     switch operation {
     case .write(let changes): for change in changes { apply(change) }
+    case .beginErase(let ids): isErasing = ids
+    case .endErase(let ids):
+      isErasing = []
+      for id in ids { memories[id] = nil }
     case .beginForget(let user): isForgetting = user
     case .endForget(let user):
       isForgetting = nil
@@ -32,6 +39,7 @@ struct LaneState: Sendable {
   mutating func apply(_ change: Change) {
     switch change {
     case .add(let id, let memory), .replace(let id, let memory): memories[id] = memory
+    case .addAgain: break
     case .delete(let id): memories[id] = nil
     case .setContext(let user, let level): contexts[user, default: []].append(level)
     case .deleteContext(let user): contexts[user] = nil
