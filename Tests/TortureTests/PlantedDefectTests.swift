@@ -18,7 +18,7 @@ import Testing
 
   @Test func everyDefectHasAFileAndEveryFileADefect() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: Self.defects.path).filter { $0.hasSuffix(".defect") }
-    #expect(Set(files) == Set(PlantedDefects.all.map { "\($0.name).defect" } + ["Switch.defect"]))
+    #expect(Set(files) == Set(PlantedDefects.all.map { "\($0.name).defect" } + ["Switch.defect", "R1.defect"]))
     for defect in PlantedDefects.all {
       let text = try String(contentsOf: Self.defects.appending(path: "\(defect.name).defect"), encoding: .utf8)
       #expect(text.contains("PlantedDefect.isPlanted(\"\(defect.name)\")"), "\(defect.name) is never switched on")

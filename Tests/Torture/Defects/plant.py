@@ -3,6 +3,8 @@
 
     plant.py check           fails if a defect no longer applies to the sources
     plant.py copy DIRECTORY  makes the copy that Tools/torture builds; writes only what changed, so that the build stays incremental
+    plant.py sanitizer DIRECTORY
+                             makes the copy that the thread sanitizer watches: R1, a race, and locks that it knows (Tests/ThreadSanitizer)
 
 A file NAME.defect has edits of one defect, each switched on by PlantedDefect.isPlanted("NAME") (PlantedDefect.swift goes into the copy's
 module Files). It reads like a diff without line numbers:
@@ -101,11 +103,16 @@ def parse(path):
     return edits, imports
 
 
-def planted(root):
-    """The text of every file that a defect changes, by path."""
+def is_race(defect):
+    """Races are for the thread sanitizer, the others for the torture harness."""
+    return defect.startswith("R")
+
+
+def planted(root, wants=lambda defect: True):
+    """The text of every file that a wanted defect changes, by path."""
     edits, imports, misfits = {}, {}, []
     for name in sorted(os.listdir(HERE)):
-        if not name.endswith(".defect"):
+        if not name.endswith(".defect") or not wants(name[: -len(".defect")]):
             continue
         try:
             found, wanted = parse(os.path.join(HERE, name))
@@ -163,8 +170,23 @@ def files(root):
                 yield os.path.relpath(os.path.join(directory, name), root)
 
 
-def copy(root, target):
-    contents = {path: text.encode() for path, text in planted(root).items()}
+def locks(root):
+    """Mutex.swift for each module that has a Synchronization.Mutex."""
+    with open(os.path.join(ROOT, "Tests", "ThreadSanitizer", "Mutex.swift"), "rb") as file:
+        mutex = file.read()
+    for path in files(root):
+        if not path.endswith(".swift") or path.startswith("Tests/ThreadSanitizer/"):
+            continue
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            if re.search(r"^import Synchronization$", file.read(), re.MULTILINE):
+                yield "/".join(path.split("/")[:2]) + "/SanitizerMutex.swift", mutex
+
+
+def copy(root, target, is_for_sanitizer):
+    wanted = planted(root, is_race if is_for_sanitizer else lambda defect: not is_race(defect))
+    contents = {path: text.encode() for path, text in wanted.items()}
+    if is_for_sanitizer:
+        contents.update(locks(root))
     with open(os.path.join(HERE, "PlantedDefect.swift"), "rb") as file:
         contents["Sources/Files/PlantedDefect.swift"] = file.read()
     for path in files(root):
@@ -190,8 +212,8 @@ def main(arguments):
     try:
         if arguments == ["check"]:
             planted(ROOT)
-        elif len(arguments) == 2 and arguments[0] == "copy":
-            copy(ROOT, arguments[1])
+        elif len(arguments) == 2 and arguments[0] in ("copy", "sanitizer"):
+            copy(ROOT, arguments[1], arguments[0] == "sanitizer")
         else:
             sys.exit(__doc__)
     except Misfit as misfit:
