@@ -28,7 +28,8 @@ extension MemoryStore {
   /// Rebuilds the store's files without what was deleted, replaced or given back, while everybody goes on reading and writing.
   ///
   /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead; one without embeddings never does. Needs room for a
-  /// second copy meanwhile. The log of changes is kept, with the ids in it.
+  /// second copy meanwhile, and leaves some to other programs: 5 % of the file system if the store begins it, 1 MiB if it is asked for. The log of
+  /// changes is kept, with the ids in it.
   /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.inputOutput`, `.permissionDenied`, `.readOnly`, `.closed`; `CancellationError`: the
   ///   store is as it was. `.poisoned` and `.inDoubt`: whether it moved on shows when it is opened again.
   /// - Complexity: O(size of the store), about 30,000 memories a second.

@@ -16,8 +16,14 @@ enum LockTable {
   /// Blocks and zeros: where blocks can be taken, the zeros make them ones that were written, which every file system tells from a hole.
   static func fill(_ file: borrowing FileHandle) throws(FileError) {
     file.refuseCopyOnWrite()
-    _ = try file.allocate(sizeBytes)
-    try file.writeZeros(from: 0, to: sizeBytes)
+    do throws(FileError) {
+      _ = try file.allocate(sizeBytes)
+      try file.writeZeros(from: 0, to: sizeBytes)
+    } catch {
+      // What there was of the last room is of use to others.
+      try? file.truncate(to: 0)
+      throw error
+    }
   }
 
   /// Takes the blocks that are missing in a file of an earlier version, or of a copy that has holes.

@@ -71,6 +71,9 @@ struct PlantedDefects: Sendable {
       name: "P15", summary: "a batch is applied twice after an in-doubt commit", tiers: ["faults"],
       violation: #"the last one failed with the word that nothing was changed|the total says"#,
       fault: "pwrite64 EIO though done, and the next one"),
+    PlantedDefects(
+      name: "P16", summary: "lock.mdb is mapped before it has its disk blocks", tiers: ["space"],
+      violation: #"blocks free on .*: ended with signalled\(7\)"#),
     PlantedDefects(name: "M1", summary: "context history is not kept", tiers: ["crowd"], violation: #"the history of \S+ is .*, expected"#),
     PlantedDefects(
       name: "M2", summary: "changes() drops every fifth change", tiers: ["crowd"], violation: #"changes\(\) told .* instead of"#),

@@ -10,27 +10,24 @@ final class LoopDisk: Sendable {
   private let device: Int32
   private let devicePath: String
 
-  private static let sizeBytes = 256 << 20
-
   /// - Parameter directory: Where the file behind the device is made.
-  init(in directory: String) throws {
+  init(in directory: String, megabytes: Int = 256, blockBytes: Int = 4096) throws {
     let path = "\(directory)/power-\(UUID().uuidString)"
     let file = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     try Self.check(file, "open \(path)")
     defer { close(file) }
     unsafe unlink(path)
-    try Self.check(ftruncate(file, off_t(Self.sizeBytes)), "ftruncate")
-    try Self.format("/proc/\(ProcessInfo.processInfo.processIdentifier)/fd/\(file)")
-    (device, devicePath) = try Self.attach(file)
+    try Self.check(ftruncate(file, off_t(megabytes << 20)), "ftruncate")
+    try Self.format("/proc/\(ProcessInfo.processInfo.processIdentifier)/fd/\(file)", blockBytes)
+    (device, devicePath) = try Self.attach(file, blockBytes)
   }
 
   deinit { close(device) }
 
   /// Room for a journal of the smallest size, and no more than is needed for a quick recovery.
-  private static func format(_ path: String) throws {
-    let outcome = try Subprocess.run(
-      "/bin/sh",
-      ["-c", "PATH=$PATH:/usr/sbin:/sbin exec mkfs.ext4 -q -F -b 4096 -m 0 -J size=4 -O ^resize_inode -E lazy_itable_init=1 \(path)"])
+  private static func format(_ path: String, _ blockBytes: Int) throws {
+    let options = "-b \(blockBytes) -m 0 -J size=4 -O ^resize_inode -E lazy_itable_init=1"
+    let outcome = try Subprocess.run("/bin/sh", ["-c", "PATH=$PATH:/usr/sbin:/sbin exec mkfs.ext4 -q -F \(options) \(path)"])
     guard outcome.termination == .exited(0) else { throw DiskError(text: "mkfs.ext4 failed: \(outcome.standardError)") }
   }
 
@@ -44,9 +41,9 @@ final class LoopDisk: Sendable {
 
     var bytes = [UInt8](repeating: 0, count: byteCount)
 
-    init(file: Int32) {
+    init(file: Int32, blockBytes: Int) {
       set(UInt32(file), at: 0)
-      set(4096, at: 4)
+      set(UInt32(blockBytes), at: 4)
       set(Self.clearsItself, at: Self.flagsOffset)
     }
 
@@ -58,7 +55,7 @@ final class LoopDisk: Sendable {
   private static let getFree: UInt = 0x4C82
   private static let configure: UInt = 0x4C0A
 
-  private static func attach(_ file: Int32) throws -> (descriptor: Int32, path: String) {
+  private static func attach(_ file: Int32, _ blockBytes: Int) throws -> (descriptor: Int32, path: String) {
     let control = unsafe open("/dev/loop-control", O_RDWR | O_CLOEXEC)
     try check(control, "open /dev/loop-control")
     defer { close(control) }
@@ -69,7 +66,7 @@ final class LoopDisk: Sendable {
       let path = "/dev/loop\(number)"
       let device = unsafe open(path, O_RDWR | O_CLOEXEC)
       try check(device, "open \(path)")
-      var configuration = Configuration(file: file)
+      var configuration = Configuration(file: file, blockBytes: blockBytes)
       // SAFETY: the kernel reads `byteCount` bytes, which is what the array holds.
       let result = unsafe configuration.bytes.withUnsafeMutableBytes { unsafe ioctl(device, configure, $0.baseAddress!) }
       if result == 0 { return (device, path) }
@@ -109,8 +106,8 @@ final class LoopDisk: Sendable {
     try Self.check(unsafe ioctl(root, 0x8004_587D, &withoutFlush), "EXT4_IOC_SHUTDOWN")
   }
 
-  /// Gives this thread mounts of its own.
-  private static func leaveMountsOfOthers() throws {
+  /// Gives this thread, and the processes that it starts, mounts of its own.
+  static func leaveMountsOfOthers() throws {
     typealias Unshare = @convention(c) (Int32) -> Int32
     // SAFETY: a function of the C library, which is loaded; its type is that of unshare(2), which Swift's Glibc leaves out.
     guard let function = unsafe dlsym(dlopen(nil, RTLD_NOW), "unshare") else { throw DiskError(text: "there is no unshare(2)") }

@@ -7,15 +7,19 @@ import TestSupport
 final class LoopDisks: Sendable {
   private let free = Mutex<[LoopDisk]>([])
   private let directory: String
+  private let megabytes: Int
+  private let blockBytes: Int
 
-  init(_ campaign: Campaign) {
+  init(_ campaign: Campaign, megabytes: Int = 256, blockBytes: Int = 4096) {
+    self.megabytes = megabytes
+    self.blockBytes = blockBytes
     // In memory a flush costs nothing, and the cut is that of the file system on it.
     directory = unsafe access("/dev/shm", W_OK) == 0 ? "/dev/shm" : campaign.directory
   }
 
   /// Mounts a disk at `path` while `body` runs.
   func withDisk<Value>(at path: String, _ body: (LoopDisk) throws -> Value) throws -> Value {
-    let disk = try free.withLock { $0.popLast() } ?? LoopDisk(in: directory)
+    let disk = try free.withLock { $0.popLast() } ?? LoopDisk(in: directory, megabytes: megabytes, blockBytes: blockBytes)
     try disk.mount(at: path)
     let value: Value
     do {
