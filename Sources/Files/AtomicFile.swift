@@ -1,17 +1,19 @@
 /// A file that appears whole or not at all: written beside its destination with mode 0600, flushed, then renamed.
 package struct AtomicFile: ~Copyable {
   private let handle: FileHandle
-  private let destination: String
-  private let temporaryPath: String
+  private let destination: FilePlace
+  private let temporary: FilePlace
   private var offset = 0
   private var isCommitted = false
 
-  package init(destination: String) throws(FileError) {
+  package init(destination: some FilePlaceConvertible) throws(FileError) {
+    let destination = destination.place
     self.destination = destination
     let suffix = String(UInt64.random(in: .min ... .max), radix: 36)
-    let path = "\(destination).tmp-\(suffix)"
-    temporaryPath = path
-    handle = try FileHandle(path: path, access: .createNew)
+    let name = "\(destination.name).tmp-\(suffix)"
+    let temporary = destination.directory.map { FilePlace(in: $0, name) } ?? FilePlace(name)
+    self.temporary = temporary
+    handle = try FileHandle(path: temporary, access: .createNew)
   }
 
   package mutating func append(_ bytes: [UInt8]) throws(FileError) {
@@ -23,12 +25,12 @@ package struct AtomicFile: ~Copyable {
   /// flush of the directory fails, the whole new file may.
   package mutating func commit() throws(FileError) {
     try handle.synchronize()
-    try Directories.rename(temporaryPath, to: destination)
+    try Directories.rename(temporary, to: destination)
     isCommitted = true
   }
 
   deinit {
     // Nothing to report to: a leftover temporary file is all that a failing unlink leaves.
-    if !isCommitted { try? Directories.removeFile(temporaryPath) }
+    if !isCommitted { try? Directories.removeFile(temporary) }
   }
 }

@@ -7,16 +7,22 @@
 /// Directories and names: everything about files that needs no open descriptor of the caller's.
 package enum Directories {
   /// Makes a directory of mode 0700, whatever the umask.
-  package static func create(_ path: String) throws(FileError) {
-    try retrying("mkdir", path) { unsafe mkdir(path, 0o700) }
-    try retrying("chmod", path) { unsafe chmod(path, 0o700) }
+  package static func create(_ place: some FilePlaceConvertible) throws(FileError) {
+    let place = place.place
+    try retrying("mkdir", place.path) { unsafe mkdirat(place.anchor, place.name, 0o700) }
+    // Through the descriptor: by its name it may be another's by now.
+    let made = try Directory(place)
+    try retrying("chmod", place.path) { fchmod(made.descriptor, 0o700) }
   }
 
-  /// The status of what stands at `path`, links followed only where `followingLinks` says so; nil where nothing does.
-  package static func status(_ path: String, followingLinks: Bool = false) throws(FileError) -> FileStatus? {
+  /// The status of what has this name, links followed only where `followingLinks` says so; nil where nothing has it.
+  package static func status(_ place: some FilePlaceConvertible, followingLinks: Bool = false) throws(FileError) -> FileStatus? {
+    let place = place.place
     var status = stat()
     do throws(FileError) {
-      try retrying("stat", path) { unsafe followingLinks ? stat(path, &status) : lstat(path, &status) }
+      try retrying("stat", place.path) {
+        unsafe fstatat(place.anchor, place.name, &status, followingLinks ? 0 : AT_SYMLINK_NOFOLLOW)
+      }
       return FileStatus(status)
     } catch {
       if error.isMissing { return nil }
@@ -24,70 +30,117 @@ package enum Directories {
     }
   }
 
-  /// The names in a directory, without `.` and `..`, sorted.
-  package static func entries(_ path: String) throws(FileError) -> [String] {
-    guard let stream = unsafe opendir(path) else { throw FileError(errno: errno, call: "opendir", path: path) }
+  /// The names in a directory, without `.` and `..`, sorted. A link to a directory is followed.
+  ///
+  /// - Throws: ``FileError``, also where the listing ends in the middle: what is returned is complete.
+  package static func entries(_ place: some FilePlaceConvertible) throws(FileError) -> [String] {
+    let place = place.place
+    // A descriptor of its own: the position in a directory belongs to the open descriptor.
+    let descriptor = try retrying("open", place.path) {
+      unsafe openat(place.anchor, place.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
+    return try entries(of: descriptor, place)
+  }
+
+  /// - Parameter descriptor: Of the directory; closed here.
+  private static func entries(of descriptor: Int32, _ place: FilePlace) throws(FileError) -> [String] {
+    guard let stream = unsafe fdopendir(descriptor) else {
+      let code = errno
+      close(descriptor)
+      throw FileError(errno: code, call: "opendir", path: place.path)
+    }
     defer { unsafe _ = closedir(stream) }
     var names: [String] = []
-    while let entry = unsafe readdir(stream) {
+    while true {
+      // The only sign by which an error differs from the end.
+      errno = 0
+      guard let entry = unsafe readdir(stream) else {
+        if errno == 0 { return names.sorted() }
+        throw FileError(errno: errno, call: "readdir", path: place.path)
+      }
       // SAFETY: d_name is NUL-terminated and lives until the next readdir of this stream; it is copied here.
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
       if name != "." && name != ".." { names.append(name) }
     }
-    return names.sorted()
   }
 
   /// Renames and makes the new name durable.
-  package static func rename(_ source: String, to destination: String) throws(FileError) {
+  package static func rename(_ source: some FilePlaceConvertible, to destination: some FilePlaceConvertible) throws(FileError) {
+    let (source, destination) = (source.place, destination.place)
     try retrying("rename", "\(source) to \(destination)") {
-      #if canImport(Glibc)
-        unsafe Glibc.rename(source, destination)
-      #else
-        unsafe Darwin.rename(source, destination)
-      #endif
+      unsafe renameat(source.anchor, source.name, destination.anchor, destination.name)
     }
-    try synchronize(parent(of: destination))
+    try synchronize(destination.parent)
   }
 
   /// Flushes a directory, so that the names in it survive a power failure.
-  package static func synchronize(_ path: String) throws(FileError) {
-    let descriptor = try retrying("open", path) { unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+  package static func synchronize(_ place: some FilePlaceConvertible) throws(FileError) {
+    let place = place.place
+    let descriptor = try retrying("open", place.path) {
+      unsafe openat(place.anchor, place.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
     defer { close(descriptor) }
-    if fsync(descriptor) != 0 { throw FileError(errno: errno, call: "fsync", path: path) }
+    if fsync(descriptor) != 0 { throw FileError(errno: errno, call: "fsync", path: place.path) }
   }
 
-  package static func removeFile(_ path: String) throws(FileError) {
-    try retrying("unlink", path) { unsafe unlink(path) }
+  package static func removeFile(_ place: some FilePlaceConvertible) throws(FileError) {
+    let place = place.place
+    try retrying("unlink", place.path) { unsafe unlinkat(place.anchor, place.name, 0) }
   }
 
   /// Removes a directory of plain files and directories; never follows a link, and refuses one.
-  package static func removeTree(_ path: String) throws(FileError) {
-    // opendir would follow a link and empty what it points to.
-    guard let root = try status(path) else { throw FileError(errno: ENOENT, call: "rmdir", path: path) }
-    guard root.isDirectory else { throw FileError(errno: ENOTDIR, call: "rmdir", path: path) }
-    for name in try entries(path) {
-      let child = "\(path)/\(name)"
-      if let status = try status(child), status.isDirectory {
+  ///
+  /// Descends by descriptors, so that nobody who exchanges a directory meanwhile can lead it out of the tree.
+  package static func removeTree(_ place: some FilePlaceConvertible) throws(FileError) {
+    let place = place.place
+    do throws(FileError) {
+      try removeContents(of: try Directory(place))
+    } catch {
+      // One error for what is no directory, whatever the system says of a link.
+      throw error.isSymbolicLink ? FileError(errno: ENOTDIR, call: "rmdir", path: place.path) : error
+    }
+    try retrying("rmdir", place.path) { unsafe unlinkat(place.anchor, place.name, AT_REMOVEDIR) }
+  }
+
+  /// Removes everything in an open directory.
+  package static func removeContents(of directory: Directory) throws(FileError) {
+    for name in try directory.entries() {
+      let child = directory.place(name)
+      if try status(child)?.isDirectory == true {
         try removeTree(child)
       } else {
         try removeFile(child)
       }
     }
-    try retrying("rmdir", path) { unsafe rmdir(path) }
   }
 
-  /// Removes a tree as ``removeTree(_:)`` does while others may be at the same: afterwards it is gone, whoever did it.
-  package static func removeTreeWithOthers(_ path: String) throws(FileError) {
-    while try status(path) != nil {
+  /// Removes an open directory and everything in it while others may be at the same: afterwards it is gone, whoever did it.
+  ///
+  /// - Parameter place: Its name. Another directory that has the name by now stays.
+  package static func removeTreeWithOthers(_ directory: Directory, named place: FilePlace) throws(FileError) {
+    while try status(place)?.id == directory.id {
       do throws(FileError) {
-        try removeTree(path)
+        try removeContents(of: directory)
+        try retrying("rmdir", place.path) { unsafe unlinkat(place.anchor, place.name, AT_REMOVEDIR) }
       } catch {
         // Each time another has removed something; a sweeper may add one lock file, and then removes the rest itself. This ends.
         if error.errno != ENOENT && error.errno != ENOTEMPTY { throw error }
       }
     }
+  }
+
+  /// The same for a directory of this name; nothing where there is none.
+  package static func removeTreeWithOthers(_ place: some FilePlaceConvertible) throws(FileError) {
+    let directory: Directory
+    do throws(FileError) {
+      directory = try Directory(place.place)
+    } catch {
+      if error.errno == ENOENT { return }
+      throw error
+    }
+    try removeTreeWithOthers(directory, named: place.place)
   }
 
   /// The directory that holds `path`.
@@ -114,5 +167,14 @@ extension Directories {
     // SAFETY: realpath returned a NUL-terminated string of malloc's, which is freed once.
     defer { unsafe free(pointer) }
     return unsafe String(cString: pointer)
+  }
+
+  /// The path from the root on, links and `..` in it as they are.
+  package static func absolute(_ path: String) -> String {
+    if path.hasPrefix("/") { return path }
+    guard let pointer = unsafe getcwd(nil, 0) else { return path }
+    // SAFETY: getcwd returned a NUL-terminated string of malloc's, which is freed once.
+    defer { unsafe free(pointer) }
+    return unsafe "\(String(cString: pointer))/\(path)"
   }
 }

@@ -22,10 +22,10 @@ package struct DiskSpace: Sendable, Equatable {
       availableBytes: Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: block).partialValue))
   }
 
-  /// The file system that holds `path`.
-  package init(at path: String) throws(FileError) {
+  /// The file system that holds an open directory.
+  package init(of directory: Directory) throws(FileError) {
     var status = statvfs()
-    try retrying("statvfs", path) { unsafe statvfs(path, &status) }
+    try retrying("fstatvfs", directory.path) { unsafe fstatvfs(directory.descriptor, &status) }
     self.init(status)
   }
 

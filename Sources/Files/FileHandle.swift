@@ -61,57 +61,55 @@ package struct FileHandle: ~Copyable, Sendable {
   }
 
   package let descriptor: Int32
-  package let path: String
+  /// What it was opened by.
+  package let place: FilePlace
+  package var path: String { place.path }
 
-  package init(path: String, access: Access) throws(FileError) {
+  /// - Parameter path: A path, or a name in an open directory.
+  package init(path: some FilePlaceConvertible, access: Access) throws(FileError) {
+    let place = path.place
     let opened: Int32
     let isNew: Bool
     switch access {
-    case .read: (opened, isNew) = (try Self.open(path, O_RDONLY), false)
-    case .readWrite: (opened, isNew) = (try Self.open(path, O_RDWR), false)
-    case .create: (opened, isNew) = try Self.openOrCreate(path)
-    case .createNew: (opened, isNew) = (try Self.open(path, O_RDWR | O_CREAT | O_EXCL), true)
+    case .read: (opened, isNew) = (try Self.open(place, O_RDONLY), false)
+    case .readWrite: (opened, isNew) = (try Self.open(place, O_RDWR), false)
+    case .create: (opened, isNew) = try Self.openOrCreate(place)
+    case .createNew: (opened, isNew) = (try Self.open(place, O_RDWR | O_CREAT | O_EXCL), true)
     }
     do throws(FileError) {
       // The mode of a new file must not depend on the umask.
-      if isNew { try retrying("fchmod", path) { fchmod(opened, 0o600) } } else { try Self.requireRegularFile(opened, path) }
+      if isNew { try retrying("fchmod", place.path) { fchmod(opened, 0o600) } } else { try Self.requireRegularFile(opened, place) }
     } catch {
       close(opened)
       throw error
     }
     descriptor = opened
-    self.path = path
+    self.place = place
   }
 
   deinit { close(descriptor) }
 
-  private static func requireRegularFile(_ descriptor: Int32, _ path: String) throws(FileError) {
-    let status = try FileStatus(descriptor: descriptor, path: path)
-    guard status.isRegularFile else { throw FileError(errno: status.isDirectory ? EISDIR : EINVAL, call: "open", path: path) }
+  private static func requireRegularFile(_ descriptor: Int32, _ place: FilePlace) throws(FileError) {
+    let status = try FileStatus(descriptor: descriptor, path: place.path)
+    guard status.isRegularFile else { throw FileError(errno: status.isDirectory ? EISDIR : EINVAL, call: "open", path: place.path) }
   }
 
-  private static func open(_ path: String, _ flags: Int32) throws(FileError) -> Int32 {
+  private static func open(_ place: FilePlace, _ flags: Int32) throws(FileError) -> Int32 {
     // A pipe without a writer would block its opener for ever; regular files do not know the flag.
     let flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-    return try retrying("open", path) {
-      #if canImport(Glibc)
-        unsafe Glibc.open(path, flags, 0o600)
-      #else
-        unsafe Darwin.open(path, flags, 0o600)
-      #endif
-    }
+    return try retrying("open", place.path) { unsafe openat(place.anchor, place.name, flags, 0o600) }
   }
 
   /// Opens the file or makes it, and tells which: only the maker sets the mode. Another process may make or remove it in between.
-  private static func openOrCreate(_ path: String) throws(FileError) -> (descriptor: Int32, isNew: Bool) {
+  private static func openOrCreate(_ place: FilePlace) throws(FileError) -> (descriptor: Int32, isNew: Bool) {
     while true {
       do throws(FileError) {
-        return (try open(path, O_RDWR), false)
+        return (try open(place, O_RDWR), false)
       } catch {
         if error.errno != ENOENT { throw error }
       }
       do throws(FileError) {
-        return (try open(path, O_RDWR | O_CREAT | O_EXCL), true)
+        return (try open(place, O_RDWR | O_CREAT | O_EXCL), true)
       } catch {
         if error.errno != EEXIST { throw error }
       }

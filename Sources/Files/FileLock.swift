@@ -19,17 +19,17 @@ package struct FileLock: ~Copyable, Sendable {
   deinit { _ = flock(handle.descriptor, LOCK_UN) }
 
   /// Opens the lock file, making it where it is missing; takes no lock yet.
-  package init(path: String) throws(FileError) {
+  package init(path: some FilePlaceConvertible) throws(FileError) {
     handle = try FileHandle(path: path, access: .create)
   }
 
   /// Opens an existing lock file, for a store that must not be written to; takes no lock yet.
-  package init(existing path: String) throws(FileError) {
+  package init(existing path: some FilePlaceConvertible) throws(FileError) {
     handle = try FileHandle(path: path, access: .read)
   }
 
   /// Opens an existing file to lock it; nil where there is none.
-  package init?(ifExists path: String) throws(FileError) {
+  package init?(ifExists path: some FilePlaceConvertible) throws(FileError) {
     let opened: FileHandle
     do throws(FileError) {
       opened = try FileHandle(path: path, access: .read)
@@ -95,9 +95,9 @@ package struct FileLock: ~Copyable, Sendable {
     }
   }
 
-  /// Whether the lock's path still leads to the file that was opened: another process may have removed it, and a third one made a new one.
+  /// Whether the lock's name still leads to the file that was opened: another process may have removed it, and a third one made a new one.
   package var isInPlace: Bool {
-    get throws(FileError) { try Directories.status(handle.path)?.id == handle.status().id }
+    get throws(FileError) { try Directories.status(handle.place)?.id == handle.status().id }
   }
 
   /// Asks again for half a second where the system lacks memory for it: others would wait for a lock that nobody needs.

@@ -8,25 +8,24 @@ import CStatfs
 
 /// What kind of file system a path lies on.
 package enum FileSystems {
-  /// The name of the network file system that holds `path`, or nil where the file system is local: LMDB's locks and maps
+  /// The name of the network file system that holds a directory, or nil where the file system is local: LMDB's locks and maps
   /// need one kernel's view of the file.
-  package static func networkFileSystemName(at path: String) throws(FileError) -> String? {
+  package static func networkFileSystemName(of directory: Directory) throws(FileError) -> String? {
+    var status = statfs()
+    try retrying("statfs", directory.path) { unsafe fstatfs(directory.descriptor, &status) }
     #if canImport(Glibc)
-      var status = statfs()
-      try retrying("statfs", path) { unsafe statfs(path, &status) }
       return networkFileSystemName(ofType: UInt32(truncatingIfNeeded: status.f_type))
     #else
-      var status = statfs()
-      try retrying("statfs", path) { unsafe statfs(path, &status) }
       return status.f_flags & UInt32(MNT_LOCAL) == 0 ? "network" : nil
     #endif
   }
 
-  /// Whether `path` lies in a tmpfs, where reading a hole of a file through a map takes a page of it.
-  package static func isInMemory(_ path: String) throws(FileError) -> Bool {
+  /// Whether a file lies in a tmpfs, where reading a hole of it through a map takes a page.
+  package static func isInMemory(_ file: borrowing FileHandle) throws(FileError) -> Bool {
     #if canImport(Glibc)
       var status = statfs()
-      try retrying("statfs", path) { unsafe statfs(path, &status) }
+      let descriptor = file.descriptor
+      try retrying("statfs", file.path) { unsafe fstatfs(descriptor, &status) }
       return UInt32(truncatingIfNeeded: status.f_type) == 0x0102_1994
     #else
       return false

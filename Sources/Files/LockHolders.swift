@@ -5,8 +5,8 @@
 /// Who holds a `flock`, as far as the system tells.
 package enum LockHolders {
   /// The processes that hold a `flock` on the file: on Linux from `/proc/locks`, elsewhere nobody.
-  package static func processes(locking path: String) -> [Int32] {
-    guard let status = try? Directories.status(path, followingLinks: true) else { return [] }
+  package static func processes(locking place: some FilePlaceConvertible) -> [Int32] {
+    guard let status = try? Directories.status(place, followingLinks: true) else { return [] }
     return processes(locking: status.id)
   }
 

@@ -42,12 +42,12 @@ package final class Environment: Sendable {
     var onIdle: (@Sendable () -> Void)?
   }
 
-  /// Opens `path/data.mdb`, making it where it is missing and the environment is writable, and the named databases in it.
+  /// Opens `data.mdb` in the directory, making it where it is missing and the environment is writable, and the named databases in it.
   ///
   /// A refused map size is tried again at a quarter, down to `smallestMapSizeBytes`.
-  package convenience init(path: String, databases names: [String], options: Options) throws(LMDBError) {
-    let (opened, mapSize) = unsafe try Self.open(path: path, databaseCount: names.count, options: options)
-    unsafe try self.init(opened, path, names, options, mapSizeBytes: mapSize)
+  package convenience init(path: some FilePlaceConvertible, databases names: [String], options: Options) throws(LMDBError) {
+    let (opened, mapSize) = unsafe try Self.open(path.place, databaseCount: names.count, options: options)
+    unsafe try self.init(opened, path.place.path, names, options, mapSizeBytes: mapSize)
   }
 
   /// Opens as the other initialiser does, and lets `inspect` look at the file before LMDB touches a page of a tree in it.
@@ -56,9 +56,9 @@ package final class Environment: Sendable {
   ///
   /// - Parameter inspect: Given a reader slot, which pins the state that it was taken from; what it throws keeps the environment closed.
   package convenience init(
-    path: String, databases names: [String], options: Options, inspect: (inout InspectionSlot) throws -> Void
+    path: some FilePlaceConvertible, databases names: [String], options: Options, inspect: (inout InspectionSlot) throws -> Void
   ) throws {
-    let (opened, mapSize) = unsafe try Self.open(path: path, databaseCount: names.count, options: options)
+    let (opened, mapSize) = unsafe try Self.open(path.place, databaseCount: names.count, options: options)
     do {
       var slot = unsafe try InspectionSlot(environment: opened)
       try inspect(&slot)
@@ -66,7 +66,7 @@ package final class Environment: Sendable {
       unsafe mdb_env_close(opened)
       throw error
     }
-    unsafe try self.init(opened, path, names, options, mapSizeBytes: mapSize)
+    unsafe try self.init(opened, path.place.path, names, options, mapSizeBytes: mapSize)
   }
 
   /// Takes over an open environment and opens its databases; closes it where that fails.
@@ -92,13 +92,13 @@ package final class Environment: Sendable {
   }
 
   private static func open(
-    path: String, databaseCount: Int, options: Options
+    _ place: FilePlace, databaseCount: Int, options: Options
   ) throws(LMDBError) -> (handle: OpaquePointer, mapSizeBytes: Int) {
     ForkCount.register()
     var mapSize = options.mapSizeBytes
     while true {
       do throws(LMDBError) {
-        return unsafe (try open(path: path, databaseCount: databaseCount, mapSizeBytes: mapSize, options: options), mapSize)
+        return unsafe (try open(place, databaseCount: databaseCount, mapSizeBytes: mapSize, options: options), mapSize)
       } catch {
         guard error.code == ENOMEM, mapSize > options.smallestMapSizeBytes else { throw error }
         mapSize = max(mapSize / 4, options.smallestMapSizeBytes)
@@ -107,8 +107,14 @@ package final class Environment: Sendable {
   }
 
   private static func open(
-    path: String, databaseCount: Int, mapSizeBytes: Int, options: Options
+    _ place: FilePlace, databaseCount: Int, mapSizeBytes: Int, options: Options
   ) throws(LMDBError) -> OpaquePointer {
+    let path: String
+    do throws(FileError) {
+      path = try place.systemPath
+    } catch {
+      throw LMDBError(code: error.errno, operation: "\(error.call) \(error.path)")
+    }
     var created: OpaquePointer?
     unsafe try check(mdb_env_create(&created), "mdb_env_create")
     // SAFETY: mdb_env_create succeeded, so the pointer is set.
@@ -120,14 +126,14 @@ package final class Environment: Sendable {
       var flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
       if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
       if options.defersMetaFlush { flags |= UInt32(MDB_NOMETASYNC) }
-      unsafe try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open \(path)")
+      unsafe try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open \(place)")
       // Before the first transaction: killed readers may have filled the table.
       var dead: Int32 = 0
       unsafe try check(mdb_reader_check(environment, &dead), "mdb_reader_check")
       var descriptor: mdb_filehandle_t = -1
       unsafe try check(mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")
       // LMDB 0.9 opens the data file without O_CLOEXEC.
-      if fcntl(descriptor, F_SETFD, FD_CLOEXEC) == -1 { throw LMDBError(code: errno, operation: "fcntl(FD_CLOEXEC) \(path)") }
+      if fcntl(descriptor, F_SETFD, FD_CLOEXEC) == -1 { throw LMDBError(code: errno, operation: "fcntl(FD_CLOEXEC) \(place)") }
       return unsafe environment
     } catch {
       // LMDB demands the close after a failed open, too.

@@ -27,7 +27,7 @@ package final class RowFile: Sendable {
   /// Makes a new, empty row file, flushed.
   ///
   /// - Throws: `FileError`.
-  package static func create(path: String, header: RowFileHeader) throws {
+  package static func create(path: some FilePlaceConvertible, header: RowFileHeader) throws {
     let handle = try FileHandle(path: path, access: .createNew)
     try handle.write(header.encoded(), at: 0)
     try handle.synchronize()
@@ -37,7 +37,9 @@ package final class RowFile: Sendable {
   ///
   /// - Parameter mapBytes: Address space to reserve; a quarter of it and so on where the system refuses, and never less than the rows need.
   /// - Throws: `FileError`, ``RowFileError``.
-  package init(path: String, header: RowFileHeader, rowCount: Int, isReadOnly: Bool, mapBytes: Int = preferredMapBytes) throws {
+  package init(
+    path: some FilePlaceConvertible, header: RowFileHeader, rowCount: Int, isReadOnly: Bool, mapBytes: Int = preferredMapBytes
+  ) throws {
     let handle = try FileHandle(path: path, access: isReadOnly ? .read : .readWrite)
     try header.validate(try handle.read(count: RowFileHeader.byteCount, at: 0))
     let (size, needed) = (try handle.status().sizeBytes, RowFileHeader.byteCount + rowCount * header.strideBytes)

@@ -7,12 +7,7 @@ import Testing
   let directory = TemporaryDirectory()
 
   @Test func aLocalDirectoryIsNotOnANetwork() throws {
-    #expect(try FileSystems.networkFileSystemName(at: directory.path) == nil)
-  }
-
-  @Test func aMissingPathIsAnErrorAndNotALocalFileSystem() {
-    let error = #expect(throws: FileError.self) { try FileSystems.networkFileSystemName(at: directory.path("none")) }
-    #expect(error?.isMissing == true)
+    #expect(try FileSystems.networkFileSystemName(of: Directory(path: directory.path)) == nil)
   }
 
   @Test func networkFileSystemsAreKnownByTheirNumberAndLocalOnesAreNot() {

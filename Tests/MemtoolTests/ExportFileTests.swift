@@ -65,7 +65,7 @@ import Testing
 
   #if os(Linux)
     /// Killed before each call that changes a file: what was there is there, or the whole new file is.
-    @Test(.timeLimit(.minutes(6)), arguments: ["pwrite64", "fchmod", "fsync", "rename"]) func aKilledExportLeavesTheOldFile(
+    @Test(.timeLimit(.minutes(6)), arguments: ["pwrite64", "fchmod", "fsync", "renameat"]) func aKilledExportLeavesTheOldFile(
       call: String
     ) throws {
       for format in ["jsonl", "csv"] {

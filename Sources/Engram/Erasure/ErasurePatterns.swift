@@ -45,7 +45,7 @@ struct ErasurePatterns: Sendable {
   /// - Throws: ``StoreError`` `.permissionDenied`, `.inputOutput` where a file cannot be read to its end.
   /// - Complexity: O(bytes of all files).
   func scan(
-    _ directory: String, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (Interchange.Progress) -> Void = { _ in }
+    _ directory: Directory, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (Interchange.Progress) -> Void = { _ in }
   ) throws(StoreError) -> ErasureScan {
     let start = ContinuousClock.now
     var scan = ResidueScan(patterns.filtered { !isShared[$0] }, chunkBytes: chunkBytes)

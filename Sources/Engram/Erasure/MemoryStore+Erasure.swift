@@ -81,7 +81,7 @@ extension StoreCore {
       try patterns.excludeSurvivors(reader, progress: progress)
       return patterns
     }
-    return (patterns, try patterns.scan(paths.directory, progress: progress))
+    return (patterns, try patterns.scan(paths.root, progress: progress))
   }
 
   /// What of the patterns stands in the files and is not of something that was written since.
@@ -92,7 +92,7 @@ extension StoreCore {
       try left.excludeSurvivors(reader, progress: progress)
       return left
     }
-    return try left.scan(paths.directory, progress: progress)
+    return try left.scan(paths.root, progress: progress)
   }
 
   /// Waits until the files of every earlier generation are gone.

@@ -27,7 +27,7 @@ struct ResidueScan {
       let before = done
       do throws(FileError) {
         files.append(
-          try scan("\(storeFiles.directory)/\(name)", name: name) { bytes in
+          try scan(storeFiles.directory.place(name), name: name) { bytes in
             done += bytes
             progress(.init(phase: .scanning, done: min(done, total), total: total, count: done >> 20))
           })
@@ -43,7 +43,9 @@ struct ResidueScan {
   /// Searches one file to its end.
   ///
   /// - Parameter progress: Gets the bytes of each chunk.
-  mutating func scan(_ path: String, name: String, progress: (Int) -> Void = { _ in }) throws(FileError) -> ErasureScan.File {
+  mutating func scan(
+    _ path: some FilePlaceConvertible, name: String, progress: (Int) -> Void = { _ in }
+  ) throws(FileError) -> ErasureScan.File {
     let file = try FileHandle(path: path, access: .read)
     let sizeBytes = try file.status().sizeBytes
     var hits: [ErasureScan.Kind: Int] = [:]

@@ -2,12 +2,12 @@ import Files
 
 /// What stands in a store's directory tree, by name: what may be opened and searched, and what not.
 struct StoreFiles: Sendable {
-  let directory: String
+  let directory: Directory
   /// Regular files.
   private(set) var readable: [(name: String, sizeBytes: Int)] = []
   private(set) var others: [ErasureScan.Unscanned] = []
 
-  init(_ directory: String) throws(FileError) {
+  init(_ directory: Directory) throws(FileError) {
     self.directory = directory
     let entries = try Self.entries(directory, "")
     // Opening and closing one would take away all locks that this process has on it (LMDB's are of POSIX): readers would lose their slots.
@@ -29,12 +29,12 @@ struct StoreFiles: Sendable {
   }
 
   /// Everything below a directory that is none itself, in the order of the names.
-  private static func entries(_ root: String, _ prefix: String) throws(FileError) -> [(name: String, status: FileStatus)] {
+  private static func entries(_ root: Directory, _ prefix: String) throws(FileError) -> [(name: String, status: FileStatus)] {
     var entries: [(name: String, status: FileStatus)] = []
-    for entry in try Directories.entries("\(root)/\(prefix)") {
+    for entry in try Directories.entries(root.place(prefix.isEmpty ? "." : prefix)) {
       let name = prefix + entry
       // What is gone meanwhile holds nothing any more.
-      guard let status = try Directories.status("\(root)/\(name)") else { continue }
+      guard let status = try Directories.status(root.place(name)) else { continue }
       if status.isDirectory {
         do throws(FileError) {
           entries += try Self.entries(root, name + "/")

@@ -25,8 +25,8 @@ enum GenerationSweep {
 
   /// The second step, without a lock: what was set aside, by whatever process, is gone afterwards.
   static func removeSetAside(_ paths: StorePaths) throws {
-    for name in try Directories.entries(paths.directory) where StorePaths.isSetAside(directoryName: name) {
-      try Directories.removeTreeWithOthers("\(paths.directory)/\(name)")
+    for name in try paths.root.entries() where StorePaths.isSetAside(directoryName: name) {
+      try Directories.removeTreeWithOthers(paths.root.place(name))
     }
   }
 
@@ -39,19 +39,18 @@ enum GenerationSweep {
     for path in try unfinishedCurrent(paths) { try Directories.removeFile(path) }
   }
 
-  /// Their paths.
-  private static func unfinishedCurrent(_ paths: StorePaths) throws(FileError) -> [String] {
-    var found: [String] = []
-    for name in try Directories.entries(paths.directory) where StorePaths.isUnfinishedCurrent(fileName: name) {
-      let path = "\(paths.directory)/\(name)"
-      if try Directories.status(path)?.isRegularFile == true { found.append(path) }
+  private static func unfinishedCurrent(_ paths: StorePaths) throws(FileError) -> [FilePlace] {
+    var found: [FilePlace] = []
+    for name in try paths.root.entries() where StorePaths.isUnfinishedCurrent(fileName: name) {
+      let place = paths.root.place(name)
+      if try Directories.status(place)?.isRegularFile == true { found.append(place) }
     }
     return found
   }
 
   /// Whether something stands there that a sweep removes, or a generation that is not the live one.
   static func isDue(_ paths: StorePaths) throws(FileError) -> Bool {
-    let names = try Directories.entries(paths.directory)
+    let names = try paths.root.entries()
     let generations = names.count { StorePaths.generationNumber(directoryName: $0) != nil }
     if generations > 1 || names.contains(where: { StorePaths.isSetAside(directoryName: $0) }) { return true }
     return try !unfinishedCurrent(paths).isEmpty
@@ -59,7 +58,7 @@ enum GenerationSweep {
 
   /// The numbers of the generations in the store's directory.
   static func numbers(_ paths: StorePaths) throws(FileError) -> [UInt64] {
-    try Directories.entries(paths.directory).compactMap { StorePaths.generationNumber(directoryName: $0) }
+    try paths.root.entries().compactMap { StorePaths.generationNumber(directoryName: $0) }
   }
 
   /// Takes a generation that nobody has open out of the way. The caller holds `open.lock`.

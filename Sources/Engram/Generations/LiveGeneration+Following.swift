@@ -56,7 +56,7 @@ extension LiveGeneration {
       }
     }
     if try following.wait() { return }
-    let holders = LockHolders.processes(locking: paths.openLock)
+    let holders = (try? paths.openLock).map { LockHolders.processes(locking: $0) } ?? []
     let holder = holders.first.map { "process \($0) holds open.lock" } ?? "the disk is slow, or this process waits for a lock of its own"
     throw StoreError(
       .storeBusy(processID: holders.first),

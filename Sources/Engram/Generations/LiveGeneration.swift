@@ -35,16 +35,28 @@ final class LiveGeneration: Sendable {
     var isClosed = false
   }
 
-  let paths: StorePaths
+  /// The path that the store was opened by, for messages.
+  let directory: String
+  /// Nil once the store is closed, though this object may live on with a handle.
+  private let place: Mutex<StorePaths?>
   let options: StoreOptions
   let state: Mutex<State>
   /// Taken by the one thread that follows or opens again; before `open.lock`, after `writer.lock`.
   let following = Mutex(())
 
   init(_ generation: Generation, paths: StorePaths, options: StoreOptions) {
-    self.paths = paths
+    directory = paths.directory
+    place = Mutex(paths)
     self.options = options
     state = Mutex(State(live: Opened(generation)))
+  }
+
+  /// - Throws: ``StoreError`` `.closed`.
+  var paths: StorePaths {
+    get throws(StoreError) {
+      guard let paths = place.withLock({ $0 }) else { throw StoreError(.closed, "the store is closed") }
+      return paths
+    }
   }
 
   var current: Opened { state.withLock { $0.live } }
@@ -226,6 +238,8 @@ final class LiveGeneration: Sendable {
       state.isClosed = true
       return state.retired + [state.live] + (state.prepared.map { [$0] } ?? [])
     }
-    return all.reduce(true) { $1.generation.close() && $0 }
+    guard all.reduce(true, { $1.generation.close() && $0 }) else { return false }
+    place.withLock { $0 = nil }
+    return true
   }
 }

@@ -61,7 +61,7 @@ struct StoreBackup {
   func run() throws -> BackupReport {
     let started = ContinuousClock.now
     try StoreCreation.checkPlace(path)
-    if let parent = Directories.resolved(Directories.parent(of: path)), "\(parent)/".hasBytePrefix("\(core.paths.directory)/") {
+    if try core.paths.root.contains(path) {
       throw StoreError(.invalidArgument, "the backup \(path) would lie inside the store")
     }
     return try StoreCreation.build(at: path) { place in

@@ -132,8 +132,9 @@ extension StoreCore {
     _ progress: @escaping (Interchange.Progress) -> Void = { _ in }
   ) throws -> StoreRebuild.Outcome? {
     try live.sweep()
-    let space = RebuildSpace(directory: paths.directory, isAutomatic: isAutomatic)
-    let rebuild = StoreRebuild(core: self, isWanted: isWanted, space: space, check: check, progress: progress)
+    let paths = try paths
+    let space = RebuildSpace(directory: paths.root, isAutomatic: isAutomatic)
+    let rebuild = StoreRebuild(core: self, paths: paths, isWanted: isWanted, space: space, check: check, progress: progress)
     guard let outcome = try rebuild.run() else { return nil }
     options.logger.debug(
       "moved to another generation",
@@ -147,7 +148,7 @@ extension StoreCore {
 
   /// The processes that have a generation open. Empty where its files are gone.
   func holders(of generation: UInt64) -> [Int32] {
-    LockHolders.processes(locking: paths.data(generation))
+    (try? paths.data(generation)).map { LockHolders.processes(locking: $0) } ?? []
   }
 
   /// Whether an erasure was broken off, or so many rows are dead that a rebuild is worth it.

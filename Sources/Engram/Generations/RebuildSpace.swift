@@ -5,7 +5,7 @@ import VectorSearch
 /// How much room a rebuild needs, and what it leaves to other programs.
 struct RebuildSpace: Sendable {
   /// The store's directory.
-  let directory: String
+  let directory: Directory
   /// Nobody asked for the rebuild: it can wait until there is plenty of room.
   let isAutomatic: Bool
 
@@ -39,13 +39,13 @@ struct RebuildSpace: Sendable {
 
   /// - Throws: ``StoreError`` `.diskFull` where the rebuild would take what must stay free; nothing was begun.
   func require(_ need: Need) throws {
-    let space = try DiskSpace(at: directory)
+    let space = try DiskSpace(of: directory)
     let (needed, reserve) = (need.bytes(isAutomatic: isAutomatic), reserve(space))
     guard space.availableBytes >= needed + reserve else {
       throw StoreError(
         .diskFull,
         "the store's next generation needs about \(Self.text(needed)), \(Self.text(reserve)) must stay free for other programs, "
-          + "and \(Self.text(space.availableBytes)) are free in \(directory): make room, then compact the store")
+          + "and \(Self.text(space.availableBytes)) are free in \(directory.path): make room, then compact the store")
     }
   }
 
@@ -53,12 +53,12 @@ struct RebuildSpace: Sendable {
   ///
   /// - Throws: ``StoreError`` `.diskFull` where less than half of the reserve is left.
   func requireReserve() throws {
-    let space = try DiskSpace(at: directory)
+    let space = try DiskSpace(of: directory)
     let least = reserve(space) / 2
     guard space.availableBytes >= least else {
       throw StoreError(
         .diskFull,
-        "\(Self.text(space.availableBytes)) are free in \(directory), and \(Self.text(least)) must stay free for other programs: "
+        "\(Self.text(space.availableBytes)) are free in \(directory.path), and \(Self.text(least)) must stay free for other programs: "
           + "make room, then compact the store")
     }
   }

@@ -12,6 +12,7 @@ import Synchronization
 /// its own.
 struct StoreRebuild {
   let core: StoreCore
+  let paths: StorePaths
   /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
   var isWanted: (StateRecord) -> Bool = { _ in true }
   let space: RebuildSpace
@@ -33,8 +34,6 @@ struct StoreRebuild {
     let state: StateRecord
     let writerPause: Duration
   }
-
-  private var paths: StorePaths { core.paths }
 
   /// Waits for the end of a rebuild of another process first.
   ///
@@ -96,8 +95,9 @@ struct StoreRebuild {
       try writerLock.unlock()
       let rowsAfter = try core.live.read { try $0.state().rowsHigh }
       return Outcome(
-        old: source.number, new: target.number, bytesBefore: Self.allocatedBytes(source.directory),
-        bytesAfter: Self.allocatedBytes(target.directory), firstSequence: copy.firstSequence, rowsBefore: rowsBefore, rowsAfter: rowsAfter,
+        old: source.number, new: target.number, bytesBefore: Self.allocatedBytes(paths.generation(source.number)),
+        bytesAfter: Self.allocatedBytes(paths.generation(target.number)), firstSequence: copy.firstSequence, rowsBefore: rowsBefore,
+        rowsAfter: rowsAfter,
         state: state, writerPause: pause)
     } catch {
       if !isNamed { discard(target) }
@@ -116,9 +116,9 @@ struct StoreRebuild {
   /// Entries of the log that the last round may replay while writers wait.
   static var lastRoundEntries: Int { 256 }
 
-  static func allocatedBytes(_ directory: String) -> Int {
+  static func allocatedBytes(_ directory: FilePlace) -> Int {
     let names = (try? Directories.entries(directory)) ?? []
-    return names.reduce(0) { $0 + ((try? Directories.status("\(directory)/\($1)"))??.allocatedBytes ?? 0) }
+    return names.reduce(0) { $0 + ((try? Directories.status(directory.appending($1)))??.allocatedBytes ?? 0) }
   }
 
   // MARK: The new generation
@@ -135,7 +135,7 @@ struct StoreRebuild {
     let opening = try FileLock(path: paths.openLock)
     do {
       try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))
-      try Directories.synchronize(paths.directory)
+      try paths.root.synchronize()
       try opening.lock(.exclusive)
       return try StoreOpening.openGeneration(paths, number: number, options: core.options).0
     } catch {

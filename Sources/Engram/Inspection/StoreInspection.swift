@@ -103,12 +103,12 @@ extension MemoryStore {
       // Leftovers of other generations, too: they take room.
       let paths =
         ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock"]
-        + (try Directories.entries(core.paths.directory).filter {
+        + (try core.paths.root.entries().filter {
           StorePaths.generationNumber(directoryName: $0) != nil || StorePaths.isSetAside(directoryName: $0)
         }
-        .flatMap { name in try Directories.entries("\(core.paths.directory)/\(name)").map { "\(name)/\($0)" } })
+        .flatMap { name in try Directories.entries(core.paths.root.place(name)).map { "\(name)/\($0)" } })
       for path in paths {
-        guard let status = try Directories.status("\(core.paths.directory)/\(path)"), !status.isDirectory else { continue }
+        guard let status = try Directories.status(core.paths.root.place(path)), !status.isDirectory else { continue }
         sizes.append(.init(name: path, sizeBytes: status.sizeBytes, allocatedBytes: status.allocatedBytes))
       }
       return sizes

@@ -15,7 +15,7 @@ package struct ExportFile: ~Copyable {
       throw StoreError(error, "the file cannot be made")
     }
     if let refusal { throw refusal }
-    if let parent = Directories.resolved(Directories.parent(of: path)), "\(parent)/".hasBytePrefix("\(store.core.paths.directory)/") {
+    if try store.core.paths.root.contains(path) {
       throw StoreError(.invalidArgument, "\(path) lies inside the store: write the export somewhere else")
     }
     do throws(FileError) {

@@ -11,7 +11,7 @@ struct DamagedGeneration {
   }
 
   let number: UInt64
-  let directory: String
+  let place: FilePlace
   /// The later commit whose meta page is sound; nil where none is.
   let last: Commit?
   /// The commit before ``last``.
@@ -21,15 +21,15 @@ struct DamagedGeneration {
   /// Why ``last`` is not what its place among the meta pages says; nil where it is the last commit.
   let reason: String?
 
-  var dataPath: String { "\(directory)/\(Generation.dataFileName)" }
-  var rowPath: String { "\(directory)/\(Generation.rowFileName)" }
+  var dataPath: FilePlace { place.appending(Generation.dataFileName) }
+  var rowPath: FilePlace { place.appending(Generation.rowFileName) }
   var lastIsSound: Bool { last != nil && reason == nil }
 
   /// - Throws: ``StoreError`` `.newerFormat`; `FileError` where the file cannot be read at all.
-  init(_ number: UInt64, directory: String) throws {
+  init(_ number: UInt64, place: FilePlace) throws {
     self.number = number
-    self.directory = directory
-    let path = "\(directory)/\(Generation.dataFileName)"
+    self.place = place
+    let path = place.appending(Generation.dataFileName)
     let pair = try MetaPair.read(Files.FileHandle(path: path, access: .read))
     let newest = pair.newest
     let other = newest.slot == pair.first.slot ? pair.second : pair.first
@@ -58,7 +58,7 @@ struct DamagedGeneration {
     return "the meta page that \(newest.isValid ? "may be" : "is") that of a later commit is not sound: \(damaged.problems.first ?? "")"
   }
 
-  private static func read(_ page: MetaPage, _ path: String) throws -> Commit {
+  private static func read(_ page: MetaPage, _ path: FilePlace) throws -> Commit {
     var commit = Commit(page: page)
     var salvage = try PageSalvage(
       Files.FileHandle(path: path, access: .read), meta: page, databases: [SalvagedEntry.metaName], problemLimit: 1)

@@ -5,12 +5,12 @@ import VectorSearch
 /// The row file of a damaged generation, read row by row: what a map would answer with a signal is an error here.
 final class DamagedRows {
   private let file: Files.FileHandle?
-  private let path: String
+  private let path: FilePlace
   private let header: RowFileHeader
   private let missing: String
 
   /// - Parameter header: What the file's header ought to be; the rows are where it says, whatever the file's own one says.
-  init(path: String, header: RowFileHeader, _ notes: RepairNotes) {
+  init(path: FilePlace, header: RowFileHeader, _ notes: RepairNotes) {
     self.path = path
     self.header = header
     var missing = "is missing"

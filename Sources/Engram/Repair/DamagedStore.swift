@@ -11,11 +11,12 @@ struct DamagedStore: ~Copyable {
   ///
   /// - Throws: ``StoreError`` `.storeMissing`, `.notAStore`, `.stillInUse`.
   init(_ path: String) throws {
-    guard let directory = Directories.resolved(path), let status = try Directories.status(directory) else {
+    guard let status = try Directories.status(path, followingLinks: true) else {
       throw StoreError(.storeMissing, "there is no store at \(path)")
     }
-    let paths = StorePaths(directory: directory)
-    guard status.isDirectory, try !GenerationSweep.numbers(paths).isEmpty else {
+    guard status.isDirectory else { throw StoreError(.notAStore, "\(path) is not an Engram store: it is no directory") }
+    let paths = try StorePaths(path: path)
+    guard try !GenerationSweep.numbers(paths).isEmpty else {
       throw StoreError(.notAStore, "\(path) is not an Engram store: it has no directory 'gen-1' or later")
     }
     try StoreTrust.check(paths)
@@ -36,7 +37,7 @@ struct DamagedStore: ~Copyable {
     return lock
   }
 
-  private static func inUse(_ paths: StorePaths, _ file: String) -> StoreError {
+  private static func inUse(_ paths: StorePaths, _ file: FilePlace) -> StoreError {
     let holders = LockHolders.processes(locking: file).map(String.init).joined(separator: ", ")
     return StoreError(
       .stillInUse,
@@ -78,6 +79,6 @@ struct DamagedStore: ~Copyable {
   /// Nil where the generation has no data file.
   private func read(_ number: UInt64) throws -> DamagedGeneration? {
     guard let status = try Directories.status(paths.data(number)), status.isRegularFile else { return nil }
-    return try DamagedGeneration(number, directory: paths.generation(number))
+    return try DamagedGeneration(number, place: paths.generation(number))
   }
 }

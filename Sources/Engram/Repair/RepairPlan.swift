@@ -97,7 +97,7 @@ struct RepairPlan {
 
 extension RowFileHeader {
   /// What a row file says of itself; nil where it is missing or its header is damaged.
-  fileprivate init?(fileAt path: String) {
+  fileprivate init?(fileAt path: FilePlace) {
     guard let file = try? Files.FileHandle(path: path, access: .read), let bytes = try? file.read(count: Self.byteCount, at: 0) else {
       return nil
     }

@@ -3,7 +3,7 @@ import LMDB
 
 /// One reading of all pages of a commit: lends what is sound, and tells what is not.
 struct SalvagePass {
-  let dataPath: String
+  let dataPath: FilePlace
   let page: MetaPage
   let progress: (Interchange.Progress) throws -> Void
 

@@ -18,7 +18,7 @@ struct StoreRepair {
     let started = ContinuousClock.now
     try StoreCreation.checkPlace(path)
     let store = try DamagedStore(source)
-    if let parent = Directories.resolved(Directories.parent(of: path)), "\(parent)/".hasBytePrefix("\(store.paths.directory)/") {
+    if try store.paths.root.contains(path) {
       throw StoreError(.invalidArgument, "the new store \(path) would lie inside the damaged one")
     }
     let notes = RepairNotes()

@@ -6,7 +6,8 @@ import VectorSearch
 /// The files of one generation, open: the environment, its databases, and the rows.
 final class Generation: Sendable {
   let number: UInt64
-  let directory: String
+  /// The directory and its files by what they are: see ``StorePaths/requireInPlace(_:)``.
+  let files: StoreTrust.GenerationFiles
   let environment: Environment
   let schema: Schema
   private let fixed: StoreRecord
@@ -32,15 +33,16 @@ final class Generation: Sendable {
   }
 
   init(
-    directory: String, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?, presence: consuming FileLock
+    place: FilePlace, files: StoreTrust.GenerationFiles, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?,
+    presence: consuming FileLock
   ) throws {
     number = store.generation
-    self.directory = directory
+    self.files = files
     self.environment = environment
     self.schema = schema
     fixed = store
     pinnedEmbedder = Mutex(store.embedder)
-    let dataFile = try Files.FileHandle(path: "\(directory)/\(Self.dataFileName)", access: environment.isReadOnly ? .read : .readWrite)
+    let dataFile = try Files.FileHandle(path: place.appending(Self.dataFileName), access: environment.isReadOnly ? .read : .readWrite)
     held = Mutex(Held(rows: rows, presence: presence, dataFile: dataFile))
   }
 
@@ -51,6 +53,9 @@ final class Generation: Sendable {
     guard let held = held.withLock({ $0 }) else { throw StoreError(.closed, "the store is closed") }
     return held
   }
+
+  /// The directory.
+  var place: FilePlace { get throws(StoreError) { try requireHeld().dataFile.place.parent } }
 
   /// The identity that the store is pinned to; nil while it has none.
   var embedder: EmbedderIdentity? { pinnedEmbedder.withLock { $0 } }
@@ -92,7 +97,7 @@ final class Generation: Sendable {
   }
 
   /// Whether less is free than LMDB may write at once.
-  var isDiskNearlyFull: Bool { get throws(FileError) { try DiskSpace(at: directory).availableBytes < 1 << 20 } }
+  var isDiskNearlyFull: Bool { get throws { try DiskSpace(of: requireHeld().dataFile).availableBytes < 1 << 20 } }
 
   /// Gives back the room that was taken ahead of growth. Only while no other process has the generation open.
   func trim() throws {
@@ -112,7 +117,7 @@ final class Generation: Sendable {
   /// Walks every page of the data file, at the state of a reader slot of its own.
   func pages() throws -> PageReport {
     var slot = try ReadTransaction(environment)
-    let walker = PageWalker(try Files.FileHandle(path: "\(directory)/\(Self.dataFileName)", access: .read), databases: Schema.names)
+    let walker = PageWalker(try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Schema.names)
     return try walker.walkOwnSnapshot(&slot)
   }
 

@@ -9,12 +9,13 @@ enum MappedFile {
   /// `pwrite`, which is an error and no signal: there a full disk keeps nobody from opening.
   ///
   /// - Throws: `FileError` where there is no room, or the file must not be written, and reading would need it.
-  static func back(_ path: String, isReadOnly: Bool) throws(FileError) {
-    let isInMemory = try FileSystems.isInMemory(path)
-    if isReadOnly, !isInMemory { return }
+  static func back(_ path: FilePlace, isReadOnly: Bool) throws(FileError) {
     let size: Int
+    let isInMemory: Bool
     do {
       let file = try FileHandle(path: path, access: .read)
+      isInMemory = try FileSystems.isInMemory(file)
+      if isReadOnly, !isInMemory { return }
       size = try file.status().sizeBytes
       if try file.firstHole() == size { return }
     }

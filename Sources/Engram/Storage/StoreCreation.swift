@@ -9,19 +9,23 @@ enum StoreCreation {
   /// - Throws: ``StoreError``; nothing is left behind.
   static func create(at path: String, options: StoreOptions) throws -> Bool {
     let dimension = try dimension(options)
-    removeAbandoned(besides: path)
-    // Before it is locked a new directory looks abandoned, and another process may sweep it: then once more.
-    for _ in 0..<1000 {
-      let temporary = StorePaths(directory: temporaryName(for: path))
-      if let made = try create(temporary, at: path, dimension, options) { return made }
+    do {
+      return try buildUnlessTaken(at: path) { place in
+        let store = StoreRecord(
+          storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
+          embedder: options.embedder?.identity, secret: randomBytes(192), createdAt: WallClock.now())
+        try createGeneration(in: place.generation(1), store)
+        try complete(place)
+      }
+    } catch {
+      throw StoreError.wrapping(error, "the store \(path) cannot be made")
     }
-    throw StoreError(.inputOutput, "the store \(path) cannot be made: its temporary directory is removed again and again")
   }
 
-  /// A new name beside `path` for a store that is being made.
-  static func temporaryName(for path: String) -> String {
+  /// A new name beside a store's own for a store that is being made.
+  static func temporaryName(for storeName: String) -> String {
     let digits = String(UInt64.random(in: .min ... .max), radix: 36)
-    return "\(path).tmp-\(String(repeating: "0", count: suffixDigits - digits.count))\(digits)"
+    return "\(storeName).tmp-\(String(repeating: "0", count: suffixDigits - digits.count))\(digits)"
   }
 
   /// Whether ``temporaryName(for:)`` makes such names for a store's name. Nobody else's directory must be removed, such as a
@@ -43,75 +47,50 @@ enum StoreCreation {
       throw StoreError(.storeMissing, "the directory \(parent) for the new store does not exist")
     }
     guard try Directories.status(path) == nil else { throw taken(path) }
-    try StoreOpening.refuseNetwork(parent)
+    try StoreOpening.refuseNetwork(try Directory(path: parent))
   }
 
   static func taken(_ path: String) -> StoreError {
     StoreError(.storeExists, "something stands at \(path) already: nothing is overwritten")
   }
 
-  /// - Returns: As ``create(at:options:)``; nil where another process swept the directory before it was locked.
-  private static func create(_ temporary: StorePaths, at path: String, _ dimension: Int?, _ options: StoreOptions) throws -> Bool? {
-    // Held until the rename: tells others that this directory is not abandoned.
-    guard let alive = try lockedDirectory(temporary) else { return nil }
-    defer { extendLifetime(alive) }
-    do {
-      let store = StoreRecord(
-        storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
-        embedder: options.embedder?.identity, secret: randomBytes(192), createdAt: WallClock.now())
-      try createGeneration(in: temporary.generation(1), store)
-      try complete(temporary)
-      return try publish(temporary.directory, at: path)
-    } catch {
-      // The first error is the one to tell.
-      try? Directories.removeTreeWithOthers(temporary.directory)
-      throw StoreError.wrapping(error, "the store \(path) cannot be made")
-    }
-  }
-
   /// Makes a finished store out of what `fill` puts into a temporary directory: there whole, or not at all.
   ///
   /// - Parameter fill: Leaves a flushed store in the directory that it is given.
+  /// - Throws: ``StoreError`` `.storeExists` where the place was taken meanwhile; what `fill` throws, and nothing is left behind.
   static func build<Value>(at path: String, _ fill: (StorePaths) throws -> Value) throws -> Value {
+    var value: Value?
+    guard try buildUnlessTaken(at: path, { value = try fill($0) }), let value else { throw taken(path) }
+    return value
+  }
+
+  /// - Returns: False where the place was taken meanwhile.
+  private static func buildUnlessTaken(at path: String, _ fill: (StorePaths) throws -> Void) throws -> Bool {
     removeAbandoned(besides: path)
+    let (parent, name) = (try Directory(path: Directories.parent(of: path)), Directories.name(of: path))
+    // Before it is locked a new directory looks abandoned, and another process may sweep it: then once more.
     for _ in 0..<1000 {
-      let place = StorePaths(directory: temporaryName(for: path))
-      guard let alive = try lockedDirectory(place) else { continue }
-      defer { extendLifetime(alive) }
+      guard let site = try StoreSite(in: parent, temporaryName(for: name)) else { continue }
       do {
-        let value = try fill(place)
-        guard try publish(place.directory, at: path) else { throw taken(path) }
-        return value
+        try fill(site.paths)
+        return try site.publish(as: name)
       } catch {
         // The first error is the one to tell.
-        try? Directories.removeTreeWithOthers(place.directory)
+        try? site.remove()
         throw error
       }
     }
-    throw StoreError(.inputOutput, "the temporary directory is removed again and again")
+    throw StoreError(.inputOutput, "its temporary directory is removed again and again")
   }
 
-  /// What stands in a store's directory beside its first generation.
+  /// What a store's directory holds beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
     for path in [paths.openLock, paths.writerLock, paths.rebuildLock] {
       // Room for the note of whoever holds it: a full disk keeps nobody from opening the store.
       _ = try FileHandle(path: path, access: .createNew).allocate(64, keepingSize: true)
     }
     try StoreOpening.setCurrent(1, paths)
-    try Directories.synchronize(paths.directory)
-  }
-
-  /// Makes the directory and locks it; nil where it was swept in between.
-  static func lockedDirectory(_ temporary: StorePaths) throws(FileError) -> FileLock? {
-    do throws(FileError) {
-      try Directories.create(temporary.directory)
-      let alive = try FileLock(path: temporary.aliveLock)
-      guard try alive.tryLock(.exclusive), try alive.isInPlace else { return nil }
-      return alive
-    } catch {
-      if error.isMissing { return nil }
-      throw error
-    }
+    try paths.root.synchronize()
   }
 
   private static func dimension(_ options: StoreOptions) throws(StoreError) -> Int? {
@@ -126,11 +105,11 @@ enum StoreCreation {
   }
 
   /// Makes the files of an empty generation, flushed.
-  static func createGeneration(in directory: String, _ store: StoreRecord) throws {
+  static func createGeneration(in directory: FilePlace, _ store: StoreRecord) throws {
     try Directories.create(directory)
     // LMDB would make its files under the umask, and may then be unable to open them a second time.
-    _ = try FileHandle(path: "\(directory)/\(Generation.dataFileName)", access: .createNew).allocate(64 << 10, keepingSize: true)
-    try LockTable.fill(FileHandle(path: "\(directory)/\(Generation.lockTableName)", access: .createNew))
+    _ = try FileHandle(path: directory.appending(Generation.dataFileName), access: .createNew).allocate(64 << 10, keepingSize: true)
+    try LockTable.fill(FileHandle(path: directory.appending(Generation.lockTableName), access: .createNew))
     var options = Environment.Options()
     options.mapSizeBytes = 64 << 20
     options.createsDatabases = true
@@ -144,37 +123,20 @@ enum StoreCreation {
     try transaction.commit()
     guard environment.close() else { throw StoreError(.stillInUse, "the new store's environment cannot be closed") }
     if let header = RowFileHeader(store) {
-      try RowFile.create(path: "\(directory)/\(Generation.rowFileName)", header: header)
+      try RowFile.create(path: directory.appending(Generation.rowFileName), header: header)
     }
-    try FileHandle(path: "\(directory)/\(Generation.dataFileName)", access: .readWrite).synchronize()
+    try FileHandle(path: directory.appending(Generation.dataFileName), access: .readWrite).synchronize()
     try Directories.synchronize(directory)
   }
 
-  /// Gives a finished store its name; false where the name is taken, and the store is then removed.
-  static func publish(_ temporary: String, at path: String) throws -> Bool {
-    do throws(FileError) {
-      try Directories.rename(temporary, to: path)
-      return true
-    } catch {
-      guard error.isExisting else { throw error }
-      // As soon as its lock file is gone, an opener of the other store may take it for abandoned.
-      try Directories.removeTreeWithOthers(temporary)
-      return false
-    }
-  }
-
   /// Removes what killed creations and backups left beside a store: nobody holds their locks. What cannot be removed stays.
+  ///
+  /// Others may be allowed to create files beside the store, so a directory counts only if it is this user's own and nobody else can write in
+  /// it, and it is emptied through its descriptor: see ``StoreSite``.
   static func removeAbandoned(besides path: String) {
-    let (parent, storeName) = (Directories.parent(of: path), Directories.name(of: path))
-    guard let names = try? Directories.entries(parent) else { return }
-    for name in names where isTemporary(name, for: storeName) {
-      let paths = StorePaths(directory: "\(parent)/\(name)")
-      // Made where it is missing: whoever was killed before making it left the directory, too.
-      guard let lock = try? FileLock(path: paths.aliveLock), (try? lock.tryLock(.exclusive)) == true else { continue }
-      // Another sweep may have removed the file before it was locked here, and its creator made a new one.
-      guard (try? lock.isInPlace) == true else { continue }
-      try? Directories.removeTreeWithOthers(paths.directory)
-    }
+    let storeName = Directories.name(of: path)
+    guard let parent = try? Directory(path: Directories.parent(of: path)), let names = try? parent.entries() else { return }
+    for name in names where isTemporary(name, for: storeName) { try? StoreSite(abandoned: name, in: parent)?.remove() }
   }
 
   static func randomBytes(_ count: Int) -> [UInt8] {

@@ -18,8 +18,8 @@ enum StoreOpening {
 
   /// Makes the store where it is missing and may be made, and checks the directory.
   ///
-  /// - Returns: The directory's canonical path and identity.
-  static func prepare(_ path: String, options: StoreOptions) throws -> (path: String, id: FileID) {
+  /// - Returns: The store's directory, open.
+  static func prepare(_ path: String, options: StoreOptions) throws -> StorePaths {
     if try Directories.status(path, followingLinks: true) == nil || isEmptyDirectory(path) {
       guard options.access == .readWrite, options.createsIfMissing else {
         throw StoreError(.storeMissing, "there is no store at \(path)")
@@ -27,16 +27,26 @@ enum StoreOpening {
       guard let parent = try Directories.status(Directories.parent(of: path), followingLinks: true), parent.isDirectory else {
         throw StoreError(.storeMissing, "the directory \(Directories.parent(of: path)) for the new store does not exist")
       }
-      try refuseNetwork(Directories.parent(of: path))
+      try refuseNetwork(try Directory(path: Directories.parent(of: path)))
       // An empty directory is replaced where it stands, not the link to it.
       _ = try StoreCreation.create(at: Directories.resolved(path) ?? path, options: options)
     }
-    guard let resolved = Directories.resolved(path), let status = try Directories.status(resolved), status.isDirectory,
-      try Directories.status(StorePaths(directory: resolved).current) != nil
-    else { throw StoreError(.notAStore, "\(path) is not an Engram store: it has no file 'current'") }
-    try refuseNetwork(resolved)
-    try StoreTrust.check(StorePaths(directory: resolved))
-    return (resolved, status.id)
+    guard let paths = try existing(path), try Directories.status(paths.current) != nil else {
+      throw StoreError(.notAStore, "\(path) is not an Engram store: it has no file 'current'")
+    }
+    try refuseNetwork(paths.root)
+    try StoreTrust.check(paths)
+    return paths
+  }
+
+  /// Opens the directory that `path` leads to; nil where it leads to none.
+  private static func existing(_ path: String) throws -> StorePaths? {
+    do throws(FileError) {
+      return try StorePaths(path: path)
+    } catch {
+      if error.isMissing { return nil }
+      throw error
+    }
   }
 
   private static func isEmptyDirectory(_ path: String) throws -> Bool {
@@ -44,19 +54,18 @@ enum StoreOpening {
     return try Directories.entries(path).isEmpty
   }
 
-  static func refuseNetwork(_ path: String) throws {
-    if let name = try FileSystems.networkFileSystemName(at: path) {
+  static func refuseNetwork(_ directory: Directory) throws {
+    if let name = try FileSystems.networkFileSystemName(of: directory) {
       throw StoreError(
-        .networkFileSystem, "\(path) lies on a network file system (\(name)), where locks and maps do not hold: use a local disk")
+        .networkFileSystem, "\(directory.path) lies on a network file system (\(name)), where locks and maps do not hold: use a local disk")
     }
   }
 
-  static func open(_ path: String, options: StoreOptions) throws -> Files {
-    let paths = StorePaths(directory: path)
+  static func open(_ paths: StorePaths, options: StoreOptions) throws -> Files {
     let opening = try FileLock(path: paths.openLock)
     try opening.lock(.exclusive)
     let alive = try FileLock(path: paths.aliveLock)
-    try join(alive, opening, path)
+    try join(alive, opening, paths.directory)
     while true {
       let generation = try openLive(paths, atLeast: 1, opening, options: options)
       do {
@@ -69,7 +78,7 @@ enum StoreOpening {
         try opening.unlock()
         if options.access == .readWrite {
           removing(options) { try GenerationSweep.removeSetAside(paths) }
-          StoreCreation.removeAbandoned(besides: path)
+          StoreCreation.removeAbandoned(besides: paths.directory)
         }
         if try pin(options.embedder?.identity, generation, paths, options) {
           return Files(paths: paths, alive: alive, generation: generation)
@@ -180,14 +189,14 @@ enum StoreOpening {
       let store = try readStore(environment, schema, number, options)
       let state = try readState(environment, schema)
       let rows = try RowFileHeader(store).map { header in
-        let rowPath = "\(directory)/\(Generation.rowFileName)"
+        let rowPath = directory.appending(Generation.rowFileName)
         guard try Directories.status(rowPath) != nil else { throw StoreError(.corrupted, "the store's file \(rowPath) is missing") }
         return try RowFile(
-          path: "\(directory)/\(Generation.rowFileName)", header: header, rowCount: state.rowsHigh,
+          path: rowPath, header: header, rowCount: state.rowsHigh,
           isReadOnly: options.access == .readOnly)
       }
       let generation = try Generation(
-        directory: directory, environment: environment, schema: schema, store: store, rows: rows, presence: presence)
+        place: directory, files: files, environment: environment, schema: schema, store: store, rows: rows, presence: presence)
       return (generation, state)
     } catch {
       _ = environment.close()
@@ -197,7 +206,7 @@ enum StoreOpening {
 
   /// Makes the lock table, which a copy of the store may lack: LMDB would make it under the umask.
   private static func makeLockTable(_ paths: StorePaths, _ number: UInt64) throws -> StoreTrust.GenerationFiles? {
-    try LockTable.fill(FileHandle(path: "\(paths.generation(number))/\(Generation.lockTableName)", access: .createNew))
+    try LockTable.fill(FileHandle(path: paths.generation(number).appending(Generation.lockTableName), access: .createNew))
     return try StoreTrust.check(paths, generation: number)
   }
 
@@ -209,9 +218,9 @@ enum StoreOpening {
   ) throws {
     let directory = paths.generation(number)
     do throws(FileError) {
-      try LockTable.back(FileHandle(path: "\(directory)/\(Generation.lockTableName)", access: .readWrite), isAlone: isAlone)
+      try LockTable.back(FileHandle(path: directory.appending(Generation.lockTableName), access: .readWrite), isAlone: isAlone)
       try MappedFile.back(paths.data(number), isReadOnly: isReadOnly)
-      if files.rows != nil { try MappedFile.back("\(directory)/\(Generation.rowFileName)", isReadOnly: isReadOnly) }
+      if files.rows != nil { try MappedFile.back(directory.appending(Generation.rowFileName), isReadOnly: isReadOnly) }
     } catch {
       // Nothing can be written there, and nothing is: LMDB's own refusal is told.
       if !error.isReadOnlyFileSystem { throw error }
@@ -219,7 +228,7 @@ enum StoreOpening {
   }
 
   /// LMDB believes its meta pages, and touching a map beyond the end of its file is SIGBUS: both are looked at first.
-  private static func checkMetaPages(of data: String) throws {
+  private static func checkMetaPages(of data: FilePlace) throws {
     let problems = try MetaPair.validate(try FileHandle(path: data, access: .read))
     guard let problem = problems.first else { return }
     throw StoreError(.corrupted, "\(data) is damaged: \(problem)", cause: problems.count > 1 ? PageDamage(problems: problems) : nil)

@@ -1,19 +1,31 @@
-/// The names in a store's directory.
+import Files
+
+/// The names in a store's directory, which is open: they are reached through its descriptor, wherever the path leads later.
 struct StorePaths: Sendable {
-  let directory: String
+  let root: Directory
 
-  var current: String { "\(directory)/current" }
-  var openLock: String { "\(directory)/open.lock" }
-  var aliveLock: String { "\(directory)/alive.lock" }
-  var writerLock: String { "\(directory)/writer.lock" }
-  /// Held by whoever builds the next generation.
-  var rebuildLock: String { "\(directory)/rebuild.lock" }
+  init(_ root: Directory) { self.root = root }
 
-  func generation(_ number: UInt64) -> String { "\(directory)/gen-\(number)" }
-  func data(_ number: UInt64) -> String { "\(generation(number))/\(Generation.dataFileName)" }
+  /// Opens the directory that a path leads to; links are followed.
+  init(path: String) throws(FileError) { root = try Directory(path: path) }
+
+  /// The path that the store was opened by, for messages.
+  var directory: String { root.path }
+
+  var current: FilePlace { root.place("current") }
+  var openLock: FilePlace { root.place("open.lock") }
+  var aliveLock: FilePlace { root.place("alive.lock") }
+  var writerLock: FilePlace { root.place("writer.lock") }
+  /// Held by the process that builds the next generation.
+  var rebuildLock: FilePlace { root.place("rebuild.lock") }
+
+  func generation(_ number: UInt64) -> FilePlace { root.place("gen-\(number)") }
+  func data(_ number: UInt64) -> FilePlace { generation(number).appending(Generation.dataFileName) }
 
   /// A new name for a generation's directory that is about to be removed. Numbers may come again, so no two are the same.
-  func setAside(_ number: UInt64) -> String { "\(generation(number)).removed-\(String(UInt64.random(in: .min ... .max), radix: 36))" }
+  func setAside(_ number: UInt64) -> FilePlace {
+    root.place("gen-\(number).removed-\(String(UInt64.random(in: .min ... .max), radix: 36))")
+  }
 
   /// Whether a file has the name of a `current` that is being written, or was when its process was killed.
   static func isUnfinishedCurrent(fileName name: String) -> Bool { name.hasPrefix("current.tmp-") }

@@ -40,9 +40,9 @@ enum StoreRegistry {
       try Limits.check(options)
       while true {
         let prepared = try StoreOpening.prepare(path, options: options)
-        switch try turn(prepared.id, options) {
+        switch try turn(prepared.root.id, options) {
         case .joined(let core): return core
-        case .opens: return try open(prepared.path, prepared.id, options)
+        case .opens: return try open(prepared, options)
         case .waited:
           guard ContinuousClock.now < deadline else {
             throw StoreError(
@@ -79,9 +79,10 @@ enum StoreRegistry {
     return turn
   }
 
-  private static func open(_ path: String, _ id: FileID, _ options: StoreOptions) throws -> StoreCore {
+  private static func open(_ paths: StorePaths, _ options: StoreOptions) throws -> StoreCore {
+    let id = paths.root.id
     do {
-      let core = try StoreCore(id: id, try StoreOpening.open(path, options: options), options: options)
+      let core = try StoreCore(id: id, try StoreOpening.open(paths, options: options), options: options)
       set(id, .open(core, handles: 1))
       return core
     } catch {

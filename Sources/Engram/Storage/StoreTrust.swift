@@ -19,7 +19,7 @@ enum StoreTrust {
   ///
   /// - Throws: ``StoreError`` `.foreignOwner`, `.loosePermissions`, `.unexpectedFile`.
   static func check(_ paths: StorePaths) throws {
-    try check(paths.directory, .directory, paths)
+    try check(try paths.root.status(), .directory, paths.directory, paths)
     for file in [paths.current, paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] { try check(file, .file, paths) }
     for number in try GenerationSweep.numbers(paths) { try check(paths.generation(number), .directory, paths) }
   }
@@ -32,10 +32,15 @@ enum StoreTrust {
   static func check(_ paths: StorePaths, generation number: UInt64) throws -> GenerationFiles? {
     let directory = paths.generation(number)
     guard let own = try check(directory, .directory, paths) else { return nil }
-    let lock = try check("\(directory)/\(Generation.lockTableName)", .file, paths)
-    let rows = try check("\(directory)/\(Generation.rowFileName)", .file, paths)
+    let lock = try check(directory.appending(Generation.lockTableName), .file, paths)
+    let rows = try check(directory.appending(Generation.rowFileName), .file, paths)
     guard let data = try check(paths.data(number), .file, paths) else { return nil }
     return GenerationFiles(directory: own, data: data, lock: lock, rows: rows)
+  }
+
+  /// Whether a directory is this user's, and nobody else can write in it.
+  static func isOwn(_ status: FileStatus) -> Bool {
+    status.isDirectory && status.ownerID == MachineIdentity.userID && status.permissions & 0o022 == 0
   }
 
   // MARK: One name
@@ -45,8 +50,13 @@ enum StoreTrust {
   }
 
   @discardableResult
-  private static func check(_ path: String, _ kind: Kind, _ paths: StorePaths) throws -> FileID? {
-    guard let status = try Directories.status(path) else { return nil }
+  private static func check(_ place: FilePlace, _ kind: Kind, _ paths: StorePaths) throws -> FileID? {
+    guard let status = try Directories.status(place) else { return nil }
+    try check(status, kind, place.path, paths)
+    return status.id
+  }
+
+  private static func check(_ status: FileStatus, _ kind: Kind, _ path: String, _ paths: StorePaths) throws(StoreError) {
     let own = MachineIdentity.userID
     guard status.ownerID == own else {
       throw StoreError(
@@ -72,7 +82,6 @@ enum StoreTrust {
         "others than its owner may use \(path) (mode 0\(String(status.permissions, radix: 8))): "
           + "look whether that did harm, then close it with: chmod -R go= \(quoted(paths.directory))")
     }
-    return status.id
   }
 
   /// Root is never asked to take a store over: its owner could not use it any more.

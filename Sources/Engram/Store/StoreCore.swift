@@ -48,7 +48,7 @@ final class StoreCore: Sendable {
   }
 
   var coordinator: WriteCoordinator? { writing.withLock { $0 } }
-  var paths: StorePaths { live.paths }
+  var paths: StorePaths { get throws(StoreError) { try live.paths } }
   var generation: Generation { live.generation }
 
   /// Compares the options of a second opening in this process with the store that is open.
@@ -201,7 +201,7 @@ final class StoreCore: Sendable {
     try await wait(until: deadline) {
       coordinator?.queue.isIdle != false
     } otherwise: {
-      let holders = LockHolders.processes(locking: paths.writerLock).filter { $0 != MachineIdentity.processID }
+      let holders = ((try? paths.writerLock).map { LockHolders.processes(locking: $0) } ?? []).filter { $0 != MachineIdentity.processID }
       let holder = holders.first.map { ", waiting for process \($0), which holds writer.lock" } ?? ""
       return "writes were still under way at the deadline of close\(holder): close again later"
     }

@@ -9,7 +9,7 @@
   /// Every wait has a limit, and its error names the process that is waited for.
   @Suite(.serialized) struct WaitTests {
     private let place = TestStore()
-    private var paths: StorePaths { StorePaths(directory: place.path) }
+    private var paths: StorePaths { get throws { try StorePaths(path: place.path) } }
 
     // The bug: a read that met a superseded generation took `open.lock` on the caller's thread, without a limit. With a stalled holder eight
     // reads took 14.3 seconds, and no other task of the process ran. The fix: a thread follows, and reads wait for it together.
@@ -22,7 +22,8 @@
       let child = try ChildProcess(["compact-once", place.path])
       // The next generation is built, and its builder waits for the writer.
       try await waitUntil {
-        let (builders, openers) = (LockHolders.processes(locking: paths.data(2)), LockHolders.processes(locking: paths.openLock))
+        let builders = LockHolders.processes(locking: try paths.data(2))
+        let openers = LockHolders.processes(locking: try paths.openLock)
         return builders.contains(child.processID) && openers.isEmpty
       }
       let stalled = try FileLock(path: paths.openLock)
@@ -51,7 +52,7 @@
     @Test(.timeLimit(.minutes(5))) func openingThatPinsAnEmbedderWaitsAsLongAsAWrite() async throws {
       let embedder = HashingEmbedder()
       try await place.open(StoreOptions(dimension: embedder.identity.dimension)).close()
-      let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.writerLock])
+      let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.writerLock.path])
       #expect(try await child.readLine() == "locked")
       let options = StoreOptions(embedder: embedder, writeDeadline: .milliseconds(200))
       await expectCode(.writerBusy(processID: child.processID)) { _ = try await place.open(options) }
@@ -63,7 +64,7 @@
 
     @Test(.timeLimit(.minutes(5))) func closingWaitsForTheLockOfOpeningsUntilItsDeadline() async throws {
       let store = try await place.open()
-      let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.openLock])
+      let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.openLock.path])
       #expect(try await child.readLine() == "locked")
       await expectCode(.storeBusy(processID: child.processID)) { try await store.close(deadline: .milliseconds(300)) }
       try await child.finish()

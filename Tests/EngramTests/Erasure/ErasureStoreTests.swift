@@ -66,7 +66,7 @@ import VectorSearch
     let store = try await scratch.open(dimension: 8)
     try await fill(store, ["alice", "bob", "carol"])
     let patterns = try patterns(.user("alice"), in: store)
-    let scan = try patterns.scan(scratch.url.path)
+    let scan = try patterns.scan(Directory(path: scratch.url.path))
 
     #expect(Set(scan.searched.keys) == Set(ErasureScan.Kind.allCases) && scan.unsearchable.isEmpty)
     #expect(scan.searched[.userKey] == 1 && scan.searched[.userID] == 1 && scan.searched[.memoryID] == 7 && scan.searched[.embedding] == 6)
@@ -96,7 +96,7 @@ import VectorSearch
         try Data(Self.own(trace, user).utf8).write(to: URL(fileURLWithPath: remains.path("\(user) \(trace)")))
       }
     }
-    let scan = try patterns.scan(remains.path)
+    let scan = try patterns.scan(Directory(path: remains.path))
     #expect(scan.files.filter { !$0.hits.isEmpty }.map(\.name) == traces.map { "alice \($0)" }.sorted())
   }
 
@@ -110,7 +110,7 @@ import VectorSearch
       try transaction.deleteContext(Note.self, for: "alice")
     }
     #expect(try store.users().map(\.userID).sorted() == ["bob", "carol"])
-    let scan = try patterns.scan(scratch.url.path)
+    let scan = try patterns.scan(Directory(path: scratch.url.path))
     #expect(Set(scan.hits.keys) == Set(ErasureScan.Kind.allCases))
     #expect(try file("rows.f32", of: scan).hits == [.embedding: 6])
     try await store.close()
@@ -129,10 +129,10 @@ import VectorSearch
     try await fill(survivors, ["nobody", "bob", "carol"])
     try await survivors.close()
     #expect(try contains(Self.shared, fresh.generationPath + "/data.mdb"))
-    let scan = try marked.scan(fresh.url.path)
+    let scan = try marked.scan(Directory(path: fresh.url.path))
     #expect(scan.isClean && scan.hits.isEmpty && scan.bytes > 100_000)
     // It is the marks that make it so.
-    #expect(try unmarked.scan(fresh.url.path).hits.keys.sorted { $0.rawValue < $1.rawValue } == [.embedding, .text])
+    #expect(try unmarked.scan(Directory(path: fresh.url.path)).hits.keys.sorted { $0.rawValue < $1.rawValue } == [.embedding, .text])
   }
 
   @Test func whatWasDeletedOrHasExpiredBeforeIsSearchedFor() async throws {
@@ -157,7 +157,7 @@ import VectorSearch
     let copy = TemporaryDirectory()
     try Data("---this memory has expired some time ago---".utf8).write(to: URL(fileURLWithPath: copy.path("a")))
     try Data(deleted.bytes + expired.bytes).write(to: URL(fileURLWithPath: copy.path("b")))
-    #expect(try patterns.scan(copy.path).files.map(\.hits) == [[.text: 2], [.memoryID: 2]])
+    #expect(try patterns.scan(Directory(path: copy.path)).files.map(\.hits) == [[.text: 2], [.memoryID: 2]])
     try await store.close()
   }
 
@@ -180,7 +180,7 @@ import VectorSearch
     try await fill(store, ["alice"])
     let patterns = try patterns(.user("mallory"), in: store)
     #expect(patterns.searched == [.userKey: 1, .userID: 1])
-    #expect(try patterns.scan(scratch.url.path).isClean)
+    #expect(try patterns.scan(Directory(path: scratch.url.path)).isClean)
     try await store.close()
   }
 
@@ -188,7 +188,7 @@ import VectorSearch
     let store = try await scratch.open()
     try await store.add(MemoryDraft(userID: "alice", text: Self.shared))
     try await store.add(MemoryDraft(userID: "alice", text: "too short"))
-    let scan = try patterns(.user("alice"), in: store).scan(scratch.url.path)
+    let scan = try patterns(.user("alice"), in: store).scan(Directory(path: scratch.url.path))
     #expect(scan.searched == [.userKey: 1, .userID: 1, .memoryID: 2, .text: 3] && scan.unsearchable == [.text: 1])
     #expect(Set(scan.hits.keys) == [.userKey, .userID, .memoryID, .text])
     try await store.close()
@@ -206,7 +206,7 @@ import VectorSearch
     #expect(patterns.searched[.memoryID] == 2 && patterns.searched[.embedding] == 1)
     #expect(patterns.searched[.userKey] == nil && patterns.searched[.userID] == nil)
     #expect(patterns.sharedWithSurvivors[.embedding] == 1)
-    let before = try patterns.scan(scratch.url.path)
+    let before = try patterns.scan(Directory(path: scratch.url.path))
     #expect(Set(before.hits.keys) == [.memoryID, .text, .embedding])
     try await store.close()
 
@@ -232,7 +232,7 @@ import VectorSearch
     for user in ["alice", "bob"] { try await survivors.put(try #require(try old.context(for: user))) }
     try await old.close()
     try await survivors.close()
-    #expect(try patterns.scan(fresh.url.path).isClean)
+    #expect(try patterns.scan(Directory(path: fresh.url.path)).isClean)
   }
 
   // MARK: The pass over the survivors
@@ -261,7 +261,7 @@ import VectorSearch
       try store.read { snapshot in
         let before = try Self.locks(on: lockTable)
         #expect(!before.isEmpty)
-        #expect(try !patterns.scan(scratch.url.path).isClean)
+        #expect(try !patterns.scan(Directory(path: scratch.url.path)).isClean)
         #expect(try Self.locks(on: lockTable) == before)
         #expect(try snapshot.count() == 7)
       }

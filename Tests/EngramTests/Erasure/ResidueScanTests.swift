@@ -42,7 +42,7 @@ import Testing
     try FileManager.default.createDirectory(atPath: directory.path("gen-1/deeper"), withIntermediateDirectories: true)
     try write([0, 0, 0] + pattern + pattern, "gen-1/rows.f32")
     try write([1] + pattern.dropLast(), "gen-1/deeper/b")
-    let scan = try patterns().scan(directory.path)
+    let scan = try patterns().scan(Directory(path: directory.path))
     #expect(scan.files.map(\.name) == ["a", "empty", "gen-1/deeper/b", "gen-1/rows.f32"])
     #expect(scan.files.map(\.hits) == [[.text: 1], [:], [:], [.text: 2]])
     #expect(scan.files[3].firstHits == [.init(kind: .text, offset: 3), .init(kind: .text, offset: 27)])
@@ -59,7 +59,7 @@ import Testing
     try FileManager.default.createSymbolicLink(atPath: directory.path("link"), withDestinationPath: elsewhere.path("file"))
     try FileManager.default.createSymbolicLink(atPath: directory.path("tree"), withDestinationPath: elsewhere.path)
     #expect(unsafe mkfifo(directory.path("pipe"), 0o600) == 0)
-    let scan = try patterns().scan(directory.path)
+    let scan = try patterns().scan(Directory(path: directory.path))
     #expect(scan.files.isEmpty && scan.isClean && scan.bytes == 0)
     #expect(scan.notScanned.map(\.name) == ["gen-1/lock.mdb", "link", "pipe", "same.table", "tree"])
     #expect(scan.notScanned[0].sizeBytes == pattern.count)
@@ -69,7 +69,7 @@ import Testing
   @Test func aFileThatGoesMeanwhileIsNamed() throws {
     try write(pattern, "a")
     try write(pattern, "b")
-    let files = try StoreFiles(directory.path)
+    let files = try StoreFiles(Directory(path: directory.path))
     try FileManager.default.removeItem(atPath: directory.path("a"))
     var scan = ResidueScan(PatternSet(patternList([(.text, pattern)])))
     try scan.run(files) { _ in }
@@ -79,20 +79,19 @@ import Testing
 
   @Test func aFileThatCannotBeReadIsAnError() async throws {
     try write(pattern, "a")
-    let files = try StoreFiles(directory.path)
+    let files = try StoreFiles(Directory(path: directory.path))
     // A link in its place is not followed.
     try FileManager.default.removeItem(atPath: directory.path("a"))
     try FileManager.default.createSymbolicLink(atPath: directory.path("a"), withDestinationPath: "/dev/zero")
     var scan = ResidueScan(PatternSet(patternList([(.text, pattern)])))
     #expect(throws: FileError.self) { try scan.run(files) { _ in } }
-    #expect(await storeErrorCode { _ = try patterns().scan(directory.path("missing")) } == .inputOutput)
   }
 
   @Test func progressEndsWithTheTotal() throws {
     try write([UInt8](repeating: 1, count: 1000), "a")
     try write([UInt8](repeating: 1, count: 500), "b")
     var steps: [Interchange.Progress] = []
-    _ = try patterns().scan(directory.path, chunkBytes: 100) { steps.append($0) }
+    _ = try patterns().scan(Directory(path: directory.path), chunkBytes: 100) { steps.append($0) }
     #expect(steps.allSatisfy { $0.phase == .scanning && $0.total == 1500 })
     #expect(steps.map(\.done) == steps.map(\.done).sorted())
     #expect(steps.count > 15 && steps.last?.done == 1500)

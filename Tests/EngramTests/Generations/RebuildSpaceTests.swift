@@ -61,12 +61,12 @@ import Testing
       // 16 MB for the rows that live, and 16 for others: more than the rebuild takes, and less than it may.
       try disk.fill(leavingBlocks: 6 << 8)
       for user in 0..<5 { try await store.delete(where: .importance(atLeast: 0), scope: .user("u\(user)")) }
-      let free = try DiskSpace(at: disk.path).availableBytes
+      let free = try DiskSpace(of: Directory(path: disk.path)).availableBytes
       let isDue = try store.core.live.read { try store.core.needsRebuild($0.state()) }
       #expect(isDue)
       for _ in 0..<30 {
         #expect(try Directories.entries(disk.path("store")).filter { $0.hasPrefix("gen-") } == ["gen-1"])
-        #expect(try DiskSpace(at: disk.path).availableBytes >= free - (1 << 20))
+        #expect(try DiskSpace(of: Directory(path: disk.path)).availableBytes >= free - (1 << 20))
         try await Task.sleep(for: .milliseconds(50))
       }
       await expectCode(.diskFull) { try await store.compact() }

@@ -31,10 +31,10 @@
         ])
     }
 
-    @Test func namesOfWhatIsToBeRemovedAreNoGenerations() {
-      let paths = StorePaths(directory: "/store")
-      #expect(paths.setAside(7) != paths.setAside(7))
-      let name = Directories.name(of: paths.setAside(7))
+    @Test func namesOfWhatIsToBeRemovedAreNoGenerations() throws {
+      let paths = try StorePaths(path: "/")
+      #expect(paths.setAside(7).name != paths.setAside(7).name)
+      let name = paths.setAside(7).name
       #expect(name.hasPrefix("gen-7.removed-") && StorePaths.isSetAside(directoryName: name))
       #expect(StorePaths.generationNumber(directoryName: name) == nil)
       for other in ["gen-7", "gen-7.removed", "gen-0.removed-a", "gen-x.removed-a", "gen-7.removed-a.b", "a.removed-b", "removed-a"] {
@@ -91,9 +91,9 @@
     @Test(.timeLimit(.minutes(6))) func aReceiptIsNotCompleteBeforeTheFilesAreGone() async throws {
       try await fill()
       let store = try await place.open()
-      let killed = paths.setAside(9)
+      let killed = try paths.setAside(9)
       try Directories.create(killed)
-      _ = try FileHandle(path: "\(killed)/data.mdb", access: .createNew)
+      _ = try FileHandle(path: killed.appending("data.mdb"), access: .createNew)
       let receipt = try await store.forget(userID: "user1")
       #expect(try receipt.isComplete && generations == ["gen-2"] && store.count() == 40)
       // Another leftover is found by housekeeping.
@@ -102,6 +102,6 @@
       try await store.close()
     }
 
-    private var paths: StorePaths { StorePaths(directory: place.path) }
+    private var paths: StorePaths { get throws { try StorePaths(path: place.path) } }
   }
 #endif

@@ -15,7 +15,7 @@ import Testing
   /// Another process in the place of one that rebuilds.
   private func holder() async throws -> ChildProcess {
     let child = try ChildProcess(
-      executable: try TestProcess.executable("TestChild"), ["hold-lock", StorePaths(directory: place.path).rebuildLock])
+      executable: try TestProcess.executable("TestChild"), ["hold-lock", StorePaths(path: place.path).rebuildLock.path])
     #expect(try await child.readLine() == "locked")
     return child
   }

@@ -49,7 +49,7 @@ import Testing
     let opening = try FileLock(path: core.paths.openLock)
     try opening.lock(.exclusive)
     let closing = Task { try await store.close(deadline: .seconds(20)) }
-    try await waitUntil { try Self.isAwaited(core.paths.openLock, besides: 1) }
+    try await waitUntil { try Self.isAwaited(core.paths.openLock.path, besides: 1) }
     do {
       let late = try ReadTransaction(core.generation.environment)
       try opening.unlock()
@@ -69,7 +69,7 @@ import Testing
     var open: [MemoryStore] = []
     for other in others { open.append(try await other.open()) }
     let store = try await place.open()
-    let path = store.core.paths.openLock
+    let path = try store.core.paths.openLock.path
     // The lock comes back after a while in any case, so that the bug is a failure and no hang.
     let holder = try ChildProcess(
       executable: "/usr/bin/flock", ["-o", path, "/usr/bin/timeout", "20", "/bin/sh", "-c", "echo held; cat >/dev/null"])
@@ -219,7 +219,7 @@ import Testing
   // The bug: a handle that was dropped while no thread, descriptor or lock could be had left its store half-closed for ever: no handle was left
   // to close it again, and every opening said that it was in use. The fix: closing is tried until it succeeds.
   @Test(.timeLimit(.minutes(5))) func aDroppedHandleIsClosedAsSoonAsThatIsPossible() async throws {
-    let openLock = StorePaths(directory: place.path).openLock
+    let openLock = "\(place.path)/open.lock"
     do {
       let store = try await place.open()
       try await store.add(TestStore.draft("u", 1))

@@ -24,7 +24,7 @@ import Testing
 
   /// The calls that change files, each with how often a creation makes it.
   private func callsOfACreation() async throws -> [(call: String, count: Int)] {
-    let calls = ["mkdir", "chmod", "openat", "flock", "pwrite64", "fchmod", "ftruncate", "fdatasync", "fsync", "rename", "write", "unlink"]
+    let calls = ["mkdirat", "openat", "flock", "pwrite64", "fchmod", "ftruncate", "fdatasync", "fsync", "renameat", "write", "unlinkat"]
     let log = place.directory.path("calls")
     let outcome = try await ChildProcess.run(
       executable: strace,
@@ -122,7 +122,7 @@ import Testing
     let outcome = try await ChildProcess.run(
       executable: strace,
       [
-        "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:error=EIO:signal=SIGKILL:when=1", "--",
+        "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat", "-e", "inject=renameat:error=EIO:signal=SIGKILL:when=1", "--",
         try TestProcess.executable("EngramTestChild"), "compact-once", place.path,
       ])
     #expect(outcome.termination == .signalled(SIGKILL), "\(outcome)")

@@ -70,7 +70,7 @@ import Testing
   /// As root each entry is given away in turn. Nobody else can do that: then the root directory, which is root's, stands for a store.
   @Test(.timeLimit(.minutes(6))) func whatBelongsToAnotherUserIsRefused() async throws {
     guard geteuid() == 0 else {
-      let error = #expect(throws: StoreError.self) { try StoreTrust.check(StorePaths(directory: "/")) }
+      let error = #expect(throws: StoreError.self) { try StoreTrust.check(StorePaths(path: "/")) }
       #expect(error?.code == .foreignOwner && error?.message.contains("user 0") == true)
       return
     }
@@ -165,14 +165,19 @@ import Testing
       try await make()
       let (data, elsewhere, log) = ("\(place.path)/gen-1/data.mdb", place.directory.path("elsewhere"), place.directory.path("log"))
       try FileManager.default.copyItem(atPath: data, toPath: elsewhere)
-      // Opened to be locked, to be looked at, and by LMDB.
+      // LMDB opens its lock table and then the data file, through the descriptor of the store's directory, whatever its number is.
+      let opened = (3...40).flatMap { number in
+        ["lock.mdb", "data.mdb"].flatMap { ["-P", "/proc/self/fd/\(number)/gen-1/\($0)"] }
+      }
       let child = try ChildProcess(
         executable: "/usr/bin/strace",
         [
-          "-f", "-qq", "-o", log, "-P", data, "-e", "trace=openat", "-e", "inject=openat:delay_enter=3000000:when=3", "--",
+          "-f", "-qq", "-o", log,
+        ] + opened + [
+          "-e", "trace=open,openat", "-e", "inject=open,openat:delay_enter=3000000:when=2", "--",
           try TestProcess.executable("EngramTestChild"), "open", place.path, "read-only",
         ])
-      try await waitUntil { (try? String(contentsOfFile: log, encoding: .utf8))?.split(separator: "\n").count ?? 0 >= 2 }
+      try await waitUntil { (try? String(contentsOfFile: log, encoding: .utf8))?.contains("lock.mdb") == true }
       try FileManager.default.removeItem(atPath: data)
       try FileManager.default.createSymbolicLink(atPath: data, withDestinationPath: elsewhere)
       let outcome = try await child.finish()

@@ -12,7 +12,7 @@ import Testing
   private let generation: Generation
 
   init() throws {
-    let place = StorePaths(directory: directory.path)
+    let place = try StorePaths(path: directory.path)
     let store = StoreRecord(
       storeID: [UInt8](repeating: 1, count: 16), generation: 2, dimension: nil, metric: .cosine, embedder: nil,
       secret: [UInt8](repeating: 7, count: 192), createdAt: 0)

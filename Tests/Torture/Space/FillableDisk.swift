@@ -42,7 +42,7 @@ struct FillableDisk {
   }
 
   /// Whether there is no block for anybody.
-  var isFull: Bool { get throws { try DiskSpace(at: path).availableBytes < kind.blockBytes } }
+  var isFull: Bool { get throws { try DiskSpace(of: Directory(path: path)).availableBytes < kind.blockBytes } }
 
   func makeRoom() throws {
     let file = try Files.FileHandle(path: filler, access: .create)
