@@ -113,7 +113,8 @@ package struct FilePlace: Sendable {
     get throws(FileError) {
       guard let directory else { return name }
       let link = "/proc/self/fd/\(directory.descriptor)"
-      if try Directories.status(link, followingLinks: true)?.id == directory.id { return "\(link)/\(name)" }
+      // A process that has changed its user may not look there.
+      if let found = try? Directories.status(link, followingLinks: true), found.id == directory.id { return "\(link)/\(name)" }
       guard try directory.isInPlace else { throw FileError(errno: ESTALE, call: "open", path: path) }
       return path
     }

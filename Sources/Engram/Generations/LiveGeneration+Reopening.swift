@@ -35,7 +35,7 @@ extension LiveGeneration {
     // Before `open.lock`: others need that one meanwhile.
     try end(opened, until: deadline) { opened.generation.environment.liveTransactionCount == 0 }
     return try following.withLock { _ in
-      let opening = try FileLock(path: paths.openLock)
+      let opening = try openLock()
       try opening.lock(.exclusive)
       // The old object keeps its share in the data file, so nobody can sweep the directory in between.
       try end(opened, until: deadline) { opened.generation.close(givingUpFiles: false) }

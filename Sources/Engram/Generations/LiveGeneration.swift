@@ -44,9 +44,13 @@ final class LiveGeneration: Sendable {
   /// Taken by the one thread that follows or opens again; before `open.lock`, after `writer.lock`.
   let following = Mutex(())
 
-  init(_ generation: Generation, paths: StorePaths, options: StoreOptions) {
+  /// What `writer.lock` was when the store was opened; nil where it was missing.
+  let writerLock: FileID?
+
+  init(_ generation: Generation, paths: StorePaths, writerLock: FileID?, options: StoreOptions) {
     directory = paths.directory
     place = Mutex(paths)
+    self.writerLock = writerLock
     self.options = options
     state = Mutex(State(live: Opened(generation)))
   }
@@ -120,8 +124,10 @@ final class LiveGeneration: Sendable {
       guard current === opened else { return }
       if let prepared = state.withLock({ $0.prepared }), prepared.generation.number >= number { return adopt(prepared) }
       do {
-        let opening = try FileLock(path: paths.openLock)
+        let opening = try openLock()
         try opening.lock(.exclusive)
+        // A moved directory is followed within; a directory of that name among other files is not the successor.
+        if case .contents(let sentence)? = try move(of: opened.generation) { throw StoreMove.contents(sentence).error(committed: false) }
         // Closed under that lock, and perhaps open again as another object.
         if state.withLock({ $0.isClosed }) { throw StoreError(.closed, "the store is closed") }
         let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options)
@@ -173,15 +179,18 @@ final class LiveGeneration: Sendable {
   /// Closes the generations that were left and whose snapshots have come back, and removes the directories that no process has open.
   ///
   /// Blocks on `open.lock`, and removes without it.
+  ///
+  /// - Throws: ``StoreError`` `.storeMoved`, and nothing was removed; `FileError`.
   /// - Parameter limit: How long that lock is waited for.
   /// - Returns: The superseded generations that stay, because this or another process has them open; the files of all others are gone.
   @discardableResult
   func sweep(atMost limit: Duration = FileLock.patience) throws -> [UInt64] {
-    let opening = try FileLock(path: paths.openLock)
+    let opening = try openLock()
     try opening.lock(.exclusive, atMost: limit)
     closeRetired()
     let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }
     guard options.access == .readWrite, let live else { return [] }
+    try requireInPlace(live.generation)
     var left: [UInt64] = []
     do {
       left = try GenerationSweep.setAside(paths, live: live.generation).filter { $0 < live.generation.number }

@@ -41,6 +41,7 @@ struct StoreRebuild {
   ///   as it was, unless the code is `.inDoubt` or `.poisoned`.
   /// - Returns: Nil where it was not wanted any more.
   func run() throws -> Outcome? {
+    try core.live.requireInPlace(core.generation)
     let building = try FileLock(path: paths.rebuildLock)
     try building.lock(.exclusive, atMost: Self.patience, check: check)
     guard isWanted(try core.live.read { try $0.state() }) else { return nil }
@@ -68,6 +69,7 @@ struct StoreRebuild {
     if excludingWriters { try takeTurn(writerLock) }
     // Read under the lock of the rebuild: nobody else can supersede it now. With the writers excluded, nobody opens it again, either.
     let source = try core.live.read { $0.generation }
+    try core.live.requireInPlace(source)
     var started = ContinuousClock.now
     let (rowsBefore, need) = try core.live.read { (try $0.state().rowsHigh, try RebuildSpace.need($0)) }
     try space.require(need)
@@ -132,23 +134,25 @@ struct StoreRebuild {
         "no generation can follow \(paths.generation(StorePaths.lastGeneration)), which has the largest number: remove it if it is not the store's own"
       )
     }
-    let opening = try FileLock(path: paths.openLock)
+    let opening = try core.live.openLock()
+    let made = try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))
     do {
-      try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))
       try paths.root.synchronize()
       try opening.lock(.exclusive)
       return try StoreOpening.openGeneration(paths, number: number, options: core.options).0
     } catch {
-      try? Directories.removeTree(paths.generation(number))
+      try? Directories.removeTreeWithOthers(made, named: paths.generation(number))
       throw error
     }
   }
 
   private func discard(_ target: Generation) {
     do {
-      let opening = try FileLock(path: paths.openLock)
+      let opening = try core.live.openLock()
       try opening.lock(.exclusive)
       _ = target.close()
+      // In a directory whose content was exchanged the name may be that of another store's generation.
+      guard try Directories.status(paths.generation(target.number))?.id == target.files.directory else { return }
       try GenerationSweep.setAside(target.number, paths)
       try opening.unlock()
       try GenerationSweep.removeSetAside(paths)
@@ -174,6 +178,7 @@ struct StoreRebuild {
     guard let coordinator = core.coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
     if let poison = coordinator.poison { throw poison }
     let opened = core.live.current
+    try core.live.requireInPlace(source)
     let hasRoom = source.growDataFile(by: 0)
     var transaction = try LMDB.WriteTransaction(source.environment)
     let lastState = try RecordReader(transaction.view, source, now: .min).state()
@@ -209,13 +214,19 @@ struct StoreRebuild {
         throw coordinator.poisoned(by: error)
       }
     }
+    let moved = core.live.moveAfterCommit(to: target)
     do throws(FileError) {
-      try StoreOpening.setCurrent(target.number, paths)
+      // It may be another store's file by now.
+      if moved == nil { try StoreOpening.setCurrent(target.number, paths) }
     } catch {
       // Openers follow the commit; whoever removes the old generation writes the name first.
       core.options.logger.warning("the file 'current' cannot be written yet", metadata: ["error": "\(error)"])
     }
     core.live.adoptPrepared()
     core.commits.announce()
+    if let moved {
+      coordinator.makeReadOnly(moved)
+      throw moved
+    }
   }
 }

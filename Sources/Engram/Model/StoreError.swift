@@ -85,6 +85,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     /// The commit failed half-way, and whether it happened could not be found out: it shows when the store is opened again. This process
     /// writes no more.
     case inDoubt
+    /// The store was moved, replaced or removed while this process had it open: it reads on in the files that it has open, and writes no more.
+    /// Where `committed` is true, the write was committed to those files, which the store's path no longer leads to.
+    case storeMoved(committed: Bool)
     /// Snapshots or writes were still under way at the deadline of `close`.
     case stillInUse
   }

@@ -32,6 +32,9 @@ public struct StoreStatus: Sendable {
   public let isReopening: Bool
   /// Why this process writes no more; nil while it may. Where it cannot read any more either, the counts are those of the last commit.
   public let poison: StoreError?
+  /// Whether the store was moved, replaced or removed while this process has it open: what is read is in the files that it has open, and it
+  /// writes no more. Close it, and open the store that is to be used.
+  public let isMoved: Bool
   /// Snapshots that this process holds, the oldest first.
   public let snapshots: [HeldSnapshot]
   /// The slots of LMDB's reader table, of all processes.

@@ -104,9 +104,25 @@ enum StoreCreation {
     return dimension
   }
 
-  /// Makes the files of an empty generation, flushed.
-  static func createGeneration(in directory: FilePlace, _ store: StoreRecord) throws {
-    try Directories.create(directory)
+  /// Makes a generation's directory with the files of an empty one, flushed.
+  ///
+  /// - Returns: The directory.
+  /// - Throws: Where something has the name already, too, which stays. Nothing else is left behind.
+  @discardableResult
+  static func createGeneration(in place: FilePlace, _ store: StoreRecord) throws -> Directory {
+    try Directories.create(place)
+    let made = try Directory(place)
+    do {
+      try fillGeneration(made.place("."), store)
+      return made
+    } catch {
+      // The first error is the one to tell.
+      try? Directories.removeTreeWithOthers(made, named: place)
+      throw error
+    }
+  }
+
+  private static func fillGeneration(_ directory: FilePlace, _ store: StoreRecord) throws {
     // LMDB would make its files under the umask, and may then be unable to open them a second time.
     _ = try FileHandle(path: directory.appending(Generation.dataFileName), access: .createNew).allocate(64 << 10, keepingSize: true)
     try LockTable.fill(FileHandle(path: directory.appending(Generation.lockTableName), access: .createNew))

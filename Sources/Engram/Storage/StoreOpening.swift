@@ -13,6 +13,8 @@ enum StoreOpening {
     let paths: StorePaths
     /// Shared by every process that has the store open.
     let alive: FileLock
+    /// What `writer.lock` is; nil in a read-only store that lacks it.
+    let writerLock: FileID?
     let generation: Generation
   }
 
@@ -66,9 +68,12 @@ enum StoreOpening {
     try opening.lock(.exclusive)
     let alive = try FileLock(path: paths.aliveLock)
     try join(alive, opening, paths.directory)
+    let writerLock = try writerLockID(paths, options)
     while true {
       let generation = try openLive(paths, atLeast: 1, opening, options: options)
       do {
+        // Before something is removed, and once more in the end: otherwise what was checked is not what is opened.
+        if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
         if options.access == .readWrite {
           // On a full disk `current` may not be brought up to date, and the old generation stays.
           removing(options) { _ = try GenerationSweep.setAside(paths, live: generation) }
@@ -80,8 +85,9 @@ enum StoreOpening {
           removing(options) { try GenerationSweep.removeSetAside(paths) }
           StoreCreation.removeAbandoned(besides: paths.directory)
         }
-        if try pin(options.embedder?.identity, generation, paths, options) {
-          return Files(paths: paths, alive: alive, generation: generation)
+        if try pin(options.embedder?.identity, generation, paths, writerLock, options) {
+          if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
+          return Files(paths: paths, alive: alive, writerLock: writerLock, generation: generation)
         }
         try opening.lock(.exclusive)
         _ = generation.close()
@@ -90,6 +96,12 @@ enum StoreOpening {
         throw error
       }
     }
+  }
+
+  /// What `writer.lock` is; made where it is missing and may be made.
+  private static func writerLockID(_ paths: StorePaths, _ options: StoreOptions) throws(FileError) -> FileID? {
+    if options.access == .readWrite { return try FileHandle(path: paths.writerLock, access: .create).status().id }
+    return try Directories.status(paths.writerLock)?.id
   }
 
   /// What cannot be removed does not keep the store from being opened; housekeeping will try again.
@@ -311,12 +323,13 @@ enum StoreOpening {
   ///
   /// - Returns: False where the generation was superseded meanwhile.
   private static func pin(
-    _ asked: EmbedderIdentity?, _ generation: Generation, _ paths: StorePaths, _ options: StoreOptions
+    _ asked: EmbedderIdentity?, _ generation: Generation, _ paths: StorePaths, _ writerLock: FileID?, _ options: StoreOptions
   ) throws -> Bool {
     guard let asked, generation.embedder == nil, options.access == .readWrite else { return true }
     let lock = try FileLock(path: paths.writerLock)
     // As long as a write would wait.
     try lock.lock(.exclusive, atMost: options.writeDeadline ?? FileLock.patience)
+    if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
     var transaction = try LMDB.WriteTransaction(generation.environment)
     if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }
     var store = try RecordReader(transaction.view, generation, now: 0).storedRecord()

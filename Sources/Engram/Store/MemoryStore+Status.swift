@@ -23,7 +23,7 @@ extension MemoryStore {
         rowsLive: state.rowsLive, rowsAllocated: state.rowsHigh, queueDepth: depth.queued, suspendedWriters: depth.suspended,
         isCommitting: progress?.isCommitting ?? false, isWaitingForWriter: progress?.isWaitingForLock ?? false,
         batches: progress?.batches ?? 0, writes: progress?.operations ?? 0, isReopening: outage.map { $0.failure == nil } ?? false,
-        poison: progress?.poison,
+        poison: progress?.poison, isMoved: (try? core.live.move(of: generation)) != nil,
         snapshots: core.live.held().map { .init(age: $0.age, transactionID: $0.transactionID) }, readers: table)
     }
   }

@@ -30,7 +30,7 @@ final class StoreCore: Sendable {
 
   init(id: FileID, _ files: consuming StoreOpening.Files, options: StoreOptions) throws {
     self.id = id
-    let live = LiveGeneration(files.generation, paths: files.paths, options: options)
+    let live = LiveGeneration(files.generation, paths: files.paths, writerLock: files.writerLock, options: options)
     self.live = live
     self.options = options
     let (commits, ended) = (commits, ended)
@@ -52,7 +52,8 @@ final class StoreCore: Sendable {
   var generation: Generation { live.generation }
 
   /// Compares the options of a second opening in this process with the store that is open.
-  func check(_ asked: StoreOptions) throws(StoreError) {
+  func check(_ asked: StoreOptions) throws {
+    try live.requireInPlace(generation)
     if asked.access == .readWrite, coordinator == nil {
       throw StoreError(.readOnly, "this process has the store open read-only: close it before opening it for writing")
     }
@@ -102,6 +103,9 @@ final class StoreCore: Sendable {
     if isTime(lastSlotRelease, every: .seconds(2)) { live.releaseUnusedSlots() }
     do {
       if let coordinator, coordinator.poison == nil {
+        if let move = try live.move(of: generation) { coordinator.makeReadOnly(move.error(committed: false)) }
+      }
+      if let coordinator, coordinator.poison == nil {
         if case .eventual = options.durability { try await coordinator.flushDeferred() }
         try await sweep(coordinator)
       }
@@ -133,6 +137,8 @@ final class StoreCore: Sendable {
       // Snapshots expire by the same task: a stalled holder of `open.lock` must not keep it. The next round tries again.
       do {
         _ = try await onBlockingThread { try self.live.sweep(atMost: .seconds(1)) }
+      } catch let error as StoreError where error.code == .storeMoved(committed: false) {
+        // Told once, where writing ended.
       } catch let error as FileError where error.isTimeout {
         options.logger.debug("earlier generations cannot be removed yet", metadata: ["error": "\(error)", "holders": "\(error.holders)"])
       }

@@ -202,6 +202,7 @@ actor WriteCoordinator {
     do {
       let opened = try followed()
       let generation = opened.generation
+      try live.requireInPlace(generation)
       var transaction = try WriteTransaction(
         WriteBatch(
           try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
@@ -250,13 +251,13 @@ actor WriteCoordinator {
         }
         switch outcome {
         case .happened:
-          return results
+          return acknowledged(results, in: generation)
         case .didNotHappen(let failure), .unknown(let failure): return all(failure)
         }
       }
       // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
       generation.growDataFile(by: 0)
-      return results
+      return acknowledged(results, in: generation)
     } catch let failure as RowFlushFailure {
       let error = StoreError(
         .poisoned,
@@ -264,9 +265,19 @@ actor WriteCoordinator {
         cause: failure.error)
       makeReadOnly(error)
       return all(error)
+    } catch let error as StoreError where error.code == .storeMoved(committed: false) {
+      makeReadOnly(error)
+      return all(error)
     } catch {
       return all(StoreError.surfacing(error, "the write failed and nothing was changed"))
     }
+  }
+
+  /// The results of a batch that was committed: a write is acknowledged only if the files are still those that the store's path leads to.
+  private func acknowledged(_ results: [Result<Void, any Error>], in generation: Generation) -> [Result<Void, any Error>] {
+    guard let moved = live.moveAfterCommit(to: generation) else { return results }
+    makeReadOnly(moved)
+    return results.map { result in result.flatMap { .failure(moved) } }
   }
 
   /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit tells;
@@ -316,7 +327,7 @@ actor WriteCoordinator {
   }
 
   /// From now on this process writes no more.
-  private nonisolated func makeReadOnly(_ error: StoreError) {
+  nonisolated func makeReadOnly(_ error: StoreError) {
     options.logger.critical("the store is read-only from now on", metadata: ["error": "\(error)"])
     progress.withLock { $0.poison = $0.poison ?? error }
   }

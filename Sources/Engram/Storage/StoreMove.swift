@@ -1,0 +1,85 @@
+import Files
+
+/// How a store's files differ from those that this process has open: it was moved, replaced or removed meanwhile.
+///
+/// The files are reached through a descriptor, so a moved store takes its process along. What such a process wrote would be acknowledged into files
+/// that nobody finds, and what it removed could be the files that took their place. So this is asked before anything is written, renamed or removed, and
+/// after each commit. Overwriting a file in place, so that it stays the same file, is not seen.
+enum StoreMove: Equatable {
+  /// The store's path leads to another directory, or to none: the open one was moved or removed.
+  case path(String)
+  /// The directory is the same, but other files have the names in it.
+  case contents(String)
+
+  /// What is where.
+  var sentence: String {
+    switch self {
+    case .path(let sentence), .contents(let sentence): sentence
+    }
+  }
+
+  /// - Parameter committed: The move was noticed after a commit.
+  func error(committed: Bool) -> StoreError {
+    let outcome =
+      committed
+      ? "the write was committed, to the files that this process has open" : "nothing was changed in them"
+    return StoreError(
+      .storeMoved(committed: committed),
+      "the store was moved, replaced or removed while it was open: \(sentence); \(outcome). This process reads on in the files that it has open, and "
+        + "writes no more: close the store, and open the one that is to be used")
+  }
+}
+
+extension StorePaths {
+  /// Compares what the store's path leads to with what is open: the directory, `writer.lock`, and the files of a generation.
+  ///
+  /// Four calls of a microsecond each. A process that has given up its user's rights since it opened the store may not look there: it is not told
+  /// of a move, and cannot rename or remove anything, either.
+  /// - Parameter writerLock: What `writer.lock` was when the store was opened; nil where it was missing.
+  /// - Returns: Nil where nothing differs.
+  /// - Throws: `FileError` where the system does not tell.
+  func move(from generation: Generation, writerLock: FileID?) throws(FileError) -> StoreMove? {
+    do throws(FileError) {
+      if let move = try contentMove(from: generation, writerLock) { return move }
+      return try root.isInPlace ? nil : .path("\(root.path) is another directory now, or none")
+    } catch {
+      if error.isPermission { return nil }
+      throw error
+    }
+  }
+
+  private func contentMove(from generation: Generation, _ writerLock: FileID?) throws(FileError) -> StoreMove? {
+    if let writerLock, try Directories.status(self.writerLock)?.id != writerLock {
+      return .contents("another file is \(self.writerLock) now, or none")
+    }
+    let (number, files) = (generation.number, generation.files)
+    for (place, id) in [(self.generation(number), files.directory), (data(number), files.data)]
+    where try Directories.status(place)?.id != id {
+      return .contents("another file is \(place) now, or none")
+    }
+    return nil
+  }
+}
+
+extension LiveGeneration {
+  /// How the store's files differ from those that are open; nil where they do not, and where the store is closed.
+  func move(of generation: Generation) throws -> StoreMove? { try paths.move(from: generation, writerLock: writerLock) }
+
+  /// - Throws: ``StoreError`` `.storeMoved`, and what keeps the files from being compared.
+  func requireInPlace(_ generation: Generation) throws {
+    if let move = try move(of: generation) { throw move.error(committed: false) }
+  }
+
+  /// The lock file that is taken to open, follow, sweep and close; taken by nobody yet.
+  ///
+  /// - Throws: ``StoreError`` `.storeMoved` where it is missing: an open store has it.
+  func openLock() throws -> FileLock {
+    let place = try paths.openLock
+    if let lock = try FileLock(ifExists: place) { return lock }
+    throw (try move(of: generation) ?? .contents("\(place) does not exist any more")).error(committed: false)
+  }
+
+  /// What a caller gets instead of an acknowledgement; nil where the files are in place. Where the system does not tell, the commit counts: the
+  /// files were in place before it, and the next batch asks again.
+  func moveAfterCommit(to generation: Generation) -> StoreError? { (try? move(of: generation))?.error(committed: true) }
+}
