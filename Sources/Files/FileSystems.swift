@@ -53,6 +53,20 @@ package enum MachineIdentity {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  /// Milliseconds since the machine was started, sleep included: no clock that anybody sets.
+  package static func bootMilliseconds() -> Int64 {
+    var time = timespec()
+    #if canImport(Glibc)
+      let clock = CLOCK_BOOTTIME
+    #else
+      // Of Darwin, where it runs on in sleep.
+      let clock = CLOCK_MONOTONIC
+    #endif
+    // The clock exists, so that the call does not fail.
+    _ = unsafe clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
   /// The process's pid namespace, as `pid:[inode]`; nil where there is no such thing.
   package static func processNamespace() -> String? {
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in

@@ -39,6 +39,8 @@ public struct StoreOptions: Sendable {
   public var logger: Logger
   /// How long a read waits for the store to be opened again after a commit failed half-way.
   package var reopeningPatience: Duration = .seconds(10)
+  /// What commits take the time from.
+  var clock = StoreClock()
   /// How long a read waits until another generation is opened, whose turn it is.
   package var followingPatience: Duration = .seconds(2)
   /// Every page of LMDB's file is checked before the first one is used, and told about; damage keeps the store closed.

@@ -13,6 +13,9 @@ public struct StoreStatus: Sendable {
   public let batchSequence: UInt64
   /// Nil before the first commit.
   public let lastCommit: Date?
+  /// How far the wall clock has moved since the last commit against the clock of the machine's boot, which nobody sets; nil where that is at
+  /// most an hour, or where the machine was started anew since. One of the two times was wrong: memories may seem to have expired.
+  public let clockJump: Duration?
   public let durability: StoreOptions.Durability
   /// Rows that are searched, and those that the row file holds in all.
   public let rowsLive: Int

@@ -27,11 +27,21 @@ struct StateRecord: Sendable, Equatable {
   var rowsDead = 0
   /// The last commit that hid what must also go from the files: a rebuild is due. Zero while none is.
   var erasing: UInt64 = 0
+  /// The clock of the boot at the last commit; nil in a store that an earlier version wrote last.
+  var lastBoot: BootInstant?
+  /// The commit that first found expired memories which are still there, by both clocks; nil where none did in this boot.
+  var expiryMark: StoreInstant?
 
   init() {}
 
   func encode(into writer: inout CBORWriter) {
-    writer.map(count: 12 + (erasing == 0 ? 0 : 1) + (rowsDead == 0 ? 0 : 1))
+    // A mark is of the boot of the last commit: with another one it has no meaning any more.
+    let mark = expiryMark.flatMap { $0.boot.boot == lastBoot?.boot ? $0 : nil }
+    writer.map(count: 12 + (erasing == 0 ? 0 : 1) + (rowsDead == 0 ? 0 : 1) + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
+    if let lastBoot {
+      writer.key("boot")
+      writer.bytes(lastBoot.boot)
+    }
     writer.key("users")
     writer.int(users)
     writer.key("tokens")
@@ -56,19 +66,33 @@ struct StateRecord: Sendable, Equatable {
     writer.int(rowsHigh)
     writer.key("rowsLive")
     writer.int(rowsLive)
+    if let lastBoot {
+      writer.key("bootClock")
+      writer.int(lastBoot.milliseconds)
+    }
     writer.key("lastCommit")
     writer.int(lastCommit)
+    if let mark {
+      writer.key("expiryClock")
+      writer.int(mark.boot.milliseconds)
+    }
     writer.key("supersededBy")
     writer.unsigned(supersededBy)
     writer.key("batchSequence")
     writer.unsigned(batchSequence)
     writer.key("codesSequence")
     writer.unsigned(codesSequence)
+    if let mark {
+      writer.key("expiredBefore")
+      writer.int(mark.wall)
+    }
   }
 
   init(_ value: RawSpan) throws(StoreError) {
     self = try RecordCoding.decode(value, "the store's state record") { reader throws(CBORError) in
       var state = StateRecord()
+      var boot: [UInt8]?
+      var (bootClock, expiryClock, expiredBefore) = (Int64?.none, Int64?.none, Int64?.none)
       unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
         if unsafe key.equals("users") {
           state.users = try reader.readInteger(Int.self)
@@ -98,10 +122,22 @@ struct StateRecord: Sendable, Equatable {
           state.erasing = try reader.readUInt64()
         } else if unsafe key.equals("codesSequence") {
           state.codesSequence = try reader.readUInt64()
+        } else if unsafe key.equals("boot") {
+          boot = try reader.readBytes()
+        } else if unsafe key.equals("bootClock") {
+          bootClock = try reader.readInt64()
+        } else if unsafe key.equals("expiryClock") {
+          expiryClock = try reader.readInt64()
+        } else if unsafe key.equals("expiredBefore") {
+          expiredBefore = try reader.readInt64()
         } else {
           return false
         }
         return true
+      }
+      if let boot, let bootClock { state.lastBoot = BootInstant(boot: boot, milliseconds: bootClock) }
+      if let boot = state.lastBoot?.boot, let expiryClock, let expiredBefore {
+        state.expiryMark = StoreInstant(wall: expiredBefore, boot: BootInstant(boot: boot, milliseconds: expiryClock))
       }
       return state
     }

@@ -46,6 +46,7 @@ struct RepairStage: ~Copyable {
     var carried = StateRecord()
     carried.batchSequence = state.batchSequence
     carried.lastCommit = state.lastCommit
+    carried.lastBoot = state.lastBoot
     self.carried = carried
   }
 

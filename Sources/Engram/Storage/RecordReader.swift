@@ -157,8 +157,9 @@ struct RecordReader: ~Escapable {
     return count
   }
 
-  /// Calls `body` for the memories that have expired by ``now``, the earliest first.
-  func forEachExpired(limit: Int, _ body: (MemoryID, UserKey) throws -> Void) throws {
+  /// Calls `body` for the memories that have expired by ``now``, or by an earlier time, the earliest first.
+  func forEachExpired(limit: Int, before time: Int64? = nil, _ body: (MemoryID, UserKey) throws -> Void) throws {
+    let now = min(time ?? now, now)
     var cursor = try view.cursor(in: schema.expiry)
     var found = try cursor.first()
     var left = limit
@@ -167,6 +168,13 @@ struct RecordReader: ~Escapable {
       left -= 1
       found = try cursor.next()
     }
+  }
+
+  /// The earliest time at which a memory expires or has expired; nil where none does.
+  func firstExpiry() throws -> Int64? {
+    var cursor = try view.cursor(in: schema.expiry)
+    guard try cursor.first(), cursor.key.byteCount == 24 else { return nil }
+    return cursor.key.orderedInt64(at: 0)
   }
 
   private static func expiryOwner(_ value: RawSpan) throws(StoreError) -> UserKey {

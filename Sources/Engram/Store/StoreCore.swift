@@ -120,14 +120,14 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// Removes what has expired; readers have stopped seeing it at its time.
+  /// Removes what has expired for an hour at least, see ``StateRecord/expiryStep(first:at:)``; readers have stopped seeing it at its time.
   private func sweep(_ coordinator: WriteCoordinator) async throws {
-    var swept = 1
-    while swept > 0 {
-      var isDue = false
-      try live.read { reader in try reader.forEachExpired(limit: 1) { _, _ in isDue = true } }
-      guard isDue else { return }
-      swept = try await coordinator.write { try $0.sweepExpired(limit: 1024) }
+    var hasMore = true
+    while hasMore {
+      let now = options.clock.now
+      let step = try live.read { reader in try reader.state().expiryStep(first: try reader.firstExpiry(), at: now) }
+      if step == .nothing { return }
+      hasMore = try await coordinator.write { try $0.sweepExpired(limit: 1024) }
     }
   }
 

@@ -10,9 +10,16 @@ extension WriteBatch {
     if let source {
       state.batchSequence = source.batchSequence
       state.lastCommit = source.lastCommit
+      state.lastBoot = source.lastBoot
+      state.expiryMark = source.expiryMark
     } else {
       state.batchSequence += 1
-      state.lastCommit = max(now, state.lastCommit)
+      // Not the later of two: where the clock was wrong before, it comes back.
+      state.lastCommit = now
+      if let boot {
+        state.lastBoot = boot
+        try markExpired(at: StoreInstant(wall: now, boot: boot))
+      }
     }
     try writeBlocks()
     for (key, record) in users {
@@ -26,6 +33,13 @@ extension WriteBatch {
     try writeTokens()
     let state = state
     try store(.state, encoded { state.encode(into: &$0) }, in: schema.meta)
+  }
+
+  /// Remembers that expired memories were found, where that is not known yet; what this commit does not find expired must be found anew.
+  private mutating func markExpired(at now: StoreInstant) throws {
+    if let mark = state.expiryMark, mark.wall > now.wall { state.expiryMark = StoreInstant(wall: now.wall, boot: mark.boot) }
+    guard state.expiryStep(first: try reader.firstExpiry(), at: now) == .mark else { return }
+    state.expiryMark = now
   }
 
   private mutating func writeRows() throws {

@@ -19,6 +19,8 @@ struct WriteBatch: ~Copyable {
   let purpose: Purpose
   let historyLimit: Int
   let now: Int64
+  /// The clock of the boot; nil in a copy, which takes it from its source.
+  let boot: BootInstant?
   var state: StateRecord
   private let initialState: StateRecord
   var users: [UserKey: UserRecord?] = [:]
@@ -52,10 +54,12 @@ struct WriteBatch: ~Copyable {
   }
 
   init(
-    _ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64, purpose: Purpose = .commit
+    _ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64, boot: BootInstant? = nil,
+    purpose: Purpose = .commit
   ) throws {
     self.purpose = purpose
     self.historyLimit = max(0, historyLimit)
+    self.boot = boot
     self.now = now
     self.generation = generation
     staging = generation.rows.map { RowStaging($0) }

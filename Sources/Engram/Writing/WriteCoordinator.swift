@@ -203,10 +203,11 @@ actor WriteCoordinator {
       let opened = try followed()
       let generation = opened.generation
       try live.requireInPlace(generation)
+      let now = options.clock.now
       var transaction = try WriteTransaction(
         WriteBatch(
           try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
-          now: WallClock.now()))
+          now: now.wall, boot: now.boot))
       let lastState = transaction.batch.state
       if lastState.supersededBy > 0 {
         // Readers did not know: see ``GenerationSweep``.
@@ -237,6 +238,11 @@ actor WriteCoordinator {
         }
       }
       if transaction.batch.isUnchanged { return results }
+      if let jump = lastState.clockJump(at: now) {
+        options.logger.warning(
+          "the wall clock has jumped since the last commit: find out which of the two times was wrong",
+          metadata: ["milliseconds": "\(jump)"])
+      }
       try transaction.batch.finish()
       let hasRoom = generation.growDataFile(by: transaction.batch.storedBytes)
       do {

@@ -182,14 +182,21 @@ extension WriteTransaction {
     return ids
   }
 
-  /// Removes at most `limit` memories that have expired.
+  /// Removes at most `limit` memories that two commits an hour apart have found expired, or notes that this one finds some.
   ///
-  /// - Returns: How many there were.
-  mutating func sweepExpired(limit: Int) throws -> Int {
-    var ids: [MemoryID] = []
-    try batch.reader.forEachExpired(limit: limit) { id, _ in ids.append(id) }
-    for id in ids { try delete(id) }
-    return ids.count
+  /// - Returns: Whether there was anything to do.
+  mutating func sweepExpired(limit: Int) throws -> Bool {
+    guard let boot = batch.boot else { return false }
+    let now = StoreInstant(wall: batch.now, boot: boot)
+    switch batch.state.expiryStep(first: try batch.reader.firstExpiry(), at: now) {
+    case .nothing: return false
+    case .mark: batch.state.expiryMark = now
+    case .remove(let before):
+      var ids: [MemoryID] = []
+      try batch.reader.forEachExpired(limit: limit, before: before) { id, _ in ids.append(id) }
+      for id in ids { try delete(id) }
+    }
+    return true
   }
 
   mutating func remove(_ record: MemoryRecord) throws {

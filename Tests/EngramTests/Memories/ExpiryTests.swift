@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func theSweepRemovesWhatHasExpired() async throws {
-    let store = try await scratch.open(dimension: 2)
+    let store = try await scratch.open(dimension: 2, clock: TestClock(bootHoursPerLook: 1).clock)
     let past = past
     try await store.add(
       (0..<300).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: [1, 0], expiresAt: $0 % 3 == 0 ? nil : past) })
@@ -51,7 +51,7 @@ import Testing
 
   /// The only test that waits for a clock: a memory that expires while a snapshot is held.
   @Test(.timeLimit(.minutes(5))) func aSnapshotJudgesByItsOwnClock() async throws {
-    let store = try await scratch.open(dimension: 2)
+    let store = try await scratch.open(dimension: 2, clock: TestClock(bootHoursPerLook: 1).clock)
     let expiry = Date(timeIntervalSinceNow: 1.5).roundedToMilliseconds
     let id = try await store.add(MemoryDraft(userID: "u", text: "soon gone", embedding: [1, 0], expiresAt: expiry))
     let snapshot = try store.snapshot()
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func anExpiryCanBeMovedAndTakenBack() async throws {
-    let store = try await scratch.open(dimension: 2)
+    let store = try await scratch.open(dimension: 2, clock: TestClock(bootHoursPerLook: 1).clock)
     let (past, future) = (past, future)
     let ids = try await store.add(
       (0..<3).map { MemoryDraft(userID: "u", text: "\($0)", embedding: [1, 0], expiresAt: $0 == 0 ? nil : future) })

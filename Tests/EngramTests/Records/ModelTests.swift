@@ -52,7 +52,9 @@ private final class StoreModel {
 
   func open() async throws {
     // Commits need not reach the disk: no power fails here.
-    store = try await scratch.open(dimension: Self.dimension, metric: .dot, historyLimit: 3, durability: .eventual(maxDelay: .seconds(5)))
+    store = try await scratch.open(
+      dimension: Self.dimension, metric: .dot, historyLimit: 3, durability: .eventual(maxDelay: .seconds(5)),
+      clock: TestClock(bootHoursPerLook: 1).clock)
   }
 
   func close() async throws {

@@ -17,11 +17,12 @@ final class ScratchStore: Sendable {
   /// Opens the store, making it first where it is missing.
   func open(
     dimension: Int? = nil, metric: Metric? = nil, embedder: (any Embedder)? = nil, historyLimit: Int = 16,
-    durability: StoreOptions.Durability = .immediate
+    durability: StoreOptions.Durability = .immediate, clock: StoreClock = StoreClock()
   ) async throws -> MemoryStore {
-    try await MemoryStore.open(
-      at: url,
-      options: StoreOptions(dimension: dimension, metric: metric, durability: durability, embedder: embedder, historyLimit: historyLimit))
+    var options = StoreOptions(
+      dimension: dimension, metric: metric, durability: durability, embedder: embedder, historyLimit: historyLimit)
+    options.clock = clock
+    return try await MemoryStore.open(at: url, options: options)
   }
 }
 

@@ -83,7 +83,7 @@ struct StoreDump {
     default:
       guard case .map(let entries) = try CBORReader.value(of: value) else { return "no map" }
       let varying: Set<String> =
-        database == "memories" || database == "users" ? [] : ["uuid", "secret", "createdAt", "updated", "lastCommit"]
+        database == "memories" || database == "users" ? [] : ["uuid", "secret", "createdAt", "updated", "lastCommit", "boot", "bootClock"]
       let fixed = entries.filter { entry in
         guard case .text(let name) = entry.key else { return true }
         return !varying.contains(name)

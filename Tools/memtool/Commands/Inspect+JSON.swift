@@ -28,6 +28,8 @@ extension JSONWriter {
     write(status.batchSequence)
     key("lastCommit")
     write(time: status.lastCommit)
+    key("clockJumpSeconds")
+    if let jump = status.clockJump { write(jump.components.seconds) } else { writeNull() }
     key("files")
     beginArray()
     for file in inspection.files {

@@ -88,6 +88,10 @@ struct Inspect: AsyncParsableCommand {
     facts.add("rows", "\(status.rowsLive) live of \(status.rowsAllocated)")
     facts.add("commits", "\(status.batchSequence)")
     facts.add("last commit", status.lastCommit.map(Times.text) ?? "none")
+    if let jump = status.clockJump {
+      let hours = jump.components.seconds / 3600
+      facts.add("clock", "moved \(abs(hours)) hours \(hours < 0 ? "back" : "ahead") since the last commit, against the clock of the boot")
+    }
     try facts.print()
     try Output.line("")
     var files = Table(["file", "size", "on disk"], numbers: ["size", "on disk"])

@@ -1,0 +1,35 @@
+import Files
+
+/// The clocks of a store: the wall clock says what has expired, and the clock of the boot, which nobody sets, whether to believe it.
+struct StoreClock: Sendable {
+  /// Milliseconds since 1970.
+  var wall: @Sendable () -> Int64 = { WallClock.now() }
+  var boot: @Sendable () -> BootInstant = { BootInstant(boot: Self.systemBoot, milliseconds: max(0, MachineIdentity.bootMilliseconds())) }
+
+  private static let systemBoot = MachineIdentity.bootID().map { Array($0.utf8) } ?? []
+
+  var now: StoreInstant { StoreInstant(wall: wall(), boot: boot()) }
+
+  /// How far the clocks may differ, and how long memories must be found expired before they are removed.
+  static let tolerance: Int64 = 3_600_000
+}
+
+/// An instant of one boot of the machine.
+struct BootInstant: Sendable, Equatable {
+  /// The name of the boot; empty where the system does not tell.
+  let boot: [UInt8]
+  /// Since the machine was started, sleep included.
+  let milliseconds: Int64
+
+  /// Milliseconds from an earlier instant of the same boot to this one; nil where it is of another.
+  func elapsed(since earlier: BootInstant) -> Int64? {
+    guard boot == earlier.boot, milliseconds >= earlier.milliseconds, earlier.milliseconds >= 0 else { return nil }
+    return milliseconds - earlier.milliseconds
+  }
+}
+
+/// What both clocks show.
+struct StoreInstant: Sendable, Equatable {
+  let wall: Int64
+  let boot: BootInstant
+}
