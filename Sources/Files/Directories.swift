@@ -10,10 +10,22 @@ package enum Directories {
   package static func create(_ place: some FilePlaceConvertible) throws(FileError) {
     let place = place.place
     try retrying("mkdir", place.path) { unsafe mkdirat(place.anchor, place.name, 0o700) }
-    // Through the descriptor: by its name it may be another's by now.
-    let made = try Directory(place)
-    try retrying("chmod", place.path) { fchmod(made.descriptor, 0o700) }
+    #if canImport(Glibc)
+      // A directory of no mode at all, as an umask of 0777 makes it, opens for nothing else.
+      let descriptor = try retrying("open", place.path) {
+        unsafe openat(place.anchor, place.name, openPath | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      }
+      defer { close(descriptor) }
+      // By its name it may be another's by now: through the descriptor, and only if the mode is not right already.
+      if try FileStatus(descriptor: descriptor, path: place.path).permissions == 0o700 { return }
+      try retrying("chmod", place.path) { unsafe chmod("/proc/self/fd/\(descriptor)", 0o700) }
+    #else
+      try retrying("chmod", place.path) { unsafe fchmodat(place.anchor, place.name, 0o700, 0) }
+    #endif
   }
+
+  /// Linux's `O_PATH` on x86 and ARM, which the toolchain's Glibc module leaves out.
+  private static let openPath: Int32 = 0o10_000_000
 
   /// The status of what has this name, links followed only where `followingLinks` says so; nil where nothing has it.
   package static func status(_ place: some FilePlaceConvertible, followingLinks: Bool = false) throws(FileError) -> FileStatus? {
