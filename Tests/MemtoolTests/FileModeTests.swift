@@ -50,7 +50,7 @@
       let outcome = try tool.shell(
         #"""
         cp "$0" "$1/memtool" && chmod 755 "$1/memtool" && chown -R 65534:65534 "$1" &&
-          LLVM_PROFILE_FILE=/dev/null exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "$(cat "$1/script.sh")" "$1/memtool" "$1"
+          LLVM_PROFILE_FILE=/dev/null TMPDIR="$1" exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "$(cat "$1/script.sh")" "$1/memtool" "$1"
         """#)
       #expect(outcome.termination == .exited(0) && outcome.standardError.isEmpty, "\(outcome)")
       let entries = outcome.standardOutput.split(separator: "\n")
