@@ -42,6 +42,18 @@ package enum Directories {
     }
   }
 
+  /// Whether this process may write in a file or directory: it has the right to, and the file system is not mounted read-only.
+  package static func mayWrite(_ place: some FilePlaceConvertible) throws(FileError) -> Bool {
+    let place = place.place
+    do throws(FileError) {
+      try retrying("faccessat", place.path) { unsafe faccessat(place.anchor, place.name, W_OK, AT_EACCESS) }
+      return true
+    } catch {
+      if error.isReadOnlyFileSystem || error.isPermission { return false }
+      throw error
+    }
+  }
+
   /// The names in a directory, without `.` and `..`, sorted. A link to a directory is followed.
   ///
   /// - Throws: ``FileError``, also where the listing ends in the middle: what is returned is complete.

@@ -40,6 +40,9 @@ package struct FileLock: ~Copyable, Sendable {
     handle = opened
   }
 
+  /// Whether ``writeNote(_:)`` can write.
+  package var isWritable: Bool { fcntl(handle.descriptor, F_GETFL) & O_ACCMODE == O_RDWR }
+
   /// How long a lock is waited for where the caller does not say otherwise.
   package static let patience = Duration.seconds(30)
 

@@ -19,6 +19,10 @@ package final class Environment: Sendable {
     package var smallestMapSizeBytes = 1 << 30
     package var maximumReaders = 1024
     package var isReadOnly = false
+    /// MDB_NOLOCK where false: for reading only. ``exclusion`` or the medium keeps writers out.
+    package var usesLocks = true
+    /// Entered by every snapshot of an environment without locks; nil where nothing can be written.
+    package var exclusion: (any ReadExclusion)?
     /// Makes the databases that are missing, in a write transaction; otherwise a missing one is an error, and opening waits for no writer.
     package var createsDatabases = false
     /// MDB_NOMETASYNC: a power failure may lose the last commits, never the integrity.
@@ -33,6 +37,7 @@ package final class Environment: Sendable {
   package let isReadOnly: Bool
   package let mapSizeBytes: Int
   package let databases: [Database]
+  let exclusion: (any ReadExclusion)?
   private let forkCount: Int
   private let state = Mutex(State())
 
@@ -82,6 +87,7 @@ package final class Environment: Sendable {
     unsafe handle = opened
     self.path = path
     isReadOnly = options.isReadOnly
+    exclusion = options.exclusion
     self.mapSizeBytes = mapSizeBytes
     forkCount = ForkCount.current
   }
@@ -126,6 +132,7 @@ package final class Environment: Sendable {
       var flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
       if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
       if options.defersMetaFlush { flags |= UInt32(MDB_NOMETASYNC) }
+      if !options.usesLocks { flags |= UInt32(MDB_NOLOCK) }
       unsafe try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open \(place)")
       // Before the first transaction: killed readers may have filled the table.
       var dead: Int32 = 0

@@ -32,6 +32,8 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// A value whose stored checksum differs from that of its bytes, or that is too short to carry one.
   package var isChecksumMismatch: Bool { code == Self.checksumMismatchCode }
+  /// A writer was not kept out in time: see ``ReadExclusion``.
+  package var isTimeout: Bool { code == ETIMEDOUT }
   package var isReadersFull: Bool { code == MDB_READERS_FULL }
   package var isMapFull: Bool { code == MDB_MAP_FULL }
   package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }

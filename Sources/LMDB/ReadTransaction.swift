@@ -23,6 +23,7 @@ package struct ReadTransaction: ~Copyable, Sendable {
 
   deinit {
     if !isEnded { unsafe Self.end(transaction, of: environment) }
+    if isActive { environment.exclusion?.leave() }
   }
 
   private static func end(_ transaction: OpaquePointer, of environment: Environment) {
@@ -34,8 +35,15 @@ package struct ReadTransaction: ~Copyable, Sendable {
   private static func beginCurrent(_ environment: Environment) throws(LMDBError) -> OpaquePointer {
     try environment.enter("read transaction")
     do throws(LMDBError) {
+      try environment.exclusion?.enter()
+    } catch {
+      environment.leave()
+      throw error
+    }
+    do throws(LMDBError) {
       return unsafe try beginCurrent(environment.handle)
     } catch {
+      environment.exclusion?.leave()
       environment.leave()
       throw error
     }
@@ -78,14 +86,17 @@ package struct ReadTransaction: ~Copyable, Sendable {
     guard isActive, environment.isInOwnProcess else { return }
     unsafe mdb_txn_reset(transaction)
     isActive = false
+    environment.exclusion?.leave()
   }
 
   /// Gives the slot back, too: the value has nothing of the environment any more, which may be closed.
   package mutating func end() {
     if isEnded { return }
+    let wasActive = isActive
     isActive = false
     isEnded = true
     unsafe Self.end(transaction, of: environment)
+    if wasActive { environment.exclusion?.leave() }
   }
 
   /// Takes a new snapshot of the last commit.
@@ -93,7 +104,13 @@ package struct ReadTransaction: ~Copyable, Sendable {
     precondition(!isEnded, "an ended snapshot was renewed")
     try environment.requireOwnProcess("snapshot renewal")
     reset()
-    unsafe try Self.renewCurrent(transaction, in: environment.handle)
+    try environment.exclusion?.enter()
+    do throws(LMDBError) {
+      unsafe try Self.renewCurrent(transaction, in: environment.handle)
+    } catch {
+      environment.exclusion?.leave()
+      throw error
+    }
     isActive = true
   }
 

@@ -40,6 +40,12 @@
       guard ftruncate(file, max(0, size / 4096 - off_t(blocks)) * 4096) == 0 else { throw Failure(call: "ftruncate", code: errno) }
     }
 
+    /// Nothing can be written there from now on.
+    package func makeReadOnly() throws {
+      // MS_REMOUNT and MS_RDONLY.
+      guard unsafe mount("none", path, "tmpfs", 32 | 1, nil) == 0 else { throw Failure(call: "mount", code: errno) }
+    }
+
     package func makeRoom() throws { try FileManager.default.removeItem(atPath: filler) }
   }
 #endif

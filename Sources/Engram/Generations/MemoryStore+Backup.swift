@@ -75,7 +75,7 @@ struct StoreBackup {
 
   private func copy(to place: StorePaths) throws -> StateRecord {
     // Nobody supersedes the generation while it is copied.
-    let building = try FileLock(ifExists: core.paths.rebuildLock)
+    let building = core.options.access == .immutable ? nil : try FileLock(ifExists: core.paths.rebuildLock)
     try building?.lock(.shared, atMost: StoreRebuild.patience, check: check)
     let source = try core.live.read { $0.generation }
     try StoreCreation.createGeneration(in: place.generation(1), source.store.inGeneration(1))

@@ -48,9 +48,9 @@ extension MemoryStore {
   ///
   /// - Throws: ``StoreError`` where there is no store, or it cannot be read; damage is a problem in the report.
   package static func verify(
-    at url: URL, deep: Bool, progress: @escaping @Sendable (Interchange.Progress) -> Void
+    at url: URL, deep: Bool, access: StoreOptions.Access = .readOnly, progress: @escaping @Sendable (Interchange.Progress) -> Void
   ) async throws -> VerificationReport {
-    var options = StoreOptions(access: .readOnly, createsIfMissing: false, snapshotMaxAge: nil)
+    var options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
     let walked = Mutex<PageReport?>(nil)
     if deep { options.inspectsPages = { pages in walked.withLock { $0 = pages } } }
     let store: MemoryStore

@@ -186,6 +186,8 @@ extension StoreError {
         .corrupted
       } else if error.isOutOfResources {
         .outOfResources
+      } else if error.isTimeout {
+        .storeBusy(processID: nil)
       } else {
         .inputOutput
       }

@@ -6,7 +6,13 @@ public struct StoreOptions: Sendable {
   public enum Access: Sendable, Hashable {
     case readWrite
     /// Nothing is created or changed; the reader table of LMDB is still written to.
+    ///
+    /// Where that table cannot be written, on a read-only medium or without the right to, each read takes a share in `writer.lock` instead, and
+    /// no writer of any process is at work while it lasts: hold no snapshot for long.
     case readOnly
+    /// As ``readOnly``, and without any lock: for files that nobody writes to, such as those of a disk image. A read during which the store changes
+    /// all the same throws `.snapshotExpired`; what it returned before may be wrong.
+    case immutable
   }
 
   public enum Durability: Sendable, Hashable {

@@ -87,7 +87,9 @@ final class SnapshotBox: Sendable {
       defer { state.transaction.reset() }
       do {
         try renew(&state)
-        return try body(RecordReader(state.transaction.view, generation, now: state.now))
+        let value = try body(RecordReader(state.transaction.view, generation, now: state.now))
+        try generation.requireUnchanged(since: state.transaction.id)
+        return value
       } catch let lost as EnvironmentLost {
         throw lost
       } catch {
@@ -123,7 +125,9 @@ final class SnapshotBox: Sendable {
     try state.withLock { state in
       if let release = state.release { throw release.error }
       do {
-        return try body(RecordReader(state.transaction.view, generation, now: state.now))
+        let value = try body(RecordReader(state.transaction.view, generation, now: state.now))
+        try generation.requireUnchanged(since: state.transaction.id)
+        return value
       } catch {
         throw StoreError.wrapping(error, "reading failed")
       }

@@ -14,6 +14,8 @@ final class Generation: Sendable {
   private let pinnedEmbedder: Mutex<EmbedderIdentity?>
   /// Nil once the store is closed, though this object may live on with a handle.
   private let held: Mutex<Held?>
+  /// Read without any lock.
+  let isUnprotected: Bool
   private let left = Atomic(false)
 
   /// Descriptors and maps of the generation, but for those of LMDB.
@@ -34,8 +36,9 @@ final class Generation: Sendable {
 
   init(
     place: FilePlace, files: StoreTrust.GenerationFiles, environment: Environment, schema: Schema, store: StoreRecord, rows: RowFile?,
-    presence: consuming FileLock
+    presence: consuming FileLock, isUnprotected: Bool
   ) throws {
+    self.isUnprotected = isUnprotected
     number = store.generation
     self.files = files
     self.environment = environment
@@ -109,6 +112,17 @@ final class Generation: Sendable {
   /// Whether the file has a commit that readers do not know of yet, because its writer is at it or was killed.
   func hasCommit(after transaction: borrowing ReadTransaction) throws -> Bool {
     try MetaPair.read(requireHeld().dataFile).newest.transactionID > UInt64(transaction.id)
+  }
+
+  /// Compares the last commit in the file with that of a snapshot that nothing protects: see ``StoreOptions/Access/immutable``.
+  ///
+  /// - Throws: ``StoreError`` `.snapshotExpired`.
+  func requireUnchanged(since transactionID: Int) throws {
+    guard isUnprotected, try MetaPair.read(requireHeld().dataFile).newest.transactionID != UInt64(transactionID) else { return }
+    throw StoreError(
+      .snapshotExpired,
+      "the store was written to while it was read with access .immutable, which takes no locks: what was read may be wrong; open it with access .readOnly"
+    )
   }
 
   /// Takes the remains of a failed commit out of the file. The caller has begun the write transaction with the given number.

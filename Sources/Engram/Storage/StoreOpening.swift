@@ -11,8 +11,8 @@ enum StoreOpening {
   /// What holds a store open.
   struct Files: ~Copyable, Sendable {
     let paths: StorePaths
-    /// Shared by every process that has the store open.
-    let alive: FileLock
+    /// Shared by every process that has the store open; nil where no locks are taken.
+    let alive: FileLock?
     /// What `writer.lock` is; nil in a read-only store that lacks it.
     let writerLock: FileID?
     let generation: Generation
@@ -64,9 +64,14 @@ enum StoreOpening {
   }
 
   static func open(_ paths: StorePaths, options: StoreOptions) throws -> Files {
-    let opening = try FileLock(path: paths.openLock)
+    if options.access == .immutable {
+      // Opened, and not locked.
+      let unused = try FileLock(existing: paths.current)
+      return Files(paths: paths, alive: nil, writerLock: nil, generation: try openLive(paths, atLeast: 1, unused, options: options))
+    }
+    let opening = try lockFile(paths.openLock, options)
     try opening.lock(.exclusive)
-    let alive = try FileLock(path: paths.aliveLock)
+    let alive = try lockFile(paths.aliveLock, options)
     try join(alive, opening, paths.directory)
     let writerLock = try writerLockID(paths, options)
     while true {
@@ -98,6 +103,16 @@ enum StoreOpening {
     }
   }
 
+  /// Opens a lock file, made where it is missing; to read, where it must not be written and only a reader asks for it.
+  private static func lockFile(_ place: FilePlace, _ options: StoreOptions) throws(FileError) -> FileLock {
+    do throws(FileError) {
+      return try FileLock(path: place)
+    } catch {
+      guard options.access == .readOnly, error.isReadOnlyFileSystem || error.isPermission else { throw error }
+      return try FileLock(existing: place)
+    }
+  }
+
   /// What `writer.lock` is; made where it is missing and may be made.
   private static func writerLockID(_ paths: StorePaths, _ options: StoreOptions) throws(FileError) -> FileID? {
     if options.access == .readWrite { return try FileHandle(path: paths.writerLock, access: .create).status().id }
@@ -119,7 +134,8 @@ enum StoreOpening {
     let own = MachineIdentity.processNamespace() ?? ""
     // Without a note nobody has opened it yet: the lock is that of the process that is just publishing it.
     if try alive.tryLock(.exclusive) || opening.readNote()?.isEmpty == true {
-      try opening.writeNote(own)
+      // Not on a read-only medium, where LMDB's lock table is not used, either.
+      if opening.isWritable { try opening.writeNote(own) }
     } else if let note = opening.readNote(), !note.isEmpty, note != own {
       throw StoreError(
         .foreignNamespace, "a process of another pid namespace (\(note)) has the store \(path) open: use it from one namespace at a time")
@@ -155,7 +171,7 @@ enum StoreOpening {
     while true {
       let (generation, state) = try openGeneration(paths, number, options) { environmentOptions in
         guard let report = options.inspectsPages else { return nil }
-        return try openInspected(paths, number, environmentOptions, opening, report)
+        return try openInspected(paths, number, environmentOptions, opening, holdsIt: options.access != .immutable, report)
       }
       guard state.supersededBy > number else { return generation }
       guard generation.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
@@ -176,13 +192,21 @@ enum StoreOpening {
     guard var files = try StoreTrust.check(paths, generation: number) else {
       throw StoreError(.corrupted, "the store's file \(data) is missing")
     }
-    if files.lock == nil { files = try makeLockTable(paths, number) ?? files }
     let presence = try FileLock(existing: data)
-    try backMappedFiles(paths, number, files, isAlone: presence.tryLock(.exclusive), isReadOnly: options.access == .readOnly)
-    try presence.lock(.shared)
-    try checkMetaPages(of: data)
     var environmentOptions = Environment.Options()
-    environmentOptions.isReadOnly = options.access == .readOnly
+    environmentOptions.isReadOnly = options.access != .readWrite
+    environmentOptions.usesLocks = try usesLockTable(paths, number, files, options)
+    if environmentOptions.usesLocks {
+      if files.lock == nil { files = try makeLockTable(paths, number) ?? files }
+      try backMappedFiles(paths, number, files, isAlone: presence.tryLock(.exclusive), isReadOnly: environmentOptions.isReadOnly)
+    } else if options.access == .readOnly {
+      environmentOptions.exclusion = try exclusion(paths)
+    }
+    if options.access != .immutable { try presence.lock(.shared) }
+    // Before the first snapshot, which takes it for itself.
+    try environmentOptions.exclusion?.enter()
+    defer { environmentOptions.exclusion?.leave() }
+    try checkMetaPages(of: data)
     if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
     let environment =
       try openSpecially(environmentOptions) ?? Environment(path: directory, databases: Schema.names, options: environmentOptions)
@@ -191,7 +215,7 @@ enum StoreOpening {
       guard try environment.dataFile.id == files.data, try StoreTrust.check(paths, generation: number) == files else {
         throw StoreError(.unexpectedFile, "the files in \(directory) were exchanged while they were opened: find out by whom")
       }
-      if try environment.readerTable().isUnlocked {
+      if environmentOptions.usesLocks, try environment.readerTable().isUnlocked {
         throw StoreError(
           .readOnlyFileSystem,
           "\(directory) is mounted read-only, where snapshots are not protected from writers: mount it writable, or copy it")
@@ -205,14 +229,39 @@ enum StoreOpening {
         guard try Directories.status(rowPath) != nil else { throw StoreError(.corrupted, "the store's file \(rowPath) is missing") }
         return try RowFile(
           path: rowPath, header: header, rowCount: state.rowsHigh,
-          isReadOnly: options.access == .readOnly)
+          isReadOnly: environmentOptions.isReadOnly)
       }
       let generation = try Generation(
-        place: directory, files: files, environment: environment, schema: schema, store: store, rows: rows, presence: presence)
+        place: directory, files: files, environment: environment, schema: schema, store: store, rows: rows, presence: presence,
+        isUnprotected: options.access == .immutable)
       return (generation, state)
     } catch {
       _ = environment.close()
       throw error
+    }
+  }
+
+  /// Whether LMDB's lock table protects what is read: where it can be written, or made.
+  private static func usesLockTable(
+    _ paths: StorePaths, _ number: UInt64, _ files: StoreTrust.GenerationFiles, _ options: StoreOptions
+  ) throws(FileError) -> Bool {
+    switch options.access {
+    case .readWrite: true
+    case .immutable: false
+    case .readOnly:
+      try Directories.mayWrite(files.lock == nil ? paths.generation(number) : paths.generation(number).appending(Generation.lockTableName))
+    }
+  }
+
+  /// What keeps writers out where the lock table cannot be written.
+  private static func exclusion(_ paths: StorePaths) throws(StoreError) -> WriterExclusion {
+    do throws(FileError) {
+      return try WriterExclusion(paths)
+    } catch {
+      throw StoreError(
+        .readOnlyFileSystem,
+        "LMDB's lock table cannot be written, and writers cannot be kept out (\(error)): if nobody writes to \(paths.directory), read it with access "
+          + ".immutable (memtool --immutable)", cause: error)
     }
   }
 
@@ -251,13 +300,13 @@ enum StoreOpening {
   /// The walk may take minutes, so others open, close and follow meanwhile: the reader slot keeps the pages from being written over, and the
   /// share in the data file keeps the generation.
   private static func openInspected(
-    _ paths: StorePaths, _ number: UInt64, _ options: Environment.Options, _ opening: borrowing FileLock,
+    _ paths: StorePaths, _ number: UInt64, _ options: Environment.Options, _ opening: borrowing FileLock, holdsIt: Bool,
     _ report: (PageReport) -> Void
   ) throws -> Environment {
     let data = paths.data(number)
     let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Schema.names)
     return try Environment(path: paths.generation(number), databases: Schema.names, options: options) { slot in
-      try opening.unlock()
+      if holdsIt { try opening.unlock() }
       let walk: Result<PageReport, any Error>
       do {
         let pages = try walker.walkOwnSnapshot(&slot)
@@ -266,7 +315,7 @@ enum StoreOpening {
       } catch {
         walk = .failure(error)
       }
-      try opening.lock(.exclusive)
+      if holdsIt { try opening.lock(.exclusive) }
       let problems = try walk.get().problems
       guard let problem = problems.first else { return }
       throw StoreError(.corrupted, "\(data) is damaged: \(problem)", cause: PageDamage(problems: problems))

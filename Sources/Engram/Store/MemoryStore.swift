@@ -142,7 +142,7 @@ public final class MemoryStore: Sendable {
 
   func writer() throws(StoreError) -> WriteCoordinator {
     try requireOpen()
-    if access == .readOnly { throw StoreError(.readOnly, "the store was opened read-only") }
+    if access != .readWrite { throw StoreError(.readOnly, "the store was opened read-only") }
     return try core.writer()
   }
 

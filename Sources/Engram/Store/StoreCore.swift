@@ -254,7 +254,7 @@ final class StoreCore: Sendable {
     coordinator?.queue.close()
     live.closePools()
     // Nobody else can open a store whose directory is gone, and closing must not fail for that.
-    let opening = try FileLock(ifExists: paths.openLock)
+    let opening = options.access == .immutable ? nil : try FileLock(ifExists: paths.openLock)
     try opening?.lock(.exclusive, atMost: max(.zero, deadline - .now))
     // A failed flush is not tried again: should this one fail, the next call closes without it.
     if case .eventual = options.durability, let coordinator, coordinator.poison == nil {

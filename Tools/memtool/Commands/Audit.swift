@@ -26,6 +26,7 @@ struct Audit: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Option(help: ArgumentHelp("Only the memories of this user.", valueName: "id"))
   var user: String?
@@ -62,7 +63,7 @@ struct Audit: AsyncParsableCommand {
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let options = AuditOptions(
       scope: user.map(SearchScope.user) ?? .all, limit: limit, threshold: threshold, window: window, constantCount: constantCount)
-    let report = try await store.open(.readOnly) { store in
+    let report = try await store.open(reading.access) { store in
       defer { bar.finish() }
       return try store.audit(options, progress: bar.update)
     }

@@ -14,6 +14,7 @@ struct Backup: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Argument(help: ArgumentHelp("Where the copy goes: nothing may stand there.", valueName: "dest"), completion: .directory)
   var destination: String
@@ -26,7 +27,7 @@ struct Backup: AsyncParsableCommand {
   func run() async throws {
     Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || output.json)
-    let report = try await store.open(.readOnly) { store in
+    let report = try await store.open(reading.access) { store in
       defer { bar.finish() }
       return try await store.backup(to: URL(fileURLWithPath: destination), progress: bar.update)
     }

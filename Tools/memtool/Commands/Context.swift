@@ -18,6 +18,7 @@ struct ContextGet: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Option(help: ArgumentHelp("Whose context.", valueName: "id"))
   var user: String
@@ -28,7 +29,7 @@ struct ContextGet: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let value = try await store.open(.readOnly) { store in try store.contextValue(type, for: user) }
+    let value = try await store.open(reading.access) { store in try store.contextValue(type, for: user) }
     guard let value else { throw StoreError(.notFound, "the user '\(user)' has no \(type)") }
     // It is JSON either way: there is no shape that a table could know.
     try Output.json { try $0.write(cbor: value) }
@@ -104,6 +105,7 @@ struct ContextList: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Option(help: ArgumentHelp("Only those of this user.", valueName: "id"))
   var user: String?
@@ -111,7 +113,7 @@ struct ContextList: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let contexts = try await store.open(.readOnly) { store in
+    let contexts = try await store.open(reading.access) { store in
       try store.saysIfUnknown(user)
       return try store.contexts(of: user)
     }

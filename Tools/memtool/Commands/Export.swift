@@ -27,6 +27,7 @@ struct Export: AsyncParsableCommand {
   }
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Option(help: ArgumentHelp("Only this user.", valueName: "id"))
   var user: String?
@@ -65,7 +66,7 @@ struct Export: AsyncParsableCommand {
 
   func run() async throws {
     let selection = ExportSelection(userID: user, since: since?.milliseconds, contextsOnly: contexts)
-    let summary = try await store.open(.readOnly) { store in
+    let summary = try await store.open(reading.access) { store in
       guard let outputFile else { return try write(store, selection) { try Output.writeText($0) } }
       Interruption.leavesTime()
       if format == .npy { return try writeArray(store, selection, to: outputFile) }

@@ -12,6 +12,7 @@ struct Get: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Argument(help: "The memory's id, or its last digits: at least four, as many as only one memory has.")
   var id: IDArgument
@@ -25,7 +26,7 @@ struct Get: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let (memory, embedding) = try await store.open(.readOnly) { store in
+    let (memory, embedding) = try await store.open(reading.access) { store in
       let id = try id.resolved(of: user, in: store)
       return try store.read { snapshot in
         guard let memory = try snapshot.memory(id), memory.isOwned(by: user) else {

@@ -22,6 +22,7 @@ struct Inspect: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Option(help: ArgumentHelp("Show this user.", valueName: "id"))
   var user: String?
@@ -42,7 +43,7 @@ struct Inspect: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await store.open(.readOnly) { store in
+    try await store.open(reading.access) { store in
       if let user, record == nil {
         guard let inspection = try store.inspection(of: user) else { throw StoreError(.notFound, "the store has no user '\(user)'") }
         try output.json ? Output.json { $0.write(inspection) } : printTables(inspection)

@@ -18,6 +18,7 @@ struct Search: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Argument(help: "The text to search for.")
   var text: String?
@@ -49,7 +50,7 @@ struct Search: AsyncParsableCommand {
 
   func run() async throws {
     guard let scope = scope.scope else { throw ScopeOptions.missing }
-    let results = try await store.open(.readOnly) { store in
+    let results = try await store.open(reading.access) { store in
       let query = SearchQuery(
         embedding: try await embedding(store), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, explains: explain)
       let results = try store.search(query)

@@ -20,6 +20,7 @@ struct Verify: AsyncParsableCommand {
       """)
 
   @OptionGroup var store: StoreArgument
+  @OptionGroup var reading: ReadingOptions
 
   @Flag(help: "Check every page of the database file first.")
   var deep = false
@@ -34,7 +35,7 @@ struct Verify: AsyncParsableCommand {
     let report: VerificationReport
     do {
       defer { bar.finish() }
-      report = try await MemoryStore.verify(at: store.url, deep: deep, progress: bar.update)
+      report = try await MemoryStore.verify(at: store.url, deep: deep, access: reading.access, progress: bar.update)
     }
     try print(report)
     if !report.isIntact { throw ExitCode(Failure.damageFound) }

@@ -59,6 +59,14 @@ extension StoreArgument {
   }
 }
 
+/// How a command that only reads opens the store.
+struct ReadingOptions: ParsableArguments {
+  @Flag(help: "Take no locks: for a disk image or a medium that nobody writes to.")
+  var immutable = false
+
+  var access: StoreOptions.Access { immutable ? .immutable : .readOnly }
+}
+
 /// What every command understands.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print JSON: one object, or one object a line for a list.")
