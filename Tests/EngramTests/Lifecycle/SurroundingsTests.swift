@@ -121,14 +121,18 @@
       }
     }
 
-    @Test(.timeLimit(.minutes(8))) func aReadOnlyMountIsRefusedByName() async throws {
+    @Test(.timeLimit(.minutes(8))) func aReadOnlyMountIsReadAndRefusesWritersByName() async throws {
       let mounted = try await withDisk(24) { url in
         let made = try await ChildProcess.run(["add", url.path, "u", "1"])
         #expect(made.termination == .exited(0), "\(made)")
         #expect(try await mount(["-o", "remount,ro", mountPoint]))
-        for access in [StoreOptions.Access.readOnly, .readWrite] {
-          await expectCode(.readOnlyFileSystem) { _ = try await MemoryStore.open(at: url, options: StoreOptions(access: access)) }
+        for access in [StoreOptions.Access.readOnly, .immutable] {
+          let reader = try await MemoryStore.open(at: url, options: StoreOptions(access: access))
+          #expect(try reader.count() == 1)
+          await expectCode(.readOnly) { try await reader.add(TestStore.draft("u", 2)) }
+          try await reader.close()
         }
+        await expectCode(.readOnlyFileSystem) { _ = try await MemoryStore.open(at: url) }
         await expectCode(.readOnlyFileSystem) { _ = try await MemoryStore.open(at: URL(fileURLWithPath: mountPoint + "/new")) }
         #expect(try await mount(["-o", "remount,rw", mountPoint]))
         let again = try await MemoryStore.open(at: url)
