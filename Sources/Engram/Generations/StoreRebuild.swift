@@ -225,8 +225,8 @@ struct StoreRebuild {
     core.live.adoptPrepared()
     core.commits.announce()
     if let moved {
-      coordinator.makeReadOnly(moved)
-      throw moved
+      coordinator.makeReadOnly(moved.error(committed: false))
+      throw moved.error(committed: true)
     }
   }
 }

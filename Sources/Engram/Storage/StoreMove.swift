@@ -79,7 +79,7 @@ extension LiveGeneration {
     throw (try move(of: generation) ?? .contents("\(place) does not exist any more")).error(committed: false)
   }
 
-  /// What a caller gets instead of an acknowledgement; nil where the files are in place. Where the system does not tell, the commit counts: the
-  /// files were in place before it, and the next batch asks again.
-  func moveAfterCommit(to generation: Generation) -> StoreError? { (try? move(of: generation))?.error(committed: true) }
+  /// What keeps a commit from being acknowledged; nil where the files are in place. Where the system does not tell, the commit counts: the files were
+  /// in place before it, and the next batch asks again.
+  func moveAfterCommit(to generation: Generation) -> StoreMove? { try? move(of: generation) }
 }

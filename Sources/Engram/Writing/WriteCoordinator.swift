@@ -282,8 +282,9 @@ actor WriteCoordinator {
   /// The results of a batch that was committed: a write is acknowledged only if the files are still those that the store's path leads to.
   private func acknowledged(_ results: [Result<Void, any Error>], in generation: Generation) -> [Result<Void, any Error>] {
     guard let moved = live.moveAfterCommit(to: generation) else { return results }
-    makeReadOnly(moved)
-    return results.map { result in result.flatMap { .failure(moved) } }
+    // Of the writes that come after this batch nothing is committed.
+    makeReadOnly(moved.error(committed: false))
+    return results.map { result in result.flatMap { .failure(moved.error(committed: true)) } }
   }
 
   /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit tells;
