@@ -34,7 +34,7 @@ import Testing
     try TierRun(campaign: campaign, tier: tier, seconds: nil, only: number).run()
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: [("kill", 40), ("kill", 41), ("faults", 40)])
+  @Test(.timeLimit(.minutes(5)), arguments: [("kill", 40), ("kill", 41), ("faults", 40), ("moved", 400)])
   func aTracerThatInjectsNothingMakesTheTierFail(name: String, number: Int) throws {
     let tier = try #require(Tiers.named(name))
     let real = try report(tier, number, campaign("real"))

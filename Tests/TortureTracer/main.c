@@ -1,4 +1,4 @@
-/* TortureTracer: runs a program and kills it, or lets a system call fail, at the N-th call that all its threads make together.
+/* TortureTracer: runs a program and kills it, lets a system call fail, or runs a command, at the N-th call that all its threads make together.
  *
  * strace counts its injections for each thread; here one counter serves all, so that every call of a run is a point.
  */
@@ -39,7 +39,7 @@ static pid_t root;
 static void usage(const char *problem) {
   fprintf(stderr,
           "TortureTracer: %s\n"
-          "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short [--errno E] [--persist] [--then-error COUNT] [--announce]]\n"
+          "usage: TortureTracer [--point N --action kill|kill-after|error|after-error|short|run|run-after [--errno E] [--command TEXT] [--persist] [--then-error COUNT] [--announce]]\n"
           "                     [--scope DIRECTORY] [--only CALL,…] [--meta-pages] [--marker] [--log FILE] [--record FILE] -- PROGRAM ARGUMENT…\n",
           problem);
   exit(64);
@@ -105,6 +105,28 @@ static void announce(const struct call *call) {
   if (write(1, line, (size_t)length) < 0) exit(74);
 }
 
+static void unblock_signals(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Meanwhile no call of the program begins or returns. The announcement follows: what the program says after it, it says after the command. */
+static bool run_command(const struct call *call) {
+  pid_t child = fork();
+  if (child < 0) return false;
+  if (child == 0) {
+    unblock_signals();
+    execl("/bin/sh", "sh", "-c", options.command, (char *)NULL);
+    _exit(127);
+  }
+  int status;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return false;
+  announce(call);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static void at_entry(struct pending *state, const struct ptrace_syscall_info *info) {
   struct call *call = &state->call;
   call->thread = state->thread;
@@ -131,7 +153,7 @@ static void at_entry(struct pending *state, const struct ptrace_syscall_info *in
     was_hit = true;
     snprintf(hit_name, sizeof hit_name, "%s", call->name);
     snprintf(hit_path, sizeof hit_path, "%s", call->path);
-    announce(call);
+    if (!options.command) announce(call);
     if (options.log) fprintf(options.log, "hit\t%ld\t%s\t%s\n", counted, call->name, call->path), fflush(options.log);
   }
   state->is_faulted = true;
@@ -142,6 +164,9 @@ static void at_entry(struct pending *state, const struct ptrace_syscall_info *in
     log_injection(call);
     break;
   case ACTION_ERROR: tracee_skip_call(state->thread); break;
+  case ACTION_RUN:
+    if (run_command(call)) log_injection(call);
+    break;
   case ACTION_SHORT:
     if (call_writes_bytes(call->number)) state->wanted = shorten(call);
     break;
@@ -170,6 +195,7 @@ static void at_exit(struct pending *state, const struct ptrace_syscall_info *inf
       tracee_set_result(state->thread, -options.error);
       is_done = result != -options.error && result_now(state->thread) == -options.error;
       break;
+    case ACTION_RUN_AFTER: is_done = run_command(&state->call); break;
     case ACTION_SHORT: is_done = state->wanted && result >= 0 && (uint64_t)result < state->wanted; break;
     default: break;
     }
@@ -238,6 +264,8 @@ static enum action action_named(const char *name) {
   if (!strcmp(name, "error")) return ACTION_ERROR;
   if (!strcmp(name, "after-error")) return ACTION_AFTER_ERROR;
   if (!strcmp(name, "short")) return ACTION_SHORT;
+  if (!strcmp(name, "run")) return ACTION_RUN;
+  if (!strcmp(name, "run-after")) return ACTION_RUN_AFTER;
   usage("the action is unknown");
   return ACTION_NONE;
 }
@@ -269,6 +297,7 @@ static char **parse(int count, char **words) {
     else if (!strcmp(word, "--point")) options.point = atol(value);
     else if (!strcmp(word, "--action")) options.action = action_named(value);
     else if (!strcmp(word, "--errno")) options.error = atoi(value);
+    else if (!strcmp(word, "--command")) options.command = value;
     else if (!strcmp(word, "--scope")) options.scope = value;
     else if (!strcmp(word, "--only")) options.only = value;
     else if (!strcmp(word, "--log")) options.log = opened(value);
@@ -282,6 +311,7 @@ static char **parse(int count, char **words) {
 int main(int count, char **words) {
   char **program = parse(count, words);
   if (!program[0]) usage("there is no program");
+  if (!options.command != (options.action != ACTION_RUN && options.action != ACTION_RUN_AFTER)) usage("a command belongs to run and run-after");
   if (options.record && options.scope) record_scope(options.record, options.scope);
   root = fork();
   if (root < 0) usage("fork failed");
@@ -289,9 +319,7 @@ int main(int count, char **words) {
     ptrace(PTRACE_TRACEME, 0, 0, 0);
     raise(SIGSTOP);
     /* Whoever started the tracer may have blocked signals; a shell that waits for its children would wait for ever. */
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    unblock_signals();
     execvp(program[0], program);
     _exit(127);
   }

@@ -15,11 +15,14 @@ enum action {
   ACTION_ERROR,       /* the call is not made and fails */
   ACTION_AFTER_ERROR, /* the call is made and reported as failed */
   ACTION_SHORT,       /* a write transfers half of its bytes */
+  ACTION_RUN,         /* a command runs to its end before the call is made */
+  ACTION_RUN_AFTER,   /* a command runs to its end after the call was made, before the program sees its result */
 };
 
 struct options {
   enum action action;
   int error;             /* errno of ACTION_ERROR and ACTION_AFTER_ERROR */
+  const char *command;   /* of ACTION_RUN and ACTION_RUN_AFTER, for /bin/sh */
   long point;            /* the call that is acted on, from 1 */
   bool persists;         /* every later call of the same kind on the same file fails, too */
   int then_errors;       /* so many later calls of the same kind on the same file are not made, and fail */

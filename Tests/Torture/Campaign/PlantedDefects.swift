@@ -84,5 +84,8 @@ struct PlantedDefects: Sendable {
       name: "M4", summary: "a sweep does not look for a commit that readers do not know of", tiers: ["kill"],
       violation: #"/gen-\d+/data\.mdb is missing"#,
       fault: "switch"),
+    PlantedDefects(
+      name: "M5", summary: "nobody looks before a commit or a rebuild whether the store was moved", tiers: ["moved"],
+      violation: #"was begun after the move and "#),
   ]
 }

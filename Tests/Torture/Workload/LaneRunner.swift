@@ -157,6 +157,6 @@ struct LaneRunner: Sendable {
   /// Whether the error says that nothing was changed.
   static func isCertain(_ error: any Error) -> Bool {
     guard let error = error as? StoreError else { return true }
-    return error.code != .poisoned && error.code != .inDoubt
+    return error.code != .poisoned && error.code != .inDoubt && error.code != .storeMoved(committed: true)
   }
 }
