@@ -5,6 +5,7 @@ package struct AtomicFile: ~Copyable {
   private let temporary: FilePlace
   private var offset = 0
   private var isCommitted = false
+  private var isFlushed = false
 
   package init(destination: some FilePlaceConvertible) throws(FileError) {
     let destination = destination.place
@@ -24,9 +25,16 @@ package struct AtomicFile: ~Copyable {
   /// Flushes the bytes, gives the file its name and flushes that. When writing fails, nothing stands under the name that did not before; when only the last
   /// flush of the directory fails, the whole new file may.
   package mutating func commit() throws(FileError) {
-    try handle.synchronize()
+    try flush()
     try Directories.rename(temporary, to: destination)
     isCommitted = true
+  }
+
+  /// Flushes the bytes, for a caller who wants to look around before ``commit()``. Nothing may be appended afterwards.
+  package mutating func flush() throws(FileError) {
+    if isFlushed { return }
+    try handle.synchronize()
+    isFlushed = true
   }
 
   deinit {

@@ -12,14 +12,18 @@ import LMDB
 enum GenerationSweep {
   /// The first step. The caller holds `open.lock`, and has `live` open for writing.
   ///
+  /// - Parameter requireInPlace: Asked before and after each change: in a store that was restored meanwhile the names are those of other files.
   /// - Returns: The generations that stay because a process has them open or builds them.
-  static func setAside(_ paths: StorePaths, live: Generation) throws -> [UInt64] {
+  static func setAside(_ paths: StorePaths, live: Generation, requireInPlace: () throws -> Void) throws -> [UInt64] {
     let others = try numbers(paths).filter { $0 != live.number }
     if others.isEmpty { return [] }
     // The name of a generation that is about to go must not stay in `current`.
-    if try StoreOpening.currentNumber(paths) < live.number { try StoreOpening.setCurrent(live.number, paths) }
+    if try StoreOpening.currentNumber(paths) < live.number {
+      try StoreOpening.setCurrent(live.number, paths, requireInPlace: requireInPlace)
+    }
     return try others.filter { number in
-      try number < live.number ? !setAsideUnused(number, paths) : !setAsideUnfinished(number, paths, live)
+      try number < live.number
+        ? !setAsideUnused(number, paths, requireInPlace) : !setAsideUnfinished(number, paths, live, requireInPlace)
     }
   }
 
@@ -62,26 +66,40 @@ enum GenerationSweep {
   }
 
   /// Takes a generation that nobody has open out of the way. The caller holds `open.lock`.
-  static func setAside(_ number: UInt64, _ paths: StorePaths) throws(FileError) {
-    try Directories.rename(paths.generation(number), to: paths.setAside(number))
+  ///
+  /// - Parameter requireInPlace: What it throws leaves the directory where it was, or brings it back: between the two the store may have been
+  ///   replaced, and the directory may be that of the other one.
+  static func setAside(_ number: UInt64, _ paths: StorePaths, _ requireInPlace: () throws -> Void) throws {
+    let (place, aside) = (paths.generation(number), paths.setAside(number))
+    try requireInPlace()
+    try Directories.rename(place, to: aside)
+    do {
+      try requireInPlace()
+    } catch {
+      // The first error is the one to tell.
+      try? Directories.rename(aside, to: place)
+      throw error
+    }
   }
 
   /// - Returns: Whether it is out of the way.
-  private static func setAsideUnused(_ number: UInt64, _ paths: StorePaths) throws -> Bool {
+  private static func setAsideUnused(_ number: UInt64, _ paths: StorePaths, _ requireInPlace: () throws -> Void) throws -> Bool {
     let lock = try FileLock(ifExists: paths.data(number))
     if let isFree = try lock?.tryLock(.exclusive), !isFree { return false }
-    try setAside(number, paths)
+    try setAside(number, paths, requireInPlace)
     return true
   }
 
   /// A later generation than the live one is being built, or was when its builder ended; unless it has just become the live one.
-  private static func setAsideUnfinished(_ number: UInt64, _ paths: StorePaths, _ live: Generation) throws -> Bool {
+  private static func setAsideUnfinished(
+    _ number: UInt64, _ paths: StorePaths, _ live: Generation, _ requireInPlace: () throws -> Void
+  ) throws -> Bool {
     let building = try FileLock(path: paths.rebuildLock)
     guard try building.tryLock(.exclusive) else { return false }
     // Only now: a builder that commits and ends between the two would leave a live generation that nobody has open.
     let transaction = try ReadTransaction(live.environment)
     guard try RecordReader(transaction.view, live, now: 0).state().supersededBy == 0 else { return false }
     guard try !live.hasCommit(after: transaction) else { return false }
-    return try setAsideUnused(number, paths)
+    return try setAsideUnused(number, paths, requireInPlace)
   }
 }

@@ -193,7 +193,8 @@ final class LiveGeneration: Sendable {
     try requireInPlace(live.generation)
     var left: [UInt64] = []
     do {
-      left = try GenerationSweep.setAside(paths, live: live.generation).filter { $0 < live.generation.number }
+      left = try GenerationSweep.setAside(paths, live: live.generation) { try requireInPlace(live.generation) }
+        .filter { $0 < live.generation.number }
     } catch let error as LMDBError where error.isPanic || error.isClosed {
       // An outage has begun; the next sweep does it.
     }

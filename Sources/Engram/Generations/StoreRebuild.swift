@@ -153,7 +153,7 @@ struct StoreRebuild {
       _ = target.close()
       // In a directory whose content was exchanged the name may be that of another store's generation.
       guard try Directories.status(paths.generation(target.number))?.id == target.files.directory else { return }
-      try GenerationSweep.setAside(target.number, paths)
+      try GenerationSweep.setAside(target.number, paths) { try core.live.requireInPlace(core.generation) }
       try opening.unlock()
       try GenerationSweep.removeSetAside(paths)
     } catch {
@@ -215,9 +215,9 @@ struct StoreRebuild {
       }
     }
     let moved = core.live.moveAfterCommit(to: target)
-    do throws(FileError) {
+    do {
       // It may be another store's file by now.
-      if moved == nil { try StoreOpening.setCurrent(target.number, paths) }
+      if moved == nil { try StoreOpening.setCurrent(target.number, paths) { try core.live.requireInPlace(target) } }
     } catch {
       // Openers follow the commit; whoever removes the old generation writes the name first.
       core.options.logger.warning("the file 'current' cannot be written yet", metadata: ["error": "\(error)"])

@@ -81,7 +81,11 @@ enum StoreOpening {
         if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
         if options.access == .readWrite {
           // On a full disk `current` may not be brought up to date, and the old generation stays.
-          removing(options) { _ = try GenerationSweep.setAside(paths, live: generation) }
+          removing(options) {
+            _ = try GenerationSweep.setAside(paths, live: generation) {
+              if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
+            }
+          }
           removing(options) { try GenerationSweep.removeUnfinishedCurrent(paths) }
         }
         // Not while others wait to open or to follow: removing takes its time, and the writer's turn may be long in coming.
@@ -156,6 +160,18 @@ enum StoreOpening {
   static func setCurrent(_ number: UInt64, _ paths: StorePaths) throws(FileError) {
     var file = try AtomicFile(destination: paths.current)
     try file.append(Array("gen-\(number)\n".utf8))
+    try file.commit()
+  }
+
+  /// The same in a store that others may move or replace meanwhile.
+  ///
+  /// - Parameter requireInPlace: Asked right before the file gets its name; what it throws keeps the old one.
+  static func setCurrent(_ number: UInt64, _ paths: StorePaths, requireInPlace: () throws -> Void) throws {
+    try requireInPlace()
+    var file = try AtomicFile(destination: paths.current)
+    try file.append(Array("gen-\(number)\n".utf8))
+    try file.flush()
+    try requireInPlace()
     try file.commit()
   }
 
