@@ -103,6 +103,9 @@ package final class Subprocess {
     isInputOpen = false
   }
 
+  /// Says which of the threads waits for LMDB's writer mutex, and who holds it; nil if none does.
+  package var hangDiagnosis: String? { HangDiagnosis.text(of: processID) }
+
   package func kill() { _ = Foundation.kill(processID, SIGKILL) }
 
   /// Ends the child's input, collects the rest of its output and waits for its end.

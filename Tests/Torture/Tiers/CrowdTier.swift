@@ -61,10 +61,15 @@ struct CrowdTier: Tier {
         guard let child = running[process] else { return false }
         return try child.prints("acknowledged ", within: Self.patience)
       }
-      if !last.contains(true) { outcome.violations.append("no process could write at the end") }
+      if !last.contains(true) {
+        outcome.violations.append("no process could write at the end")
+        outcome.violations += running.values.compactMap(\.hangDiagnosis)
+      }
       for process in 0..<count { try end(process) }
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations.append("a process hangs: \(output.suffix(300))")
+      // It may only wait for another one.
+      outcome.violations += running.values.compactMap(\.hangDiagnosis)
       return outcome
     }
     outcome.violations += try victims.check(oracle).violations
