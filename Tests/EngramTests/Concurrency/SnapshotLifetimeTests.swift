@@ -13,6 +13,30 @@ import Testing
     init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
   }
 
+  /// Each thread has a snapshot of its own, and nothing of one is another's. `Tools/test` runs it under the thread sanitizer with a planted race,
+  /// which must be reported.
+  @Test(.timeLimit(.minutes(5))) func manyThreadsReadTheirOwnSnapshotsAtOnce() async throws {
+    let store = try await place.open()
+    try await store.add((0..<20).map { TestStore.draft("user\($0 % 2)", $0) })
+    let counts = await withTaskGroup(of: Int.self) { group in
+      for _ in 0..<8 {
+        group.addTask {
+          await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+              let counts = try? store.read { snapshot in
+                try (0..<200).map { _ in try snapshot.count(scope: .user("user1")) }
+              }
+              continuation.resume(returning: counts?.count { $0 == 10 } ?? 0)
+            }
+          }
+        }
+      }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(counts == [Int](repeating: 200, count: 8))
+    try await store.close()
+  }
+
   @Test(.timeLimit(.minutes(5))) func aSnapshotIgnoresLaterWrites() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1))
