@@ -1,0 +1,51 @@
+import LMDB
+
+/// The two records that an opening reads before it lends the store out.
+extension StoreOpening {
+  /// The state record of the last commit.
+  static func readState(_ environment: Environment, _ schema: Schema) throws -> StateRecord {
+    let transaction = try ReadTransaction(environment)
+    guard let value = try transaction.view.value(.state, in: schema.meta) else {
+      throw StoreError(.corrupted, "the store's state record is missing")
+    }
+    return try StateRecord(value)
+  }
+
+  /// Reads the store's own record and compares it with what the caller asks for.
+  static func readStore(
+    _ environment: Environment, _ schema: Schema, _ number: UInt64, _ options: StoreOptions
+  ) throws -> StoreRecord {
+    let transaction = try ReadTransaction(environment)
+    guard let value = try transaction.view.value(.store, in: schema.meta) else {
+      throw StoreError(.corrupted, "the store's own record is missing")
+    }
+    let store = try StoreRecord(value)
+    guard store.generation == number else {
+      throw StoreError(.corrupted, "the store's own record is that of generation \(store.generation), expected \(number)")
+    }
+    let unknown = store.features.readOnlyCompatible & ~StoreRecord.Features.knownReadOnlyCompatible
+    if unknown != 0, options.access == .readWrite {
+      throw StoreError(
+        .newerFormat,
+        "this version of Engram may read the store but not write it (feature bits \(String(unknown, radix: 16))): open it read-only")
+    }
+    if let dimension = options.dimension, dimension != store.dimension {
+      let has = store.dimension.map { "dimension \($0)" } ?? "no dimension"
+      throw StoreError(.storeMismatch, "the store has \(has), \(dimension) was asked for")
+    }
+    if let metric = options.metric, metric != store.metric {
+      throw StoreError(.storeMismatch, "the store compares by \(store.metric.rawValue), \(metric.rawValue) was asked for")
+    }
+    if let asked = options.embedder?.identity {
+      if let pinned = store.embedder, pinned != asked {
+        throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
+      }
+      guard asked.dimension == store.dimension else {
+        throw StoreError(
+          .embedderMismatch,
+          "the embedder '\(asked)' does not make vectors of the store's dimension (\(store.dimension.map(String.init) ?? "none"))")
+      }
+    }
+    return store
+  }
+}
