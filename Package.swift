@@ -56,7 +56,8 @@ let package = Package(
       path: "Tests/Torture",
       exclude: ["Defects"],
       swiftSettings: lifetimes),
-    .testTarget(name: "TortureTests", dependencies: ["TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
+    .testTarget(
+      name: "TortureTests", dependencies: ["Files", "TestChild", "TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestTraps", "TestChild"], swiftSettings: strict),
     .testTarget(

@@ -21,6 +21,7 @@ enum TestChild {
       case ("map-size", let rest) where rest.count == 2: try EnvironmentCommands.printMapSize(path: rest[0], smallest: rest[1])
       case ("use-after-fork", let rest) where rest.count == 1: try EnvironmentCommands.useAfterFork(path: rest[0])
       case ("commit-pairs", let rest) where rest.count == 1: try EnvironmentCommands.commitPairs(path: rest[0])
+      case ("write-twice", let rest) where rest.count == 1: try EnvironmentCommands.writeTwice(path: rest[0])
       case ("commit-changes", let rest) where rest.count == 1: try EnvironmentCommands.commitChanges(path: rest[0])
       default: exit(64)
       }

@@ -1,45 +1,67 @@
 import Files
 import Foundation
 import LMDB
+import TestSupport
 
-/// Holds `writer.lock` beside processes that write: whoever commits all the same has not taken it.
+/// Holds `writer.lock` beside processes that write: a process that commits all the same has not taken it, and a thread that holds LMDB's write
+/// mutex all the same has not ended its transaction.
 struct WriterLockProbe {
   let store: String
+  /// Those that write.
+  let processes: [Subprocess]
 
   /// Of a process that gives the lock back after each batch.
-  private static let patience = 30.0
+  private static let patience = Duration.seconds(30)
+  /// Between two looks at what the processes wait for.
+  private static let interval = Duration.milliseconds(200)
 
   func violations(holdingFor seconds: Double) throws -> [String] {
     // Nobody has made the store yet.
     guard let lock = try FileLock(ifExists: "\(store)/writer.lock") else { return [] }
-    guard try take(lock) else { return ["nobody gave writer.lock back within \(Int(Self.patience)) s"] }
+    if let obstacle = try take(lock) { return [obstacle] }
     defer { try? lock.unlock() }
-    guard let data = liveDataFile(), let before = try lastTransaction(data) else { return [] }
+    guard let generation = liveGeneration(), let before = try lastTransaction(generation) else { return [] }
+    let holder = WriteMutex.holder(inFile: "\(generation)/lock.mdb")
     Thread.sleep(forTimeInterval: seconds)
-    guard let after = try lastTransaction(data), after != before else { return [] }
-    return ["transaction \(before) was followed by \(after) while writer.lock was held by a process that writes nothing"]
+    guard let after = try lastTransaction(generation) else { return [] }
+    if after != before {
+      return ["transaction \(before) was followed by \(after) while writer.lock was held by a process that writes nothing"]
+    }
+    if let holder, WriteMutex.holder(inFile: "\(generation)/lock.mdb") == holder {
+      return [
+        "thread \(holder) holds LMDB's write mutex in \(generation)/lock.mdb while writer.lock is held by a process that writes nothing"
+      ]
+    }
+    return []
   }
 
-  /// Of the generation in `current`. The one that is being built has writers of its own, which need no lock.
-  private func liveDataFile() -> String? {
+  /// The directory that `current` names. The generation that is being built has writers of its own, which need no lock.
+  private func liveGeneration() -> String? {
     guard let name = try? String(contentsOfFile: "\(store)/current", encoding: .utf8) else { return nil }
-    return "\(store)/\(name.trimmingCharacters(in: .newlines))/data.mdb"
+    return "\(store)/\(name.trimmingCharacters(in: .newlines))"
   }
 
-  private func take(_ lock: borrowing FileLock) throws -> Bool {
-    let started = Date()
+  /// - Returns: Why the lock could not be taken; nil if it was.
+  private func take(_ lock: borrowing FileLock) throws -> String? {
+    let started = ContinuousClock.now
+    var nextLook = started + Self.interval
     while try !lock.tryLock(.exclusive) {
-      if -started.timeIntervalSinceNow > Self.patience { return false }
+      if ContinuousClock.now > nextLook {
+        // A process that waits for a mutex of its own never gives the lock back.
+        if let hang = processes.lazy.compactMap(\.hangDiagnosis).first { return hang }
+        nextLook = .now + Self.interval
+      }
+      if ContinuousClock.now - started > Self.patience { return "nobody gave writer.lock back within \(Self.patience)" }
       // `flock` knows no limit of time. Those who wait in line leave a moment between each two of them.
       usleep(100)
     }
-    return true
+    return nil
   }
 
   /// Nil where a compaction has removed the file.
-  private func lastTransaction(_ path: String) throws -> UInt64? {
+  private func lastTransaction(_ generation: String) throws -> UInt64? {
     do throws(FileError) {
-      return try MetaPair.read(FileHandle(path: path, access: .read)).newest.transactionID
+      return try MetaPair.read(FileHandle(path: "\(generation)/data.mdb", access: .read)).newest.transactionID
     } catch {
       if error.isMissing { return nil }
       throw error

@@ -1,0 +1,37 @@
+import Foundation
+
+/// LMDB's write mutex. A thread holds it from the beginning to the end of a write transaction.
+///
+/// It is a robust mutex of glibc in the map of `lock.mdb`. Its first word has the number of the thread that holds it, and that word is what
+/// other threads wait at.
+package enum WriteMutex {
+  /// Its place in `lock.mdb`: the cache line after the one with the mutex of the reader table.
+  #if arch(arm64)
+    static let offset = 128
+  #else
+    static let offset = 64
+  #endif
+
+  /// The number of the thread that holds the mutex; nil if none does.
+  ///
+  /// The two bits that are left out say that a thread waits, and that the last holder has died.
+  static func holder(_ word: UInt32) -> Int32? {
+    let thread = Int32(word & 0x3FFF_FFFF)
+    return thread == 0 ? nil : thread
+  }
+
+  /// The holder according to the file; nil if there is none, or no file.
+  ///
+  /// Not for a process that has the environment open: closing the descriptor would drop LMDB's locks.
+  package static func holder(inFile path: String) -> Int32? { word(path, at: offset).flatMap(holder) }
+
+  /// Four bytes of a file, or of the memory of a process by its file in /proc. Foundation takes the latter for empty, as its size is 0.
+  static func word(_ path: String, at offset: Int) -> UInt32? {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if file < 0 { return nil }
+    defer { close(file) }
+    var word: UInt32 = 0
+    // SAFETY: pread fills at most the four bytes of `word`.
+    return unsafe pread(file, &word, 4, off_t(offset)) == 4 ? word : nil
+  }
+}
