@@ -87,5 +87,11 @@ struct PlantedDefects: Sendable {
     PlantedDefects(
       name: "M5", summary: "nobody looks before a commit or a rebuild whether the store was moved", tiers: ["moved"],
       violation: #"was begun after the move and "#),
+    PlantedDefects(
+      name: "M6", summary: "an import counts a memory and does not store it", tiers: ["kill", "crowd"],
+      violation: #"memories are missing, .*, imported, for one|memories are there, imported in one call"#),
+    PlantedDefects(
+      name: "M7", summary: "texts get each other's embeddings", tiers: ["kill", "crowd"],
+      violation: #", added by text, has another row|is not found by its own text"#),
   ]
 }

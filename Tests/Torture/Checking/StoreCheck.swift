@@ -38,9 +38,11 @@ struct StoreCheck {
 
   /// Opens the store, reads and writes, and closes it; the handle is gone on return.
   private mutating func use() async throws {
-    let options = StoreOptions(dimension: Lane.dimension, access: readsOnly ? .readOnly : .readWrite)
+    // An opener with an embedder pins it in the store: only if a worker has done so.
+    let embedder = oracle.lanes.isEmpty ? nil : LaneEmbedder()
+    let options = StoreOptions(dimension: Lane.dimension, access: readsOnly ? .readOnly : .readWrite, embedder: embedder)
     let store = try await MemoryStore.open(at: url, options: options)
-    if let comparison { violations += try comparison(store) } else { try compare(store) }
+    if let comparison { violations += try comparison(store) } else { violations += try await searchByText(store, compare(store)) }
     if !readsOnly {
       try await writeAgain(store)
       for problem in try store.verify(deep: true).problems.prefix(5) { violations.append("verify after writing: \(problem)") }
@@ -50,8 +52,11 @@ struct StoreCheck {
 
   // MARK: What is there
 
-  private mutating func compare(_ store: MemoryStore) throws {
+  /// - Returns: The memories that arrived by their texts and must be there.
+  private mutating func compare(_ store: MemoryStore) throws -> [LaneMemory] {
     var problems: [String] = []
+    var arrivals: [MemoryID: String] = [:]
+    var byText: [LaneMemory] = []
     var found: [String: Int] = [:]
     try store.read { snapshot in
       let total = try snapshot.context(for: Lane.total)?.conversationsCount ?? 0
@@ -64,7 +69,16 @@ struct StoreCheck {
         problems += Self.problems(of: name, progress, count, total: total, mayLose: oracle.mayLoseTheLast)
         // What is plainly impossible would only be told again, memory by memory.
         guard count <= progress.issued else { continue }
-        let state = LaneState(progress.lane, count: count)
+        var state = LaneState(progress.lane, count: count)
+        if let arrival = state.isArriving {
+          let present = try arrival.memories.count { try snapshot.memory($0.id) != nil }
+          if present > 0 { state = state.with(arrival) }
+          if present % arrival.memories.count > 0 {
+            problems.append("lane \(name): \(present) of \(arrival.memories.count) memories are there, \(arrival.name) in one call")
+          }
+        }
+        arrivals.merge(state.arrivals) { $1 }
+        byText += state.memories.filter { state.arrivals[$0.key] != nil && $0.value.hasEmbedding }.map(\.value)
         expected.merge(state.memories) { $1 }
         for user in 0..<Lane.users { contexts[progress.lane.user(user)] = state.contexts[progress.lane.user(user)] ?? [] }
         problems += try Self.history(snapshot, progress.lane.counter, Array(0...count).dropFirst()) { $0.conversationsCount }
@@ -82,12 +96,25 @@ struct StoreCheck {
       if found.values.reduce(0, +) != total {
         problems.append("the lanes have \(found.values.reduce(0, +)) writes, the total says \(total)")
       }
-      problems += try Self.compare(snapshot, expected, optional)
+      problems += try Self.compare(snapshot, expected, optional, arrivals)
+      let gone = Set(optional.compactMap { expected[$0] })
+      byText.removeAll(where: gone.contains)
       for (user, levels) in contexts { problems += try Self.history(snapshot, user, levels[...]) { $0.friendshipLevel } }
       problems += try Self.search(snapshot, expected, optional)
     }
     counts = found
     violations += problems.prefix(20)
+    return problems.isEmpty ? byText : []
+  }
+
+  /// Each of a few memories is the best hit for its own text, of which the product's search has the embedding made.
+  private func searchByText(_ store: MemoryStore, _ memories: [LaneMemory]) async throws -> [String] {
+    var problems: [String] = []
+    for memory in memories.prefix(3) {
+      let hits = try await store.search(memory.text, scope: .user(memory.userID), limit: 3)
+      if hits.first?.memory.text != memory.text { problems.append("a memory of '\(memory.userID)' is not found by its own text") }
+    }
+    return problems
   }
 
   private static func problems(
@@ -137,8 +164,10 @@ struct StoreCheck {
   }
 
   private static func compare(
-    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>
+    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>,
+    _ arrivals: [MemoryID: String]
   ) throws -> [String] {
+    func source(_ id: MemoryID) -> String { arrivals[id].map { ", \($0)," } ?? "" }
     var problems: [String] = []
     var missing = Set(expected.keys).subtracting(optional)
     try snapshot.forEachMemory { memory in
@@ -148,11 +177,11 @@ struct StoreCheck {
         return problems.count < 10
       }
       let difference = StoredMemory.difference(memory, try snapshot.embedding(of: memory.id), lane)
-      if let difference { problems.append("memory \(memory.id) of '\(memory.userID)' \(difference)") }
+      if let difference { problems.append("memory \(memory.id) of '\(memory.userID)'\(source(memory.id)) \(difference)") }
       return problems.count < 10
     }
     if problems.count < 10, let id = missing.first {
-      problems.append("\(missing.count) memories are missing, \(id) of '\(expected[id]?.userID ?? "")' for one")
+      problems.append("\(missing.count) memories are missing, \(id) of '\(expected[id]?.userID ?? "")'\(source(id)) for one")
     }
     return problems
   }

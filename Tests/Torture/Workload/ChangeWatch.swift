@@ -6,6 +6,8 @@ struct ChangeWatch: ~Copyable {
   private var state: LaneState
   /// Of the writes that were begun to be told.
   private var expected: ArraySlice<Expected> = []
+  /// The first ones of these that are told all or not at all: an attempt before this one may have added the memories.
+  private var optional = 0
 
   private struct Expected: Equatable {
     let userID: String
@@ -26,6 +28,8 @@ struct ChangeWatch: ~Copyable {
         guard isOfLane(change) else { continue }
         if expected.isEmpty { advance() }
         let told = Expected(userID: change.userID, kind: change.kind)
+        if expected.first != told { expected = expected.dropFirst(optional) }
+        optional = 0
         let next = expected.popFirst()
         if told != next {
           let text = "changes() told \(told.userID) \(told.kind) instead of \(next.map { "\($0.userID) \($0.kind)" } ?? "nothing")"
@@ -45,8 +49,8 @@ struct ChangeWatch: ~Copyable {
   private mutating func advance() {
     let operation = lane.next(state)
     var all: [Expected] = []
-    if !lane.forgets {
-      for change in operation.changes {
+    if case .write(let changes) = operation, !lane.forgets {
+      for change in changes {
         all += Self.told(change, state).map { Expected(userID: $0.0, kind: $0.1) }
         state.apply(change)
       }
@@ -56,6 +60,10 @@ struct ChangeWatch: ~Copyable {
       state.apply(operation)
     }
     all.append(Expected(userID: lane.counter, kind: .contextPut(recordType: UserContext.recordType)))
+    if case .endArrival(let arrival) = operation, !lane.forgets {
+      all.insert(contentsOf: arrival.memories.map { Expected(userID: $0.memory.userID, kind: .memoryPut($0.id)) }, at: 0)
+      optional = arrival.memories.count
+    }
     expected = all[...]
   }
 

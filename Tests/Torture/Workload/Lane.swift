@@ -21,6 +21,8 @@ struct Lane: Codable, Hashable, Sendable {
   static let total = "total"
   static let users = 3
   static let dimension = 16
+  /// Memories arrive by their texts after so many writes.
+  static let arrivalInterval = 6
   /// Earlier versions of a context that a store keeps.
   static let historyLimit = 16
 
@@ -30,12 +32,14 @@ struct Lane: Codable, Hashable, Sendable {
   func next(_ state: LaneState) -> Operation {
     if let user = state.isForgetting { return .endForget(user) }
     if !state.isErasing.isEmpty { return .endErase(state.isErasing) }
+    if let arrival = state.isArriving { return .endArrival(arrival) }
     var generator = SeededGenerator(seed: seed ^ Self.hash("\(name)/\(state.count)"))
     if forgets, state.count % 5 == 4 {
       let own = state.memories.keys.sorted()
       if state.count % 10 == 9, !own.isEmpty { return .beginErase(Array(own.prefix(Int.random(in: 1...3, using: &generator)))) }
       return .beginForget(user(Int.random(in: 0..<Self.users, using: &generator)))
     }
+    if state.count % Self.arrivalInterval == 1 { return .beginArrival(arrival(state.count, &generator)) }
     let changes = Int.random(in: 1...4, using: &generator)
     var after = state
     return .write(
@@ -65,6 +69,16 @@ struct Lane: Codable, Hashable, Sendable {
     default: break
     }
     return .add(id(state.count, part), memory(user, &generator))
+  }
+
+  /// Neighbouring lanes take turns: one imports where the other one adds.
+  private func arrival(_ number: Int, _ generator: inout SeededGenerator) -> Arrival {
+    let parity = Int(name.utf8.last ?? 0) + number / Self.arrivalInterval
+    let memories = (0..<Int.random(in: 2...4, using: &generator)).map { part in
+      let user = user(Int.random(in: 0..<Self.users, using: &generator))
+      return Arrival.Entry(id: id(number, part), memory: memory(user, &generator).withDedupeKey)
+    }
+    return Arrival(isImport: parity.isMultiple(of: 2), memories: memories)
   }
 
   private func memory(_ user: String, _ generator: inout SeededGenerator) -> LaneMemory {
@@ -106,6 +120,10 @@ enum Operation: Sendable {
   case beginErase([MemoryID])
   /// Erases the memories, then counts.
   case endErase([MemoryID])
+  /// Counts only: from now on the memories may be there, all of them or none.
+  case beginArrival(Arrival)
+  /// Adds the memories in one call, then counts.
+  case endArrival(Arrival)
   /// Counts only: from now on the user may be forgotten.
   case beginForget(String)
   /// Forgets the user, then counts: from now on the user is forgotten.
@@ -136,6 +154,12 @@ struct LaneMemory: Hashable, Sendable {
   let hasEmbedding: Bool
   let dedupeKey: String?
   let expiresAt: Date?
+
+  /// A second attempt to add it changes nothing.
+  var withDedupeKey: LaneMemory {
+    LaneMemory(
+      userID: userID, text: text, kind: kind, number: number, hasEmbedding: hasEmbedding, dedupeKey: "key \(number)", expiresAt: expiresAt)
+  }
 
   var withoutEmbedding: LaneMemory {
     LaneMemory(

@@ -44,7 +44,7 @@ struct LaneRunner: Sendable {
         guard isDone else { break }
         switch operation {
         case .endForget, .endErase: sayGeneration()
-        case .write, .beginForget, .beginErase: break
+        case .write, .beginForget, .beginErase, .beginArrival, .endArrival: break
         }
         state.apply(operation)
         for snapshot in held where snapshot.until <= state.count { snapshot.check() }
@@ -84,7 +84,9 @@ struct LaneRunner: Sendable {
         switch operation {
         case .endForget(let user): try await store.forget(userID: user, waitingAtMost: .milliseconds(200))
         case .endErase(let ids): try await store.erase(ids, waitingAtMost: .milliseconds(200))
-        case .write, .beginForget, .beginErase: break
+        case .endArrival(let arrival):
+          if let problem = try await arrival.add(to: store) { WorkerLog.say(WorkerEvent.violation(problem).line) }
+        case .write, .beginForget, .beginErase, .beginArrival: break
         }
         let position = try await store.write(token: lane.token(number)) { [lane] transaction in
           for change in operation.changes { try Self.apply(change, lane, &transaction) }
@@ -143,9 +145,7 @@ struct LaneRunner: Sendable {
   }
 
   private static func draft(_ id: MemoryID?, _ memory: LaneMemory) -> MemoryDraft {
-    MemoryDraft(
-      userID: memory.userID, text: memory.text, embedding: memory.hasEmbedding ? Embedding(memory.components) : nil, kind: memory.kind,
-      expiresAt: memory.expiresAt, dedupeKey: memory.dedupeKey, metadata: ["number": .integer(memory.number)], id: id)
+    memory.draft(id, embedding: Embedding(memory.components))
   }
 
   // MARK: Errors

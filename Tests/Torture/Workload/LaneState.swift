@@ -13,6 +13,11 @@ struct LaneState: Sendable {
   /// Memories that may be there or not, all of them, because erasing them has begun and not ended.
   private(set) var isErasing: [MemoryID] = []
 
+  /// Memories that may be there or not, all of them, because adding them has begun and not ended.
+  private(set) var isArriving: Arrival?
+  /// How the memories that arrived by their texts did so.
+  private(set) var arrivals: [MemoryID: String] = [:]
+
   /// The state after the lane's first `count` writes.
   init(_ lane: Lane, count: Int) {
     for _ in 0..<count { apply(lane.next(self)) }
@@ -26,6 +31,10 @@ struct LaneState: Sendable {
     case .endErase(let ids):
       isErasing = []
       for id in ids { memories[id] = nil }
+    case .beginArrival(let arrival): isArriving = arrival
+    case .endArrival(let arrival):
+      isArriving = nil
+      self = with(arrival)
     case .beginForget(let user): isForgetting = user
     case .endForget(let user):
       isForgetting = nil
@@ -38,12 +47,24 @@ struct LaneState: Sendable {
 
   mutating func apply(_ change: Change) {
     switch change {
-    case .add(let id, let memory), .replace(let id, let memory): memories[id] = memory
+    case .add(let id, let memory), .replace(let id, let memory):
+      memories[id] = memory
+      arrivals[id] = nil
     case .addAgain: break
     case .delete(let id): memories[id] = nil
     case .setContext(let user, let level): contexts[user, default: []].append(level)
     case .deleteContext(let user): contexts[user] = nil
     }
+  }
+
+  /// The state with memories that have arrived.
+  func with(_ arrival: Arrival) -> LaneState {
+    var state = self
+    for entry in arrival.memories {
+      state.memories[entry.id] = entry.memory
+      state.arrivals[entry.id] = arrival.name
+    }
+    return state
   }
 
   /// The state without one user.

@@ -38,7 +38,7 @@ struct Worker: AsyncParsableCommand {
         at: URL(fileURLWithPath: store),
         options: StoreOptions(
           dimension: Lane.dimension, durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate,
-          snapshotMaxAge: nil))
+          embedder: LaneEmbedder(), snapshotMaxAge: nil))
       WorkerLog.say(WorkerEvent.opened.line)
       if waits { while readLine() != nil {} }
       let watch = LaneWatch(store, watch)

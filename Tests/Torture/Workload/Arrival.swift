@@ -1,0 +1,63 @@
+import Engram
+import Foundation
+
+/// Memories that a lane gives to the store by their texts, in one call of the store's own: the store's embedder makes their embeddings.
+struct Arrival: Sendable {
+  struct Entry: Sendable {
+    let id: MemoryID
+    let memory: LaneMemory
+  }
+
+  /// As lines of a file; otherwise as drafts.
+  let isImport: Bool
+  let memories: [Entry]
+
+  /// How violations name it.
+  var name: String { isImport ? "imported" : "added by text" }
+
+  /// Adds what is not there yet: memories and dedupe keys that a killed process, or a failed attempt, has left are passed over.
+  ///
+  /// - Returns: What is wrong with what the store says that it did; nil where nothing is.
+  func add(to store: MemoryStore) async throws -> String? {
+    if isImport {
+      // Beside the case's directory: calls on this file are none on the store.
+      var texts = [Array(lines.utf8)]
+      let source = try ImportSource(name: "lane", temporaryDirectory: NSTemporaryDirectory(), spooling: { texts.popLast() })
+      let summary = try await store.importLines(from: [source], ImportOptions(onConflict: .skip), embedder: LaneEmbedder())
+      let isAllOrNone = [summary.memories, summary.skipped].sorted() == [0, memories.count]
+      return isAllOrNone ? nil : "an import of \(memories.count) memories made \(summary.memories) and passed over \(summary.skipped)"
+    }
+    let ids = try await store.add(memories.map { $0.memory.draft($0.id, embedding: nil) })
+    return ids == memories.map(\.id) ? nil : "memories that were added by text have other ids"
+  }
+
+  /// Without a key `embedding` the embedder is asked.
+  private var lines: String {
+    memories.map { entry in
+      let memory = entry.memory
+      let fields = [
+        "\"type\":\"memory\",\"id\":\"\(entry.id)\",\"userID\":\"\(memory.userID)\",\"text\":\"\(memory.text)\"",
+        memory.kind.map { "\"kind\":\"\($0)\"" }, memory.dedupeKey.map { "\"dedupeKey\":\"\($0)\"" },
+        memory.expiresAt.map { "\"expiresAt\":\"\($0.formatted(.iso8601))\"" }, memory.hasEmbedding ? nil : "\"embedding\":null",
+        "\"metadata\":{\"number\":\(memory.number)}",
+      ]
+      return "{\(fields.compactMap { $0 }.joined(separator: ","))}\n"
+    }.joined()
+  }
+}
+
+/// Embeds a text as the oracle does.
+struct LaneEmbedder: Embedder {
+  let identity = EmbedderIdentity(name: "lane", dimension: Lane.dimension, version: "1")
+
+  func embed(_ texts: [String]) async throws -> [Embedding] { texts.map { Embedding(LaneMemory.components(of: $0)) } }
+}
+
+extension LaneMemory {
+  /// - Parameter embedding: Nil leaves it to the store's embedder, where the memory has one at all.
+  func draft(_ id: MemoryID?, embedding: Embedding?) -> MemoryDraft {
+    MemoryDraft(
+      userID: userID, text: text, embedding: hasEmbedding ? embedding : nil, kind: kind, expiresAt: expiresAt, dedupeKey: dedupeKey,
+      metadata: ["number": .integer(number)], id: id, textOnly: !hasEmbedding)
+  }
+}
