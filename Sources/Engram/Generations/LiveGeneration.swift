@@ -84,6 +84,16 @@ final class LiveGeneration: Sendable {
   }
 
   private func onLive<Value>(waits: Bool = true, _ body: (Opened) throws -> Value) throws -> Value {
+    do {
+      return try goingOn(waits: waits, body)
+    } catch let lost as EnvironmentLost {
+      throw lost
+    } catch {
+      throw surfacing(error, "reading failed")
+    }
+  }
+
+  private func goingOn<Value>(waits: Bool, _ body: (Opened) throws -> Value) throws -> Value {
     while true {
       let (opened, outage) = state.withLock { ($0.live, $0.outage) }
       if let outage {

@@ -100,10 +100,11 @@ extension StoreCore {
   ///
   /// - Parameters:
   ///   - failure: What a failure of a lower layer means to the caller.
+  ///   - committed: Whether the caller has committed something before.
   ///   - body: Gets a check to call now and then: it throws where the task was cancelled or the store is being closed.
   @discardableResult
   func background<Value: Sendable>(
-    _ failure: @escaping @Sendable @autoclosure () -> String,
+    _ failure: @escaping @Sendable @autoclosure () -> String, committed: Bool = false,
     _ body: @escaping @Sendable (StoreCore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
   ) async throws -> Value {
     try await onCancellableThread { check in
@@ -115,7 +116,7 @@ extension StoreCore {
           }
         }
       } catch {
-        throw StoreError.surfacing(error, failure())
+        throw self.live.surfacing(error, committed: committed, failure())
       }
     }
   }

@@ -113,7 +113,7 @@ extension MemoryStore {
       }
       return sizes
     } catch {
-      throw StoreError.wrapping(error, "the store's files cannot be listed")
+      throw core.live.surfacing(error, "the store's files cannot be listed")
     }
   }
 

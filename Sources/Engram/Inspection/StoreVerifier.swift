@@ -32,7 +32,7 @@ extension MemoryStore {
         } catch let error as LMDBError where error.isPanic || error.isClosed {
           throw StoreError.wrapping(EnvironmentLost(), "the pages of data.mdb cannot be read")
         } catch {
-          throw StoreError.wrapping(error, "the pages of data.mdb cannot be read")
+          throw core.live.surfacing(error, "the pages of data.mdb cannot be read")
         }
         if let pages, !pages.isClean { return VerificationReport(pages) }
       }

@@ -86,7 +86,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     /// writes no more.
     case inDoubt
     /// The store was moved, replaced or removed while this process had it open: it reads on in the files that it has open, and writes no more.
-    /// Where `committed` is true, the write was committed to those files, which the store's path no longer leads to.
+    /// Where `committed` is true, the write was committed to those files, which the store's path no longer leads to. ``StoreError/cause`` is the error
+    /// that the move led to, if a call met one.
     case storeMoved(committed: Bool)
     /// Snapshots or writes were still under way at the deadline of `close`.
     case stillInUse
@@ -107,6 +108,26 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
   public var description: String {
     cause.map { TerminalText.escaped("\(message) (\($0))") } ?? message
+  }
+}
+
+extension StoreError.Code {
+  /// Whether files that were moved, removed or exchanged can be the reason. False for what concerns the caller's input, the state of this process, or
+  /// a commit whose outcome is unknown.
+  var isOfFiles: Bool {
+    switch self {
+    case .storeMismatch, .notAStore, .newerFormat, .corrupted, .diskFull, .permissionDenied, .foreignOwner, .loosePermissions,
+      .unexpectedFile,
+      .readOnlyFileSystem, .outOfResources, .inputOutput, .writerBusy, .storeBusy:
+      true
+    case .dimensionMismatch, .notFinite, .zeroNorm, .normTooLarge, .embeddingRequired, .embedderRequired, .invalidUserID, .valueTooLarge,
+      .invalidArgument, .conflict, .notFound, .encodingFailed, .decodingFailed, .invalidImport, .storeMissing, .storeExists,
+      .embedderMismatch,
+      .networkFileSystem, .foreignNamespace, .tooManyReaders, .nestedWrite, .snapshotExpired, .reopening, .closed, .readOnly, .poisoned,
+      .inDoubt,
+      .storeMoved, .stillInUse:
+      false
+    }
   }
 }
 

@@ -7,11 +7,13 @@ import VectorSearch
 /// ``StoreOptions/snapshotMaxAge`` it is released, and so it is when a commit fails half-way and the store must be opened again. Further
 /// access throws `.snapshotExpired`. Used by one task at a time.
 public struct MemorySnapshot: ~Copyable {
+  private let live: LiveGeneration
   private let pool: SnapshotPool
   private let box: SnapshotBox
   let generation: Generation
 
   init(_ live: LiveGeneration) throws {
+    self.live = live
     let taken = try live.take()
     pool = taken.opened.pool
     generation = taken.opened.generation
@@ -25,7 +27,13 @@ public struct MemorySnapshot: ~Copyable {
   /// Ending it again does nothing. Not to be called from a closure that one of its own methods runs.
   public func end() { box.finish() }
 
-  func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value { try box.read(body) }
+  func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
+    do {
+      return try box.read(body)
+    } catch {
+      throw live.surfacing(error, "reading failed")
+    }
+  }
 
   /// The number of the commit that the snapshot shows: one more with every commit of any process.
   public var batchSequence: UInt64 {

@@ -18,15 +18,38 @@ enum StoreMove: Equatable {
     }
   }
 
-  /// - Parameter committed: The move was noticed after a commit.
-  func error(committed: Bool) -> StoreError {
+  /// - Parameters:
+  ///   - committed: The move was noticed after a commit.
+  ///   - cause: The error that the move led to; nil: the move was noticed by comparing the files.
+  func error(committed: Bool, cause: (any Error)? = nil) -> StoreError {
     let outcome =
       committed
       ? "the write was committed, to the files that this process has open" : "nothing was changed in them"
     return StoreError(
       .storeMoved(committed: committed),
       "the store was moved, replaced or removed while it was open: \(sentence); \(outcome). This process reads on in the files that it has open, and "
-        + "writes no more: close the store, and open the one that is to be used")
+        + "writes no more: close the store, and open the one that is to be used", cause: cause)
+  }
+
+  /// Maps an error that is about to leave the public surface. The only place that turns an error of files or LMDB into `.storeMoved`.
+  ///
+  /// Any system call may be the first that meets a moved store: a file is missing, or another store's file has its name. What that call reports
+  /// (`.inputOutput`, `.corrupted`, `.unexpectedFile`) is then a consequence, so it becomes the cause of `.storeMoved`.
+  /// - Parameters:
+  ///   - committed: Whether the call had committed something before it failed. A commit whose outcome is unknown stays `.inDoubt` or `.poisoned`.
+  ///   - find: Compares the files; called only for errors that a move can lead to.
+  static func surfacing(
+    _ error: any Error, committed: Bool, _ doing: @autoclosure () -> String, find: () throws -> StoreMove?
+  ) -> any Error {
+    let surfaced = StoreError.surfacing(error, doing())
+    guard let failure = surfaced as? StoreError else { return surfaced }
+    if failure.code == .storeMoved(committed: false) {
+      guard committed else { return failure }
+      let move = (try? find()) ?? .path("it has come back to its place since")
+      return move.error(committed: true, cause: failure.cause)
+    }
+    guard failure.code.isOfFiles, let move = try? find() else { return failure }
+    return move.error(committed: committed, cause: failure)
   }
 }
 
@@ -65,9 +88,28 @@ extension LiveGeneration {
   /// How the store's files differ from those that are open; nil where they do not, and where the store is closed.
   func move(of generation: Generation) throws -> StoreMove? { try paths.move(from: generation, writerLock: writerLock) }
 
+  /// The same for the live generation, whichever that is. Another thread may leave it meanwhile and remove its directory: that is no move.
+  func move() throws -> StoreMove? {
+    while true {
+      let opened = current
+      guard let move = try move(of: opened.generation) else { return nil }
+      if current === opened { return move }
+    }
+  }
+
+  /// Maps an error of a call on this store that is about to leave the public surface: see ``StoreMove/surfacing(_:committed:_:find:)``.
+  func surfacing(_ error: any Error, committed: Bool = false, _ doing: @autoclosure () -> String) -> any Error {
+    StoreMove.surfacing(error, committed: committed, doing()) { try move() }
+  }
+
   /// - Throws: ``StoreError`` `.storeMoved`, and what keeps the files from being compared.
   func requireInPlace(_ generation: Generation) throws {
     if let move = try move(of: generation) { throw move.error(committed: false) }
+  }
+
+  /// The same for the live generation, whichever that is.
+  func requireInPlace() throws {
+    if let move = try move() { throw move.error(committed: false) }
   }
 
   /// The lock file that is taken to open, follow, sweep and close; taken by nobody yet.

@@ -20,8 +20,9 @@ enum StoreOpening {
 
   /// Makes the store where it is missing and may be made, and checks the directory.
   ///
+  /// - Parameter landmarks: Set as soon as the directory is open: what the store looked like before it was checked.
   /// - Returns: The store's directory, open.
-  static func prepare(_ path: String, options: StoreOptions) throws -> StorePaths {
+  static func prepare(_ path: String, options: StoreOptions, _ landmarks: inout StoreLandmarks?) throws -> StorePaths {
     if try Directories.status(path, followingLinks: true) == nil || isEmptyDirectory(path) {
       guard options.access == .readWrite, options.createsIfMissing else {
         throw StoreError(.storeMissing, "there is no store at \(path)")
@@ -33,7 +34,12 @@ enum StoreOpening {
       // An empty directory is replaced where it stands, not the link to it.
       _ = try StoreCreation.create(at: Directories.resolved(path) ?? path, options: options)
     }
-    guard let paths = try existing(path), try Directories.status(paths.current) != nil else {
+    let found = try existing(path)
+    if found == nil, try Directories.status(path, followingLinks: true) == nil {
+      throw StoreMove.path("\(path) existed when it was looked at, and does not exist any more").error(committed: false)
+    }
+    landmarks = try found.map { paths throws(FileError) in try StoreLandmarks(paths) }
+    guard let paths = found, try Directories.status(paths.current) != nil else {
       throw StoreError(.notAStore, "\(path) is not an Engram store: it has no file 'current'")
     }
     try refuseNetwork(paths.root)

@@ -36,10 +36,11 @@ enum StoreRegistry {
   /// The core of the store at `path`, opened if this process does not have it open yet. On a thread of its own: see ``onBlockingThread(_:)``.
   static func acquire(_ path: String, options: StoreOptions) throws -> StoreCore {
     let deadline = ContinuousClock.now + patience
+    var landmarks: StoreLandmarks?
     do {
       try Limits.check(options)
       while true {
-        let prepared = try StoreOpening.prepare(path, options: options)
+        let prepared = try StoreOpening.prepare(path, options: options, &landmarks)
         switch try turn(prepared.root.id, options) {
         case .joined(let core): return core
         case .opens: return try open(prepared, options)
@@ -52,7 +53,19 @@ enum StoreRegistry {
         }
       }
     } catch {
-      throw StoreError.surfacing(error, "the store \(path) cannot be opened")
+      throw StoreMove.surfacing(error, committed: false, "the store \(path) cannot be opened") {
+        // A handle that this process has open in the directory knows it for longer than this opening.
+        try openCore(at: path)?.live.move() ?? landmarks?.move()
+      }
+    }
+  }
+
+  /// The core that this process has open in the directory that `path` leads to.
+  private static func openCore(at path: String) throws(FileError) -> StoreCore? {
+    guard let id = try Directories.status(path, followingLinks: true)?.id else { return nil }
+    switch entries.withLock({ $0[id] }) {
+    case .open(let core, _), .closing(let core), .halfClosed(let core): return core
+    case .opening, nil: return nil
     }
   }
 

@@ -24,7 +24,7 @@ extension MemoryStore {
         rowsLive: state.rowsLive, rowsAllocated: state.rowsHigh, queueDepth: depth.queued, suspendedWriters: depth.suspended,
         isCommitting: progress?.isCommitting ?? false, isWaitingForWriter: progress?.isWaitingForLock ?? false,
         batches: progress?.batches ?? 0, writes: progress?.operations ?? 0, isReopening: outage.map { $0.failure == nil } ?? false,
-        poison: progress?.poison, isMoved: (try? core.live.move(of: generation)) != nil,
+        poison: progress?.poison, isMoved: (try? core.live.move()) != nil,
         snapshots: core.live.held().map { .init(age: $0.age, transactionID: $0.transactionID) }, readers: table)
     }
   }
@@ -49,13 +49,13 @@ extension StoreCore {
   func readerTable() throws -> ReaderTable {
     while true {
       let generation = generation
-      do throws(LMDBError) {
+      do {
         return try generation.environment.readerTable()
       } catch {
         // Left and closed between the two lines.
         if error.isClosed, self.generation !== generation { continue }
         if error.isClosed, live.outage != nil { return ReaderTable(text: "") }
-        throw StoreError(error, "the reader table cannot be read")
+        throw live.surfacing(error, "the reader table cannot be read")
       }
     }
   }

@@ -94,7 +94,7 @@ public final class MemoryStore: Sendable {
       }
     } catch {
       StoreRegistry.giveUpClosing(core)
-      throw StoreError.surfacing(error, "the store \(core.live.directory) cannot be closed")
+      throw core.live.surfacing(error, "the store \(core.live.directory) cannot be closed")
     }
   }
 

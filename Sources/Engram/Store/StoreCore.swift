@@ -53,7 +53,7 @@ final class StoreCore: Sendable {
 
   /// Compares the options of a second opening in this process with the store that is open.
   func check(_ asked: StoreOptions) throws {
-    try live.requireInPlace(generation)
+    try live.requireInPlace()
     if asked.access == .readWrite, coordinator == nil {
       throw StoreError(.readOnly, "this process has the store open read-only: close it before opening it for writing")
     }
@@ -103,7 +103,7 @@ final class StoreCore: Sendable {
     if isTime(lastSlotRelease, every: .seconds(2)) { live.releaseUnusedSlots() }
     do {
       if let coordinator, coordinator.poison == nil {
-        if let move = try live.move(of: generation) { coordinator.makeReadOnly(move.error(committed: false)) }
+        if let move = try live.move() { coordinator.makeReadOnly(move.error(committed: false)) }
       }
       if let coordinator, coordinator.poison == nil {
         if case .eventual = options.durability { try await coordinator.flushDeferred() }

@@ -151,7 +151,9 @@ actor WriteCoordinator {
     do {
       try takeLock()
     } catch {
-      for request in queue.next() { request.finish(.failure(StoreError.wrapping(error, "taking the writer lock"))) }
+      let requests = queue.next()
+      let results = surfacing(requests.map { _ in .failure(error) }, "taking the writer lock")
+      for (request, result) in zip(requests, results) { request.finish(result) }
       return
     }
     // Claimed only now: what was cancelled or timed out while another process wrote is not run.
@@ -159,7 +161,7 @@ actor WriteCoordinator {
     if requests.isEmpty { return releaseLock() }
     waitTimer.recordNanoseconds((ContinuousClock.now - started).nanoseconds)
     progress.withLock { $0.isCommitting = true }
-    let results = perform(requests)
+    let results = surfacing(perform(requests), "the write failed and nothing was changed")
     releaseLock()
     progress.withLock {
       $0.isCommitting = false
@@ -190,6 +192,17 @@ actor WriteCoordinator {
       try lock.unlock()
     } catch {
       options.logger.error("the writer lock cannot be released", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:_:find:)``. What they say of the batch's commit stays: where that happened, it is
+  /// `.storeMoved(committed: true)` already, or `.inDoubt` or `.poisoned`. A move ends writing.
+  private func surfacing(_ results: [Result<Void, any Error>], _ doing: String) -> [Result<Void, any Error>] {
+    results.map { result in
+      guard case .failure(let error) = result else { return result }
+      let surfaced = live.surfacing(error, doing)
+      if let moved = surfaced as? StoreError, moved.code == .storeMoved(committed: false), poison == nil { makeReadOnly(moved) }
+      return .failure(surfaced)
     }
   }
 
@@ -271,11 +284,8 @@ actor WriteCoordinator {
         cause: failure.error)
       makeReadOnly(error)
       return all(error)
-    } catch let error as StoreError where error.code == .storeMoved(committed: false) {
-      makeReadOnly(error)
-      return all(error)
     } catch {
-      return all(StoreError.surfacing(error, "the write failed and nothing was changed"))
+      return all(error)
     }
   }
 

@@ -50,6 +50,7 @@ struct MovedCase {
       MovedLog(ends[2].1.standardOutput, wasMoved: isGone),
     ]
     for log in logs { for (failure, count) in log.failures { outcome.count(failure, count) } }
+    if isMoved { judgeErrors(zip(ends, logs).map { ($0.0, $0.1, $1) }) }
     if isGone {
       judge(logs)
       try checkPlaces(victims, logs)
@@ -65,6 +66,16 @@ struct MovedCase {
     }
     if let hit = try? String(contentsOfFile: log, encoding: .utf8) {
       outcome.violations.append("\(moving.rawValue), \(action.last ?? ""): \(hit.split(separator: "\n").first ?? "at no call")")
+    }
+  }
+
+  /// Nothing else goes wrong in these cases, so an error that does not name the move hides it.
+  private mutating func judgeErrors(_ ends: [(name: String, end: Subprocess.Outcome, log: MovedLog)]) {
+    for (name, end, log) in ends {
+      for failure in log.failures.keys.sorted() where !failure.contains(": storeMoved(") {
+        let code = failure.split(separator: " ").last ?? ""
+        outcome.violations.append("\(name) was not told of the move: \(failure) (code \(code)): \(end.standardError.suffix(1200))")
+      }
     }
   }
 

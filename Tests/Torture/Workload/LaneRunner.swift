@@ -55,6 +55,7 @@ struct LaneRunner: Sendable {
       for snapshot in held { snapshot.check() }
     } catch {
       WorkerLog.say(WorkerEvent.note("lane ended: \(Self.code(of: error))").line)
+      Self.explain(error, "lane ended")
     }
   }
 
@@ -65,6 +66,7 @@ struct LaneRunner: Sendable {
       sayGeneration()
     } catch {
       WorkerLog.say(WorkerEvent.note("\(name) failed: \(Self.code(of: error))").line)
+      Self.explain(error, name)
     }
   }
 
@@ -99,6 +101,7 @@ struct LaneRunner: Sendable {
       } catch {
         let isCertain = Self.isCertain(error)
         WorkerLog.say(WorkerEvent.failed(lane: lane.name, number: number, isCertain: isCertain, code: Self.code(of: error)).line)
+        Self.explain(error, "write \(number) of lane \(lane.name)")
         if !isCertain { return false }
       }
     }
@@ -119,6 +122,7 @@ struct LaneRunner: Sendable {
     } catch is Doomed {
     } catch {
       WorkerLog.say(WorkerEvent.note("doomed write: \(Self.code(of: error))").line)
+      Self.explain(error, "doomed write")
     }
   }
 
@@ -153,6 +157,9 @@ struct LaneRunner: Sendable {
   static func code(of error: any Error) -> String {
     (error as? StoreError).map { "\($0.code)" } ?? String(describing: type(of: error))
   }
+
+  /// Says all of the error to whoever looks into a finding; the log has the code alone.
+  private static func explain(_ error: any Error, _ what: String) { WorkerLog.say("\(what): \(error)", to: 2) }
 
   /// Whether the error says that nothing was changed.
   static func isCertain(_ error: any Error) -> Bool {
