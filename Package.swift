@@ -47,12 +47,15 @@ let package = Package(
       path: "Tools/memtool",
       swiftSettings: lifetimes),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(name: "SurfaceCalls", dependencies: ["Engram"], path: "Tests/SurfaceCalls", swiftSettings: strict),
     .target(name: "TestTraps", path: "Tests/TestTraps", swiftSettings: strict),
     .target(name: "TortureClock", path: "Tests/TortureClock"),
     .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
     .executableTarget(
       name: "Torture",
-      dependencies: ["Engram", "Files", "LMDB", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Engram", "Files", "LMDB", "SurfaceCalls", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       path: "Tests/Torture",
       exclude: ["Defects"],
       swiftSettings: lifetimes),
@@ -65,7 +68,8 @@ let package = Package(
     .testTarget(
       name: "VectorSearchTests", dependencies: ["CBLAS", "Checksums", "Files", "TestSupport", "TestTraps", "VectorSearch"],
       swiftSettings: lifetimes),
-    .executableTarget(name: "EngramTestChild", dependencies: ["Engram"], path: "Tests/EngramTestChild", swiftSettings: strict),
+    .executableTarget(
+      name: "EngramTestChild", dependencies: ["Engram", "SurfaceCalls"], path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
       name: "EngramTests",
       dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "VectorSearch"],

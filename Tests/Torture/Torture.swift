@@ -17,6 +17,8 @@ struct Torture: AsyncParsableCommand {
         Tools/torture --tier faults --seed 7 --case 123
         Tools/torture --planted all
       """,
-    subcommands: [Run.self, Worker.self, Check.self, DamageCheck.self, SpaceWorker.self, HistoryWorker.self, HistoryEndCheck.self],
+    subcommands: [
+      Run.self, Worker.self, Check.self, DamageCheck.self, SpaceWorker.self, SurfaceWorker.self, HistoryWorker.self, HistoryEndCheck.self,
+    ],
     defaultSubcommand: Run.self)
 }

@@ -1,0 +1,196 @@
+import Engram
+import Foundation
+
+/// Every public function that throws, each as one call on a store that is open: for tests of the errors that leave the library.
+///
+/// Used by one task at a time.
+package final class SurfaceCalls {
+  private let store: MemoryStore
+  private let held: MemorySnapshot
+  private let url: URL
+  /// Where calls make other stores.
+  private let scratch: String
+  private let rows: Int
+  private let embedder: HashingEmbedder
+  private let id: MemoryID
+  private let memory: Memory?
+  /// Has changes to return.
+  private var changes: ChangeSequence.Iterator
+  /// Told of errors that a body of `write` saw and that are none of the library's public ones.
+  private let report: @Sendable (String) -> Void
+
+  package typealias Call = (name: String, body: () async throws -> Void)
+
+  /// Opens the store, and adds two memories and a context. What is called later needs no preparation.
+  ///
+  /// - Parameters:
+  ///   - rows: How many memories are added and imported at once: 2,000 are three megabytes of rows.
+  ///   - report: Gets the type of an error that a write body saw, if it is no ``StoreError``.
+  package init(_ path: String, scratch: String, rows: Int, report: @escaping @Sendable (String) -> Void) async throws {
+    self.rows = rows
+    url = URL(fileURLWithPath: path)
+    self.scratch = scratch
+    self.report = report
+    embedder = HashingEmbedder()
+    store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: embedder))
+    id = try await store.add(MemoryDraft(userID: "u", text: "first"))
+    try await store.put(UserContext(userID: "u"))
+    held = try store.snapshot()
+    memory = try store.memory(id)
+    changes = try store.changes().makeAsyncIterator()
+    try await store.add(MemoryDraft(userID: "u", text: "second"))
+    let lines = (0..<rows).map { #"{"type":"memory","userID":"i","text":"imported \#($0)"}"# }
+    try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: scratch + "/import.jsonl"))
+  }
+
+  /// All calls, in an order in which each finds what it needs; the last ones close the store.
+  package var calls: [Call] { writes + reads + lifecycle }
+
+  private func drafts(_ count: Int) -> [MemoryDraft] {
+    (0..<count).map { number in
+      let components = (0..<embedder.identity.dimension).map { Float(($0 + number) % 7) + 1 }
+      return MemoryDraft(userID: "u", text: "memory \(number)", embedding: Embedding(components))
+    }
+  }
+
+  private var writes: [Call] {
+    let (store, id, drafts, report, scratch) = (store, id, drafts(rows), report, scratch)
+    return [
+      ("add", { _ = try await store.add(MemoryDraft(userID: "u", text: "one")) }),
+      ("addMany", { _ = try await store.add(drafts) }),
+      ("put", { try await store.put(UserContext(userID: "v")) }),
+      ("updateContext", { _ = try await store.updateContext(for: "u", message: "a", response: "b") }),
+      ("transformContext", { _ = try await store.updateContext(for: "u") { $0 } }),
+      ("transformRecord", { _ = try await store.updateContext(UserContext.self, for: "u") { $0 ?? UserContext(userID: "u") } }),
+      ("update", { _ = try await store.update(id) { $0.with(text: "changed") } }),
+      (
+        "writeAdding",
+        { try await store.write { transaction in try Self.caught(report) { for draft in drafts { _ = try transaction.add(draft) } } } }
+      ),
+      (
+        "writeEverything",
+        {
+          try await store.write(token: "token") { transaction in
+            try Self.caught(report) {
+              _ = try transaction.memory(id)
+              _ = try transaction.context(for: "u")
+              _ = try transaction.add([MemoryDraft(userID: "w", text: "third", textOnly: true)])
+              _ = try transaction.update(id) { $0.with(importance: 1) }
+              try transaction.put(UserContext(userID: "w"))
+              _ = try transaction.updateContext(for: "w") { $0 }
+              _ = try transaction.updateContext(UserContext.self, for: "w") { $0 ?? UserContext(userID: "w") }
+              _ = try transaction.updateContext(for: "w", message: "a", response: "b")
+              _ = try transaction.deleteContext(UserContext.self, for: "w")
+              _ = try transaction.delete(where: .kind("none"), scope: .all)
+            }
+          }
+        }
+      ),
+      ("deleteWhere", { _ = try await store.delete(where: .kind("none"), scope: .all) }),
+      ("import", { _ = try await store.importJSONLines(from: [URL(fileURLWithPath: scratch + "/import.jsonl")]) }),
+    ]
+  }
+
+  private var reads: [Call] {
+    let (store, id, memory, query) = (store, id, memory, SearchQuery(embedding: embedder.embedding(of: "first"), scope: .all))
+    return [
+      ("changesBegin", { _ = try store.changes() }),
+      ("changes", { _ = try await self.changes.next() }),
+      ("memory", { _ = try store.memory(id) }),
+      ("embedding", { _ = try store.embedding(of: id) }),
+      ("count", { _ = try store.count() }),
+      ("countMatching", { _ = try store.count(matching: .kind("none"), scope: .all) }),
+      ("memories", { _ = try store.memories(for: "u", after: memory) }),
+      ("context", { _ = try store.context(for: "u") }),
+      ("history", { _ = try store.history(for: "u") }),
+      ("users", { _ = try store.users() }),
+      ("search", { _ = try store.search(query) }),
+      ("searchText", { _ = try await store.search("first", scope: .all) }),
+      ("status", { _ = try store.status }),
+      ("wasCommitted", { _ = try store.wasCommitted("token") }),
+      ("snapshot", { _ = try store.snapshot().batchSequence }),
+      ("heldMemory", { _ = try self.held.memory(id) }),
+      ("heldMemories", { _ = try self.held.memories(for: "u") }),
+      ("heldCount", { _ = try self.held.count() }),
+      ("heldContext", { _ = try self.held.context(for: "u") }),
+      ("heldHistory", { _ = try self.held.history(for: "u") }),
+      ("heldUsers", { _ = try self.held.users() }),
+      ("heldSearch", { _ = try self.held.search(query) }),
+      ("heldEmbedding", { _ = try self.held.embedding(of: id) }),
+      ("heldWalk", { try self.held.forEachMemory { _ in true } }),
+      ("verify", { _ = try store.verify() }),
+      ("verifyDeep", { _ = try store.verify(deep: true) }),
+      ("verifyInBackground", { _ = try await store.verifyInBackground() }),
+      ("audit", { _ = try store.audit() }),
+      ("auditInBackground", { _ = try await store.auditInBackground() }),
+    ]
+  }
+
+  private var lifecycle: [Call] {
+    let (store, url, scratch, id) = (store, url, scratch, id)
+    return [
+      ("backup", { _ = try await store.backup(to: URL(fileURLWithPath: scratch + "/backup")) }),
+      ("compact", { _ = try await store.compact() }),
+      ("forget", { _ = try await store.forget(userID: "v", waitingAtMost: .zero) }),
+      ("forgetProving", { _ = try await store.forget(userID: "v", waitingAtMost: .zero, proves: true) }),
+      ("erase", { _ = try await store.erase([id], waitingAtMost: .zero) }),
+      ("delete", { _ = try await store.delete(id) }),
+      ("deleteContext", { _ = try await store.deleteContext(UserContext.self, for: "u") }),
+      ("openShared", { _ = try await MemoryStore.open(at: url).close() }),
+      ("openAnother", { _ = try await MemoryStore.open(at: URL(fileURLWithPath: scratch + "/another")) }),
+      ("end", { self.held.end() }),
+      ("close", { try await self.close() }),
+      (
+        "closeAgain",
+        {
+          try await self.close()
+          try await self.close()
+        }
+      ),
+      (
+        "repair",
+        {
+          try await self.close()
+          _ = try await MemoryStore.repair(url, into: URL(fileURLWithPath: scratch + "/repaired"))
+        }
+      ),
+      (
+        "openAgain",
+        {
+          try await self.close()
+          try await MemoryStore.open(at: url).close()
+        }
+      ),
+    ]
+  }
+
+  /// Closes the store with all that is held of it.
+  package func close() async throws {
+    held.end()
+    try await store.close(deadline: .seconds(5))
+  }
+
+  /// What a body sees must be named, too.
+  private static func caught(_ report: (String) -> Void, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let error as StoreError {
+      throw error
+    } catch {
+      report("\(type(of: error))")
+      throw error
+    }
+  }
+
+  /// `ok`, the code of a ``StoreError``, or the type of another error: a code begins with a small letter, a type with a capital.
+  package static func outcome(_ body: () async throws -> Void) async -> String {
+    do {
+      try await body()
+      return "ok"
+    } catch let error as StoreError {
+      return "\(error.code)"
+    } catch {
+      return "\(type(of: error))"
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Torture
+
+/// Only `StoreError`, `CancellationError` and errors of the caller's own leave the library, whichever system call fails. All of it is the torture tier
+/// `surface`; this is a sample of it.
+@Suite struct SurfaceTests {
+  private let directory = TemporaryDirectory()
+  /// System calls of each public call that fail.
+  private static let sample = 2
+  /// Public calls that make no system call on files: they read what is mapped, or have nothing to do.
+  private static let withoutSystemCalls: Set = [
+    "audit", "auditInBackground", "changes", "changesBegin", "context", "count", "countMatching", "embedding", "end", "heldContext",
+    "heldCount",
+    "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldSearch", "heldUsers", "heldWalk", "history", "memories", "memory",
+    "search",
+    "searchText", "snapshot", "users", "wasCommitted",
+  ]
+
+  @Test(.timeLimit(.minutes(10)), .enabled(if: SurfaceTier.obstacle() == nil))
+  func whicheverSystemCallFailsOnlyAStoreErrorLeavesThePublicSurface() throws {
+    let seed = UInt64.random(in: 1...999_999_999)
+    let walk = try SurfaceWalk(
+      Campaign(seed: seed, directory: try Scratch(directory.path("surface")).path, executables: try Executables()))
+    let outcomes = Mutex<[String: (tried: Int, outcome: CaseOutcome)]>([:])
+    let failures = Mutex<[String]>([])
+    DispatchQueue.concurrentPerform(iterations: walk.calls.count) { index in
+      let call = walk.calls[index]
+      do {
+        var generator = SeededGenerator(seed: seed &+ UInt64(index))
+        let points = try walk.points(of: call).shuffled(using: &generator).prefix(Self.sample)
+        var all = CaseOutcome()
+        for (number, point) in points.enumerated() {
+          let scratch = try Scratch(directory.path("\(call)-\(number)"))
+          let outcome = try walk.run(point, in: scratch)
+          scratch.remove()
+          all.violations += outcome.violations
+          all.injected += outcome.injected
+        }
+        outcomes.withLock { $0[call] = (points.count, all) }
+      } catch {
+        failures.withLock { $0.append("\(call): \(error)") }
+      }
+    }
+    #expect(failures.withLock { $0 } == [], "seed \(seed)")
+    let found = outcomes.withLock { $0 }
+    #expect(found.values.flatMap(\.outcome.violations) == [], "seed \(seed)")
+    let without = Set(found.filter { $0.value.tried == 0 }.keys)
+    #expect(without.isSubset(of: Self.withoutSystemCalls), "seed \(seed): public calls without a system call on files")
+    // A fault that did not happen shows nothing. Maintenance shares the process, so now and then a call makes fewer than were counted.
+    let (tried, injected) = found.values.reduce((0, 0)) { ($0.0 + $1.tried, $0.1 + $1.outcome.injected) }
+    #expect(injected * 10 >= tried * 9, "seed \(seed): of \(tried) faults \(injected) happened")
+  }
+}
