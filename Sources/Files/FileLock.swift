@@ -103,14 +103,16 @@ package struct FileLock: ~Copyable, Sendable {
     get throws(FileError) { try Directories.status(handle.place)?.id == handle.status().id }
   }
 
-  /// Asks again for half a second where the system lacks memory for it: others would wait for a lock that nobody needs.
+  /// Asks again for half a second, whatever the system said: others, and this process itself by another descriptor, would wait for a lock that nobody
+  /// needs.
   package func unlock() throws(FileError) {
     for _ in 0..<50 {
       do throws(FileError) {
         try retrying("flock", handle.path) { flock(handle.descriptor, LOCK_UN) }
         return
       } catch {
-        guard error.errno == ENOLCK || error.errno == ENOMEM else { throw error }
+        // Not a descriptor any more: only a fault of our own, and nothing to ask again for.
+        guard error.errno != EBADF else { throw error }
         usleep(10_000)
       }
     }
