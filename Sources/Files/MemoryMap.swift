@@ -14,9 +14,17 @@ package struct MemoryMap: ~Copyable, Sendable {
   package let reservedBytes: Int
 
   /// Maps as much address space as the system gives: `preferredBytes`, a quarter of it and so on, never less than `minimumBytes`.
-  package init(_ file: borrowing FileHandle, preferredBytes: Int, minimumBytes: Int) throws(FileError) {
+  ///
+  /// - Parameter spareBytes: So much address space is left to others; see ``AddressSpace/reserveBytes``.
+  /// - Throws: ``FileError`` `ENOMEM` where `minimumBytes` and `spareBytes` do not fit.
+  package init(_ file: borrowing FileHandle, preferredBytes: Int, minimumBytes: Int, spareBytes: Int = 0) throws(FileError) {
     var length = max(preferredBytes, minimumBytes)
     while true {
+      if spareBytes > 0, !AddressSpace.hasRoom(for: length + spareBytes) {
+        guard length > minimumBytes else { throw FileError(errno: ENOMEM, call: "mmap", path: file.path) }
+        length = max(length / 4, minimumBytes)
+        continue
+      }
       let address = unsafe mmap(nil, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.descriptor, 0)
       if unsafe address != MAP_FAILED, let address = unsafe address {
         unsafe base = UnsafeRawPointer(address)

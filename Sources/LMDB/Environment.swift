@@ -17,6 +17,8 @@ package final class Environment: Sendable {
   package struct Options: Sendable {
     package var mapSizeBytes = 1 << 40
     package var smallestMapSizeBytes = 1 << 30
+    /// Address space that a map above the smallest size leaves to others. The smallest one leaves ``AddressSpace/reserveBytes`` at most.
+    package var spareBytes = 0
     package var maximumReaders = 1024
     package var isReadOnly = false
     /// MDB_NOLOCK where false: for reading only. ``exclusion`` or the medium keeps writers out.
@@ -103,6 +105,13 @@ package final class Environment: Sendable {
     ForkCount.register()
     var mapSize = options.mapSizeBytes
     while true {
+      let isSmallest = mapSize <= options.smallestMapSizeBytes
+      let spare = isSmallest ? min(options.spareBytes, AddressSpace.reserveBytes) : options.spareBytes
+      if spare > 0, !AddressSpace.hasRoom(for: mapSize + spare) {
+        if isSmallest { throw LMDBError(code: ENOMEM, operation: "mdb_env_open \(place)") }
+        mapSize = max(mapSize / 4, options.smallestMapSizeBytes)
+        continue
+      }
       do throws(LMDBError) {
         return unsafe (try open(place, databaseCount: databaseCount, mapSizeBytes: mapSize, options: options), mapSize)
       } catch {

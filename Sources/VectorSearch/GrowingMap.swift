@@ -20,7 +20,9 @@ final class GrowingMap: Sendable {
   private let length: Atomic<Int>
 
   init(_ file: borrowing FileHandle, preferredBytes: Int, minimumBytes: Int) throws(FileError) {
-    let part = Part(try MemoryMap(file, preferredBytes: preferredBytes, minimumBytes: minimumBytes))
+    let part = Part(
+      try MemoryMap(
+        file, preferredBytes: preferredBytes, minimumBytes: minimumBytes, spareBytes: AddressSpace.reserveBytes))
     parts = Mutex([part])
     // SAFETY: only kept; `pointer(at:count:)` compares each range with the length.
     unsafe base = Atomic(part.map.pointer(at: 0, count: 0))
@@ -39,7 +41,9 @@ final class GrowingMap: Sendable {
       // Another thread was faster.
       if byteCount <= reservedBytes { return .success(()) }
       do throws(FileError) {
-        let part = Part(try MemoryMap(file, preferredBytes: byteCount * 2, minimumBytes: byteCount))
+        let part = Part(
+          try MemoryMap(
+            file, preferredBytes: byteCount * 2, minimumBytes: byteCount, spareBytes: AddressSpace.reserveBytes))
         parts.append(part)
         unsafe base.store(part.map.pointer(at: 0, count: 0), ordering: .relaxed)
         length.store(part.map.reservedBytes, ordering: .releasing)

@@ -19,6 +19,8 @@ package final class RowFile: Sendable {
 
   /// Address space to reserve for the map: rows enough, and room for a hundred stores in one process.
   package static let preferredMapBytes = 1 << 38
+  /// The shortest map that is made ahead of need.
+  package static let smallestMapBytes = 1 << 30
   /// No file grows beyond this.
   private static let largestBytes = preferredMapBytes
   /// The file grows by a quarter of itself, within these bounds.
@@ -45,7 +47,7 @@ package final class RowFile: Sendable {
     let (size, needed) = (try handle.status().sizeBytes, RowFileHeader.byteCount + rowCount * header.strideBytes)
     // A map of a truncated file would be SIGBUS at the first touch.
     guard size >= needed else { throw RowFileError.truncated(expectedBytes: needed, foundBytes: size) }
-    map = try GrowingMap(handle, preferredBytes: mapBytes, minimumBytes: max(needed, min(mapBytes, 1 << 30)))
+    map = try GrowingMap(handle, preferredBytes: mapBytes, minimumBytes: max(needed, min(mapBytes, Self.smallestMapBytes)))
     self.handle = handle
     self.header = header
   }

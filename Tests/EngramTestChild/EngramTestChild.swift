@@ -35,6 +35,7 @@ enum EngramTestChild {
       case ("reopen", let rest) where rest.count == 2: try await StoreCommands.reopen(rest[0], seconds: rest[1])
       case ("every-error", let rest) where rest.count == 3:
         try await EveryError.run(rest[0], cause: rest[1], scratch: rest[2])
+      case ("read-growing", let rest) where rest.count == 1: try await GrowingReader.run(rest[0])
       case ("no-threads", let rest) where rest.count == 1: try await StoreCommands.withoutThreads(rest[0])
       case ("fail-batch", let rest) where rest.count == 3:
         try await FailedCommits.batch(rest[0], plan: rest[1], durability: rest[2])

@@ -217,6 +217,8 @@ enum StoreOpening {
     let presence = try FileLock(existing: data)
     var environmentOptions = Environment.Options()
     environmentOptions.isReadOnly = options.access != .readWrite
+    // The rows are mapped after the records. A map of the records that leaves no room for them would only be refused at a lower limit.
+    environmentOptions.spareBytes = RowFile.smallestMapBytes + AddressSpace.reserveBytes
     environmentOptions.usesLocks = try usesLockTable(paths, number, files, options)
     if environmentOptions.usesLocks {
       if files.lock == nil { files = try makeLockTable(paths, number) ?? files }
