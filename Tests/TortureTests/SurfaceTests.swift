@@ -54,4 +54,23 @@ import Testing
     let (tried, injected) = found.values.reduce((0, 0)) { ($0.0 + $1.tried, $0.1 + $1.outcome.injected) }
     #expect(injected * 10 >= tried * 9, "seed \(seed): of \(tried) faults \(injected) happened")
   }
+
+  /// The bug: if `writer.lock` could not be released with another error than ENOLCK and ENOMEM, the rebuild of a `forget` waited a minute for it, and it stayed
+  /// held until the process's next commit. The torture tier `surface` found it. The cause: the lock was released again for those two errors only.
+  /// The fix: whatever the error.
+  @Test(.timeLimit(.minutes(10)), .enabled(if: SurfaceTier.obstacle() == nil))
+  func aForgettingDoesNotWaitForALockThatCouldNotBeReleased() throws {
+    let walk = try SurfaceWalk(Campaign(seed: 1, directory: try Scratch(directory.path("forget")).path, executables: try Executables()))
+    let points = try walk.points(of: "forget").filter {
+      $0.systemCall == "flock" && $0.path.hasSuffix("/writer.lock") && $0.fault.code == EIO
+    }
+    // Taken and released by the write that hides and by the rebuild.
+    #expect(points.count >= 4)
+    for point in points {
+      let scratch = try Scratch(directory.path("forget-\(point.number)"))
+      let outcome = try walk.run(point, in: scratch)
+      scratch.remove()
+      #expect(outcome.violations == [] && outcome.injected == 1, "\(point)")
+    }
+  }
 }

@@ -8,6 +8,9 @@ struct SurfaceWalk: Sendable {
     let call: String
     /// Among the system calls on the case's files that the public call makes, from 1.
     let number: Int
+    /// What the system call was and on which file, when they were counted.
+    let systemCall: String
+    let path: String
     let fault: (name: String, code: Int32)
 
     var description: String { "\(call), system call \(number), \(fault.name)" }
@@ -41,7 +44,9 @@ struct SurfaceWalk: Sendable {
       throw TracedWorkload.WorkloadFailed(outcome: end)
     }
     let made = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").compactMap { TracedCall($0) }
-    return made.flatMap { made in Self.faults(of: made.name).map { Point(call: call, number: made.number, fault: $0) } }
+    return made.flatMap { made in
+      Self.faults(of: made.name).map { Point(call: call, number: made.number, systemCall: made.name, path: made.path, fault: $0) }
+    }
   }
 
   private static func tracing(_ scratch: Scratch, _ log: String) -> [String] {
