@@ -1,32 +1,32 @@
 import Foundation
 
-/// What the threads of a process that hangs wait for: LMDB's write mutex, whose holder it names.
+/// What the threads of a process that hangs wait for: a mutex of LMDB, whose holder it names.
 ///
-/// A sound process never waits there for long: it begins a write transaction only while it holds `writer.lock`.
-/// Linux on x86-64 and arm64 only; elsewhere nothing is known.
+/// A sound process never waits for the write mutex: it begins a write transaction only while it holds `writer.lock`. It may wait for the mutex of
+/// the reader table, but not for one that it holds itself, or whose holder has ended: the kernel marks such a mutex, and the next thread gets it.
+/// Linux on x86-64 and arm64 only, and processes of this pid namespace; elsewhere nothing is known.
 enum HangDiagnosis {
   /// The numbers of futex(2) on the two.
   private static let futex: Set<Substring> = ["202", "98"]
 
-  /// Nil if no thread waits for a write mutex.
+  /// Nil if no thread waits in vain.
   static func text(of process: Int32) -> String? {
     let threads = ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []).compactMap { Int32($0) }
     for thread in threads {
       // A thread that waits in both looks did so in between as well: then what the mutex says of its holder belongs to this wait.
-      guard let wait = Wait(thread, of: process), let table = lockTable(at: wait.address, in: process),
+      guard let wait = Wait(thread, of: process), let mutex = Mutex(at: wait.address, in: process),
         let holder = WriteMutex.word("/proc/\(process)/mem", at: wait.address).flatMap(WriteMutex.holder),
         Wait(thread, of: process) == wait
       else { continue }
-      return "thread \(thread) waits for LMDB's write mutex in \(table), which \(described(holder, thread, process))"
+      let name = "LMDB's \(mutex.isOfWriters ? "write" : "reader") mutex in \(mutex.file)"
+      if holder == thread { return "thread \(thread) waits for \(name), which it holds itself" }
+      let isOwn = FileManager.default.fileExists(atPath: "/proc/\(process)/task/\(holder)")
+      let isAlive = FileManager.default.fileExists(atPath: "/proc/\(holder)")
+      if isAlive, !mutex.isOfWriters { continue }
+      let place = isAlive ? "of \(isOwn ? "its own" : "another") process holds" : "held when it ended"
+      return "thread \(thread) waits for \(name), which thread \(holder) \(place)"
     }
     return nil
-  }
-
-  private static func described(_ holder: Int32, _ thread: Int32, _ process: Int32) -> String {
-    if holder == thread { return "it holds itself" }
-    if FileManager.default.fileExists(atPath: "/proc/\(process)/task/\(holder)") { return "thread \(holder) of its own process holds" }
-    let isAlive = FileManager.default.fileExists(atPath: "/proc/\(holder)")
-    return "thread \(holder) \(isAlive ? "of another process holds" : "held when it ended")"
   }
 
   /// A thread that waits at a futex.
@@ -63,18 +63,27 @@ enum HangDiagnosis {
     }
   }
 
-  /// The `lock.mdb` whose write mutex is at this address; nil for any other address.
-  private static func lockTable(at address: Int, in process: Int32) -> String? {
-    for line in contents("/proc/\(process)/maps").split(separator: "\n") {
-      let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
-      let bounds = fields[0].split(separator: "-").compactMap { Int($0, radix: 16) }
-      guard fields.count > 5, bounds.count == 2, (bounds[0]..<bounds[1]).contains(address) else { continue }
-      // Spaces fill the line up to the path.
-      var file = fields[5].drop { $0 == " " }
-      if file.hasSuffix(" (deleted)") { file.removeLast(" (deleted)".count) }
-      let isMutex = Int(fields[2], radix: 16).map { address - bounds[0] + $0 } == WriteMutex.offset
-      return file.hasSuffix("/lock.mdb") && isMutex ? String(file) : nil
+  /// A mutex in the map of a `lock.mdb`.
+  private struct Mutex {
+    let file: String
+    /// Otherwise it is that of the reader table.
+    let isOfWriters: Bool
+
+    /// Nil for an address of anything else.
+    init?(at address: Int, in process: Int32) {
+      for line in contents("/proc/\(process)/maps").split(separator: "\n") {
+        let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
+        let bounds = fields[0].split(separator: "-").compactMap { Int($0, radix: 16) }
+        guard fields.count > 5, bounds.count == 2, (bounds[0]..<bounds[1]).contains(address) else { continue }
+        // Spaces fill the line up to the path.
+        var path = fields[5].drop { $0 == " " }
+        if path.hasSuffix(" (deleted)") { path.removeLast(" (deleted)".count) }
+        let offset = Int(fields[2], radix: 16).map { address - bounds[0] + $0 }
+        guard path.hasSuffix("/lock.mdb"), offset == WriteMutex.offset || offset == WriteMutex.readerTableOffset else { return nil }
+        (file, isOfWriters) = (String(path), offset == WriteMutex.offset)
+        return
+      }
+      return nil
     }
-    return nil
   }
 }

@@ -103,7 +103,10 @@ package final class Subprocess {
     isInputOpen = false
   }
 
-  /// Says which of the threads waits for LMDB's writer mutex, and who holds it; nil if none does.
+  /// Whether it has exited or was killed.
+  package var hasEnded: Bool { end.status != nil }
+
+  /// Names a thread that waits for a mutex of LMDB which nobody will give back, and the thread that holds it; nil if there is none.
   package var hangDiagnosis: String? { HangDiagnosis.text(of: processID) }
 
   package func kill() { _ = Foundation.kill(processID, SIGKILL) }

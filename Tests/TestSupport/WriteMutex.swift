@@ -12,7 +12,10 @@ package enum WriteMutex {
     static let offset = 64
   #endif
 
-  /// The number of the thread that holds the mutex; nil if none does.
+  /// The place of the mutex of the reader table: after two numbers of four bytes.
+  static let readerTableOffset = 8
+
+  /// The number of the thread that holds a mutex; nil if none does.
   ///
   /// The two bits that are left out say that a thread waits, and that the last holder has died.
   static func holder(_ word: UInt32) -> Int32? {
@@ -25,7 +28,7 @@ package enum WriteMutex {
   /// Not for a process that has the environment open: closing the descriptor would drop LMDB's locks.
   package static func holder(inFile path: String) -> Int32? { word(path, at: offset).flatMap(holder) }
 
-  /// Four bytes of a file, or of the memory of a process by its file in /proc. Foundation takes the latter for empty, as its size is 0.
+  /// Four bytes of a file, or of the memory of a process by its file in /proc.
   static func word(_ path: String, at offset: Int) -> UInt32? {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if file < 0 { return nil }

@@ -47,7 +47,7 @@ struct CrowdTier: Tier {
     /// Whether the process writes, if not a hang is found first.
     func writes(_ process: Int) throws -> Bool {
       let deadline = ContinuousClock.now + Self.patience
-      while let child = running[process], .now < deadline {
+      while let child = running[process], !child.hasEnded, .now < deadline {
         if try child.prints("acknowledged ", within: .milliseconds(500)) { return true }
         if !hangs().isEmpty { return false }
       }
