@@ -32,10 +32,10 @@ enum EnvironmentCommands {
   /// Begins a write transaction and, for each line of input, another one on the same thread, which waits for the first one's end for ever.
   static func writeTwice(path: String) throws {
     let environment = try Environment(path: path, databases: ["main"], options: creating())
-    // A process of some size: its maps take several reads.
+    // A process of some size: its maps take several reads. Too large for the gaps between others, these come first.
     for number in 0..<200 {
       // SAFETY: a new map, which nothing uses. Neighbours that differ in their protection stay two.
-      unsafe _ = mmap(nil, 4096, number % 2 == 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      unsafe _ = mmap(nil, 1 << 20, number % 2 == 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     }
     let first = try WriteTransaction(environment)
     TestChild.say("writing")
