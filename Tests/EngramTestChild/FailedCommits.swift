@@ -188,7 +188,7 @@ enum FailedCommits {
     summary.later = await code { try await store.write(token: "after") { _ = try $0.add(SoakVector.draft(user: "after", number: 0)) } }
     summary.count = try store.count()
     summary.conversations = try store.context(for: "total")?.conversationsCount ?? 0
-    summary.problems = try store.verify(deep: true).problems.map { "\($0)" }
+    summary.problems = try await store.verify(deep: true).problems.map { "\($0)" }
     try await readers.stop()
     readers.state.withLock { state in
       (summary.readErrors, summary.seen, summary.regressed) = (state.errors, state.seen, state.regressed)
@@ -262,7 +262,7 @@ enum FailedCommits {
     try await store.close()
     let again = try await open(path)
     try await again.add(SoakVector.draft(user: "after", number: 0))
-    EngramTestChild.say("count \(try again.count()) \(try again.verify(deep: true).problems.count)")
+    EngramTestChild.say("count \(try again.count()) \(try await again.verify(deep: true).problems.count)")
     try await again.close()
   }
 
@@ -303,7 +303,7 @@ enum FailedCommits {
     EngramTestChild.say("copy \(copy) \(goesOn.load(ordering: .relaxed))")
     EngramTestChild.say("write \(await failing.withLock { $0 }?.value ?? "none")")
     try await store.add(SoakVector.draft(user: "after", number: 0))
-    EngramTestChild.say("count \(try store.count()) \(try store.verify(deep: true).problems.count) \(try store.status.generation)")
+    EngramTestChild.say("count \(try store.count()) \(try await store.verify(deep: true).problems.count) \(try store.status.generation)")
     try await store.close()
   }
 
@@ -319,7 +319,7 @@ enum FailedCommits {
     let status = try store.status
     (summary.poison, summary.generation) = (status.poison.map { "\($0.code)" }, status.generation)
     summary.count = try store.count()
-    summary.problems = try store.verify(deep: true).problems.map { "\($0)" }
+    summary.problems = try await store.verify(deep: true).problems.map { "\($0)" }
     if status.poison == nil { summary.held = await code { try await store.compact() } }
     try await readers.stop()
     summary.readErrors = readers.state.withLock { $0.errors }

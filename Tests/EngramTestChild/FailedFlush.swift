@@ -46,7 +46,7 @@ enum FailedFlush {
       try store.search(SearchQuery(embedding: Embedding([1, 2, 3, 4, 5, 6, 7, 8]), scope: .all)).count == count,
       try !store.wasCommitted("token")
     else { throw StoreError(.notFound, "a read shows something else than before") }
-    EngramTestChild.say("problems \(try store.verify(deep: true).problems.count)")
+    EngramTestChild.say("problems \(try await store.verify(deep: true).problems.count)")
     EngramTestChild.say("backup \(try await store.backup(to: URL(fileURLWithPath: destination)).memories == count)")
     try await store.close()
     EngramTestChild.say("closed")

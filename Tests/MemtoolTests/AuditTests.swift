@@ -143,7 +143,7 @@ import Testing
     let text = try tool.run("audit", path, "--json", "--threshold", "0.9999", "--limit", "7").standardOutput
     let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: path), options: StoreOptions(access: .readOnly))
-    let report = try store.audit(AuditOptions(limit: 7, threshold: 0.9999))
+    let report = try await store.audit(AuditOptions(limit: 7, threshold: 0.9999))
     try await store.close()
     func field(_ path: String...) -> Any? { path.reduce(object) { ($0 as? [String: Any])?[$1] } }
     #expect(field("memories") as? Int == 120 && field("embeddings") as? Int == report.embeddings && field("userID") is NSNull)

@@ -99,7 +99,7 @@ package final class SurfaceCalls {
       ("memory", { _ = try store.memory(id) }),
       ("embedding", { _ = try store.embedding(of: id) }),
       ("count", { _ = try store.count() }),
-      ("countMatching", { _ = try store.count(matching: .kind("none"), scope: .all) }),
+      ("countMatching", { _ = try await store.count(matching: .kind("none"), scope: .all) }),
       ("memories", { _ = try store.memories(for: "u", after: memory) }),
       ("context", { _ = try store.context(for: "u") }),
       ("history", { _ = try store.history(for: "u") }),
@@ -118,11 +118,9 @@ package final class SurfaceCalls {
       ("heldSearch", { _ = try self.held.search(query) }),
       ("heldEmbedding", { _ = try self.held.embedding(of: id) }),
       ("heldWalk", { try self.held.forEachMemory { _ in true } }),
-      ("verify", { _ = try store.verify() }),
-      ("verifyDeep", { _ = try store.verify(deep: true) }),
-      ("verifyInBackground", { _ = try await store.verifyInBackground() }),
-      ("audit", { _ = try store.audit() }),
-      ("auditInBackground", { _ = try await store.auditInBackground() }),
+      ("verify", { _ = try await store.verify() }),
+      ("verifyDeep", { _ = try await store.verify(deep: true) }),
+      ("audit", { _ = try await store.audit() }),
     ]
   }
 

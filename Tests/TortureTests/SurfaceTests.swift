@@ -13,7 +13,7 @@ import Testing
   private static let sample = 2
   /// Public calls that make no system call on files: they read what is mapped, or have nothing to do.
   private static let withoutSystemCalls: Set = [
-    "audit", "auditInBackground", "changes", "changesBegin", "context", "count", "countMatching", "embedding", "end", "heldContext",
+    "audit", "changes", "changesBegin", "context", "count", "countMatching", "embedding", "end", "heldContext",
     "heldCount",
     "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldSearch", "heldUsers", "heldWalk", "history", "memories", "memory",
     "search",

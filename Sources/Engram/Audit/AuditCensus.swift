@@ -91,8 +91,8 @@ struct AuditCensus {
     if index == row.count { zeroEmbeddings.insert(id) }
   }
 
-  mutating func distinctSessions() -> Int {
-    sessions.sort()
+  mutating func distinctSessions(_ meter: inout WorkMeter) throws -> Int {
+    try sessions.sort(by: <, &meter)
     return zip(sessions, sessions.dropFirst()).reduce(sessions.isEmpty ? 0 : 1) { $0 + ($1.0 == $1.1 ? 0 : 1) }
   }
 

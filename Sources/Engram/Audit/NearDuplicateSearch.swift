@@ -42,11 +42,13 @@ struct NearDuplicateSearch {
   consuming func closestPairs() -> [Pair] { closest.sorted() }
 
   /// - Parameter entries: Entries with rows that are not zero, by user and row; the row order of a user is that of storing.
-  mutating func run(_ entries: [Entry], _ progress: (Interchange.Progress) -> Void) {
+  /// - Parameter progress: What it throws ends the search.
+  mutating func run(_ entries: [Entry], _ progress: @escaping (Interchange.Progress) throws -> Void) throws {
     var total = 0
     entries.forEachRun(where: { $0.user == $1.user }) { total += Self.pairs($0.count, window: window($0.count)) }
-    entries.forEachRun(where: { $0.user == $1.user }) { own in compare(own, total: total, progress) }
-    progress(.init(phase: .comparing, done: total, total: total, count: total))
+    var meter = WorkMeter(.comparing, total: total, progress)
+    try entries.forEachRun(where: { $0.user == $1.user }) { own in try compare(own, &meter) }
+    try meter.finish()
   }
 
   /// How many of the entries after it each one of `count` is compared with.
@@ -55,13 +57,18 @@ struct NearDuplicateSearch {
   /// Pairs of `count` entries that lie at most `window` apart.
   private static func pairs(_ count: Int, window: Int) -> Int { window * (2 * count - window - 1) / 2 }
 
-  private mutating func compare(_ own: ArraySlice<Entry>, total: Int, _ progress: (Interchange.Progress) -> Void) {
+  private mutating func compare(_ own: ArraySlice<Entry>, _ meter: inout WorkMeter) throws {
     let (count, window, rows) = (own.count, window(own.count), rows)
     let (comparing, all) = (Self.pairs(count, window: window), Self.pairs(count, window: count - 1))
     possible += all
     if comparing < all { partial.append(Partial(user: own[own.startIndex].user, embeddings: count, compared: comparing, possible: all)) }
-    let norms = rows.header.metric == .cosine ? nil : own.map { VectorPreparation.squaredNorm(rows.row($0.row)).squareRoot() }
-    var told = compared
+    let norms =
+      rows.header.metric == .cosine
+      ? nil
+      : try own.map {
+        try meter.pass(bytes: rows.header.strideBytes)
+        return VectorPreparation.squaredNorm(rows.row($0.row)).squareRoot()
+      }
     for (position, index) in own.indices.enumerated() {
       let others = own[(index + 1)..<min(index + 1 + window, own.endIndex)]
       if let norms {
@@ -72,10 +79,8 @@ struct NearDuplicateSearch {
         compare(own[index], rows.row(own[index].row), others, nil)
       }
       compared += others.count
-      if compared - told >= 1 << 16 {
-        progress(.init(phase: .comparing, done: compared, total: total, count: compared))
-        told = compared
-      }
+      // Multiplying a row costs a sixteenth of reading a record of its size.
+      try meter.add(others.count, bytes: others.count * rows.header.strideBytes / 16)
     }
   }
 

@@ -37,20 +37,21 @@ extension StoreAudit {
 
   // MARK: The same text
 
-  func sameText(_ entries: inout [AuditCensus.Entry]) throws -> AuditReport.Duplicates {
-    entries.sort { ($0.user, $0.textHash, $0.id) < ($1.user, $1.textHash, $1.id) }
+  func sameText(_ entries: inout [AuditCensus.Entry], _ meter: inout WorkMeter) throws -> AuditReport.Duplicates {
+    try entries.sort(by: { ($0.user, $0.textHash, $0.id) < ($1.user, $1.textHash, $1.id) }, &meter)
     var tally = Tally(limit: options.limit)
     try entries.forEachRun(where: { $0.user == $1.user && $0.textHash == $1.textHash }) { run in
-      if run.count > 1 { for members in try groups(run) { tally.add(members) } }
+      if run.count > 1 { for members in try groups(run, &meter) { tally.add(members) } }
     }
     return try duplicates(tally)
   }
 
   /// Splits memories whose texts have one hash by the texts themselves.
-  private func groups(_ run: ArraySlice<Entry>) throws -> [Members] {
+  private func groups(_ run: ArraySlice<Entry>, _ meter: inout WorkMeter) throws -> [Members] {
     var groups: [(text: String, members: Members)] = []
     for entry in run {
       let text = try memory(entry.id).text
+      try meter.pass(bytes: text.utf8.count)
       // Strings compare by canonical equivalence; the same text is the same bytes.
       let index = groups.firstIndex { $0.text.hasSameBytes(as: text) } ?? groups.endIndex
       if index == groups.endIndex { groups.append((text, Members())) }
@@ -62,20 +63,20 @@ extension StoreAudit {
   // MARK: The same embedding
 
   /// - Parameter entries: All with rows, like those of the functions below.
-  func sameEmbedding(_ entries: inout [AuditCensus.Entry]) throws -> AuditReport.Duplicates {
-    entries.sort { ($0.user, $0.checksum, $0.id) < ($1.user, $1.checksum, $1.id) }
+  func sameEmbedding(_ entries: inout [AuditCensus.Entry], _ meter: inout WorkMeter) throws -> AuditReport.Duplicates {
+    try entries.sort(by: { ($0.user, $0.checksum, $0.id) < ($1.user, $1.checksum, $1.id) }, &meter)
     var tally = Tally(limit: options.limit)
     entries.forEachRun(where: { $0.user == $1.user && $0.checksum == $1.checksum }) { tally.add(members($0)) }
     return try duplicates(tally)
   }
 
-  func constants(_ entries: inout [AuditCensus.Entry]) throws -> AuditReport.Constants {
+  func constants(_ entries: inout [AuditCensus.Entry], _ meter: inout WorkMeter) throws -> AuditReport.Constants {
     struct Found {
       let members: Members
       let users: Int
       let texts: Int
     }
-    entries.sort { ($0.checksum, $0.id) < ($1.checksum, $1.id) }
+    try entries.sort(by: { ($0.checksum, $0.id) < ($1.checksum, $1.id) }, &meter)
     var memories = 0
     var largest = Ranking<Found>(limit: options.limit) { Members.precedes($0.members, $1.members) }
     entries.forEachRun(where: { $0.checksum == $1.checksum }) { run in
@@ -109,14 +110,18 @@ extension StoreAudit {
   // MARK: Nearly the same embedding
 
   func nearDuplicates(
-    _ census: inout AuditCensus, _ rows: RowFile, _ progress: (Interchange.Progress) -> Void
+    _ census: inout AuditCensus, _ rows: RowFile, _ meter: inout WorkMeter,
+    _ progress: @escaping (Interchange.Progress) throws -> Void
   ) throws -> AuditReport.NearDuplicates {
     if census.zeroEmbeddings.count > 0 {
-      census.entries.removeAll { VectorPreparation.squaredNorm(rows.row($0.row)) == 0 }
+      try census.entries.removeAll {
+        try meter.pass(bytes: rows.header.strideBytes)
+        return VectorPreparation.squaredNorm(rows.row($0.row)) == 0
+      }
     }
-    census.entries.sort { ($0.user, $0.row) < ($1.user, $1.row) }
+    try census.entries.sort(by: { ($0.user, $0.row) < ($1.user, $1.row) }, &meter)
     var search = NearDuplicateSearch(rows, options)
-    search.run(census.entries, progress)
+    try search.run(census.entries, progress)
     var partial = Ranking<AuditReport.Partial>(limit: options.limit) { left, right in
       left.embeddings != right.embeddings
         ? left.embeddings > right.embeddings : left.userID.precedesInBytes(right.userID)

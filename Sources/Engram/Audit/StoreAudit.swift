@@ -8,22 +8,24 @@ extension MemoryStore {
   ///
   /// Waits for nobody, and other processes may write meanwhile; like every snapshot it lets the file grow while they do.
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.notFound` for a user whom the store does not have, `.corrupted`,
-  ///   `.closed`, `.tooManyReaders`.
+  ///   `.closed`, `.tooManyReaders`; `CancellationError` within about a tenth of a second once the task is cancelled.
   /// - Complexity: O(memories in scope) and O(pairs compared × dimension), see ``AuditReport/NearDuplicates``; keeps under 100 bytes for
   ///   each memory and about as many for each user.
-  ///   Blocks the caller's thread meanwhile; see ``auditInBackground(_:)``.
-  public func audit(_ options: AuditOptions = AuditOptions()) throws -> AuditReport { try audit(options) { _ in } }
+  ///   Runs on a thread of its own. Closing the store ends it with `.closed`.
+  public func audit(_ options: AuditOptions = AuditOptions()) async throws -> AuditReport { try await audit(options) { _ in } }
 
-  /// As ``audit(_:)``, on a thread of its own: no thread of the cooperative pool is blocked. Cancelling the task does not end it.
-  public func auditInBackground(_ options: AuditOptions = AuditOptions()) async throws -> AuditReport {
-    try await onBlockingThread { try self.audit(options) }
-  }
-
-  /// - Parameter progress: Called now and then with the memories read, then with the pairs compared.
-  package func audit(_ options: AuditOptions, progress: (Interchange.Progress) -> Void) throws -> AuditReport {
+  /// - Parameter progress: Called now and then with the memories read, then with the pairs compared, on the audit's own thread.
+  package func audit(
+    _ options: AuditOptions, progress: @escaping @Sendable (Interchange.Progress) -> Void
+  ) async throws -> AuditReport {
     try options.check()
-    return try read { snapshot in
-      try snapshot.read { reader in try StoreAudit(reader, options).report(progress) }
+    try requireOpen()
+    return try await core.background("the store cannot be audited") { _, check in
+      try self.read { snapshot in
+        try snapshot.read { reader in
+          try StoreAudit(reader, options).report(reporting(progress, check), check: check)
+        }
+      }
     }
   }
 }
@@ -41,67 +43,71 @@ struct StoreAudit: ~Escapable {
     self.options = options
   }
 
-  func report(_ progress: (Interchange.Progress) -> Void) throws -> AuditReport {
+  /// - Parameters:
+  ///   - progress: What it throws ends the audit.
+  ///   - check: Called now and then while there is no progress to report; what it throws ends the audit, too.
+  func report(
+    _ progress: @escaping (Interchange.Progress) throws -> Void, check: @escaping () throws -> Void = {}
+  ) throws -> AuditReport {
     let state = try reader.state()
+    var meter = WorkMeter(.auditing, total: 0) { _ in try check() }
     var census = try census(state, progress)
-    let sameText = try sameText(&census.entries)
+    let sameText = try sameText(&census.entries, &meter)
     census.entries.removeAll { $0.row < 0 }
-    let sameEmbedding = try sameEmbedding(&census.entries)
-    let constants = rows == nil ? nil : try constants(&census.entries)
-    let nearDuplicates = try rows.map { try self.nearDuplicates(&census, $0, progress) }
+    let sameEmbedding = try sameEmbedding(&census.entries, &meter)
+    let constants = rows == nil ? nil : try constants(&census.entries, &meter)
+    let nearDuplicates = try rows.map { try self.nearDuplicates(&census, $0, &meter, progress) }
     return AuditReport(
       options: options, asOf: Date(milliseconds: reader.now), batchSequence: state.batchSequence, dimension: reader.store.dimension,
       metric: reader.store.metric,
       memories: census.users.reduce(0) { $0 + $1.memories }, contexts: census.users.reduce(0) { $0 + $1.contexts },
       embeddings: census.users.reduce(0) { $0 + $1.embeddings }, textBytes: census.users.reduce(0) { $0 + $1.textBytes },
-      users: try users(census), times: try times(census), sameText: sameText, sameEmbedding: sameEmbedding, nearDuplicates: nearDuplicates,
+      users: try users(census, &meter), times: try times(census),
+      sameText: sameText, sameEmbedding: sameEmbedding, nearDuplicates: nearDuplicates,
       unmatched: AuditReport.Unmatched(
         emptyTexts: census.emptyTexts.listing(), withoutEmbedding: rows == nil ? nil : census.withoutEmbedding.listing(),
         zeroEmbeddings: rows == nil ? nil : census.zeroEmbeddings.listing(),
         deadComponents: rows == nil ? nil : deadComponents(census), constants: constants),
       kinds: census.kinds.names(limit: options.limit), metadataKeys: census.metadataKeys.names(limit: options.limit),
-      sessions: census.distinctSessions())
+      sessions: try census.distinctSessions(&meter))
   }
 
   // MARK: Reading
 
-  private func census(_ state: StateRecord, _ progress: (Interchange.Progress) -> Void) throws -> AuditCensus {
+  private func census(_ state: StateRecord, _ progress: @escaping (Interchange.Progress) throws -> Void) throws -> AuditCensus {
     var census = AuditCensus(options, now: reader.now)
-    var read = 0
-    func tell(_ total: Int) {
-      read += 1
-      if read & 1023 == 0 { progress(.init(phase: .auditing, done: min(read, total), total: total, count: read)) }
-    }
-    let total: Int
+    var meter: WorkMeter
+    let rowBytes = rows?.header.strideBytes ?? 0
     switch options.scope {
     case .user(let userID):
       let key = reader.userKey(userID)
       guard let user = try reader.user(key, userID) else { throw StoreError(.notFound, "the store has no user '\(userID)'") }
       census.add(user, key)
-      total = user.memories
-      census.entries.reserveCapacity(total)
+      meter = WorkMeter(.auditing, total: user.memories, progress)
+      census.entries.reserveCapacity(user.memories)
       try reader.forEachMemory(of: userID, newestFirst: false, after: nil) { record in
         try add(record, to: &census, state)
-        tell(total)
+        try meter.add(bytes: record.memory.text.utf8.count + rowBytes)
         return true
       }
     case .all:
+      meter = WorkMeter(.auditing, total: state.memories, progress)
       var cursor = try reader.view.cursor(in: reader.schema.users)
       var found = try cursor.first()
       while found {
         guard cursor.key.byteCount == 16 else { throw StoreError(.corrupted, "a key of users has \(cursor.key.byteCount) bytes") }
         census.add(try UserRecord(try cursor.value()), UserKey(cursor.key))
+        try meter.pass()
         found = try cursor.next()
       }
-      total = state.memories
-      census.entries.reserveCapacity(total)
+      census.entries.reserveCapacity(state.memories)
       try reader.forEachMemory(after: nil) { record in
         try add(record, to: &census, state)
-        tell(total)
+        try meter.add(bytes: record.memory.text.utf8.count + rowBytes)
         return true
       }
     }
-    progress(.init(phase: .auditing, done: total, total: total, count: read))
+    try meter.finish()
     return census
   }
 
@@ -117,11 +123,12 @@ struct StoreAudit: ~Escapable {
 
   // MARK: Sums
 
-  private func users(_ census: AuditCensus) throws -> AuditReport.Users {
+  private func users(_ census: AuditCensus, _ meter: inout WorkMeter) throws -> AuditReport.Users {
     var largest = Ranking<AuditReport.User>(limit: options.limit) { left, right in
       left.memories != right.memories ? left.memories > right.memories : left.userID.precedesInBytes(right.userID)
     }
     for user in census.users {
+      try meter.pass()
       largest.insert(
         AuditReport.User(
           userID: try userID(user.key), memories: user.memories, contexts: user.contexts, embeddings: user.embeddings,

@@ -17,9 +17,11 @@ struct ErasurePatterns: Sendable {
   }
 
   /// Takes the patterns from one snapshot.
-  init(_ subject: ErasureSubject, _ reader: RecordReader) throws {
+  ///
+  /// - Parameter check: Called now and then; what it throws ends the walk.
+  init(_ subject: ErasureSubject, _ reader: RecordReader, check: @escaping () throws -> Void = {}) throws {
     var list = PatternList()
-    try TraceCollector(reader).collect(subject, into: &list)
+    try TraceCollector(reader).collect(subject, into: &list, check: check)
     self.init(subject, list)
   }
 
@@ -28,7 +30,7 @@ struct ErasurePatterns: Sendable {
 
   /// Marks what stays in a snapshot: before the erasure what does not belong to the subject, after it what was written since.
   mutating func excludeSurvivors(
-    _ reader: RecordReader, progress: (Interchange.Progress) -> Void = { _ in }
+    _ reader: RecordReader, progress: @escaping (Interchange.Progress) throws -> Void = { _ in }
   ) throws {
     guard patterns.count > 0 else { return }
     try SurvivorWalk(reader, without: subject).forEachSpan(progress: progress) { exclude($0) }
@@ -45,14 +47,14 @@ struct ErasurePatterns: Sendable {
   /// - Throws: ``StoreError`` `.permissionDenied`, `.inputOutput` where a file cannot be read to its end.
   /// - Complexity: O(bytes of all files).
   func scan(
-    _ directory: Directory, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (Interchange.Progress) -> Void = { _ in }
-  ) throws(StoreError) -> ErasureScan {
+    _ directory: Directory, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (Interchange.Progress) throws -> Void = { _ in }
+  ) throws -> ErasureScan {
     let start = ContinuousClock.now
     var scan = ResidueScan(patterns.filtered { !isShared[$0] }, chunkBytes: chunkBytes)
-    do throws(FileError) {
+    do {
       try scan.run(try StoreFiles(directory), progress: progress)
     } catch {
-      throw StoreError(error, "the store's files cannot be searched")
+      throw StoreError.wrapping(error, "the store's files cannot be searched")
     }
     return ErasureScan(
       files: scan.files, notScanned: scan.notScanned, searched: searched, sharedWithSurvivors: sharedWithSurvivors,

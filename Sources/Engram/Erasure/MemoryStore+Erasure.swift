@@ -40,7 +40,8 @@ extension MemoryStore {
     let writer = try writer()
     let before =
       proves
-      ? try await core.background("the files cannot be searched", { core, _ in try core.traces(of: ErasureSubject(subject), progress) })
+      ? try await core.background(
+        "the files cannot be searched", { core, check in try core.traces(of: ErasureSubject(subject), check, progress) })
       : nil
     let hidden = try await writer.write(runsAlone: true) { transaction in
       var receipt = ErasureReceipt(subject)
@@ -64,7 +65,7 @@ extension MemoryStore {
       (receipt.remainingGenerations, receipt.holders) = try core.awaitRemoval(until: .now + deadline, check)
       if let before {
         receipt.scanBefore = before.scan
-        receipt.scan = try core.scan(for: before.patterns, progress)
+        receipt.scan = try core.scan(for: before.patterns, check, progress)
       }
       return receipt
     }
@@ -74,26 +75,32 @@ extension MemoryStore {
 extension StoreCore {
   /// The patterns of what is to be erased, and where they stand now.
   fileprivate func traces(
-    of subject: ErasureSubject, _ progress: (Interchange.Progress) -> Void
+    of subject: ErasureSubject, _ check: @escaping @Sendable () throws -> Void,
+    _ progress: @escaping @Sendable (Interchange.Progress) -> Void
   ) throws -> (patterns: ErasurePatterns, scan: ErasureScan) {
+    let checkedProgress = reporting(progress, check)
     let snapshot = try MemorySnapshot(live)
     let patterns = try snapshot.read { reader in
-      var patterns = try ErasurePatterns(subject, reader)
-      try patterns.excludeSurvivors(reader, progress: progress)
+      var patterns = try ErasurePatterns(subject, reader, check: check)
+      try patterns.excludeSurvivors(reader, progress: checkedProgress)
       return patterns
     }
-    return (patterns, try patterns.scan(paths.root, progress: progress))
+    return (patterns, try patterns.scan(paths.root, progress: checkedProgress))
   }
 
   /// What of the patterns stands in the files and is not of something that was written since.
-  fileprivate func scan(for patterns: ErasurePatterns, _ progress: (Interchange.Progress) -> Void) throws -> ErasureScan {
+  fileprivate func scan(
+    for patterns: ErasurePatterns, _ check: @escaping @Sendable () throws -> Void,
+    _ progress: @escaping @Sendable (Interchange.Progress) -> Void
+  ) throws -> ErasureScan {
+    let checkedProgress = reporting(progress, check)
     let snapshot = try MemorySnapshot(live)
     let left = try snapshot.read { reader in
       var left = patterns
-      try left.excludeSurvivors(reader, progress: progress)
+      try left.excludeSurvivors(reader, progress: checkedProgress)
       return left
     }
-    return try left.scan(paths.root, progress: progress)
+    return try left.scan(paths.root, progress: checkedProgress)
   }
 
   /// Waits until the files of every earlier generation are gone.

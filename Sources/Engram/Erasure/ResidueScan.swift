@@ -18,34 +18,33 @@ struct ResidueScan {
     buffer = [UInt8](repeating: 0, count: chunkBytes + patterns.longestBytes - 1)
   }
 
-  /// - Parameter progress: Called for each chunk with the bytes read so far.
-  mutating func run(_ storeFiles: StoreFiles, progress: (Interchange.Progress) -> Void) throws(FileError) {
+  /// - Parameter progress: Called for each chunk with the bytes read so far; what it throws ends the search.
+  mutating func run(_ storeFiles: StoreFiles, progress: (Interchange.Progress) throws -> Void) throws {
     notScanned = storeFiles.others
     let total = storeFiles.readable.reduce(0) { $0 + $1.sizeBytes }
     var done = 0
     for (name, sizeBytes) in storeFiles.readable {
       let before = done
-      do throws(FileError) {
+      do {
         files.append(
           try scan(storeFiles.directory.place(name), name: name) { bytes in
             done += bytes
-            progress(.init(phase: .scanning, done: min(done, total), total: total, count: done >> 20))
+            try progress(.init(phase: .scanning, done: min(done, total), total: total, count: done >> 20))
           })
-      } catch {
-        guard error.isMissing else { throw error }
+      } catch let error as FileError where error.isMissing {
         done = before
         notScanned.append(ErasureScan.Unscanned(name: name, sizeBytes: sizeBytes, reason: "it was removed before it could be read"))
       }
     }
-    progress(.init(phase: .scanning, done: total, total: total, count: done >> 20))
+    try progress(.init(phase: .scanning, done: total, total: total, count: done >> 20))
   }
 
   /// Searches one file to its end.
   ///
   /// - Parameter progress: Gets the bytes of each chunk.
   mutating func scan(
-    _ path: some FilePlaceConvertible, name: String, progress: (Int) -> Void = { _ in }
-  ) throws(FileError) -> ErasureScan.File {
+    _ path: some FilePlaceConvertible, name: String, progress: (Int) throws -> Void = { _ in }
+  ) throws -> ErasureScan.File {
     let file = try FileHandle(path: path, access: .read)
     let sizeBytes = try file.status().sizeBytes
     var hits: [ErasureScan.Kind: Int] = [:]
@@ -61,7 +60,7 @@ struct ResidueScan {
         hits[kind, default: 0] += 1
         if firstHits.count < Self.firstHits { firstHits.append(ErasureScan.Hit(kind: kind, offset: start + offset)) }
       }
-      progress(end - held)
+      try progress(end - held)
       start += searched
       if isLast { break }
       held = end - searched

@@ -38,12 +38,13 @@ struct SurvivorWalk: ~Escapable {
 
   /// Lends `body` the bytes of every key, every value and every row that stays.
   ///
-  /// - Parameter progress: Called now and then with the entries seen so far.
+  /// - Parameter progress: Called now and then with the entries seen so far; what it throws ends the walk.
   /// - Throws: ``StoreError`` `.corrupted` for a damaged entry.
   /// - Complexity: O(size of the store).
-  func forEachSpan(progress: (Interchange.Progress) -> Void, _ body: (RawSpan) -> Void) throws {
-    var (seen, total) = (0, 0)
+  func forEachSpan(progress: @escaping (Interchange.Progress) throws -> Void, _ body: (RawSpan) -> Void) throws {
+    var total = 0
     for (database, _) in databases { total += try reader.view.statistics(of: database).entries }
+    var meter = WorkMeter(.comparing, total: total, progress)
     for (database, content) in databases {
       var cursor = try reader.view.cursor(in: database)
       var found = try cursor.first()
@@ -54,12 +55,11 @@ struct SurvivorWalk: ~Escapable {
           body(cursor.key)
           body(try cursor.value())
         }
-        seen += 1
-        if seen & 1023 == 0 { progress(.init(phase: .comparing, done: seen, total: total, count: seen)) }
+        try meter.add(bytes: try cursor.value().byteCount)
         found = try cursor.next()
       }
     }
-    progress(.init(phase: .comparing, done: total, total: total, count: total))
+    try meter.finish()
   }
 
   private func withMemory(_ cursor: borrowing Cursor, _ body: (RawSpan) -> Void) throws {

@@ -12,14 +12,17 @@ struct TraceCollector: ~Escapable {
     rows = try RowBytes(reader)
   }
 
+  /// - Parameter check: Called now and then; what it throws ends the walk.
   /// - Throws: ``StoreError`` `.corrupted` for a damaged record of the subject.
   /// - Complexity: O(what is to be erased + entries of the log).
-  func collect(_ subject: ErasureSubject, into list: inout PatternList) throws {
+  func collect(_ subject: ErasureSubject, into list: inout PatternList, check: @escaping () throws -> Void = {}) throws {
+    var meter = WorkMeter(.comparing, total: 0) { _ in try check() }
     switch subject {
     case .user(let userID):
-      try collectUser(userID, &list)
+      try collectUser(userID, &list, &meter)
     case .memories(let ids):
       for id in ids.sorted() {
+        try meter.pass(bytes: 4096)
         list.append(id)
         guard let record = try collectMemory(id, subject, &list), let row = record.row else { continue }
         collectRow(row.row, isLive: true, &list)
@@ -27,35 +30,39 @@ struct TraceCollector: ~Escapable {
     }
   }
 
-  private func collectUser(_ userID: String, _ list: inout PatternList) throws {
+  private func collectUser(_ userID: String, _ list: inout PatternList, _ meter: inout WorkMeter) throws {
     let (key, schema) = (reader.userKey(userID), reader.schema)
     list.append(key)
     list.append(userID: userID)
-    try forEach(.user(key), in: schema.timeline) { cursor in
+    try forEach(.user(key), in: schema.timeline, &meter) { cursor in
       guard cursor.key.byteCount == 40 else { throw StoreError(.corrupted, "a key of the timeline has \(cursor.key.byteCount) bytes") }
       let id = MemoryID(cursor.key, at: 24)
       list.append(id)
       _ = try collectMemory(id, .user(userID), &list)
     }
     for database in [schema.contexts, schema.history] {
-      try forEach(.user(key), in: database) { cursor in try collectContext(try cursor.value(), of: userID, &list) }
+      try forEach(.user(key), in: database, &meter) { cursor in try collectContext(try cursor.value(), of: userID, &list) }
     }
-    try forEach(.user(key), in: schema.blocks) { cursor in
+    try forEach(.user(key), in: schema.blocks, &meter) { cursor in
       let block = try BlockRecord(try cursor.value())
       // The rows of memories that were deleted earlier stand there as well.
       for slot in 0..<block.used { collectRow(block.firstRow + slot, isLive: block.live >> LiveMask(slot) & 1 != 0, &list) }
     }
-    try forEach(Key(), in: schema.log) { cursor in
+    try forEach(Key(), in: schema.log, &meter) { cursor in
       let record = try LogRecord(try cursor.value())
       if let id = record.memoryID, record.userID.hasSameBytes(as: userID) { list.append(id) }
     }
   }
 
-  private func forEach(_ prefix: Key, in database: Database, _ body: (borrowing Cursor) throws -> Void) throws {
+  private func forEach(
+    _ prefix: Key, in database: Database, _ meter: inout WorkMeter, _ body: (borrowing Cursor) throws -> Void
+  ) throws {
     var cursor = try reader.view.cursor(in: database)
     var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
     while found, cursor.key.hasPrefix(prefix.bytes) {
       try body(cursor)
+      // An entry may lead to a record or to a block of rows.
+      try meter.pass(bytes: 4096)
       found = try cursor.next()
     }
   }

@@ -11,7 +11,8 @@ import VectorSearch
 struct GenerationCopy: ~Copyable {
   let source: Generation
   let target: Generation
-  private let progress: (Interchange.Progress) throws -> Void
+  /// Reports the records that were copied and committed. What it throws ends the copy.
+  private var meter: WorkMeter
   private var position = Position.start
   /// The source's state of the first step: what was hidden by then never reaches the copy.
   private var start: StateRecord?
@@ -38,7 +39,11 @@ struct GenerationCopy: ~Copyable {
   init(from source: Generation, to target: Generation, progress: @escaping (Interchange.Progress) throws -> Void) {
     self.source = source
     self.target = target
-    self.progress = progress
+    meter = WorkMeter(.copying, total: 0) { step in
+      // Whoever resolves a failed commit waits for the copy's snapshot.
+      if source.isLeft { throw CopyOutdated() }
+      try progress(step)
+    }
   }
 
   /// Copies everything, up to a commit that is as recent as its last step.
@@ -76,9 +81,9 @@ struct GenerationCopy: ~Copyable {
     guard copiesUsers else { return }
     var left = Self.snapshotBytes
     while !isComplete, left > 0 || isWithinUser {
-      var (next, bytes, count) = (position, Self.transactionBytes, 0)
+      var (next, bytes, count, meter) = (position, Self.transactionBytes, 0, meter)
       try write(state) { transaction in
-        try copyUsers(reader, &next, &bytes, &count, &transaction)
+        try copyUsers(reader, &next, &bytes, &count, &meter, &transaction)
       }
       position = next
       left -= Self.transactionBytes - bytes
@@ -97,10 +102,9 @@ struct GenerationCopy: ~Copyable {
     }
   }
 
-  private func report(_ state: StateRecord) throws {
-    // Whoever resolves a failed commit waits for this snapshot.
-    if source.isLeft { throw CopyOutdated() }
-    try progress(.init(phase: .copying, done: copied, total: max(state.memories + state.contexts, copied), count: copied))
+  private mutating func report(_ state: StateRecord) throws {
+    meter.total = max(state.memories + state.contexts, copied)
+    try meter.tell(done: copied)
   }
 
   /// One user comes from one snapshot.
@@ -120,7 +124,8 @@ struct GenerationCopy: ~Copyable {
   // MARK: Users
 
   private func copyUsers(
-    _ reader: RecordReader, _ position: inout Position, _ bytes: inout Int, _ count: inout Int, _ transaction: inout WriteTransaction
+    _ reader: RecordReader, _ position: inout Position, _ bytes: inout Int, _ count: inout Int, _ meter: inout WorkMeter,
+    _ transaction: inout WriteTransaction
   ) throws {
     var cursor = try reader.view.cursor(in: reader.schema.users)
     var resume: TimelinePosition?
@@ -148,7 +153,9 @@ struct GenerationCopy: ~Copyable {
       var last: TimelinePosition?
       try reader.forEachMemory(of: record.userID, newestFirst: false, after: resume) { memory in
         try insert(memory, reader, &transaction)
-        bytes -= memory.memory.text.utf8.count + 512 + (memory.row == nil ? 0 : target.rows?.header.strideBytes ?? 0)
+        let memoryBytes = memory.memory.text.utf8.count + 512 + (memory.row == nil ? 0 : target.rows?.header.strideBytes ?? 0)
+        bytes -= memoryBytes
+        try meter.pass(bytes: memoryBytes)
         count += 1
         last = bytes > 0 ? nil : TimelinePosition(createdAt: memory.memory.createdAt.milliseconds, id: memory.memory.id)
         return bytes > 0
@@ -190,7 +197,7 @@ struct GenerationCopy: ~Copyable {
     let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.erasing + 1)
     if level != nil, state.logFirst > first { throw CopyOutdated() }
     let isFirst = level == nil
-    var count = 0
+    var (count, meter) = (0, meter)
     try write(state) { transaction in
       if isFirst { transaction.batch.state.logFirst = first }
       var changes = LoggedChanges()
@@ -204,9 +211,10 @@ struct GenerationCopy: ~Copyable {
         try transaction.batch.put(Key(cursor.key), value, in: transaction.batch.schema.log)
         transaction.batch.state.logCount += 1
         count += 1
+        try meter.pass(bytes: value.count)
         found = try cursor.next()
       }
-      try apply(changes, reader, &transaction)
+      try apply(changes, reader, &meter, &transaction)
       try copyTokens(reader, after: isFirst ? 0 : first - 1, &transaction)
     }
     level = state
@@ -230,17 +238,22 @@ struct GenerationCopy: ~Copyable {
     }
   }
 
-  private func apply(_ changes: LoggedChanges, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws {
+  private func apply(
+    _ changes: LoggedChanges, _ reader: RecordReader, _ meter: inout WorkMeter, _ transaction: inout WriteTransaction
+  ) throws {
     // All removals first: a dedupe key or an id may have gone from one memory to another.
     for id in changes.memories {
       if let old = try transaction.batch.reader.memoryRecord(id) { try transaction.remove(old) }
+      try meter.pass(bytes: 4096)
     }
     for id in changes.memories.sorted() {
       guard let record = try reader.memoryRecord(id), isCopied(reader.userKey(record.memory.userID)) else { continue }
       try insert(record, reader, &transaction)
+      try meter.pass(bytes: 4096)
     }
     for context in changes.contexts {
       try ContextCopy(reader).copy(String(decoding: context.userID, as: UTF8.self), context.recordType, &transaction)
+      try meter.pass(bytes: 4096)
     }
   }
 

@@ -81,10 +81,7 @@ struct StoreBackup {
     try StoreCreation.createGeneration(in: place.generation(1), source.store.inGeneration(1))
     let (target, _) = try StoreOpening.openGeneration(place, number: 1, options: StoreOptions())
     let state: StateRecord
-    func checkedProgress(_ step: Interchange.Progress) throws {
-      try check()
-      progress(step)
-    }
+    let checkedProgress = reporting(progress, check)
     do {
       var copy = GenerationCopy(from: source, to: target, progress: checkedProgress)
       try copy.copyAll()

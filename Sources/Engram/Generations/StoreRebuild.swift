@@ -77,9 +77,9 @@ struct StoreRebuild {
     var isNamed = false
     do {
       var copy = GenerationCopy(from: source, to: target) { [check, progress, space] step in
+        progress(step)
         try check()
         try space.requireReserve()
-        progress(step)
       }
       try copy.copyAll()
       try target.trim()

@@ -25,6 +25,7 @@ final class RowReading: Sendable {
   private let rows: RowFile
   private let count: Int
   private let isCancelled = Atomic(false)
+  private let hasThread = Atomic(false)
   private let digests = Mutex<RowDigests?>(nil)
   private let isOver = DispatchSemaphore(value: 0)
 
@@ -36,22 +37,23 @@ final class RowReading: Sendable {
 
   func begin() {
     do throws(StoreError) {
-      try startThread { self.readAll() }
+      try startThread {
+        let read = self.read {}
+        self.digests.withLock { $0 = read }
+        self.isOver.signal()
+      }
+      hasThread.store(true, ordering: .relaxed)
     } catch {
-      // Slower, on the thread of the caller, which is no cooperative one.
-      readAll()
+      // Slower: on the caller's thread, when it waits for the end.
     }
   }
 
-  private func readAll() {
-    let read = read()
-    digests.withLock { $0 = read }
-    isOver.signal()
-  }
-
   /// Waits for the end.
-  func finish() -> RowDigests {
-    isOver.wait()
+  ///
+  /// - Parameter check: Called fifty times a second, or once a run of rows; what it throws ends the waiting.
+  func finish(_ check: () throws -> Void) throws -> RowDigests {
+    guard hasThread.load(ordering: .relaxed) else { return try read(check) }
+    while isOver.wait(timeout: .now() + .milliseconds(20)) == .timedOut { try check() }
     return digests.withLock { digests in digests.take() } ?? RowDigests(count: 0)
   }
 
@@ -59,13 +61,14 @@ final class RowReading: Sendable {
   func cancel() { isCancelled.store(true, ordering: .relaxed) }
 
   /// In the order of the file, a run at a time.
-  private func read() -> RowDigests {
+  private func read(_ check: () throws -> Void) rethrows -> RowDigests {
     var digests = RowDigests(count: count)
     let (dimension, stride) = (rows.header.dimension, rows.header.strideBytes / 4)
     let runRows = max(1, Self.runBytes / rows.header.strideBytes)
     var buffer: [Float] = []
     for start in Swift.stride(from: 0, to: count, by: runRows) {
       if isCancelled.load(ordering: .relaxed) { break }
+      try check()
       let run = start..<min(start + runRows, count)
       let readable = (try? rows.read(rows: run, into: &buffer)) ?? 0
       for (index, row) in run.enumerated() {

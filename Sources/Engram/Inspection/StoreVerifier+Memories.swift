@@ -23,8 +23,9 @@ extension StoreVerifier {
   }
 
   /// Looks for what the walks over the other databases did not find: an entry that is missing, wrong or damaged.
-  mutating func checkWhatWasNotFound() {
+  mutating func checkWhatWasNotFound() throws {
     for known in memories.elements where known.found != .all {
+      try meter.pass()
       let (id, user) = (known.key, users.elements[Int(known.user)].key)
       if !known.found.contains(.timeline) {
         require(.timeline(user, known.createdAt, id), in: reader.schema.timeline, "memory \(id) is missing in its user's timeline")

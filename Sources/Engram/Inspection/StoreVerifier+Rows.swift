@@ -32,9 +32,15 @@ extension StoreVerifier {
   }
 
   /// Compares what was read of the rows with the records.
-  mutating func checkRows(_ digests: RowDigests) {
-    for owner in owners.first where owner > 0 { checkRow(of: Int(owner) - 1, digests) }
-    for number in owners.others { checkRow(of: number, digests) }
+  mutating func checkRows(_ digests: RowDigests) throws {
+    for owner in owners.first where owner > 0 {
+      checkRow(of: Int(owner) - 1, digests)
+      try meter.pass()
+    }
+    for number in owners.others {
+      checkRow(of: number, digests)
+      try meter.pass()
+    }
     owners = RowOwners()
   }
 

@@ -12,23 +12,32 @@ extension MemoryStore {
   ///   finds damage the rest is left out, because LMDB would follow it.
   /// - Returns: What was found; damage is a problem in the report, not an error.
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
+  ///   `CancellationError` within about a tenth of a second once the task is cancelled.
   /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, twenty for each row, and a few for each user and each block.
-  ///   Rows are read on a thread of their own.
-  ///   Blocks the caller's thread meanwhile; see ``verifyInBackground(deep:)``.
-  public func verify(deep: Bool = false) throws -> VerificationReport { try verify(deep: deep) { _ in } }
+  ///   Runs on two threads of its own, one for the rows. Closing the store ends it with `.closed`.
+  public func verify(deep: Bool = false) async throws -> VerificationReport { try await verify(deep: deep) { _ in } }
 
-  /// As ``verify(deep:)``, on a thread of its own: no thread of the cooperative pool is blocked. Cancelling the task does not end it.
-  public func verifyInBackground(deep: Bool = false) async throws -> VerificationReport {
-    try await onBlockingThread { try self.verify(deep: deep) }
+  /// - Parameter progress: Called now and then with the entries seen so far, on the verification's own thread.
+  package func verify(
+    deep: Bool = false, progress: @escaping @Sendable (Interchange.Progress) -> Void
+  ) async throws -> VerificationReport {
+    try requireOpen()
+    return try await core.background("the store cannot be verified") { _, check in
+      try self.verifyBlocking(deep: deep, check: check, progress: progress)
+    }
   }
 
-  /// - Parameter progress: Called now and then with the entries seen so far.
-  package func verify(deep: Bool = false, progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
+  /// As ``verify(deep:)``, on the caller's thread, which must be none of the cooperative pool.
+  ///
+  /// - Parameter check: Called now and then; what it throws ends the verification.
+  package func verifyBlocking(
+    deep: Bool, check: @escaping @Sendable () throws -> Void = {}, progress: @escaping @Sendable (Interchange.Progress) -> Void = { _ in }
+  ) throws -> VerificationReport {
     try read { snapshot in
       var pages: PageReport?
       if deep {
         do {
-          pages = try snapshot.generation.pages()
+          pages = try snapshot.generation.pages(check)
         } catch let error as LMDBError where error.isPanic || error.isClosed {
           throw StoreError.wrapping(EnvironmentLost(), "the pages of data.mdb cannot be read")
         } catch {
@@ -39,31 +48,39 @@ extension MemoryStore {
       return try snapshot.read { reader in
         var verifier = StoreVerifier(reader)
         if let pages { verifier.report = VerificationReport(pages) }
-        return try verifier.run(progress)
+        return try verifier.run(reporting(progress, check))
       }
     }
   }
 
   /// Verifies the store at `url`, which may be so damaged that it cannot be opened: a deep verification reads every page before LMDB does.
   ///
-  /// - Throws: ``StoreError`` where there is no store, or it cannot be read; damage is a problem in the report.
+  /// - Throws: ``StoreError`` where there is no store, or it cannot be read; damage is a problem in the report. `CancellationError`.
   package static func verify(
     at url: URL, deep: Bool, access: StoreOptions.Access = .readOnly, progress: @escaping @Sendable (Interchange.Progress) -> Void
   ) async throws -> VerificationReport {
     var options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
     let walked = Mutex<PageReport?>(nil)
-    if deep { options.inspectsPages = { pages in walked.withLock { $0 = pages } } }
+    let stop = StopFlag()
+    if deep {
+      options.inspectsPages = .init(
+        check: { if stop.isSet { throw CancellationError() } }, report: { pages in walked.withLock { $0 = pages } })
+    }
     let store: MemoryStore
     do {
-      store = try await open(at: url, options: options)
+      let inspecting = options
+      store = try await withTaskCancellationHandler {
+        try await open(at: url, options: inspecting)
+      } onCancel: {
+        stop.set()
+      }
     } catch let error as StoreError where error.code == .corrupted {
       return VerificationReport(walked.withLock { $0 }, error)
     }
     do {
       let pages = walked.withLock { $0 }
       // A store that this process has open already was not walked at its opening.
-      let reading = store
-      var report = try await onBlockingThread { try reading.verify(deep: deep && pages == nil, progress: progress) }
+      var report = try await store.verify(deep: deep && pages == nil, progress: progress)
       if let pages { report.count(pages) }
       try await store.close()
       return report
@@ -94,8 +111,8 @@ struct StoreVerifier: ~Escapable {
   var state = StateRecord()
   /// Rows that lie inside the file.
   private(set) var readableRows = 0
-  private var seen = 0
-  private var total = 0
+  /// Reports the entries that were seen.
+  var meter = WorkMeter(.verifying, total: 0) { _ in }
 
   /// What the memories and contexts of a user add up to.
   struct Tally: KeyedElement {
@@ -114,13 +131,16 @@ struct StoreVerifier: ~Escapable {
     rows = reader.generation.rows
   }
 
-  mutating func run(_ progress: (Interchange.Progress) -> Void) throws -> VerificationReport {
+  /// - Parameter progress: What it throws ends the verification.
+  mutating func run(_ progress: @escaping (Interchange.Progress) throws -> Void) throws -> VerificationReport {
     let schema = reader.schema
     let databases = [
       schema.meta, schema.memories, schema.contexts, schema.history, schema.timeline, schema.blocks, schema.columns, schema.expiry,
       schema.dedupe, schema.users, schema.tokens, schema.log,
     ]
+    var total = 0
     for database in databases { total += try reader.view.statistics(of: database).entries }
+    meter = WorkMeter(.verifying, total: total, progress)
     do {
       state = try reader.state()
     } catch {
@@ -132,37 +152,42 @@ struct StoreVerifier: ~Escapable {
     reading?.begin()
     defer { reading?.cancel() }
     memories.reserve(try reader.view.statistics(of: schema.memories).entries)
-    walk(schema.meta, progress) { verifier, entry in try verifier.checkMeta(entry) }
-    walk(schema.memories, progress) { verifier, entry in try verifier.checkMemory(entry) }
-    if let reading { checkRows(reading.finish()) }
-    walk(schema.contexts, progress) { verifier, entry in try verifier.checkContext(entry) }
-    walk(schema.history, progress) { verifier, entry in try verifier.checkHistory(entry) }
-    walk(schema.timeline, progress) { verifier, entry in try verifier.checkTimeline(entry) }
+    try walk(schema.meta) { verifier, entry in try verifier.checkMeta(entry) }
+    try walk(schema.memories) { verifier, entry in try verifier.checkMemory(entry) }
+    if let reading {
+      let digests = try reading.finish { try meter.tell() }
+      try checkRows(digests)
+    }
+    try walk(schema.contexts) { verifier, entry in try verifier.checkContext(entry) }
+    try walk(schema.history) { verifier, entry in try verifier.checkHistory(entry) }
+    try walk(schema.timeline) { verifier, entry in try verifier.checkTimeline(entry) }
     var blocks = BlockRanges()
-    walk(schema.blocks, progress) { verifier, entry in try verifier.checkBlock(entry, &blocks) }
-    for problem in blocks.problems(rowsHigh: state.rowsHigh) { report.add(problem) }
+    try walk(schema.blocks) { verifier, entry in try verifier.checkBlock(entry, &blocks) }
+    for problem in try blocks.problems(rowsHigh: state.rowsHigh, &meter) { report.add(problem) }
     columnsAreMatched = try reader.view.statistics(of: schema.columns).entries == blocksWithColumns
-    walk(schema.columns, progress) { verifier, entry in try verifier.checkColumns(entry) }
-    walk(schema.expiry, progress) { verifier, entry in try verifier.checkExpiry(entry) }
-    walk(schema.dedupe, progress) { verifier, entry in try verifier.checkDedupe(entry) }
-    checkWhatWasNotFound()
-    walk(schema.users, progress) { verifier, entry in try verifier.checkUser(entry) }
+    try walk(schema.columns) { verifier, entry in try verifier.checkColumns(entry) }
+    try walk(schema.expiry) { verifier, entry in try verifier.checkExpiry(entry) }
+    try walk(schema.dedupe) { verifier, entry in try verifier.checkDedupe(entry) }
+    try checkWhatWasNotFound()
+    try walk(schema.users) { verifier, entry in try verifier.checkUser(entry) }
     try checkOrphans()
-    walk(schema.tokens, progress) { verifier, entry in try verifier.checkToken(entry) }
-    walk(schema.log, progress) { verifier, entry in try verifier.checkLog(entry) }
+    try walk(schema.tokens) { verifier, entry in try verifier.checkToken(entry) }
+    try walk(schema.log) { verifier, entry in try verifier.checkLog(entry) }
     try checkCounts()
-    progress(.init(phase: .verifying, done: total, total: total, count: total))
+    try meter.finish()
     return report
   }
 
   /// Calls `check` on every entry of a database; what it throws is a problem, and the walk goes on.
-  private mutating func walk(
-    _ database: Database, _ progress: (Interchange.Progress) -> Void, _ check: (inout StoreVerifier, StoredEntry) throws -> Void
-  ) {
+  ///
+  /// - Throws: What the receiver of the progress throws.
+  private mutating func walk(_ database: Database, _ check: (inout StoreVerifier, StoredEntry) throws -> Void) throws {
+    var stop: (any Error)?
     do {
       var cursor = try reader.view.cursor(in: database)
       var found = try cursor.first()
       while found {
+        let before = report.bytes
         do {
           let entry = StoredEntry(key: cursor.key, value: try cursor.value())
           report.bytes += entry.value.byteCount
@@ -173,13 +198,18 @@ struct StoreVerifier: ~Escapable {
           }
           problem(in: database, error)
         }
-        seen += 1
-        if seen & 1023 == 0 { progress(.init(phase: .verifying, done: seen, total: total, count: seen)) }
+        do {
+          try meter.add(bytes: report.bytes - before)
+        } catch {
+          stop = error
+          break
+        }
         found = try cursor.next()
       }
     } catch {
       report.add("\(database.name) cannot be walked to its end: \(Self.message(of: error))")
     }
+    if let stop { throw stop }
   }
 
   mutating func problem(in database: Database, _ error: any Error) {
@@ -217,6 +247,7 @@ struct StoreVerifier: ~Escapable {
   /// The users of whom something was met, but no record.
   private mutating func checkOrphans() throws {
     for tally in users.elements where !tally.hasRecord {
+      try meter.pass()
       // A damaged record was told where the users were walked.
       if try reader.view.contains(.user(tally.key), in: reader.schema.users) { continue }
       report.add(
@@ -241,11 +272,12 @@ struct StoreVerifier: ~Escapable {
 extension StoreVerifier {
   /// Verifies a generation that was just built.
   ///
+  /// - Parameter progress: What it throws ends the verification.
   /// - Throws: ``StoreError`` `.corrupted` with the first problem.
-  static func requireIntact(_ target: Generation, _ progress: (Interchange.Progress) throws -> Void) throws {
+  static func requireIntact(_ target: Generation, _ progress: @escaping (Interchange.Progress) throws -> Void) throws {
     let snapshot = try ReadTransaction(target.environment)
     var verifier = StoreVerifier(RecordReader(snapshot.view, target, now: WallClock.now()))
-    let report = try verifier.run { try? progress($0) }
+    let report = try verifier.run(progress)
     if let problem = report.problems.first {
       throw StoreError(.corrupted, "the copy has \(report.problems.count) problems, the first: \(problem)")
     }
@@ -270,11 +302,15 @@ struct BlockRanges {
 
   mutating func add(_ block: BlockRecord) { ranges.append((block.firstRow, block.firstRow + block.capacity)) }
 
-  func problems(rowsHigh: Int) -> [String] {
-    let sorted = ranges.sorted { $0.first < $1.first }
+  func problems(rowsHigh: Int, _ meter: inout WorkMeter) throws -> [String] {
+    let sorted = try ranges.sorted {
+      try meter.pass()
+      return $0.first < $1.first
+    }
     var problems: [String] = []
     var end = 0
     for range in sorted {
+      try meter.pass()
       if range.first < end { problems.append("blocks: row \(range.first) belongs to two blocks") }
       end = max(end, range.end)
     }

@@ -1,11 +1,27 @@
 extension MemoryStore {
+  /// Runs an export on a thread of its own; closing the store ends it.
+  ///
+  /// - Parameter body: Gets a check for ``exportLines(_:vectors:check:into:)`` and the others, which block. It throws once the task is
+  ///   cancelled; an ``ExportFile`` that `body` leaves without a commit is removed.
+  package func exporting<Value: Sendable>(
+    _ body: @escaping @Sendable (MemoryStore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
+  ) async throws -> Value {
+    try requireOpen()
+    return try await core.background("the store cannot be exported") { _, check in try body(self, check) }
+  }
+
   /// Writes a snapshot as JSON Lines: what ``importLines(from:onConflict:embedder:isDryRun:progress:)`` takes back without loss.
   /// Earlier versions of contexts are not part of it. Two stores with equal content give equal bytes.
   ///
-  /// - Parameter sink: Gets the text, about a MiB at a time.
+  /// Blocks: to be called in ``exporting(_:)``.
+  ///
+  /// - Parameters:
+  ///   - check: Called now and then; what it throws ends the export.
+  ///   - sink: Gets the text, about a MiB at a time.
   /// - Throws: ``StoreError`` `.notFound`, `.invalidUserID`, `.corrupted`; what the sink throws.
   package func exportLines(
-    _ selection: ExportSelection = ExportSelection(), vectors: Interchange.Vectors = .base64, into sink: ([UInt8]) throws -> Void
+    _ selection: ExportSelection = ExportSelection(), vectors: Interchange.Vectors = .base64, check: @escaping () throws -> Void = {},
+    into sink: ([UInt8]) throws -> Void
   ) throws -> ExportSummary {
     var summary = ExportSummary()
     var writer = JSONWriter(reservingCapacity: Self.exportChunkBytes * 5 / 4)
@@ -16,7 +32,7 @@ extension MemoryStore {
     }
     try read { snapshot in
       try snapshot.read { reader in
-        let walk = try ExportWalk(reader, selection)
+        let walk = try ExportWalk(reader, selection, check: check)
         writer.write(StoreLine(reader.store, vectors: selection.contextsOnly ? .none : vectors))
         unsafe try walk.forEachContext { header, recordType, record in
           unsafe try writer.writeContext(header, recordType, record)

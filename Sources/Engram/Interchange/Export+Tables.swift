@@ -3,8 +3,10 @@ import VectorSearch
 extension MemoryStore {
   /// Writes the memories of a snapshot as comma-separated values, without contexts and embeddings. A way out, not a way back.
   ///
-  /// - Throws: As ``exportLines(_:vectors:into:)``.
-  package func exportCSV(_ selection: ExportSelection = ExportSelection(), into sink: ([UInt8]) throws -> Void) throws -> ExportSummary {
+  /// - Throws: As ``exportLines(_:vectors:check:into:)``.
+  package func exportCSV(
+    _ selection: ExportSelection = ExportSelection(), check: @escaping () throws -> Void = {}, into sink: ([UInt8]) throws -> Void
+  ) throws -> ExportSummary {
     var summary = ExportSummary()
     var table = CSVWriter()
     for name in ["id", "userID", "text", "kind", "sessionID", "speaker", "createdAt", "importance", "expiresAt", "dedupeKey", "metadata"] {
@@ -13,7 +15,7 @@ extension MemoryStore {
     table.endRow()
     try read { snapshot in
       try snapshot.read { reader in
-        try ExportWalk(reader, selection).forEachMemory { record in
+        try ExportWalk(reader, selection, check: check).forEachMemory { record in
           table.write(record.memory)
           summary.memories += 1
           guard table.bytes.count > Self.exportChunkBytes else { return }
@@ -32,14 +34,15 @@ extension MemoryStore {
   /// - Parameters:
   ///   - rows: Gets the array file.
   ///   - ids: Gets a line for each row of the array: the memory's id.
-  /// - Throws: As ``exportLines(_:vectors:into:)``; `.dimensionMismatch` in a store without embeddings.
+  /// - Throws: As ``exportLines(_:vectors:check:into:)``; `.dimensionMismatch` in a store without embeddings.
   package func exportArray(
-    _ selection: ExportSelection = ExportSelection(), rows sink: ([UInt8]) throws -> Void, ids: ([UInt8]) throws -> Void
+    _ selection: ExportSelection = ExportSelection(), check: @escaping () throws -> Void = {}, rows sink: ([UInt8]) throws -> Void,
+    ids: ([UInt8]) throws -> Void
   ) throws -> ExportSummary {
     var summary = ExportSummary()
     try read { snapshot in
       try snapshot.read { reader in
-        let walk = try ExportWalk(reader, selection)
+        let walk = try ExportWalk(reader, selection, check: check)
         let dimension = try reader.generation.requireRows().header.dimension
         // The shape stands before the data, so the rows are counted first.
         try walk.forEachMemory { if $0.row != nil { summary.memories += 1 } }

@@ -28,11 +28,14 @@ package struct ExportSummary: Sendable, Equatable {
 struct ExportWalk: ~Escapable {
   private let reader: RecordReader
   private let selection: ExportSelection
+  private let check: () throws -> Void
 
+  /// - Parameter check: Called now and then; what it throws ends the walk.
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, _ selection: ExportSelection) throws {
+  init(_ reader: RecordReader, _ selection: ExportSelection, check: @escaping () throws -> Void) throws {
     self.reader = reader
     self.selection = selection
+    self.check = check
     if let userID = selection.userID {
       try Limits.checkUserID(userID)
       guard try reader.user(reader.userKey(userID), userID) != nil else { throw StoreError(.notFound, "the store has no user '\(userID)'") }
@@ -43,18 +46,21 @@ struct ExportWalk: ~Escapable {
   func forEachContext(_ body: (ContextEnvelope.Header, _ recordType: String, UnsafeRawBufferPointer) throws -> Void) throws {
     var names: [(userID: String, recordType: String)] = []
     let prefix = selection.userID.map { Key.user(reader.userKey($0)) } ?? Key()
+    var meter = WorkMeter(.comparing, total: 0) { [check] _ in try check() }
     var cursor = try reader.view.cursor(in: reader.schema.contexts)
     var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
     while found, cursor.key.hasPrefix(prefix.bytes) {
       let recordType = cursor.key.text(from: 16)
       names.append((try ContextEnvelope.read(try cursor.value()) { header, _ in header.userID }, recordType))
+      try meter.pass()
       found = try cursor.next()
     }
-    names.sort { Self.precedes($0, $1) }
+    try names.sort(by: Self.precedes, &meter)
     for name in names {
       guard let value = try reader.view.value(.context(reader.userKey(name.userID), name.recordType), in: reader.schema.contexts) else {
         throw StoreError(.corrupted, "a \(name.recordType) stands under the key of another user")
       }
+      try meter.pass(bytes: value.byteCount)
       unsafe try ContextEnvelope.decode(value) { header, record in unsafe try body(header, name.recordType, record) }
     }
   }
@@ -68,9 +74,11 @@ struct ExportWalk: ~Escapable {
   /// - Complexity: O(memories in scope); for one user the ids are kept in memory and sorted.
   func forEachMemory(_ body: (MemoryRecord) throws -> Void) throws {
     if selection.contextsOnly { return }
+    var meter = WorkMeter(.comparing, total: 0) { [check] _ in try check() }
     guard let userID = selection.userID else {
       try reader.forEachMemory(after: nil) { record in
         if isSelected(record) { try body(record) }
+        try meter.pass(bytes: record.memory.text.utf8.count)
         return true
       }
       return
@@ -78,10 +86,12 @@ struct ExportWalk: ~Escapable {
     var ids: [MemoryID] = []
     try reader.forEachMemory(of: userID, newestFirst: false, after: nil) { record in
       if isSelected(record) { ids.append(record.memory.id) }
+      try meter.pass(bytes: record.memory.text.utf8.count)
       return true
     }
-    ids.sort()
+    try ids.sort(by: <, &meter)
     for id in ids {
+      try meter.pass()
       guard let record = try reader.memoryRecord(id) else {
         throw StoreError(.corrupted, "the timeline names memory \(id), which has no record")
       }

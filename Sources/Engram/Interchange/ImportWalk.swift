@@ -19,6 +19,7 @@ struct ImportWalk {
   private var finishedBytes = 0
   private var isFirstOfFile = true
   private var lines = 0
+  private var bytesAtReport = 0
 
   init(
     _ sources: [ImportSource], dimension: Int?, isLossy: Bool, phase: Interchange.Progress.Phase,
@@ -76,7 +77,7 @@ struct ImportWalk {
       isFirstOfFile = false
       if let content, let reader {
         lines += 1
-        if lines & 1023 == 0 { try report() }
+        if lines & 255 == 0 || finishedBytes + reader.consumedBytes - bytesAtReport >= 1 << 20 { try report() }
         return Step(place: ImportLedger.Line(file: file, number: reader.lineNumber), index: lines, content: content)
       }
       finishedBytes += sources[file].sizeBytes
@@ -84,8 +85,9 @@ struct ImportWalk {
     }
   }
 
-  private func report() throws {
-    try progress(.init(phase: phase, done: finishedBytes + (reader?.consumedBytes ?? 0), total: totalBytes, count: lines))
+  private mutating func report() throws {
+    bytesAtReport = finishedBytes + (reader?.consumedBytes ?? 0)
+    try progress(.init(phase: phase, done: bytesAtReport, total: totalBytes, count: lines))
   }
 
   /// Runs `body` and puts the place before the message of what it throws.

@@ -47,10 +47,7 @@ extension MemoryStore {
     let writer = try options.isDryRun ? nil : writer()
     let collectsTexts = embedder != nil && !options.isDryRun
     let checked = try await onCancellableThread { check in
-      try ImportCheck(self, sources, options, collectsTexts: collectsTexts) { step in
-        try check()
-        progress(step)
-      }.run()
+      try ImportCheck(self, sources, options, collectsTexts: collectsTexts, reporting(progress, check)).run()
     }
     guard let writer else { return checked.summary }
     let vectors = try await Self.vectors(checked.texts, embedder, progress)
@@ -58,8 +55,8 @@ extension MemoryStore {
     return try await withTaskCancellationHandler {
       try await writer.write(runsAlone: true) { transaction in
         let importer = Importer(sources, options, vectors: vectors, leavingOut: checked.leftOut) { step in
-          if stop.isSet { throw CancellationError() }
           progress(step)
+          if stop.isSet { throw CancellationError() }
         }
         var summary = checked.summary
         try importer.write(&transaction, &summary)

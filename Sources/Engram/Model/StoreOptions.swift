@@ -50,7 +50,14 @@ public struct StoreOptions: Sendable {
   /// How long a read waits until another generation is opened, whose turn it is.
   package var followingPatience: Duration = .seconds(2)
   /// Every page of LMDB's file is checked before the first one is used, and told about; damage keeps the store closed.
-  var inspectsPages: (@Sendable (PageReport) -> Void)?
+  var inspectsPages: PageInspection?
+
+  /// A walk over all pages that an opening begins with.
+  struct PageInspection: Sendable {
+    /// Called now and then; what it throws ends the walk and the opening.
+    var check: @Sendable () throws -> Void = {}
+    let report: @Sendable (PageReport) -> Void
+  }
 
   public init(
     dimension: Int? = nil, metric: Metric? = nil, access: Access = .readWrite, createsIfMissing: Bool = true,

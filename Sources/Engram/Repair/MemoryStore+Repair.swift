@@ -34,10 +34,7 @@ extension MemoryStore {
     }
     let (from, path) = (source.path, destination.path)
     return try await onCancellableThread { check in
-      let repair = StoreRepair(source: from, path: path, usesPrevious: usingPrevious) { step in
-        try check()
-        progress(step)
-      }
+      let repair = StoreRepair(source: from, path: path, usesPrevious: usingPrevious, progress: reporting(progress, check))
       do {
         return try repair.run()
       } catch {

@@ -62,6 +62,7 @@ struct SalvagePass {
     let progress: (Interchange.Progress) throws -> Void
     private var entries = 0
     private var bytes = 0
+    private var bytesAtReport = 0
 
     init(total: Int, progress: @escaping (Interchange.Progress) throws -> Void) {
       self.total = total
@@ -71,7 +72,8 @@ struct SalvagePass {
     mutating func add(_ byteCount: Int) throws {
       entries += 1
       bytes += byteCount
-      guard entries & 1023 == 0 else { return }
+      guard entries & 1023 == 0 || bytes - bytesAtReport >= 1 << 20 else { return }
+      bytesAtReport = bytes
       try progress(.init(phase: .salvaging, done: min(bytes, total), total: total, count: entries))
     }
   }

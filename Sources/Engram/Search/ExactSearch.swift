@@ -10,13 +10,17 @@ struct ExactSearch: ~Escapable {
   private let reader: RecordReader
   private let rows: RowFile
   private let state: StateRecord
+  /// Called once for about 64 MiB of rows; what it throws ends the search.
+  private let check: () throws -> Void
 
+  /// - Parameter check: The current task, unless another one waits for the search.
   @_lifetime(copy reader)
-  init(_ reader: RecordReader) throws {
+  init(_ reader: RecordReader, check: @escaping () throws -> Void = { try Task.checkCancellation() }) throws {
     rows = try reader.generation.requireRows()
     state = try reader.state()
     try rows.cover(rowCount: state.rowsHigh)
     self.reader = reader
+    self.check = check
   }
 
   /// One query in the course of a search.
@@ -57,9 +61,13 @@ struct ExactSearch: ~Escapable {
     return reader.userKey(userID)
   }
 
+  /// Some milliseconds of work.
+  private static let bytesPerCheck = 64 << 20
+
   private func scan(_ running: inout [Running]) throws {
     var indexesByUser: [UserKey?: [Int]] = [:]
     for (index, query) in running.enumerated() { indexesByUser[query.user, default: []].append(index) }
+    var bytes = 0
     for (user, indexes) in indexesByUser {
       var cursor = try reader.view.cursor(in: reader.schema.blocks)
       let prefix = user.map { Key.user($0) } ?? Key()
@@ -74,6 +82,11 @@ struct ExactSearch: ~Escapable {
         if block.live != 0 {
           let key = BlockKey(user: UserKey(cursor.key), number: cursor.key.bigEndian(at: 16))
           try scan(block, key, &running, indexes)
+          bytes += block.used * rows.header.strideBytes * indexes.count
+          if bytes >= Self.bytesPerCheck {
+            bytes = 0
+            try check()
+          }
         }
         found = try cursor.next()
       }

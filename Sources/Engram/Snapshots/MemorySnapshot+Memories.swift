@@ -44,6 +44,7 @@ extension MemorySnapshot {
   ///   - memory: The last memory of the page before; nil for the first page.
   ///   - filter: Only memories that match; the page is filled all the same.
   /// - Returns: At most `limit` memories by `createdAt`, equal times by id.
+  /// - Throws: ``StoreError``; `CancellationError` where a filter leaves out thousands of memories and the task is cancelled meanwhile.
   public func memories(
     for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
   ) throws -> [Memory] {
@@ -52,19 +53,24 @@ extension MemorySnapshot {
     return try read { reader in
       try Limits.checkUserID(userID)
       var page: [Memory] = []
+      var meter = WorkMeter(.comparing, total: 0) { _ in try Task.checkCancellation() }
       let position = memory.map { TimelinePosition(createdAt: $0.createdAt.milliseconds, id: $0.id) }
       try reader.forEachMemory(of: userID, newestFirst: newestFirst, after: position) { record in
         if filter?.matches(record.memory) ?? true { page.append(record.memory) }
+        try meter.pass(bytes: record.memory.text.utf8.count)
         return page.count < limit
       }
       return page
     }
   }
 
-  /// Calls `body` with every memory of all users in the order of ids, until it returns false.
+  /// Calls `body` with every memory of all users in the order of ids, until it returns false. Blocks the caller's thread.
+  ///
+  /// - Throws: ``StoreError``; what `body` throws; `CancellationError` once the task is cancelled, at the next 256th memory.
   public func forEachMemory(_ body: (Memory) throws -> Bool) throws {
     var last: MemoryID?
     while true {
+      try Task.checkCancellation()
       // A page at a time, so that `body` may use the snapshot.
       var page: [Memory] = []
       try read { reader in
@@ -83,7 +89,7 @@ extension MemorySnapshot {
   ///
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
   /// - Throws: ``StoreError`` `.dimensionMismatch`, `.notFinite`, `.zeroNorm`, `.normTooLarge`, `.invalidArgument`, `.invalidUserID`,
-  ///   `.corrupted`; the snapshot stays usable.
+  ///   `.corrupted`; `CancellationError` where the task is cancelled while many rows are searched. The snapshot stays usable.
   /// - Complexity: O(rows in scope × dimension).
   public func search(_ query: SearchQuery) throws -> [SearchResult] {
     try search(batch: [query])[0]

@@ -129,10 +129,12 @@ final class Generation: Sendable {
   func withdraw(transaction id: UInt64) throws { try MetaPair.withdraw(transaction: id, in: requireHeld().dataFile) }
 
   /// Walks every page of the data file, at the state of a reader slot of its own.
-  func pages() throws -> PageReport {
+  ///
+  /// - Parameter check: Called once for 64 pages; what it throws ends the walk.
+  func pages(_ check: @escaping () throws -> Void) throws -> PageReport {
     var slot = try ReadTransaction(environment)
     let walker = PageWalker(try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Schema.names)
-    return try walker.walkOwnSnapshot(&slot)
+    return try walker.walkOwnSnapshot(&slot, check)
   }
 
   /// Closes the environment unless a transaction is alive. The caller holds `open.lock`.
@@ -152,4 +154,26 @@ final class Generation: Sendable {
   static let dataFileName = "data.mdb"
   /// LMDB's. To be opened by nobody else while the environment is open: see ``StoreTrust``.
   static let lockTableName = "lock.mdb"
+}
+
+extension PageWalker {
+  /// Walks the state that `snapshot` holds until `check` throws.
+  func walkOwnSnapshot<Snapshot: RenewableSnapshot & ~Copyable>(
+    _ snapshot: inout Snapshot, _ check: @escaping () throws -> Void
+  ) throws -> PageReport {
+    var failure: (any Error)?
+    let report = try walkOwnSnapshot(
+      &snapshot,
+      stoppingIf: {
+        do {
+          try check()
+          return false
+        } catch {
+          failure = error
+          return true
+        }
+      })
+    if let failure { throw failure }
+    return report
+  }
 }

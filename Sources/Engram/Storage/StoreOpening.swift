@@ -192,8 +192,8 @@ enum StoreOpening {
     var number = max(first, try currentNumber(paths))
     while true {
       let (generation, state) = try openGeneration(paths, number, options) { environmentOptions in
-        guard let report = options.inspectsPages else { return nil }
-        return try openInspected(paths, number, environmentOptions, opening, holdsIt: options.access != .immutable, report)
+        guard let inspection = options.inspectsPages else { return nil }
+        return try openInspected(paths, number, environmentOptions, opening, holdsIt: options.access != .immutable, inspection)
       }
       guard state.supersededBy > number else { return generation }
       guard generation.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
@@ -325,7 +325,7 @@ enum StoreOpening {
   /// share in the data file keeps the generation.
   private static func openInspected(
     _ paths: StorePaths, _ number: UInt64, _ options: Environment.Options, _ opening: borrowing FileLock, holdsIt: Bool,
-    _ report: (PageReport) -> Void
+    _ inspection: StoreOptions.PageInspection
   ) throws -> Environment {
     let data = paths.data(number)
     let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Schema.names)
@@ -333,8 +333,8 @@ enum StoreOpening {
       if holdsIt { try opening.unlock() }
       let walk: Result<PageReport, any Error>
       do {
-        let pages = try walker.walkOwnSnapshot(&slot)
-        report(pages)
+        let pages = try walker.walkOwnSnapshot(&slot, inspection.check)
+        inspection.report(pages)
         walk = .success(pages)
       } catch {
         walk = .failure(error)

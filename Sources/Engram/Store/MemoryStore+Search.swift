@@ -1,7 +1,10 @@
 import Metrics
+import VectorSearch
 
 extension MemoryStore {
   /// Memories most similar to a query; see ``MemorySnapshot/search(_:)``.
+  ///
+  /// Blocks the caller's thread for as long as it reads rows.
   public func search(_ query: SearchQuery) throws -> [SearchResult] {
     try search(batch: [query])[0]
   }
@@ -10,8 +13,12 @@ extension MemoryStore {
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
+    try search(batch: queries) { try Task.checkCancellation() }
+  }
+
+  private func search(batch queries: [SearchQuery], check: @escaping () throws -> Void) throws -> [[SearchResult]] {
     let start = ContinuousClock.now
-    let results = try readOnce { try ExactSearch($0).results(queries) }
+    let results = try readOnce { try ExactSearch($0, check: check).results(queries) }
     StoreMetrics.searches.increment(by: queries.count)
     StoreMetrics.searchTimer.recordNanoseconds((ContinuousClock.now - start).nanoseconds)
     return results
@@ -20,6 +27,7 @@ extension MemoryStore {
   /// Memories most similar to a text, which the store's embedder turns into a vector.
   ///
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
+  /// Runs on a thread of its own if the scope has many rows: no thread of the cooperative pool is blocked for longer than some milliseconds.
   /// - Throws: ``StoreError`` `.embedderRequired` where the store was opened without an embedder, and those of a search by vector.
   @concurrent
   public func search(
@@ -27,7 +35,23 @@ extension MemoryStore {
   ) async throws -> [SearchResult] {
     try Limits.checkText(text)
     let embedding = try await embed([text])[0]
-    return try search(
-      SearchQuery(embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, explains: explains))
+    let query = SearchQuery(embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, explains: explains)
+    guard try rowBytes(in: scope) > Self.cooperativeBytes else { return try search(query) }
+    return try await onCancellableThread { check in try self.search(batch: [query], check: check)[0] }
+  }
+
+  /// Rows that are searched in about ten milliseconds.
+  private static var cooperativeBytes: Int { 64 << 20 }
+
+  /// How many bytes of rows a search of the scope reads, about.
+  private func rowBytes(in scope: SearchScope) throws -> Int {
+    try readOnce { reader in
+      let rows =
+        switch scope {
+        case .all: try reader.state().rowsLive
+        case .user(let userID): try reader.user(reader.userKey(userID), userID)?.rows ?? 0
+        }
+      return rows * (reader.generation.rows?.header.strideBytes ?? 0)
+    }
   }
 }

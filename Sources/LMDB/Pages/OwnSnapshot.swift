@@ -15,15 +15,17 @@ extension PageWalker {
   /// Pages that the snapshot can reach are not written again as long as it lives. Its meta page is, two commits later: where that has
   /// happened, or might happen during the reading, the snapshot is renewed.
   ///
-  /// - Parameter snapshot: Active, and of the environment that the file belongs to.
+  /// - Parameters:
+  ///   - snapshot: Active, and of the environment that the file belongs to.
+  ///   - shouldStop: As for ``walk(_:lending:stoppingIf:)``.
   /// - Throws: ``LMDBError`` where the meta pages cannot be read or the snapshot cannot be renewed.
   package func walkOwnSnapshot<Snapshot: RenewableSnapshot & ~Copyable>(
-    _ snapshot: inout Snapshot, lending visit: Visitor? = nil
+    _ snapshot: inout Snapshot, lending visit: Visitor? = nil, stoppingIf shouldStop: @escaping () -> Bool = { false }
   ) throws(LMDBError) -> PageReport {
     guard let meta = try metaPage(of: &snapshot) else {
       return PageReport(problem: "no meta page is that of transaction \(snapshot.id), which LMDB holds for the last one")
     }
-    return walk(meta, lending: visit)
+    return walk(meta, lending: visit, stoppingIf: shouldStop)
   }
 
   /// The meta page that `snapshot` was taken from; nil where none carries its number even after renewals.

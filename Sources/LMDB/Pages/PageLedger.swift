@@ -13,12 +13,18 @@ final class PageLedger {
   private(set) var problems: [String] = []
   private(set) var omittedProblemCount = 0
   private let problemLimit: Int
+  private let shouldStop: () -> Bool
+  /// The walk was told to end: what was not visited yet says nothing.
+  private(set) var isStopped = false
+  private var pagesToAsk = 0
   var bytesRead = 0
 
   /// - Parameter meta: The page that the walks begin at; where it is not sound, that is the first problem and the pages end at what
   ///   the file has.
-  init(_ meta: MetaPage, fileSizeBytes: Int, problemLimit: Int = 1000) {
+  /// - Parameter shouldStop: Asked once for 64 pages; once it returns true, the walks end early.
+  init(_ meta: MetaPage, fileSizeBytes: Int, problemLimit: Int = 1000, shouldStop: @escaping () -> Bool = { false }) {
     self.problemLimit = problemLimit
+    self.shouldStop = shouldStop
     self.fileSizeBytes = fileSizeBytes
     let hasPages = meta.headerProblems.isEmpty
     pageSizeBytes = hasPages ? meta.pageSizeBytes : MetaPair.usualPageSizeBytes
@@ -32,6 +38,14 @@ final class PageLedger {
     if !isPlausible, hasPages, meta.lastPage < MetaPage.maximumPageCount {
       report("the file is truncated: it has \(fileSizeBytes) bytes, its meta page says \(meta.lastPage + 1) pages of \(pageSizeBytes)")
     }
+  }
+
+  /// Notes that a page is about to be read.
+  func willRead() {
+    pagesToAsk -= 1
+    guard pagesToAsk < 0 else { return }
+    pagesToAsk = 63
+    if shouldStop() { isStopped = true }
   }
 
   func report(_ problem: @autoclosure () -> String) {

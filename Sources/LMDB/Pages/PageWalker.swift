@@ -25,15 +25,19 @@ package struct PageWalker: ~Copyable, Sendable {
 
   /// Walks the state that `meta` describes. Nothing may commit meanwhile, or a reader slot must hold the state.
   ///
-  /// - Parameter visit: Lent the entries of the named databases, those of damaged pages as far as they can be read.
-  package func walk(_ meta: MetaPage, lending visit: Visitor? = nil) -> PageReport {
+  /// - Parameters:
+  ///   - visit: Lent the entries of the named databases, those of damaged pages as far as they can be read.
+  ///   - shouldStop: Asked once for 64 pages. Once it returns true the walk ends, and the report is worth nothing.
+  package func walk(
+    _ meta: MetaPage, lending visit: Visitor? = nil, stoppingIf shouldStop: @escaping () -> Bool = { false }
+  ) -> PageReport {
     let size: Int
     do throws(FileError) {
       size = try file.status().sizeBytes
     } catch {
       return PageReport(problem: "the file cannot be examined: \(error.reason)")
     }
-    let ledger = PageLedger(meta, fileSizeBytes: size, problemLimit: problemLimit)
+    let ledger = PageLedger(meta, fileSizeBytes: size, problemLimit: problemLimit, shouldStop: shouldStop)
     var report = PageReport()
     report.transactionID = meta.transactionID
     report.pageSizeBytes = ledger.pageSizeBytes
@@ -52,10 +56,12 @@ package struct PageWalker: ~Copyable, Sendable {
   private func walkTrees(_ meta: MetaPage, _ ledger: PageLedger, _ report: inout PageReport, _ visit: Visitor?) {
     var freeList = TreeWalk("the free list", .freeList, ledger)
     FreeList.walk(&freeList, file, meta, ledger)
+    if ledger.isStopped { return }
     report.freeList = finish(freeList, meta.freeList, ledger)
 
     var main = TreeWalk("the main tree", .main, ledger)
     let records = MainTree.walk(&main, file, meta, databases, ledger)
+    if ledger.isStopped { return }
     report.main = finish(main, meta.main, ledger)
 
     for name in databases {
@@ -68,6 +74,7 @@ package struct PageWalker: ~Copyable, Sendable {
         visit?(name, key, value)
         return true
       }
+      if ledger.isStopped { return }
       report.databases.append(finish(tree, record, ledger, as: name))
     }
   }
@@ -79,6 +86,7 @@ package struct PageWalker: ~Copyable, Sendable {
   }
 
   private func reportMissingPages(_ ledger: PageLedger) {
+    if ledger.isStopped { return }
     var start: UInt64 = 2
     while let first = ledger.used.firstAbsent(from: start, orIn: ledger.free) {
       start = ledger.used.firstPresent(from: first, orIn: ledger.free)

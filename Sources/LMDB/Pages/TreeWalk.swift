@@ -80,7 +80,7 @@ struct TreeWalk: ~Copyable {
     expectedDepth = record.depth
     self.lendsEntries = lendsEntries
     try enter(file, record.root, KeyBounds(), visit)
-    while let frame = frames.last {
+    while !ledger.isStopped, let frame = frames.last {
       let level = frames.count - 1
       guard frame.next < frame.nodeCount else {
         frames.removeLast()
@@ -111,6 +111,7 @@ struct TreeWalk: ~Copyable {
     _ file: borrowing FileHandle, _ page: UInt64, _ bounds: KeyBounds, _ visit: Visitor<Failure>
   ) throws(Failure) {
     let level = frames.count
+    ledger.willRead()
     guard claim(page, level), load(file, page, level) else {
       isComplete = false
       return

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import VectorSearch
@@ -138,7 +139,10 @@ import VectorSearch
     let ids = try await store.add(texts.map { MemoryDraft(userID: "u", text: $0) })
     var entries = ids.map { AuditCensus.Entry(id: $0, textHash: 7, checksum: 0, row: -1, user: 0) }
     let found = try store.read { snapshot in
-      try snapshot.read { reader in try StoreAudit(reader, AuditOptions(limit: 2)).sameText(&entries) }
+      try snapshot.read { reader in
+        var meter = WorkMeter(.auditing, total: 0) { _ in }
+        return try StoreAudit(reader, AuditOptions(limit: 2)).sameText(&entries, &meter)
+      }
     }
     #expect(found.groups == 2 && found.surplus == 3)
     #expect(found.largest.map(\.ids) == [[ids[1], ids[3]], [ids[2], ids[5]]] && found.largest.map(\.count) == [3, 2])
@@ -148,7 +152,7 @@ import VectorSearch
   @Test func aStoreWithoutEmbeddingsHasNothingToSayOfThem() async throws {
     let store = try await scratch.open()
     try await store.add(["tea", "tea", " "].map { MemoryDraft(userID: "u", text: $0) })
-    let report = try store.audit()
+    let report = try await store.audit()
     #expect(report.dimension == nil && report.nearDuplicates == nil && report.embeddings == 0 && report.sameEmbedding.groups == 0)
     #expect(report.unmatched.withoutEmbedding == nil && report.unmatched.zeroEmbeddings == nil)
     #expect(report.unmatched.deadComponents == nil && report.unmatched.constants == nil)
@@ -158,19 +162,19 @@ import VectorSearch
 
   @Test func anEmptyStoreHasAnEmptyReport() async throws {
     let store = try await scratch.open(dimension: 3)
-    let report = try store.audit()
+    let report = try await store.audit()
     #expect(report.memories == 0 && report.users.count == 0 && report.users.memoriesPerUser == nil && report.times.oldest == nil)
     #expect(report.nearDuplicates?.possible == 0 && report.nearDuplicates?.isComplete == true)
     #expect(report.unmatched.deadComponents == .init(count: 0, first: []) && report.unmatched.constants?.count == 0)
     try await store.close()
-    await expectCode(.closed) { _ = try store.audit() }
+    await expectCode(.closed) { _ = try await store.audit() }
   }
 
   @Test func badOptionsAndUnknownUsersAreRefusedByName() async throws {
     let store = try await scratch.open(dimension: 3)
     try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 2, 3]))
     func message(_ options: AuditOptions, _ code: StoreError.Code) async -> String {
-      let error = await storeError { _ = try store.audit(options) }
+      let error = await storeError { _ = try await store.audit(options) }
       #expect(error?.code == code)
       return error?.message ?? ""
     }
@@ -185,7 +189,7 @@ import VectorSearch
       await message(AuditOptions(constantCount: 1), .invalidArgument) == "the count of a constant embedding is 1, it must be at least 2")
     #expect(await message(AuditOptions(scope: .user("v")), .notFound) == "the store has no user 'v'")
     #expect(await message(AuditOptions(scope: .user("")), .invalidUserID).hasPrefix("the userID is empty"))
-    #expect(try store.audit(AuditOptions(limit: .max, threshold: 1, window: .max, constantCount: .max)).memories == 1)
+    #expect(try await store.audit(AuditOptions(limit: .max, threshold: 1, window: .max, constantCount: .max)).memories == 1)
     try await store.close()
   }
 
@@ -198,7 +202,7 @@ import VectorSearch
     }
     var last: AuditReport
     repeat {
-      last = try store.audit(AuditOptions(threshold: 1))
+      last = try await store.audit(AuditOptions(threshold: 1))
       #expect(last.memories == 2 * Int(last.batchSequence))
       #expect(last.sameText.groups == Int(last.batchSequence) && last.sameText.surplus == last.sameText.groups)
       #expect(last.sameEmbedding.groups == last.sameText.groups && last.embeddings == last.memories)
@@ -211,8 +215,9 @@ import VectorSearch
   @Test func progressReachesTheEndOfBothPhases() async throws {
     let store = try await scratch.open(dimension: 2, metric: .dot)
     try await store.add((0..<3_000).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: [1, Float($0)]) })
-    var steps: [Interchange.Progress] = []
-    _ = try store.audit(AuditOptions()) { steps.append($0) }
+    let told = Mutex<[Interchange.Progress]>([])
+    _ = try await store.audit(AuditOptions()) { step in told.withLock { $0.append(step) } }
+    let steps = told.withLock { $0 }
     for (phase, total) in [(Interchange.Progress.Phase.auditing, 3_000), (.comparing, 2 * 1_500 * 1_499 / 2)] {
       let own = steps.filter { $0.phase == phase }
       #expect(own.count > 2 && own.allSatisfy { $0.total == total } && own.last?.done == total)

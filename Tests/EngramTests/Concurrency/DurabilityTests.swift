@@ -18,7 +18,7 @@ import Testing
 
     let again = try await place.open()
     #expect(try again.count(scope: .user("u")) == 21)
-    #expect(try again.verify().problems == [])
+    #expect(try await again.verify().problems == [])
     try await again.close()
   }
 }

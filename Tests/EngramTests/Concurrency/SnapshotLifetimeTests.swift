@@ -219,8 +219,8 @@ import Testing
       ended.snapshot.end()
     }
     #expect(try again.count() == 1)
-    let report = try await again.verifyInBackground(deep: true)
-    let audit = try await again.auditInBackground()
+    let report = try await again.verify(deep: true)
+    let audit = try await again.audit()
     #expect(report.problems == [] && audit.memories == 1)
     let late = try Held(again)
     let error = await #expect(throws: StoreError.self) { try await again.close(deadline: .milliseconds(50)) }

@@ -51,7 +51,7 @@ import Testing
     #expect(try store.count(scope: .user("alice")) == 0 && store.context(for: "alice") == nil && store.history(for: "alice").isEmpty)
     #expect(try store.count() == 40 && store.context(for: "bob")?.conversationsCount == 3 && store.history(for: "bob").count == 2)
     #expect(try store.readOnce { try $0.state().erasing } == 0)
-    #expect(try store.verify().problems == [])
+    #expect(try await store.verify().problems == [])
     _ = try StoreContents(store)
     try await store.add(TestStore.draft("alice", 1))
     #expect(try store.count(scope: .user("alice")) == 1)
@@ -132,7 +132,7 @@ import Testing
     }
     let outcome = try await soak.finish()
     #expect(outcome.standardOutput.contains(#""errors":[]"#), "\(outcome)")
-    #expect(try store.verify().problems == [])
+    #expect(try await store.verify().problems == [])
     _ = try StoreContents(store)
     try await store.close()
   }

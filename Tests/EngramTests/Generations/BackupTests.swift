@@ -36,7 +36,7 @@ import Testing
     #expect(try report.memories == store.count())
     try await copy.add(TestStore.draft("later", 1))
     #expect(try store.count(scope: .user("later")) == 0)
-    #expect(try copy.verify().problems == [])
+    #expect(try await copy.verify().problems == [])
     try await copy.close()
     try await store.close()
   }
@@ -102,7 +102,7 @@ import Testing
       #expect(report.batchSequence >= last)
       last = report.batchSequence
       let copy = try await MemoryStore.open(at: url)
-      #expect(try copy.verify().problems == [])
+      #expect(try await copy.verify().problems == [])
       _ = try StoreContents(copy)
       try await copy.close()
       if ContinuousClock.now > end { break }

@@ -39,7 +39,7 @@ import Testing
     let store = try await place.open()
     for number in 0..<acknowledged { #expect(try store.count(scope: .user("w-\(number)")) == 3) }
     #expect(try [acknowledged, acknowledged + 1].contains(store.context(for: "total")?.conversationsCount ?? 0))
-    #expect(try store.verify().problems == [])
+    #expect(try await store.verify().problems == [])
     _ = try StoreContents(store)
     #expect(try store.status.generation > 1)
     #expect(try generations().count == 1, "the sweep at opening leaves nothing")

@@ -39,13 +39,13 @@ import Testing
     #expect(report.rowsBefore == status.rowsAllocated && report.rowsAfter == after.rowsAllocated)
     #expect(after.batchSequence == status.batchSequence && after.lastCommit == status.lastCommit)
     #expect(try generations() == ["gen-2"] && report.holders.isEmpty)
-    #expect(try store.verify().problems == [])
+    #expect(try await store.verify().problems == [])
     try await store.add(TestStore.draft("bulk3", 1))
     let grown = try export(store)
     try await store.close()
     let again = try await place.open()
     #expect(try export(again) == grown)
-    #expect(try again.verify().problems == [])
+    #expect(try await again.verify().problems == [])
     try await again.close()
   }
 
@@ -68,7 +68,7 @@ import Testing
       #expect(outcome.termination == .exited(0), "\(outcome)")
     }
     #expect(compactions > 3)
-    #expect(try store.verify().problems == [])
+    #expect(try await store.verify().problems == [])
     _ = try StoreContents(store)
     try await store.compact()
     #expect(try generations().count == 1)

@@ -25,12 +25,14 @@
     }
 
     private func expectAll(_ count: Int, _ store: MemoryStore) async throws {
-      #expect(try store.count() == count && store.verify(deep: true).problems == [])
+      #expect(try store.count() == count)
+      #expect(try await store.verify(deep: true).problems == [])
       let live = store.core.generation.number
       #expect(live >= 2)
       try await store.close()
       let again = try await place.open()
-      #expect(try again.count() == count && again.verify(deep: true).problems == [])
+      #expect(try again.count() == count)
+      #expect(try await again.verify(deep: true).problems == [])
       #expect(try Directories.entries(place.path).filter { $0.hasPrefix("gen-") } == ["gen-\(live)"])
       try await again.close()
     }

@@ -20,7 +20,7 @@ import Testing
       var exported: [UInt8] = []
       _ = try store.exportLines { exported += $0 }
       #expect(String(decoding: exported, as: UTF8.self) == String(decoding: expected, as: UTF8.self))
-      #expect(try store.verify().problems == [])
+      #expect(try await store.verify().problems == [])
       #expect(try store.history(for: "ada").map(\.context.friendshipLevel) == [2])
       let hits = try store.search(SearchQuery(embedding: [1, 2, 3, 4, 5, 6, 7, 8], scope: .user("ada"), limit: 1))
       #expect(hits.map(\.memory.text) == ["loves ramen with extra egg"])

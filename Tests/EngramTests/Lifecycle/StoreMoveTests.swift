@@ -99,7 +99,8 @@ import Testing
     try await store.close()
     guard move.leavesAStore else { return }
     let restored = try await place.open()
-    #expect(try restored.count() == 20 && !restored.status.isMoved && restored.verify().problems == [])
+    #expect(try restored.count() == 20 && !restored.status.isMoved)
+    #expect(try await restored.verify().problems == [])
     try await restored.add(TestStore.draft("user1", 100))
     try await restored.compact()
     try await restored.close()
@@ -157,7 +158,8 @@ import Testing
       try await store.close()
       guard move.leavesAStore else { continue }
       let restored = try await inner.place.open()
-      #expect(try restored.count() == 20 && restored.verify().problems == [])
+      #expect(try restored.count() == 20)
+      #expect(try await restored.verify().problems == [])
       try await restored.close()
     }
   }

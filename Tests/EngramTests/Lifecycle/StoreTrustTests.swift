@@ -44,7 +44,7 @@ import Testing
   private func expectSound(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let store = try await place.open()
     #expect(try store.count() == 3, sourceLocation: sourceLocation)
-    #expect(try store.verify().problems == [], sourceLocation: sourceLocation)
+    #expect(try await store.verify().problems == [], sourceLocation: sourceLocation)
     try await store.close()
   }
 

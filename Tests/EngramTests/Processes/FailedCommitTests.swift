@@ -50,7 +50,7 @@
       for number in 0..<20 { #expect(try store.wasCommitted("t\(number)") == (batch > 0 && number != 7)) }
       #expect(try store.wasCommitted("before"))
       #expect(try store.wasCommitted("after") == (after > 0))
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       _ = try StoreContents(store)
       try await store.close()
     }
@@ -131,7 +131,7 @@
       #expect(try store.count() == 2 && held.count() == 1)
       for number in 0..<10 { try await store.add(TestStore.draft("parent", number)) }
       try await store.delete(where: .not(.ids([])), scope: .user("parent"))
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       #expect(try await child.finish().termination == .exited(0))
       reading.cancel()
       #expect(try await reading.value.isSubset(of: Set(1...12)))
@@ -151,7 +151,7 @@
       #expect(try await child.finish().termination == .signalled(SIGKILL))
       // The first write takes the dead one's lock over.
       try await store.write { _ in }
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       #expect(try store.count() == 1)
       try await store.add(TestStore.draft("parent", 0))
       try await store.delete(where: .not(.ids([])), scope: .user("parent"))
@@ -212,7 +212,7 @@
       #expect(try await child.finish().termination == .exited(0))
       let store = try await place.open()
       #expect(try store.count() == 51 && store.status.generation == generation + 1)
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       #expect(try Directories.entries(place.path).filter { $0.hasPrefix("gen-") }.count == 1)
       try await store.close()
     }
@@ -229,7 +229,7 @@
       let store = try await place.open()
       #expect(try store.count() == 50 && store.status.generation == generation)
       try await store.add(TestStore.draft("u", 1))
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       #expect(try Directories.entries(place.path).filter { $0.hasPrefix("gen-") } == ["gen-\(generation)"])
       try await store.close()
     }

@@ -34,7 +34,7 @@
       #expect(try await commit("rows", failing: "fdatasync", on: "rows.f32", when: "3+").hasPrefix("failed poisoned: "))
       let store = try await place.open()
       #expect(try store.count() == before + 2)
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       try await store.add(TestStore.draft("u", 100))
       try await store.close()
     }
@@ -44,7 +44,7 @@
       let before = try await filled()
       #expect(try await commit(kind, failing: "fdatasync", on: "data.mdb", when: "3+").hasPrefix("failed poisoned: "))
       let store = try await place.open()
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       if kind == "rows" { #expect(try (before + 2...before + 3).contains(store.count())) }
       try await store.add(TestStore.draft("u", 100))
       try await store.close()
@@ -58,7 +58,7 @@
         "\(output)")
       let store = try await place.open()
       #expect(try store.count() == before)
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       try await store.close()
     }
 
@@ -71,7 +71,7 @@
         let output = try await commit("plain", failing: "pwrite64", on: "data.mdb", when: "\(number)")
         codes.insert(String(output.split(separator: " ").dropFirst().first ?? ""))
         let store = try await place.open()
-        #expect(try store.verify(deep: true).problems == [])
+        #expect(try await store.verify(deep: true).problems == [])
         try await store.updateContext(for: "u") { $0 }
         try await store.close()
       }
@@ -91,7 +91,7 @@
       #expect(outcome.standardOutput == "close poisoned\nclose ok\n", "\(outcome)")
       #expect(try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").count { $0.contains("fdatasync(") } == 1)
       let store = try await place.open()
-      #expect(try store.verify(deep: true).problems == [])
+      #expect(try await store.verify(deep: true).problems == [])
       try await store.close()
     }
 

@@ -110,7 +110,7 @@ struct DamagedStorePlace {
     let report = try await MemoryStore.repair(url, into: destination, usingPrevious: usingPrevious)
     #expect(try files() == before, sourceLocation: sourceLocation)
     let store = try await MemoryStore.open(at: destination)
-    #expect(try store.verify().problems == [], sourceLocation: sourceLocation)
+    #expect(try await store.verify().problems == [], sourceLocation: sourceLocation)
     let contents = try StoreContents(store)
     try await store.close()
     #expect(report.memories == contents.memories.count, sourceLocation: sourceLocation)

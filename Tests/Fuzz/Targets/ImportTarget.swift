@@ -31,7 +31,12 @@ enum ImportTarget {
 
   /// What was accepted is exported, imported into another store, and exported as the same bytes; nothing is wrong with the store.
   private static func check(_ store: MemoryStore, _ summary: ImportSummary) async throws {
-    let report = try must("the store cannot be verified") { try store.verify(deep: true) }
+    let report: VerificationReport
+    do {
+      report = try await store.verify(deep: true)
+    } catch {
+      throw FuzzViolation(description: "the store cannot be verified: \(error)")
+    }
     try require(report.problems.isEmpty, "the store that was imported into is damaged: \(report.problems)")
     var text: [UInt8] = []
     let exported = try must("what was imported cannot be exported") { try store.exportLines(into: { text += $0 }) }

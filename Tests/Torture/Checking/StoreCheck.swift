@@ -45,7 +45,7 @@ struct StoreCheck {
     if let comparison { violations += try comparison(store) } else { violations += try await searchByText(store, compare(store)) }
     if !readsOnly {
       try await writeAgain(store)
-      for problem in try store.verify(deep: true).problems.prefix(5) { violations.append("verify after writing: \(problem)") }
+      for problem in try await store.verify(deep: true).problems.prefix(5) { violations.append("verify after writing: \(problem)") }
     }
     try await store.close()
   }

@@ -43,7 +43,7 @@ struct SurfaceWorker: AsyncParsableCommand {
   /// A store that was just closed can be opened, and nothing in it is damaged.
   private func verify() async throws {
     let again = try await MemoryStore.open(at: URL(fileURLWithPath: store))
-    for problem in try again.verify(deep: true).problems { WorkerLog.say("problem \(problem)") }
+    for problem in try await again.verify(deep: true).problems { WorkerLog.say("problem \(problem)") }
     try await again.close()
   }
 }

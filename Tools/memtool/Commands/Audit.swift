@@ -65,7 +65,7 @@ struct Audit: AsyncParsableCommand {
       scope: user.map(SearchScope.user) ?? .all, limit: limit, threshold: threshold, window: window, constantCount: constantCount)
     let report = try await store.open(reading.access) { store in
       defer { bar.finish() }
-      return try store.audit(options, progress: bar.update)
+      return try await store.audit(options, progress: bar.update)
     }
     try output.json ? Output.json { $0.write(report) } : AuditTables(report: report).print()
   }

@@ -61,7 +61,7 @@ struct Delete: AsyncParsableCommand {
     let count = try await store.open(dryRun ? .readOnly : .readWrite) { store in
       if let scope = scope.scope, let filter = filters.filter {
         try store.saysIfUnknown(self.scope.user)
-        return dryRun ? try matches(filter, scope, store) : try await store.delete(where: filter, scope: scope)
+        return dryRun ? try await store.count(matching: filter, scope: scope) : try await store.delete(where: filter, scope: scope)
       }
       let (ids, user) = (try ids.map { try $0.resolved(of: scope.user, in: store) }, scope.user)
       if dryRun {
@@ -92,7 +92,7 @@ struct Delete: AsyncParsableCommand {
 
   private func eraseThem() async throws {
     let found = try await store.open(.readOnly) { store in
-      if let scope = scope.scope, let filter = filters.filter { return try store.ids(matching: filter, scope: scope) }
+      if let scope = scope.scope, let filter = filters.filter { return try await store.ids(matching: filter, scope: scope) }
       // One that was deleted before may still be in the files.
       let ids = try ids.map { try $0.resolved(of: scope.user, in: store) }
       for id in ids where try store.memory(id)?.isOwned(by: scope.user) == false { throw Self.missing(id, of: scope.user) }
@@ -103,9 +103,5 @@ struct Delete: AsyncParsableCommand {
 
   private static func missing(_ id: MemoryID, of user: String?) -> StoreError {
     StoreError(.notFound, "there is no memory \(id)" + (user.map { " of the user '\($0)'" } ?? "") + "; nothing was deleted")
-  }
-
-  private func matches(_ filter: Filter, _ scope: SearchScope, _ store: MemoryStore) throws -> Int {
-    try store.count(matching: filter, scope: scope)
   }
 }

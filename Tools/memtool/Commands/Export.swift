@@ -66,35 +66,34 @@ struct Export: AsyncParsableCommand {
 
   func run() async throws {
     let selection = ExportSelection(userID: user, since: since?.milliseconds, contextsOnly: contexts)
+    let (format, vectors, outputFile) = (format, vectors, outputFile)
+    if outputFile != nil { Interruption.leavesTime() }
     let summary = try await store.open(reading.access) { store in
-      guard let outputFile else { return try write(store, selection) { try Output.writeText($0) } }
-      Interruption.leavesTime()
-      if format == .npy { return try writeArray(store, selection, to: outputFile) }
-      var file = try ExportFile(path: outputFile, of: store)
-      let summary = try write(store, selection) { part in
-        try Interruption.check()
-        try file.append(part)
+      try await store.exporting { store, check in
+        func write(into sink: ([UInt8]) throws -> Void) throws -> ExportSummary {
+          if format == .csv { return try store.exportCSV(selection, check: check, into: sink) }
+          return try store.exportLines(selection, vectors: vectors, check: check, into: sink)
+        }
+        guard let outputFile else { return try write { try Output.writeText($0) } }
+        if format == .npy { return try Self.writeArray(store, selection, to: outputFile, check) }
+        var file = try ExportFile(path: outputFile, of: store)
+        let summary = try write { try file.append($0) }
+        // From the name on it is an export.
+        try check()
+        try file.commit()
+        return summary
       }
-      try file.commit()
-      return summary
     }
     try report(summary)
   }
 
-  private func write(_ store: MemoryStore, _ selection: ExportSelection, into sink: ([UInt8]) throws -> Void) throws -> ExportSummary {
-    if format == .csv { return try store.exportCSV(selection, into: sink) }
-    return try store.exportLines(selection, vectors: vectors, into: sink)
-  }
-
-  private func writeArray(_ store: MemoryStore, _ selection: ExportSelection, to path: String) throws -> ExportSummary {
+  private static func writeArray(
+    _ store: MemoryStore, _ selection: ExportSelection, to path: String, _ check: @escaping @Sendable () throws -> Void
+  ) throws -> ExportSummary {
     var rows = try ExportFile(path: path, of: store)
     var ids = try ExportFile(path: path + ".ids.txt", of: store)
-    let summary = try store.exportArray(
-      selection,
-      rows: { part in
-        try Interruption.check()
-        try rows.append(part)
-      }, ids: { try ids.append($0) })
+    let summary = try store.exportArray(selection, check: check, rows: { try rows.append($0) }, ids: { try ids.append($0) })
+    try check()
     try ids.commit()
     try rows.commit()
     return summary

@@ -33,9 +33,6 @@ enum Interruption {
   /// The signal that ends the program; nil while there is none.
   static var signal: Int32? { state.withLock { $0.signal } }
 
-  /// To be called now and then by long work that looks at no task.
-  static func check() throws { if signal != nil { throw CancellationError() } }
-
   /// There is something to take back, which may take long: the program is not ended before.
   static func leavesTime() { state.withLock { $0.grace = .seconds(60) } }
 

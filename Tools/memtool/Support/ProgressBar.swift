@@ -9,6 +9,8 @@ final class ProgressBar: Sendable {
     var phaseStart = ContinuousClock.now
     var lastDrawn: ContinuousClock.Instant?
     var isDrawn = false
+    /// The end of the phase was drawn.
+    var isComplete = false
   }
 
   private let isShown: Bool
@@ -24,9 +26,12 @@ final class ProgressBar: Sendable {
         state.phase = progress.phase
         state.phaseStart = now
         state.lastDrawn = nil
+        state.isComplete = false
       }
       let isDue = state.lastDrawn.map { now - $0 >= .milliseconds(100) } ?? true
-      guard isDue || progress.done == progress.total else { return nil }
+      let isComplete = progress.done == progress.total
+      guard isDue || isComplete && !state.isComplete else { return nil }
+      state.isComplete = isComplete
       state.lastDrawn = now
       state.isDrawn = true
       return Self.line(progress, elapsed: (now - state.phaseStart) / .seconds(1), width: Terminal.diagnosticsWidth)

@@ -42,7 +42,7 @@ struct CompactionUnderLoad {
 
     let after = try ContentDigest(store, users: untouched)
     let exportAfter = try exported("after", untouched)
-    let verification = try store.verify()
+    let verification = try await store.verify()
     try await store.close()
     let errors = (during + afterwards + without).flatMap(\.waits.errors)
     return [

@@ -18,7 +18,7 @@ struct CrowdedStore {
     var rows: [Row] = []
     for round in 1...rounds { rows += try await compact(store, round) }
     for round in 1...rounds { rows += try await backup(store, round) }
-    let verification = try store.verify()
+    let verification = try await store.verify()
     rows.append(
       Row(
         name: "verify of the crowded store", measured: "\(verification.problems.count) problems", target: "0 problems",
@@ -81,7 +81,7 @@ struct CrowdedStore {
       ]
     }
     let copy = try await MemoryStore.open(at: place)
-    let (verification, sequence, found) = (try copy.verify(), try copy.snapshot().batchSequence, try copy.count())
+    let (verification, sequence, found) = (try await copy.verify(), try copy.snapshot().batchSequence, try copy.count())
     try await copy.close()
     return [
       Row(

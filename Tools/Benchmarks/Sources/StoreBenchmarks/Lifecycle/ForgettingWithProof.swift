@@ -18,7 +18,7 @@ struct ForgettingWithProof {
     let ended = Date()
     let hiddenAt = try await visible.value
     let rest = try store.count(scope: .user(userID))
-    let verification = try store.verify()
+    let verification = try await store.verify()
     try await store.close()
     guard let before = receipt.scanBefore, let after = receipt.scan else { throw LifecycleFailure(message: "no proof came back") }
     var rows = [
