@@ -63,6 +63,27 @@ struct GenerationCopy: ~Copyable {
     return replayed
   }
 
+  /// How many entries of the log the copy has not replayed yet.
+  ///
+  /// - Returns: Nil if there are more than `limit`.
+  /// - Throws: ``CopyOutdated`` if the log does not hold them all.
+  func entriesBehind(atMost limit: Int) throws -> Int? {
+    let snapshot = try beginStep()
+    let reader = RecordReader(snapshot.view, source, now: .min)
+    let state = try reader.state()
+    guard let level, state.batchSequence != level.batchSequence else { return 0 }
+    if state.logFirst > level.batchSequence + 1 { throw CopyOutdated() }
+    var count = 0
+    var cursor = try reader.view.cursor(in: reader.schema.log)
+    var found = try cursor.seek(to: .log(level.batchSequence + 1, 0))
+    while found {
+      count += 1
+      if count > limit { return nil }
+      found = try cursor.next()
+    }
+    return count
+  }
+
   private var isComplete: Bool {
     if case .end = position { return true }
     return false

@@ -83,11 +83,9 @@ struct StoreRebuild {
       }
       try copy.copyAll()
       try target.trim()
-      // Each round is shorter than the one before, unless writers are as fast as the copy.
-      for _ in 0..<16 where try copy.catchUp() > Self.lastRoundEntries {}
+      try catchUp(&copy)
       if !excludingWriters {
-        try takeTurn(writerLock)
-        started = .now
+        started = try takeLastTurn(writerLock, &copy)
       }
       // Only helps others to name this process.
       try? writerLock.writeNote("\(MachineIdentity.processID)")
@@ -115,8 +113,45 @@ struct StoreRebuild {
     try writerLock.lock(.exclusive, atMost: .seconds(60), longestPause: 500, check: check)
   }
 
-  /// Entries of the log that the last round may replay while writers wait.
+  /// Takes the lock of the writers when the copy is so close behind them that the last round is short.
+  ///
+  /// Writers are fastest while the lock is waited for, so how far the copy is behind is looked at again with the lock in hand. If it is too far,
+  /// the writers go on, and so does the copy.
+  ///
+  /// - Returns: Since when the lock is held.
+  /// - Throws: ``StoreError`` `.storeBusy` where the copy never gets close enough and nobody has asked for the rebuild.
+  private func takeLastTurn(_ writerLock: borrowing FileLock, _ copy: inout GenerationCopy) throws -> ContinuousClock.Instant {
+    for _ in 0..<Self.turns {
+      try takeTurn(writerLock)
+      let started = ContinuousClock.now
+      if try copy.entriesBehind(atMost: Self.longestRoundEntries) != nil { return started }
+      try writerLock.unlock()
+      core.options.logger.debug("a rebuild gives the lock of the writers back: its last round would be too long")
+      try catchUp(&copy)
+    }
+    if space.isAutomatic {
+      throw StoreError(
+        .storeBusy(processID: nil),
+        "more than \(Self.longestRoundEntries) changes were committed before each of \(Self.turns) attempts to end a compaction: it is tried again later"
+      )
+    }
+    try takeTurn(writerLock)
+    return .now
+  }
+
+  /// Replays the log in rounds. Each is shorter than the one before, unless writers are as fast as the copy.
+  private func catchUp(_ copy: inout GenerationCopy) throws {
+    for _ in 0..<16 {
+      if try copy.catchUp() <= Self.lastRoundEntries { return }
+    }
+  }
+
+  /// Entries of the log below which another round while writers go on is not worth it.
   static var lastRoundEntries: Int { 256 }
+  /// Entries of the log that the last round may replay while writers wait: as many as the largest batch of writes has, for which they wait as well.
+  static var longestRoundEntries: Int { 4096 }
+  /// How often the lock of the writers is taken and given back because the last round would be longer.
+  static var turns: Int { 8 }
 
   static func allocatedBytes(_ directory: FilePlace) -> Int {
     let names = (try? Directories.entries(directory)) ?? []

@@ -1,0 +1,135 @@
+import Foundation
+import Logging
+import Synchronization
+import Testing
+
+@testable import Engram
+
+/// The last round of a rebuild, which excludes writers, is bounded by its work.
+///
+/// The bug: a compaction that nobody had asked for excluded the writers of a store of 145,000 memories for five seconds. The cause: it replayed
+/// whatever had been committed while it waited for `writer.lock`. The fix: it looks how far it is behind once it has the lock, and if that is
+/// more than the largest batch of writes, gives the lock back and catches up first.
+@Suite(.serialized) struct LastRoundTests {
+  private let place = TestStore()
+  /// More than the last round may replay.
+  private static let changes = StoreRebuild.longestRoundEntries + 100
+
+  /// Keeps a rebuild that is about to take the lock of the writers waiting, until it is further behind than its last round may be.
+  ///
+  /// The rebuild asks its check again and again while it waits for a lock, and reports no progress meanwhile; while it copies, a report comes
+  /// before each check.
+  private final class HeavyWriter: Sendable {
+    private let checks = Atomic(0)
+    private let isOver = Atomic(false)
+    private let hasStarted = Atomic(false)
+    /// Within a body, which holds the lock of the writers.
+    private let isWriting = Atomic(false)
+    let commits = Atomic(0)
+    let turns = Atomic(0)
+
+    func check() { checks.add(1, ordering: .relaxed) }
+    func report() { checks.store(0, ordering: .relaxed) }
+    func end() { isOver.store(true, ordering: .relaxed) }
+
+    var hasBegun: Bool { hasStarted.load(ordering: .acquiring) }
+
+    /// The rebuild has given the lock back: it goes on once the next batch has taken it.
+    func lockWasGivenBack() {
+      turns.add(1, ordering: .relaxed)
+      while !isWriting.load(ordering: .acquiring), !isOver.load(ordering: .relaxed) { usleep(200) }
+    }
+
+    private var isWaitedFor: Bool { checks.load(ordering: .relaxed) >= 3 }
+
+    /// Commits batches, each while the rebuild waits for the lock.
+    func run(_ store: MemoryStore, changes: Int) async throws {
+      var number = 0
+      while !isOver.load(ordering: .relaxed) {
+        let batch = number
+        try await store.write { transaction in
+          self.isWriting.store(true, ordering: .releasing)
+          self.hasStarted.store(true, ordering: .releasing)
+          for change in 0..<changes {
+            try transaction.add(MemoryDraft(userID: "u\(change % 50)", text: "\(batch)", textOnly: true))
+          }
+          self.report()
+          while !self.isWaitedFor, !self.isOver.load(ordering: .relaxed) { usleep(200) }
+          self.isWriting.store(false, ordering: .releasing)
+        }
+        commits.add(1, ordering: .acquiringAndReleasing)
+        number += 1
+      }
+    }
+  }
+
+  private struct TurnHandler: LogHandler {
+    let writer: HeavyWriter
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.debug
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      if "\(event.message)".contains("gives the lock of the writers back") { writer.lockWasGivenBack() }
+    }
+  }
+
+  private func filled(_ writer: HeavyWriter) async throws -> MemoryStore {
+    let store = try await place.open(
+      StoreOptions(writeDeadline: nil, logger: Logger(label: "test", factory: { _ in TurnHandler(writer: writer) })))
+    try await store.add((0..<200).map { MemoryDraft(userID: "v\($0 % 5)", text: "text \($0)") })
+    return store
+  }
+
+  /// Rebuilds the store under a writer that commits too much before each last round.
+  private func rebuild(
+    _ store: MemoryStore, isAutomatic: Bool, _ writer: HeavyWriter
+  ) async throws -> StoreRebuild.Outcome? {
+    let changes = Self.changes
+    let writing = Task { try await writer.run(store, changes: changes) }
+    try await waitUntil { writer.hasBegun }
+    let rebuilt = await Task {
+      try await store.core.background("the store cannot be compacted") { core, check in
+        try core.rebuild(
+          isAutomatic: isAutomatic,
+          check: {
+            writer.check()
+            try check()
+          }, { _ in writer.report() })
+      }
+    }.result
+    writer.end()
+    // Each of its writes was acknowledged: none had to wait for a round that is too long.
+    try await writing.value
+    return try rebuilt.get()
+  }
+
+  @Test(.timeLimit(.minutes(8))) func aCompactionOfTheStoresOwnAccordComesLaterRatherThanExcludeTheWriters() async throws {
+    let writer = HeavyWriter()
+    let store = try await filled(writer)
+    await expectCode(.storeBusy(processID: nil)) { _ = try await rebuild(store, isAutomatic: true, writer) }
+    let (turns, commits) = (writer.turns.load(ordering: .relaxed), writer.commits.load(ordering: .relaxed))
+    #expect(turns == StoreRebuild.turns && commits >= turns, "\(turns) turns, \(commits) commits")
+    #expect(try store.status.generation == 1 && store.count() == 200 + commits * Self.changes)
+    // In a calmer hour it succeeds.
+    #expect(try await store.core.background("the store cannot be compacted") { try $0.rebuild(isAutomatic: true, check: $1) }?.new == 2)
+    #expect(try store.count() == 200 + commits * Self.changes)
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(8))) func aCompactionThatWasAskedForGetsItsTurnInTheEnd() async throws {
+    let writer = HeavyWriter()
+    let store = try await filled(writer)
+    let outcome = try #require(try await rebuild(store, isAutomatic: false, writer))
+    let commits = writer.commits.load(ordering: .relaxed)
+    #expect(outcome.new == 2 && writer.turns.load(ordering: .relaxed) == StoreRebuild.turns)
+    #expect(try store.count() == 200 + commits * Self.changes)
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+}
