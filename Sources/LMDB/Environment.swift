@@ -274,6 +274,15 @@ package final class Environment: Sendable {
     return Int(dead)
   }
 
+  /// Whether three quarters of the reader slots were taken at once at some time since the first process opened the environment.
+  ///
+  /// - Complexity: O(1), some nanoseconds.
+  package var hasCrowdedReaderTable: Bool {
+    var info = unsafe MDB_envinfo()
+    unsafe _ = mdb_env_info(handle, &info)
+    return unsafe info.me_numreaders * 4 >= info.me_maxreaders * 3
+  }
+
   /// The id of the last committed transaction, as this process's map shows it now. For callers that are counted in.
   package var lastTransactionID: Int { unsafe Self.lastTransactionID(handle) }
 

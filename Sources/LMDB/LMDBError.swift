@@ -14,11 +14,14 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package let operation: String
   /// Of an error that ``isReadersFull``: the reader slots by the process that holds them, as far as the table could be read.
   package let slotsByProcess: [Int32: Int]
+  /// Of such an error: slots that pin nothing. Their processes keep them for later reads and soon give them back.
+  package let idleSlots: Int
 
-  package init(code: Int32, operation: String, slotsByProcess: [Int32: Int] = [:]) {
+  package init(code: Int32, operation: String, slotsByProcess: [Int32: Int] = [:], idleSlots: Int = 0) {
     self.code = code
     self.operation = operation
     self.slotsByProcess = slotsByProcess
+    self.idleSlots = idleSlots
   }
 
   package var description: String {

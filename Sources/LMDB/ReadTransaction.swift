@@ -1,5 +1,11 @@
 import CLMDB
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A snapshot of every database. May move between threads (MDB_NOTLS), never used by two at once.
 ///
 /// Begun, it pins the pages of its instant; reset, it keeps only its reader slot and can be renewed.
@@ -11,11 +17,17 @@ package struct ReadTransaction: ~Copyable, Sendable {
   package private(set) var isActive: Bool
   package private(set) var isEnded = false
 
+  /// How long a free slot is waited for while there are idle ones. Their processes give them back within three seconds.
+  package static var patience: Duration { .seconds(5) }
+  /// Between two attempts: each reads the whole table.
+  package static var pauseMicroseconds: UInt32 { 10_000 }
+
   /// Begins a snapshot of the last commit.
   ///
+  /// - Parameter waits: Whether to wait, by blocking, for idle slots of other processes while none is free: ``patience`` at most.
   /// - Throws: ``LMDBError`` with `isReadersFull` where no slot is free, those of dead processes being cleared first.
-  package init(_ environment: Environment) throws(LMDBError) {
-    let begun = unsafe try Self.beginCurrent(environment)
+  package init(_ environment: Environment, waits: Bool = true) throws(LMDBError) {
+    let begun = unsafe try Self.beginCurrent(environment, waits: waits)
     unsafe transaction = begun
     self.environment = environment
     isActive = true
@@ -32,7 +44,7 @@ package struct ReadTransaction: ~Copyable, Sendable {
     environment.leave()
   }
 
-  private static func beginCurrent(_ environment: Environment) throws(LMDBError) -> OpaquePointer {
+  private static func beginCurrent(_ environment: Environment, waits: Bool) throws(LMDBError) -> OpaquePointer {
     try environment.enter("read transaction")
     do throws(LMDBError) {
       try environment.exclusion?.enter()
@@ -41,7 +53,7 @@ package struct ReadTransaction: ~Copyable, Sendable {
       throw error
     }
     do throws(LMDBError) {
-      return unsafe try beginCurrent(environment.handle)
+      return unsafe try beginCurrent(environment.handle, waits: waits)
     } catch {
       environment.exclusion?.leave()
       environment.leave()
@@ -50,8 +62,8 @@ package struct ReadTransaction: ~Copyable, Sendable {
   }
 
   /// Begins a snapshot of the last commit in an open environment.
-  static func beginCurrent(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
-    let transaction = unsafe try begin(environment)
+  static func beginCurrent(_ environment: OpaquePointer, waits: Bool = true) throws(LMDBError) -> OpaquePointer {
+    let transaction = unsafe try begin(environment, waits: waits)
     do throws(LMDBError) {
       unsafe try refreshIfStale(transaction, in: environment)
     } catch {
@@ -64,7 +76,19 @@ package struct ReadTransaction: ~Copyable, Sendable {
   /// Begins a snapshot, once the slots of dead processes are cleared if none is free.
   ///
   /// - Throws: ``LMDBError`` with `isReadersFull`, and the holders of the slots.
-  static func begin(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
+  static func begin(_ environment: OpaquePointer, waits: Bool = true) throws(LMDBError) -> OpaquePointer {
+    let deadline = ContinuousClock.now + patience
+    while true {
+      do throws(LMDBError) {
+        return unsafe try beginNow(environment)
+      } catch {
+        guard waits, error.idleSlots > 0, ContinuousClock.now < deadline else { throw error }
+        usleep(pauseMicroseconds)
+      }
+    }
+  }
+
+  private static func beginNow(_ environment: OpaquePointer) throws(LMDBError) -> OpaquePointer {
     var begun: OpaquePointer?
     var code = unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun)
     if code == MDB_READERS_FULL {
@@ -74,7 +98,9 @@ package struct ReadTransaction: ~Copyable, Sendable {
     }
     if code == MDB_READERS_FULL {
       let table = unsafe try? Environment.readerTable(of: environment)
-      throw LMDBError(code: code, operation: "mdb_txn_begin for reading", slotsByProcess: table?.slotsByProcess ?? [:])
+      throw LMDBError(
+        code: code, operation: "mdb_txn_begin for reading", slotsByProcess: table?.slotsByProcess ?? [:],
+        idleSlots: table?.slots.count { $0.transactionID == nil } ?? 0)
     }
     try check(code, "mdb_txn_begin for reading")
     // SAFETY: mdb_txn_begin succeeded, so the pointer is set.

@@ -22,6 +22,7 @@ enum EngramTestChild {
       case ("commit", let rest) where rest.count == 3: try await StoreCommands.commit(rest[0], count: rest[1], kind: rest[2])
       case ("hold-writer", let rest) where rest.count == 1: try await StoreCommands.holdWriter(rest[0])
       case ("hold-snapshots", let rest) where rest.count == 2: try await StoreCommands.holdSnapshots(rest[0], count: rest[1])
+      case ("burst", let rest) where rest.count == 2: try await StoreCommands.burst(rest[0], count: rest[1])
       case ("hold-snapshots-any", let rest) where rest.count == 2:
         try await StoreCommands.holdSnapshots(rest[0], count: rest[1], StoreOptions())
       case ("acknowledge", let rest) where rest.count == 2: try await StoreCommands.acknowledge(rest[0], prefix: rest[1])

@@ -69,6 +69,19 @@ enum StoreCommands {
     try await store.close()
   }
 
+  /// Holds snapshots until it gets a line, gives all back at once, says so, and keeps the store open until its input ends.
+  static func burst(_ path: String, count: String) async throws {
+    let store = try await store(path)
+    var held: [Held] = []
+    for _ in 0..<(Int(count) ?? 0) { held.append(try Held(store)) }
+    EngramTestChild.say("holding \(held.count)")
+    _ = readLine()
+    held.removeAll()
+    EngramTestChild.say("idle")
+    EngramTestChild.waitForEndOfInput()
+    try await store.close()
+  }
+
   /// Commits numbered writes, each of three memories, a context and a token, and prints each number after its commit, until the
   /// process is killed.
   static func acknowledge(_ path: String, prefix: String, durability: StoreOptions.Durability = .immediate) async throws {

@@ -233,6 +233,9 @@ final class LiveGeneration: Sendable {
   /// Gives back the reader slots that nobody has used since the last call.
   func releaseUnusedSlots() { current.pool.releaseUnused() }
 
+  /// Gives back idle reader slots where all processes together need many.
+  func releaseSlotsIfCrowded() { current.pool.releaseIfCrowded() }
+
   private var opened: [Opened] { state.withLock { $0.retired + [$0.live] } }
 
   // MARK: Closing

@@ -61,7 +61,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case networkFileSystem
     /// A process of another pid namespace has the store open.
     case foreignNamespace
-    /// All reader slots are taken.
+    /// All reader slots are taken. If some are idle, they were waited for.
     case tooManyReaders
     /// The process or the system has no thread, descriptor or address space left.
     case outOfResources

@@ -2,6 +2,12 @@ import Foundation
 import LMDB
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The snapshot would be of a generation that another has taken the place of.
 struct Superseded: Error {
   let by: UInt64
@@ -46,7 +52,8 @@ final class SnapshotBox: Sendable {
 
   init(_ generation: Generation) throws(LMDBError) {
     self.generation = generation
-    state = Mutex(State(transaction: try ReadTransaction(generation.environment), now: WallClock.now()))
+    // The pool waits for a slot: one of its own may come back meanwhile.
+    state = Mutex(State(transaction: try ReadTransaction(generation.environment, waits: false), now: WallClock.now()))
   }
 
   /// Makes the idle box a snapshot of the last commit, to be held.
@@ -174,9 +181,13 @@ final class SnapshotPool: Sendable {
 
     /// Idle slots kept; more go back to the table.
     private static let idleLimit = 128
+    /// The same once the table was crowded.
+    static let crowdedIdleLimit = 4
 
-    mutating func keep(_ box: SnapshotBox) {
-      if !isClosed, idle.count < Self.idleLimit { idle.append(box) }
+    mutating func keep(_ box: SnapshotBox, of generation: Generation) {
+      if isClosed || idle.count >= Self.idleLimit { return }
+      if idle.count >= Self.crowdedIdleLimit, generation.environment.hasCrowdedReaderTable { return }
+      idle.append(box)
     }
 
     mutating func takeIdle() -> SnapshotBox? {
@@ -210,7 +221,7 @@ final class SnapshotPool: Sendable {
     let isUsable = box.reset()
     state.withLock { state in
       state.listed[ObjectIdentifier(box)] = nil
-      if isUsable { state.keep(box) }
+      if isUsable { state.keep(box, of: generation) }
     }
   }
 
@@ -219,7 +230,7 @@ final class SnapshotPool: Sendable {
   /// - Throws: What ``take()`` and `body` throw.
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
     let box = try idleBox()
-    defer { state.withLock { $0.keep(box) } }
+    defer { state.withLock { $0.keep(box, of: generation) } }
     return try box.readOnce(body)
   }
 
@@ -232,15 +243,22 @@ final class SnapshotPool: Sendable {
     }
   }
 
+  /// While no slot is free, those that other processes keep idle are waited for, ``LMDB/ReadTransaction/patience`` at most.
   private func idleBox() throws -> SnapshotBox {
-    let (isClosed, idle) = state.withLock { ($0.isClosed, $0.takeIdle()) }
-    guard !isClosed else { throw StoreError(.closed, "the store is closed") }
-    if let idle { return idle }
-    do throws(LMDBError) {
-      return try SnapshotBox(generation)
-    } catch {
-      if error.isPanic { throw EnvironmentLost() }
-      throw explained(error)
+    var deadline: ContinuousClock.Instant?
+    while true {
+      let (isClosed, idle) = state.withLock { ($0.isClosed, $0.takeIdle()) }
+      guard !isClosed else { throw StoreError(.closed, "the store is closed") }
+      if let idle { return idle }
+      do throws(LMDBError) {
+        return try SnapshotBox(generation)
+      } catch {
+        if error.isPanic { throw EnvironmentLost() }
+        let end = deadline ?? .now + ReadTransaction.patience
+        guard error.idleSlots > 0, ContinuousClock.now < end else { throw explained(error) }
+        deadline = end
+        usleep(ReadTransaction.pauseMicroseconds)
+      }
     }
   }
 
@@ -253,6 +271,21 @@ final class SnapshotPool: Sendable {
   func expire(olderThan age: Duration) {
     let boxes = state.withLock { Array($0.listed.values) }
     for box in boxes { box.expire(takenBefore: .now - age) }
+  }
+
+  /// Gives slots back that nobody needs while the table is crowded: an idle slot must not be why another process has none.
+  func releaseIfCrowded() {
+    // Freed outside the lock: ending a transaction is a call into LMDB.
+    let unused = state.withLock { state in
+      guard !state.isClosed, state.idle.count > State.crowdedIdleLimit, generation.environment.hasCrowdedReaderTable else {
+        return [SnapshotBox]()
+      }
+      let unused = Array(state.idle.prefix(state.idle.count - State.crowdedIdleLimit))
+      state.idle.removeFirst(unused.count)
+      state.fewestIdle = min(state.fewestIdle, state.idle.count)
+      return unused
+    }
+    _ = unused
   }
 
   /// Gives the slots back that were idle since the last call, but for one: the table has 1,024 for all processes, and a burst of reads must

@@ -100,6 +100,7 @@ final class StoreCore: Sendable {
   /// What needs doing from time to time: overdue snapshots, deferred flushes, expired memories, slots of dead readers.
   private func maintain() async {
     if let age = options.snapshotMaxAge { live.expire(olderThan: age) }
+    live.releaseSlotsIfCrowded()
     if isTime(lastSlotRelease, every: .seconds(2)) { live.releaseUnusedSlots() }
     do {
       if let coordinator, coordinator.poison == nil {

@@ -242,6 +242,47 @@ import Testing
     try await store.close()
   }
 
+  /// Eight processes that hold `count` snapshots each.
+  private func bursts(of count: Int) async throws -> [ChildProcess] {
+    let children = try (0..<8).map { _ in try ChildProcess(["burst", place.path, "\(count)"]) }
+    for child in children { #expect(try await child.readLine() == "holding \(count)") }
+    return children
+  }
+
+  private func giveBack(_ children: [ChildProcess]) async throws {
+    for child in children { try await child.say("") }
+    for child in children { #expect(try await child.readLine() == "idle") }
+  }
+
+  // The bug: the idle slots of eight processes could fill the table, and everybody else was refused for two seconds. The cause: a process kept
+  // 128 of them, however full the table was. The fix: it keeps few in a crowded table, and whoever needs a slot waits while there are idle ones.
+  @Test(.timeLimit(.minutes(5))) func idleSlotsOfEightProcessesRefuseNobody() async throws {
+    let store = try await place.open()
+    let children = try await bursts(of: 90)
+    try await giveBack(children)
+    // More than the 304 that are free.
+    do {
+      let held = try (0..<500).map { _ in try Held(store) }
+      withExtendedLifetime(held) {}
+    }
+    #expect(try store.count() == 0)
+    for child in children { #expect(try await child.finish().termination == .exited(0)) }
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(5))) func theSlotsOfACrowdedTableAreFreeOnceTheyAreGivenBack() async throws {
+    let store = try await place.open()
+    let children = try await bursts(of: 120)
+    #expect(try store.status.readers.count > 960)
+    try await giveBack(children)
+    // At once, and not after the next upkeep: what is taken may be four of each process, and what their upkeep reads.
+    #expect(try store.status.readers.count < 100)
+    // A process that opens the store finds a slot, too.
+    #expect(try await ChildProcess.run(["open", place.path, "read-only"]).termination == .exited(0))
+    for child in children { #expect(try await child.finish().termination == .exited(0)) }
+    try await store.close()
+  }
+
   @Test(.timeLimit(.minutes(5))) func theSlotsOfAKilledReaderAreClearedWhenTheStoreIsOpened() async throws {
     let store = try await place.open()
     let child = try ChildProcess(["hold-snapshots", place.path, "5"])
