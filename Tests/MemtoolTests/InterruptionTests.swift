@@ -74,6 +74,30 @@ import Testing
     #expect(try child.finish().termination == .exited(143))
   }
 
+  /// The screen, byte by byte: bars, then nothing in their line, then what became of the command.
+  @Test(.timeLimit(.minutes(5)), arguments: [SIGINT, SIGTERM]) func aTerminalIsLeftWithoutTheBar(signal: Int32) throws {
+    let before = try names()
+    let lines = (0..<20_000).map { #"{"type":"memory","userID":"v\#($0 % 50)","text":"number \#($0)","embedding":[1,\#($0)]}"# }
+    let file = try tool.write(lines.joined(separator: "\n") + "\n", to: "more.jsonl")
+    for (words, phase) in [
+      (["verify", store], "verifying"), (["verify", "--deep", store], "verifying"), (["audit", store], "auditing"),
+      (["backup", store, tool.path("copy.memory")], "copying"), (["compact", store], "copying"),
+      (["repair", store, "--into", tool.path("repaired.memory")], "salvaging"), (["import", store, file], "checking"),
+    ] {
+      // A carriage return, the rest of the line cleared.
+      let start = "\r\u{1B}[K"
+      let outcome = try tool.onTerminal(interruptedBy: signal, once: start + phase, words)
+      #expect(outcome.termination == .exited(128 + signal), "\(words): \(outcome)")
+      let parts = outcome.standardOutput.components(separatedBy: start)
+      #expect(parts.first == "" && parts.last == "memtool: interrupted; nothing was changed\r\n", "\(words): \(outcome)")
+      let bars = parts.dropFirst().dropLast()
+      let bar = /[a-z]+ +\[#*-*\]  \d+ %  \d+ [A-Za-z]+\/s  \d+ s left/
+      #expect(!bars.isEmpty && bars.allSatisfy { $0.wholeMatch(of: bar) != nil }, "\(words): \(outcome)")
+    }
+    #expect(try names().filter { $0 != "more.jsonl" } == before)
+    #expect(try tool.run("verify", store).standardOutput.hasPrefix("ok: 20000 memories"))
+  }
+
   @Test(.timeLimit(.minutes(5))) func anErasureThatIsInterruptedSaysWhatHolds() throws {
     let outcome = try interrupt(["forget", store, "--user", "u7", "--yes"], with: SIGINT) { isBuilding(2) }
     guard outcome.termination != .exited(0) else { return }

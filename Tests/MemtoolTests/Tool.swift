@@ -59,6 +59,32 @@ struct Tool {
     return try Subprocess.run("/usr/bin/env", words, environment: ["NO_COLOR": "1", "COLUMNS": ""])
   }
 
+  /// Runs memtool on a terminal, and sends it a signal as soon as the terminal has shown `text`.
+  ///
+  /// - Returns: What the terminal got, byte by byte, as standard output.
+  func onTerminal(interruptedBy signal: Int32, once text: String, _ arguments: [String]) throws -> Subprocess.Outcome {
+    let script = """
+      import fcntl, os, pty, struct, sys, termios
+      child, terminal = pty.fork()
+      if child == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        os.execv(sys.argv[3], sys.argv[3:])
+      shown, sent = b"", False
+      while True:
+        try: part = os.read(terminal, 4096)
+        except OSError: break
+        if not part: break
+        shown += part
+        if not sent and sys.argv[2].encode() in shown:
+          os.kill(child, int(sys.argv[1]))
+          sent = True
+      os.write(1, shown)
+      sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+      """
+    let words = ["python3", "-c", script, "\(signal)", text, executable] + arguments
+    return try Subprocess.run("/usr/bin/env", words, environment: ["NO_COLOR": "1", "COLUMNS": ""])
+  }
+
   func write(_ text: String, to name: String) throws -> String {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path(name)))
     return path(name)
