@@ -16,6 +16,8 @@ enum Interruption {
     var hasWritten = false
     var note: String?
     var grace = Duration.seconds(1)
+    /// The command; nil before it begins.
+    var task: Task<Void, any Error>?
   }
 
   private static let state = Mutex(State())
@@ -24,9 +26,15 @@ enum Interruption {
   static func run(
     _ command: sending any ParsableCommand, _ body: @escaping @Sendable (any ParsableCommand) async throws -> Void
   ) async throws {
-    let task = Task { try await body(command) }
-    let sources = [SIGINT, SIGTERM].compactMap { number in source(number) { handle(number, task) } }
+    // Before the command: a signal that nobody handles yet would leave behind what it has begun.
+    let sources = [SIGINT, SIGTERM].compactMap { number in source(number) { handle(number) } }
     defer { extendLifetime(sources) }
+    let task = Task { try await body(command) }
+    let isOver = state.withLock { state in
+      state.task = task
+      return state.signal != nil
+    }
+    if isOver { task.cancel() }
     try await task.value
   }
 
@@ -53,13 +61,13 @@ enum Interruption {
     Foundation.exit(128 + signal)
   }
 
-  private static func handle(_ number: Int32, _ task: Task<Void, any Error>) {
-    let (isFirst, grace) = state.withLock { state in
+  private static func handle(_ number: Int32) {
+    let (isFirst, grace, task) = state.withLock { state in
       defer { if state.signal == nil { state.signal = number } }
-      return (state.signal == nil, state.grace)
+      return (state.signal == nil, state.grace, state.task)
     }
     guard isFirst else { end(number) }
-    task.cancel()
+    task?.cancel()
     DispatchQueue.global().asyncAfter(deadline: .now() + grace / .seconds(1)) { end(number) }
   }
 
@@ -70,14 +78,30 @@ enum Interruption {
     _exit(128 + number)
   }
 
-  /// Nil where the signal is ignored already, as by `nohup`.
+  /// Nil where the signal is ignored already, as by `nohup`. Waits until the signal is handled.
   private static func source(_ number: Int32, _ body: @escaping @Sendable () -> Void) -> (any DispatchSourceSignal)? {
     // SAFETY: both are plain dispositions and no functions of ours; SIG_IGN is 1 in every C library.
     let previous = unsafe unsafeBitCast(Foundation.signal(number, SIG_IGN), to: Int.self)
     guard previous != 1 else { return nil }
+    #if canImport(Glibc)
+      // Ignored, a signal would be lost until Dispatch handles it. Nothing has begun yet, so it may end the program.
+      _ = Foundation.signal(number, SIG_DFL)
+    #endif
     let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
     source.setEventHandler(handler: body)
     source.resume()
+    #if canImport(Glibc)
+      awaitHandler(of: number)
+    #endif
     return source
   }
+
+  #if canImport(Glibc)
+    /// Waits until Dispatch has replaced the disposition, which a thread of its own does. Its registration handler may be called before that.
+    private static func awaitHandler(of number: Int32) {
+      var current = sigaction()
+      // SAFETY: `sigaction` fills the one struct that it is given.
+      while unsafe sigaction(number, nil, &current) == 0, unsafe current.__sigaction_handler.sa_handler == nil { usleep(50) }
+    }
+  #endif
 }
