@@ -30,20 +30,21 @@ let package = Package(
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"]), .brew(["xxhash"])]),
     .target(name: "Checksums", dependencies: ["CXXHash"], swiftSettings: strict),
     .systemLibrary(name: "CStatfs"),
+    .target(name: "Formats", swiftSettings: strict),
     .target(name: "Files", dependencies: ["CStatfs"], swiftSettings: strict),
     .target(name: "LMDB", dependencies: ["CLMDB", "Checksums", "Files"], swiftSettings: lifetimes),
     .target(name: "VectorSearch", dependencies: ["CBLAS", "Checksums", "Files"], swiftSettings: lifetimes),
     .target(
       name: "Engram",
       dependencies: [
-        "Checksums", "Files", "LMDB", "VectorSearch",
+        "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
       ],
       swiftSettings: lifetimes),
     .executableTarget(
       name: "memtool",
-      dependencies: ["Engram", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Engram", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tools/memtool",
       swiftSettings: lifetimes),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -54,14 +55,15 @@ let package = Package(
     .executableTarget(
       name: "Torture",
       dependencies: [
-        "Engram", "Files", "LMDB", "SurfaceCalls", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Engram", "Files", "Formats", "LMDB", "SurfaceCalls", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Torture",
       exclude: ["Defects"],
       swiftSettings: lifetimes),
     .testTarget(
-      name: "TortureTests", dependencies: ["Files", "TestChild", "TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
+      name: "TortureTests", dependencies: ["Files", "Formats", "TestChild", "TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestTraps", "TestChild"], swiftSettings: strict),
     .testTarget(
       name: "LMDBTests", dependencies: ["Checksums", "Files", "LMDB", "TestSupport", "TestTraps", "TestChild"], swiftSettings: lifetimes),
@@ -72,11 +74,12 @@ let package = Package(
       name: "EngramTestChild", dependencies: ["Engram", "SurfaceCalls"], path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
       name: "EngramTests",
-      dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "VectorSearch"],
+      dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
       exclude: ["Fixtures"],
       swiftSettings: lifetimes),
     .testTarget(
-      name: "MemtoolTests", dependencies: ["Engram", "EngramTestChild", "Files", "LMDB", "TestSupport", "memtool"], swiftSettings: lifetimes
+      name: "MemtoolTests", dependencies: ["Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "memtool"],
+      swiftSettings: lifetimes
     ),
   ]
 )
@@ -86,13 +89,14 @@ let package = Package(
 if Context.environment["ENGRAM_FUZZ"] == nil {
   package.targets.append(
     .testTarget(
-      name: "FuzzTests", dependencies: ["Engram", "Files", "LMDB", "TestSupport", "VectorSearch"], path: "Tests/Fuzz",
+      name: "FuzzTests", dependencies: ["Engram", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"], path: "Tests/Fuzz",
       exclude: ["Corpora", "Fuzzer", "fuzz.dict"], swiftSettings: lifetimes))
 } else {
   package.targets += [
     .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/Fuzzer/CLibFuzzer"),
     .executableTarget(
-      name: "EngramFuzz", dependencies: ["CLibFuzzer", "Engram", "Files", "LMDB", "TestSupport", "VectorSearch"], path: "Tests/Fuzz",
+      name: "EngramFuzz", dependencies: ["CLibFuzzer", "Engram", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
+      path: "Tests/Fuzz",
       exclude: ["Corpora", "Fuzzer/CLibFuzzer", "ReplayTests.swift", "fuzz.dict"], swiftSettings: lifetimes),
   ]
 }

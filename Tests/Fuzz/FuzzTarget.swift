@@ -1,3 +1,5 @@
+import Formats
+
 /// What can be fuzzed: everything that reads bytes that somebody else may have written.
 enum FuzzTarget: String, CaseIterable, Sendable {
   // Exchange files and arguments.

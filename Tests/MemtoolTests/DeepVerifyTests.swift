@@ -1,8 +1,9 @@
 import Files
+import Formats
 import Foundation
 import LMDB
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Engram
 

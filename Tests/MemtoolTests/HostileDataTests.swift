@@ -1,7 +1,8 @@
 import Files
+import Formats
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Engram
 

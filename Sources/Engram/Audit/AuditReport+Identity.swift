@@ -1,3 +1,5 @@
+import Formats
+
 // Userids, names and excerpts are the same where their bytes are, see ``ByteIdentity``.
 
 extension AuditReport.User {

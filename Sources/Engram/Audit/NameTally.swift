@@ -1,3 +1,5 @@
+import Formats
+
 /// Counts how often each name occurs, for at most ``nameLimit`` different ones.
 struct NameTally {
   /// Ten megabytes of the longest names.

@@ -1,3 +1,4 @@
+import Formats
 import VectorSearch
 
 /// Groups of memories that are the same, and pairs that nearly are.

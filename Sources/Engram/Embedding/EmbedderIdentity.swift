@@ -1,3 +1,5 @@
+import Formats
+
 /// Says which embedder made a vector.
 ///
 /// Vectors are comparable only when their identities are equal. A store pins the identity of its embedder, so it can refuse

@@ -1,3 +1,4 @@
+import Formats
 public import Foundation
 
 /// What was erased, how far, and what could not be reached.

@@ -1,3 +1,5 @@
+import Formats
+
 /// Whose traces an erasure takes away.
 enum ErasureSubject: Sendable {
   /// Everything of the user.

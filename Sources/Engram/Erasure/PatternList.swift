@@ -1,3 +1,5 @@
+import Formats
+
 /// Byte patterns on the way into a ``PatternSet``, in any order, equal ones included.
 struct PatternList: Sendable {
   /// The patterns, end to end.

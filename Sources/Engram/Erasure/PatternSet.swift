@@ -1,3 +1,5 @@
+import Formats
+
 /// Byte patterns that are searched for all at once: each once, in ascending order of their bytes.
 ///
 /// ``PrefixFilter`` passes over most of the searched bytes. Only where it says "perhaps" is ``PrefixTable`` asked for the patterns that

@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 
 /// The first half of an erasure: everything goes in one commit, which also notes that the files must be rebuilt.

@@ -1,4 +1,5 @@
 import Files
+import Formats
 package import Foundation
 import LMDB
 

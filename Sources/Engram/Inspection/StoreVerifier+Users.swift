@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 
 /// Users, contexts, and the store's own records.

@@ -1,3 +1,5 @@
+import Formats
+
 extension MemoryStore {
   /// Runs an export on a thread of its own; closing the store ends it.
   ///

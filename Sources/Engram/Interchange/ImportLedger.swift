@@ -1,3 +1,5 @@
+import Formats
+
 /// What an import would do, line by line: finds conflicts with the store and within the files before anything is written.
 ///
 /// Lives for the first pass, in one snapshot. Keeps what the lines name: ids, dedupe keys and contexts, no texts and no vectors.

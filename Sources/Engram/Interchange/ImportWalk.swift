@@ -1,3 +1,5 @@
+import Formats
+
 /// Walks over the lines of all files, in order.
 struct ImportWalk {
   /// A line that was read.

@@ -1,3 +1,4 @@
+import Formats
 public import Foundation
 
 extension MemoryStore {

@@ -1,3 +1,5 @@
+import Formats
+
 /// The exchange format: JSON Lines, one object a line, UTF-8. Architecture.md has the table of keys.
 package enum Interchange {
   /// The number in the store line. A file of a higher one is refused.

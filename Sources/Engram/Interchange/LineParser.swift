@@ -1,3 +1,4 @@
+package import Formats
 import Foundation
 
 /// Parses the lines of an exchange file. Keys may come in any order; unknown ones are skipped and counted.

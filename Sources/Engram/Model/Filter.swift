@@ -1,3 +1,4 @@
+import Formats
 public import Foundation
 
 /// A condition on memories. Applied before the best are chosen, so that `limit` results come back whenever that many match.

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 
 /// Numbers, times and durations that callers give: what is not finite is refused by name. Dates do not stand in the messages, because Foundation

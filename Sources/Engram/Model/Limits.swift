@@ -1,3 +1,5 @@
+import Formats
+
 /// The bounds of what a record may hold, and the errors for what lies outside them.
 enum Limits {
   static let userIDBytes = 1024

@@ -1,3 +1,4 @@
+import Formats
 public import Foundation
 
 /// One thing remembered about one user. Immutable: `with(…)` makes a changed copy, and the store decides what may change.

@@ -1,3 +1,5 @@
+import Formats
+
 /// How filters compare values: numbers by what they are worth, exactly, strings by their bytes, and nothing with another kind.
 extension MetadataValue {
   /// Whether both are numbers of the same value, or equal values of the same kind.

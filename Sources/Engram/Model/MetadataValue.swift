@@ -1,3 +1,5 @@
+import Formats
+
 /// One value of a memory's metadata: a string, an integer, a double or a bool.
 public enum MetadataValue: Sendable, Hashable {
   /// Equal to another where the UTF-8 is.

@@ -1,3 +1,5 @@
+import Formats
+
 /// Whose memories are meant.
 public enum SearchScope: Sendable, Hashable {
   /// One user's, and by construction nobody else's.

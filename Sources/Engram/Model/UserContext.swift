@@ -1,3 +1,4 @@
+import Formats
 public import Foundation
 
 /// What an assistant knows about one user at a glance. Immutable: `with(…)` makes a changed copy.

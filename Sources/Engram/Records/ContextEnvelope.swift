@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import LMDB
 
@@ -75,14 +76,11 @@ enum ContextEnvelope {
 
   /// The bytes of the record that the reader stands before.
   private static func record(_ reader: inout CBORReader) throws(StoreError) -> UnsafeRawBufferPointer {
-    let start = reader.offset
     do throws(CBORError) {
-      try reader.skip()
+      return try unsafe reader.readEncodedItem()
     } catch {
       throw StoreError(.corrupted, "a context record does not decode", cause: error)
     }
-    // SAFETY: `skip` has checked that the item ends inside the buffer.
-    return unsafe UnsafeRawBufferPointer(rebasing: reader.buffer[start..<reader.offset])
   }
 
   // MARK: Records of any type

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import LMDB
 
@@ -171,15 +172,6 @@ extension [String: MetadataValue] {
       }
       guard setWithoutLoss(value, forKey: key) else { throw CBORError.duplicate(key, at: start) }
     }
-  }
-}
-
-/// The order of text keys in a deterministic CBOR map (RFC 8949, section 4.2.1).
-enum CBORKeyOrder {
-  static func precedes(_ left: String, _ right: String) -> Bool {
-    let (leftCount, rightCount) = (left.utf8.count, right.utf8.count)
-    if leftCount != rightCount { return leftCount < rightCount }
-    return left.precedesInBytes(right)
   }
 }
 

@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 
 /// Reads the CBOR map of a record field by field: unknown keys are skipped, so that later versions may add some.

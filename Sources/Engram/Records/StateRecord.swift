@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 
 /// The record `meta`/`state`: what every commit changes.

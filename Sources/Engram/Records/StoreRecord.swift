@@ -1,4 +1,5 @@
 import Checksums
+import Formats
 import Foundation
 import LMDB
 

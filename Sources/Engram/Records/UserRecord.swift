@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 
 /// A record of `users`: who stands behind a user key, and the counts. Gone with the user's last memory and context.

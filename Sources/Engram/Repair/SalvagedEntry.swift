@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 
 /// An entry of a damaged file whose value matches its checksum.

@@ -1,3 +1,5 @@
+import Formats
+
 extension MemorySnapshot {
   /// The user's context.
   ///

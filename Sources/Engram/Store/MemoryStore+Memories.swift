@@ -1,3 +1,5 @@
+import Formats
+
 extension MemoryStore {
   // MARK: Reading
 

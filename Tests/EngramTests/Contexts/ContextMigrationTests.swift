@@ -1,7 +1,8 @@
+import Formats
 import Foundation
 import LMDB
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Engram
 

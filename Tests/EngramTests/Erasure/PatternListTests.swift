@@ -1,5 +1,6 @@
-import TestSupport
+import Formats
 import Testing
+import TestSupport
 
 @testable import Engram
 

@@ -1,6 +1,7 @@
+import Formats
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Engram
 

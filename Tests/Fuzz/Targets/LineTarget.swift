@@ -1,3 +1,4 @@
+import Formats
 @testable import Engram
 
 /// The lines of an exchange file, one by one, without a store.

@@ -1,3 +1,4 @@
+import Formats
 @testable import Engram
 
 /// Text on its way to a terminal, a table and a vector.

@@ -1,3 +1,4 @@
+import Formats
 @testable import Engram
 
 /// Times as text, and ids.

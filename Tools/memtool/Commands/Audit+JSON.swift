@@ -1,4 +1,5 @@
 import Engram
+import Formats
 
 extension JSONWriter {
   mutating func write(_ report: AuditReport) {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engram
+import Formats
 
 struct Compact: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engram
+import Formats
 
 struct Context: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

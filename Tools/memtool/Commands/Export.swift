@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engram
+import Formats
 import Foundation
 
 struct Export: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engram
+import Formats
 
 /// A memory on the command line: its id, or the last digits of it.
 enum IDArgument: ExpressibleByArgument {

@@ -1,4 +1,5 @@
 import Engram
+import Formats
 import Foundation
 import Synchronization
 

@@ -1,4 +1,5 @@
 import Engram
+import Formats
 
 /// Aligned columns for people. Data in it is escaped; on a terminal the last column is cut to the width.
 struct Table {

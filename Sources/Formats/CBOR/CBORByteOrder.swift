@@ -1,0 +1,33 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// The bytewise lexicographic order in which a deterministic encoding sorts its map keys.
+@usableFromInline package enum CBORByteOrder {
+  /// Negative, zero or positive as `a` stands before, with or after `b`; a prefix stands first.
+  @usableFromInline
+  package static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+    guard let aBase = a.baseAddress, let bBase = b.baseAddress else { return a.count - b.count }
+    // Both buffers hold at least the smaller of the two counts.
+    let order = unsafe Int(memcmp(aBase, bBase, min(a.count, b.count)))
+    return order != 0 ? order : a.count - b.count
+  }
+
+  @usableFromInline
+  package static func compare(_ a: Slice<UnsafeRawBufferPointer>, _ b: Slice<UnsafeRawBufferPointer>) -> Int {
+    unsafe compare(UnsafeRawBufferPointer(rebasing: a), UnsafeRawBufferPointer(rebasing: b))
+  }
+}
+
+/// The order of text keys in a deterministic CBOR map (RFC 8949, section 4.2.1).
+package enum CBORKeyOrder {
+  package static func precedes(_ left: String, _ right: String) -> Bool {
+    let (leftCount, rightCount) = (left.utf8.count, right.utf8.count)
+    if leftCount != rightCount { return leftCount < rightCount }
+    return left.precedesInBytes(right)
+  }
+}

@@ -1,0 +1,107 @@
+/// Identity is bytes: two strings from data are the same when their UTF-8 is.
+///
+/// Swift compares and hashes strings by canonical equivalence: it takes é for e + ◌́, Å for Å, and the Kelvin sign for K. A store that did so
+/// would find what nobody stored, and lose one of two. So no string from data is compared by an operator of `String`, put into a `Set`, made
+/// the key of a `Dictionary`, searched for or sorted but through this file.
+package protocol ByteIdentity {
+  func hasSameBytes(as other: Self) -> Bool
+  /// Agrees with ``hasSameBytes(as:)``.
+  func hash(bytesInto hasher: inout Hasher)
+}
+
+/// A value whose equality and hash are those of its bytes: an element of a `Set`, a key of a `Dictionary`.
+package struct Exact<Value> {
+  package let value: Value
+
+  package init(_ value: Value) { self.value = value }
+}
+
+extension Exact: Sendable where Value: Sendable {}
+
+extension Exact: Equatable where Value: ByteIdentity {
+  package static func == (left: Exact, right: Exact) -> Bool { left.value.hasSameBytes(as: right.value) }
+}
+
+extension Exact: Hashable where Value: ByteIdentity {
+  package func hash(into hasher: inout Hasher) { value.hash(bytesInto: &hasher) }
+}
+
+extension String: ByteIdentity {
+  package func hasSameBytes(as other: String) -> Bool { utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) }
+
+  package func hash(bytesInto hasher: inout Hasher) {
+    hasher.combine(utf8.count)
+    var text = self
+    text.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }  // Lent for the call.
+  }
+
+  /// The order of strings from data, which is also that of their code points: byte by byte, a prefix first.
+  package func precedesInBytes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+
+  /// Whether the bytes begin with those of `prefix`.
+  package func hasBytePrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
+}
+
+extension Optional: ByteIdentity where Wrapped: ByteIdentity {
+  package func hasSameBytes(as other: Wrapped?) -> Bool {
+    switch (self, other) {
+    case (nil, nil): true
+    case (let left?, let right?): left.hasSameBytes(as: right)
+    default: false
+    }
+  }
+
+  package func hash(bytesInto hasher: inout Hasher) {
+    hasher.combine(self == nil)
+    self?.hash(bytesInto: &hasher)
+  }
+}
+
+extension Array: ByteIdentity where Element: ByteIdentity {
+  package func hasSameBytes(as other: [Element]) -> Bool {
+    count == other.count && zip(self, other).allSatisfy { $0.hasSameBytes(as: $1) }
+  }
+
+  package func hash(bytesInto hasher: inout Hasher) {
+    hasher.combine(count)
+    for element in self { element.hash(bytesInto: &hasher) }
+  }
+}
+
+/// A dictionary holds one of several keys that Swift takes for equal. Whoever fills one from data refuses the second, see
+/// ``setWithoutLoss(_:forKey:)``; whoever looks into one compares the key that is found.
+extension Dictionary: ByteIdentity where Key == String, Value: ByteIdentity {
+  package func hasSameBytes(as other: [String: Value]) -> Bool {
+    count == other.count
+      && allSatisfy { key, value in other.value(forBytesOf: key).map { $0.hasSameBytes(as: value) } ?? false }
+  }
+
+  /// Does not depend on the order of the keys, which differs between equal dictionaries.
+  package func hash(bytesInto hasher: inout Hasher) {
+    var sum = 0
+    for (key, value) in self {
+      var entry = Hasher()
+      key.hash(bytesInto: &entry)
+      value.hash(bytesInto: &entry)
+      sum &+= entry.finalize()
+    }
+    hasher.combine(sum)
+  }
+}
+
+extension Dictionary where Key == String {
+  /// The value whose key has the same bytes.
+  package func value(forBytesOf key: String) -> Value? {
+    guard let index = index(forKey: key), self[index].key.hasSameBytes(as: key) else { return nil }
+    return self[index].value
+  }
+
+  /// Adds an entry.
+  ///
+  /// - Returns: False, and nothing is changed, where the dictionary has the key already or one that it cannot hold beside it.
+  package mutating func setWithoutLoss(_ value: Value, forKey key: String) -> Bool {
+    guard index(forKey: key) == nil else { return false }
+    self[key] = value
+    return true
+  }
+}
