@@ -280,7 +280,7 @@ enum FailedCommits {
       })
     let failing = Mutex<Task<String, Never>?>(nil)
     let goesOn = Atomic(false)
-    let progress: @Sendable (Interchange.Progress) -> Void = { step in
+    let progress: @Sendable (OperationProgress) -> Void = { step in
       guard step.phase == .copying else { return }
       guard failing.withLock({ $0 == nil }) else {
         // With its snapshot, while the store waits for the snapshot's end.

@@ -93,7 +93,7 @@ import Engram
   }
 
   @Test func progressLineFitsTheTerminal() {
-    let progress = Interchange.Progress(phase: .checking, done: 500, total: 1000, count: 42_000)
+    let progress = OperationProgress(phase: .checking, done: 500, total: 1000, count: 42_000)
     #expect(
       ProgressBar.line(progress, elapsed: 2, width: 80)
         == "checking  [" + String(repeating: "#", count: 18) + String(repeating: "-", count: 18) + "]  50 %  21000 lines/s  2 s left")

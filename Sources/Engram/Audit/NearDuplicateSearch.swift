@@ -43,7 +43,7 @@ struct NearDuplicateSearch {
 
   /// - Parameter entries: Entries with rows that are not zero, by user and row; the row order of a user is that of storing.
   /// - Parameter progress: What it throws ends the search.
-  mutating func run(_ entries: [Entry], _ progress: @escaping (Interchange.Progress) throws -> Void) throws {
+  mutating func run(_ entries: [Entry], _ progress: @escaping (OperationProgress) throws -> Void) throws {
     var total = 0
     entries.forEachRun(where: { $0.user == $1.user }) { total += Self.pairs($0.count, window: window($0.count)) }
     var meter = WorkMeter(.comparing, total: total, progress)

@@ -112,7 +112,7 @@ extension StoreAudit {
 
   func nearDuplicates(
     _ census: inout AuditCensus, _ rows: RowFile, _ meter: inout WorkMeter,
-    _ progress: @escaping (Interchange.Progress) throws -> Void
+    _ progress: @escaping (OperationProgress) throws -> Void
   ) throws -> AuditReport.NearDuplicates {
     if census.zeroEmbeddings.count > 0 {
       try census.entries.removeAll {

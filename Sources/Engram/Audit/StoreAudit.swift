@@ -17,7 +17,7 @@ extension MemoryStore {
 
   /// - Parameter progress: Called now and then with the memories read, then with the pairs compared, on the audit's own thread.
   package func audit(
-    _ options: AuditOptions, progress: @escaping @Sendable (Interchange.Progress) -> Void
+    _ options: AuditOptions, progress: @escaping @Sendable (OperationProgress) -> Void
   ) async throws -> AuditReport {
     try options.check()
     try requireOpen()
@@ -48,7 +48,7 @@ struct StoreAudit: ~Escapable {
   ///   - progress: What it throws ends the audit.
   ///   - check: Called now and then while there is no progress to report; what it throws ends the audit, too.
   func report(
-    _ progress: @escaping (Interchange.Progress) throws -> Void, check: @escaping () throws -> Void = {}
+    _ progress: @escaping (OperationProgress) throws -> Void, check: @escaping () throws -> Void = {}
   ) throws -> AuditReport {
     let state = try reader.state()
     var meter = WorkMeter(.auditing, total: 0) { _ in try check() }
@@ -75,7 +75,7 @@ struct StoreAudit: ~Escapable {
 
   // MARK: Reading
 
-  private func census(_ state: StateRecord, _ progress: @escaping (Interchange.Progress) throws -> Void) throws -> AuditCensus {
+  private func census(_ state: StateRecord, _ progress: @escaping (OperationProgress) throws -> Void) throws -> AuditCensus {
     var census = AuditCensus(options, now: reader.now)
     var meter: WorkMeter
     let rowBytes = rows?.header.strideBytes ?? 0

@@ -30,7 +30,7 @@ struct ErasurePatterns: Sendable {
 
   /// Marks what stays in a snapshot: before the erasure what does not belong to the subject, after it what was written since.
   mutating func excludeSurvivors(
-    _ reader: RecordReader, progress: @escaping (Interchange.Progress) throws -> Void = { _ in }
+    _ reader: RecordReader, progress: @escaping (OperationProgress) throws -> Void = { _ in }
   ) throws {
     guard patterns.count > 0 else { return }
     try SurvivorWalk(reader, without: subject).forEachSpan(progress: progress) { exclude($0) }
@@ -47,7 +47,7 @@ struct ErasurePatterns: Sendable {
   /// - Throws: ``StoreError`` `.permissionDenied`, `.inputOutput` where a file cannot be read to its end.
   /// - Complexity: O(bytes of all files).
   func scan(
-    _ directory: Directory, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (Interchange.Progress) throws -> Void = { _ in }
+    _ directory: Directory, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (OperationProgress) throws -> Void = { _ in }
   ) throws -> ErasureScan {
     let start = ContinuousClock.now
     var scan = ResidueScan(patterns.filtered { !isShared[$0] }, chunkBytes: chunkBytes)

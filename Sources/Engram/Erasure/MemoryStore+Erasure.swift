@@ -33,7 +33,7 @@ extension MemoryStore {
   /// - Parameter progress: Called now and then, on a thread of the erasure's own.
   package func erase(
     _ subject: ErasureReceipt.Subject, waitingAtMost deadline: Duration, proves: Bool,
-    progress: @escaping @Sendable (Interchange.Progress) -> Void
+    progress: @escaping @Sendable (OperationProgress) -> Void
   ) async throws -> ErasureReceipt {
     try Limits.check(deadline, "waitingAtMost")
     if case .user(let userID) = subject { try Limits.checkUserID(userID) }
@@ -76,7 +76,7 @@ extension StoreCore {
   /// The patterns of what is to be erased, and where they stand now.
   fileprivate func traces(
     of subject: ErasureSubject, _ check: @escaping @Sendable () throws -> Void,
-    _ progress: @escaping @Sendable (Interchange.Progress) -> Void
+    _ progress: @escaping @Sendable (OperationProgress) -> Void
   ) throws -> (patterns: ErasurePatterns, scan: ErasureScan) {
     let checkedProgress = reporting(progress, check)
     let snapshot = try MemorySnapshot(live)
@@ -91,7 +91,7 @@ extension StoreCore {
   /// What of the patterns stands in the files and is not of something that was written since.
   fileprivate func scan(
     for patterns: ErasurePatterns, _ check: @escaping @Sendable () throws -> Void,
-    _ progress: @escaping @Sendable (Interchange.Progress) -> Void
+    _ progress: @escaping @Sendable (OperationProgress) -> Void
   ) throws -> ErasureScan {
     let checkedProgress = reporting(progress, check)
     let snapshot = try MemorySnapshot(live)

@@ -19,7 +19,7 @@ struct ResidueScan {
   }
 
   /// - Parameter progress: Called for each chunk with the bytes read so far; what it throws ends the search.
-  mutating func run(_ storeFiles: StoreFiles, progress: (Interchange.Progress) throws -> Void) throws {
+  mutating func run(_ storeFiles: StoreFiles, progress: (OperationProgress) throws -> Void) throws {
     notScanned = storeFiles.others
     let total = storeFiles.readable.reduce(0) { $0 + $1.sizeBytes }
     var done = 0

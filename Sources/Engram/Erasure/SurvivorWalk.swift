@@ -42,7 +42,7 @@ struct SurvivorWalk: ~Escapable {
   /// - Parameter progress: Called now and then with the entries seen so far; what it throws ends the walk.
   /// - Throws: ``StoreError`` `.corrupted` for a damaged entry.
   /// - Complexity: O(size of the store).
-  func forEachSpan(progress: @escaping (Interchange.Progress) throws -> Void, _ body: (RawSpan) -> Void) throws {
+  func forEachSpan(progress: @escaping (OperationProgress) throws -> Void, _ body: (RawSpan) -> Void) throws {
     var total = 0
     for (database, _) in databases { total += try reader.view.statistics(of: database).entries }
     var meter = WorkMeter(.comparing, total: total, progress)

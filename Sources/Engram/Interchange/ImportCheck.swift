@@ -13,11 +13,11 @@ struct ImportCheck {
   private let sources: [ImportSource]
   private let options: ImportOptions
   private let collectsTexts: Bool
-  private let progress: (Interchange.Progress) throws -> Void
+  private let progress: (OperationProgress) throws -> Void
 
   init(
     _ store: MemoryStore, _ sources: [ImportSource], _ options: ImportOptions, collectsTexts: Bool,
-    _ progress: @escaping (Interchange.Progress) throws -> Void
+    _ progress: @escaping (OperationProgress) throws -> Void
   ) {
     self.store = store
     self.sources = sources

@@ -11,9 +11,9 @@ struct ImportWalk {
   }
 
   private let sources: [ImportSource]
-  private let phase: Interchange.Progress.Phase
+  private let phase: OperationProgress.Phase
   /// What it throws ends the walk.
-  private let progress: (Interchange.Progress) throws -> Void
+  private let progress: (OperationProgress) throws -> Void
   private let totalBytes: Int
   private var parser: LineParser
   private var reader: LineReader?
@@ -24,8 +24,8 @@ struct ImportWalk {
   private var bytesAtReport = 0
 
   init(
-    _ sources: [ImportSource], dimension: Int?, isLossy: Bool, phase: Interchange.Progress.Phase,
-    _ progress: @escaping (Interchange.Progress) throws -> Void
+    _ sources: [ImportSource], dimension: Int?, isLossy: Bool, phase: OperationProgress.Phase,
+    _ progress: @escaping (OperationProgress) throws -> Void
   ) {
     self.sources = sources
     self.phase = phase

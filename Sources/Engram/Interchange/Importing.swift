@@ -29,7 +29,7 @@ extension MemoryStore {
   /// As ``importLines(from:_:embedder:progress:)``, all or nothing.
   package func importLines(
     from sources: [ImportSource], onConflict policy: ImportPolicy, embedder: (any Embedder)? = nil, isDryRun: Bool = false,
-    progress: @escaping @Sendable (Interchange.Progress) -> Void = { _ in }
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> ImportSummary {
     try await importLines(from: sources, ImportOptions(onConflict: policy, isDryRun: isDryRun), embedder: embedder, progress: progress)
   }
@@ -43,7 +43,7 @@ extension MemoryStore {
   /// - Throws: As ``importJSONLines(from:options:)``.
   package func importLines(
     from sources: [ImportSource], _ options: ImportOptions, embedder: (any Embedder)? = nil,
-    progress: @escaping @Sendable (Interchange.Progress) -> Void = { _ in }
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> ImportSummary {
     let writer = try options.isDryRun ? nil : writer()
     let collectsTexts = embedder != nil && !options.isDryRun
@@ -69,7 +69,7 @@ extension MemoryStore {
   }
 
   private static func vectors(
-    _ texts: [(index: Int, text: String)], _ embedder: (any Embedder)?, _ progress: @Sendable (Interchange.Progress) -> Void
+    _ texts: [(index: Int, text: String)], _ embedder: (any Embedder)?, _ progress: @Sendable (OperationProgress) -> Void
   ) async throws -> [Int: Embedding] {
     var vectors: [Int: Embedding] = [:]
     guard let embedder else { return vectors }
@@ -82,7 +82,7 @@ extension MemoryStore {
         throw StoreError(.embedderMismatch, "the embedder '\(embedder.identity)' returned \(made.count) vectors for \(batch.count) texts")
       }
       for (text, vector) in zip(batch, made) { vectors[text.index] = vector }
-      progress(Interchange.Progress(phase: .embedding, done: batch.endIndex, total: texts.count, count: batch.endIndex))
+      progress(OperationProgress(phase: .embedding, done: batch.endIndex, total: texts.count, count: batch.endIndex))
     }
     return vectors
   }
@@ -96,11 +96,11 @@ private struct Importer {
   private let vectors: [Int: Embedding]
   /// Lines at fault, by their number among all.
   private let leftOut: Set<Int>
-  private let progress: (Interchange.Progress) throws -> Void
+  private let progress: (OperationProgress) throws -> Void
 
   init(
     _ sources: [ImportSource], _ options: ImportOptions, vectors: [Int: Embedding], leavingOut leftOut: Set<Int>,
-    _ progress: @escaping (Interchange.Progress) throws -> Void
+    _ progress: @escaping (OperationProgress) throws -> Void
   ) {
     self.sources = sources
     self.options = options

@@ -43,28 +43,3 @@ extension MemoryID {
   /// The last digits, for a table on a terminal.
   package var shortDescription: String { String(description.suffix(MemoryIDSuffix.shownDigits)) }
 }
-
-extension MemoryStore {
-  /// The memories whose ids end so, in no particular order.
-  ///
-  /// - Parameters:
-  ///   - userID: Nil: of all users.
-  ///   - limit: The most to return.
-  /// - Complexity: O(memories in scope).
-  package func memories(endingWith suffix: MemoryIDSuffix, of userID: String?, limit: Int) throws -> [Memory] {
-    if let userID { try Limits.checkUserID(userID) }
-    var found: [Memory] = []
-    try readOnce { reader in
-      let visit = { (record: MemoryRecord) -> Bool in
-        if suffix.matches(record.memory.id) { found.append(record.memory) }
-        return found.count < limit
-      }
-      if let userID {
-        try reader.forEachMemory(of: userID, newestFirst: true, after: nil, visit)
-      } else {
-        try reader.forEachMemory(after: nil, visit)
-      }
-    }
-    return found
-  }
-}

@@ -27,7 +27,7 @@ extension MemoryStore {
   /// - Parameter progress: Called now and then, on a thread of the repair's own.
   @discardableResult
   package static func repair(
-    _ source: URL, into destination: URL, usingPrevious: Bool = false, progress: @escaping @Sendable (Interchange.Progress) -> Void
+    _ source: URL, into destination: URL, usingPrevious: Bool = false, progress: @escaping @Sendable (OperationProgress) -> Void
   ) async throws -> RepairReport {
     for url in [source, destination] where !url.isFileURL {
       throw StoreError(.invalidArgument, "a store lies in a directory: \(url) is not a file URL")

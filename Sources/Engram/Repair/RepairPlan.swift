@@ -19,7 +19,7 @@ struct RepairPlan {
   let carried: StateRecord
 
   init(
-    _ generation: DamagedGeneration, usesPrevious: Bool, _ notes: RepairNotes, _ progress: @escaping (Interchange.Progress) throws -> Void
+    _ generation: DamagedGeneration, usesPrevious: Bool, _ notes: RepairNotes, _ progress: @escaping (OperationProgress) throws -> Void
   ) throws {
     guard let last = generation.last else {
       throw StoreError(.corrupted, "no meta page of \(generation.dataPath) is sound: \(generation.problems.first ?? "")")

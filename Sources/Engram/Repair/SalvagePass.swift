@@ -5,7 +5,7 @@ import LMDB
 struct SalvagePass {
   let dataPath: FilePlace
   let page: MetaPage
-  let progress: (Interchange.Progress) throws -> Void
+  let progress: (OperationProgress) throws -> Void
 
   /// What is known when a pass is over.
   struct Outcome {
@@ -59,12 +59,12 @@ struct SalvagePass {
 
   private struct Meter {
     let total: Int
-    let progress: (Interchange.Progress) throws -> Void
+    let progress: (OperationProgress) throws -> Void
     private var entries = 0
     private var bytes = 0
     private var bytesAtReport = 0
 
-    init(total: Int, progress: @escaping (Interchange.Progress) throws -> Void) {
+    init(total: Int, progress: @escaping (OperationProgress) throws -> Void) {
       self.total = total
       self.progress = progress
     }

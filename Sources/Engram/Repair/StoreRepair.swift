@@ -12,7 +12,7 @@ struct StoreRepair {
   let path: String
   let usesPrevious: Bool
   /// Called now and then; what it throws ends the repair.
-  let progress: (Interchange.Progress) throws -> Void
+  let progress: (OperationProgress) throws -> Void
 
   func run() throws -> RepairReport {
     let started = ContinuousClock.now

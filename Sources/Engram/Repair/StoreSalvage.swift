@@ -5,7 +5,7 @@ import VectorSearch
 final class StoreSalvage {
   let plan: RepairPlan
   let notes: RepairNotes
-  private let progress: (Interchange.Progress) throws -> Void
+  private let progress: (OperationProgress) throws -> Void
   private let rows: DamagedRows?
   var damage = Damage()
   var touched = TouchedRecords()
@@ -26,7 +26,7 @@ final class StoreSalvage {
     }
   }
 
-  init(plan: RepairPlan, notes: RepairNotes, progress: @escaping (Interchange.Progress) throws -> Void) {
+  init(plan: RepairPlan, notes: RepairNotes, progress: @escaping (OperationProgress) throws -> Void) {
     self.plan = plan
     self.notes = notes
     self.progress = progress

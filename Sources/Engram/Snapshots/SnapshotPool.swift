@@ -8,14 +8,6 @@ import Synchronization
   import Darwin
 #endif
 
-/// The snapshot would be of a generation that another has taken the place of.
-struct Superseded: Error {
-  let by: UInt64
-}
-
-/// A commit failed half-way: LMDB begins no transaction in this environment any more.
-struct EnvironmentLost: Error {}
-
 /// One reader slot with its transaction: held by a snapshot, or idle in the pool.
 final class SnapshotBox: Sendable {
   private struct State: ~Copyable {

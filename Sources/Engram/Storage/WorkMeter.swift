@@ -3,17 +3,17 @@
 /// The receiver is called once for about 256 KiB of work or 1,024 small steps, whichever comes first. Release builds do that in less than two
 /// milliseconds, so a cancelled task ends soon, and the calls do not show in a measurement.
 struct WorkMeter {
-  private let phase: Interchange.Progress.Phase
+  private let phase: OperationProgress.Phase
   /// May grow while the work goes on.
   var total: Int
-  private let report: (Interchange.Progress) throws -> Void
+  private let report: (OperationProgress) throws -> Void
   private(set) var done = 0
   private var weight = 0
 
   private static let stepWeight = 256
   private static let reportWeight = 256 << 10
 
-  init(_ phase: Interchange.Progress.Phase, total: Int, _ report: @escaping (Interchange.Progress) throws -> Void) {
+  init(_ phase: OperationProgress.Phase, total: Int, _ report: @escaping (OperationProgress) throws -> Void) {
     self.phase = phase
     self.total = total
     self.report = report
@@ -51,8 +51,8 @@ struct WorkMeter {
 
 /// Reports each step to `progress` first and then ends the work if `check` throws: so a receiver sees every step that was worked on.
 func reporting(
-  _ progress: @escaping (Interchange.Progress) -> Void, _ check: @escaping () throws -> Void
-) -> (Interchange.Progress) throws -> Void {
+  _ progress: @escaping (OperationProgress) -> Void, _ check: @escaping () throws -> Void
+) -> (OperationProgress) throws -> Void {
   { step in
     progress(step)
     try check()

@@ -215,10 +215,10 @@ import VectorSearch
   @Test func progressReachesTheEndOfBothPhases() async throws {
     let store = try await scratch.open(dimension: 2, metric: .dot)
     try await store.add((0..<3_000).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: [1, Float($0)]) })
-    let told = Mutex<[Interchange.Progress]>([])
+    let told = Mutex<[OperationProgress]>([])
     _ = try await store.audit(AuditOptions()) { step in told.withLock { $0.append(step) } }
     let steps = told.withLock { $0 }
-    for (phase, total) in [(Interchange.Progress.Phase.auditing, 3_000), (.comparing, 2 * 1_500 * 1_499 / 2)] {
+    for (phase, total) in [(OperationProgress.Phase.auditing, 3_000), (.comparing, 2 * 1_500 * 1_499 / 2)] {
       let own = steps.filter { $0.phase == phase }
       #expect(own.count > 2 && own.allSatisfy { $0.total == total } && own.last?.done == total)
       #expect(own.map(\.done) == own.map(\.done).sorted() && own.map(\.count) == own.map(\.done))

@@ -21,18 +21,18 @@ import Testing
   /// Holds work at a report in the middle of a phase, and counts the reports after it.
   private final class Midway: Sendable {
     private struct State {
-      var phases: [Interchange.Progress.Phase] = []
+      var phases: [OperationProgress.Phase] = []
       var isReached = false
       var stepsAfter = 0
     }
 
-    private let phase: Interchange.Progress.Phase
-    private let later: Interchange.Progress.Phase?
+    private let phase: OperationProgress.Phase
+    private let later: OperationProgress.Phase?
     private let state = Mutex(State())
     private let gate = DispatchSemaphore(value: 0)
 
     /// - Parameter later: Only reports after one of this phase count.
-    init(_ phase: Interchange.Progress.Phase, after later: Interchange.Progress.Phase?) {
+    init(_ phase: OperationProgress.Phase, after later: OperationProgress.Phase?) {
       self.phase = phase
       self.later = later
     }
@@ -40,7 +40,7 @@ import Testing
     var isReached: Bool { state.withLock { $0.isReached } }
     var stepsAfter: Int { state.withLock { $0.stepsAfter } }
 
-    func see(_ step: Interchange.Progress) {
+    func see(_ step: OperationProgress) {
       let holds = state.withLock { state in
         if state.isReached { state.stepsAfter += 1 }
         if let later, !state.phases.contains(later) {
@@ -60,9 +60,9 @@ import Testing
 
   /// Cancels `work` at its second report of `phase`.
   private func cancel<Value: Sendable>(
-    in phase: Interchange.Progress.Phase, after later: Interchange.Progress.Phase? = nil,
+    in phase: OperationProgress.Phase, after later: OperationProgress.Phase? = nil,
     sourceLocation: SourceLocation = #_sourceLocation,
-    _ work: @escaping @Sendable (_ progress: @escaping @Sendable (Interchange.Progress) -> Void) async throws -> Value
+    _ work: @escaping @Sendable (_ progress: @escaping @Sendable (OperationProgress) -> Void) async throws -> Value
   ) async throws {
     let midway = Midway(phase, after: later)
     let task = Task { _ = try await work { midway.see($0) } }
@@ -150,10 +150,10 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func noStepIsLong() async throws {
     let store = try await filled()
-    let steps = Recorder<Interchange.Progress>()
+    let steps = Recorder<OperationProgress>()
     _ = try await store.verify { steps.append($0) }
     _ = try await store.audit(AuditOptions()) { steps.append($0) }
-    for phase in [Interchange.Progress.Phase.verifying, .auditing] {
+    for phase in [OperationProgress.Phase.verifying, .auditing] {
       let done = [0] + steps.values.filter { $0.phase == phase }.map(\.done)
       #expect(done.count > 5 && zip(done, done.dropFirst()).allSatisfy { $1 - $0 <= 1_024 }, "\(done)")
     }
@@ -226,8 +226,8 @@ import Testing
 
   // MARK: Building
 
-  @Test(.timeLimit(.minutes(5)), arguments: [Interchange.Progress.Phase.copying, .verifying])
-  func aBackupEndsAndLeavesNothing(in phase: Interchange.Progress.Phase) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [OperationProgress.Phase.copying, .verifying])
+  func aBackupEndsAndLeavesNothing(in phase: OperationProgress.Phase) async throws {
     let store = try await filled()
     let url = URL(fileURLWithPath: place.directory.path("backup"))
     try await cancel(in: phase) { try await store.backup(to: url, progress: $0) }
@@ -245,8 +245,8 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: [Interchange.Progress.Phase.salvaging, .copying, .verifying])
-  func aRepairEndsAndLeavesNothing(in phase: Interchange.Progress.Phase) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [OperationProgress.Phase.salvaging, .copying, .verifying])
+  func aRepairEndsAndLeavesNothing(in phase: OperationProgress.Phase) async throws {
     try await filled().close()
     let (source, url) = (place.url, URL(fileURLWithPath: place.directory.path("repaired")))
     try await cancel(in: phase) { try await MemoryStore.repair(source, into: url, progress: $0) }
@@ -257,8 +257,8 @@ import Testing
 
   // MARK: Erasing
 
-  @Test(.timeLimit(.minutes(5)), arguments: [Interchange.Progress.Phase.comparing, .scanning])
-  func anErasureThatEndsBeforeItHidesChangesNothing(in phase: Interchange.Progress.Phase) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [OperationProgress.Phase.comparing, .scanning])
+  func anErasureThatEndsBeforeItHidesChangesNothing(in phase: OperationProgress.Phase) async throws {
     let store = try await filled()
     try await cancel(in: phase) {
       try await store.erase(.user("user1"), waitingAtMost: .seconds(30), proves: true, progress: $0)
@@ -280,8 +280,8 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: [Interchange.Progress.Phase.comparing, .scanning])
-  func aProofThatEndsLeavesAnErasureDone(in phase: Interchange.Progress.Phase) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [OperationProgress.Phase.comparing, .scanning])
+  func aProofThatEndsLeavesAnErasureDone(in phase: OperationProgress.Phase) async throws {
     let store = try await filled()
     try await cancel(in: phase, after: .copying) {
       try await store.erase(.user("user1"), waitingAtMost: .seconds(30), proves: true, progress: $0)
@@ -293,8 +293,8 @@ import Testing
 
   // MARK: Importing
 
-  @Test(.timeLimit(.minutes(5)), arguments: [Interchange.Progress.Phase.checking, .writing])
-  func anImportEndsAndChangesNothing(in phase: Interchange.Progress.Phase) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [OperationProgress.Phase.checking, .writing])
+  func anImportEndsAndChangesNothing(in phase: OperationProgress.Phase) async throws {
     let store = try await filled()
     let directory = TemporaryDirectory()
     let path = directory.path("lines.jsonl")

@@ -240,7 +240,7 @@ import VectorSearch
   @Test func comparingReportsItsProgress() async throws {
     let store = try await scratch.open(dimension: 8)
     try await store.add((0..<1500).map { MemoryDraft(userID: "bob", text: "memory \($0)") })
-    var steps: [Interchange.Progress] = []
+    var steps: [OperationProgress] = []
     try store.readOnce { reader in
       var patterns = try ErasurePatterns(.user("alice"), reader)
       try patterns.excludeSurvivors(reader) { steps.append($0) }

@@ -90,7 +90,7 @@ import Testing
   @Test func progressEndsWithTheTotal() throws {
     try write([UInt8](repeating: 1, count: 1000), "a")
     try write([UInt8](repeating: 1, count: 500), "b")
-    var steps: [Interchange.Progress] = []
+    var steps: [OperationProgress] = []
     _ = try patterns().scan(Directory(path: directory.path), chunkBytes: 100) { steps.append($0) }
     #expect(steps.allSatisfy { $0.phase == .scanning && $0.total == 1500 })
     #expect(steps.map(\.done) == steps.map(\.done).sorted())

@@ -6,7 +6,7 @@ import Synchronization
 /// A line on standard error that shows how far a long operation is. Drawn on a terminal only, ten times a second.
 final class ProgressBar: Sendable {
   private struct State {
-    var phase: Interchange.Progress.Phase?
+    var phase: OperationProgress.Phase?
     var phaseStart = ContinuousClock.now
     var lastDrawn: ContinuousClock.Instant?
     var isDrawn = false
@@ -19,7 +19,7 @@ final class ProgressBar: Sendable {
 
   init(isQuiet: Bool) { isShown = Terminal.diagnosticsAreTerminal && !isQuiet }
 
-  func update(_ progress: Interchange.Progress) {
+  func update(_ progress: OperationProgress) {
     guard isShown else { return }
     let line = state.withLock { state -> String? in
       let now = ContinuousClock.now
@@ -52,7 +52,7 @@ final class ProgressBar: Sendable {
   }
 
   /// `checking  [#####-----]  50 %  21,000 lines/s  3 s left`
-  static func line(_ progress: Interchange.Progress, elapsed: Double, width: Int) -> String {
+  static func line(_ progress: OperationProgress, elapsed: Double, width: Int) -> String {
     let fraction = progress.total > 0 ? min(1, Double(progress.done) / Double(progress.total)) : 1
     let (name, unit) =
       switch progress.phase {

@@ -14,54 +14,18 @@ public struct BackupReport: Sendable {
   public let duration: Duration
 }
 
-extension MemoryStore {
-  /// Copies the store as it is at one instant to another place, while everybody goes on reading and writing.
-  ///
-  /// The copy is a store like any other, without dead rows: opening it is restoring it. It is verified and flushed before it gets its
-  /// name, so it is there whole or not at all; directories have mode 0700 and files 0600. It has the store's identity and secret.
-  /// - Throws: ``StoreError`` `.storeExists` where something stands at `url`; `.storeMissing` where its directory does not exist;
-  ///   `.corrupted` where the store is damaged; `.networkFileSystem`, `.diskFull`, `.permissionDenied`, `.closed`; `CancellationError`.
-  @discardableResult
-  public func backup(to url: URL) async throws -> BackupReport { try await backup(to: url) { _ in } }
-
-  /// - Parameter progress: Called now and then, on a thread of the backup's own.
-  @discardableResult
-  package func backup(
-    to url: URL, progress: @escaping @Sendable (Interchange.Progress) -> Void
-  ) async throws -> BackupReport {
-    guard url.isFileURL else { throw StoreError(.invalidArgument, "a backup lies in a directory: \(url) is not a file URL") }
-    let path = url.path
-    _ = try readOnce { try $0.state() }
-    return try await core.background("the backup \(path) cannot be made") { core, check in
-      let backup = StoreBackup(core: core, path: path, check: check, progress: progress)
-      do {
-        while true {
-          do {
-            return try backup.run()
-          } catch is CopyOutdated {
-            // A commit of more changes than the log holds came between, or one that failed half-way: once more, from the beginning.
-            try check()
-          }
-        }
-      } catch {
-        throw StoreError.wrapping(error, "the backup \(path) cannot be made")
-      }
-    }
-  }
-}
-
 /// Makes a copy of the live generation the first generation of another store.
 struct StoreBackup {
-  let core: StoreCore
+  let live: LiveGeneration
   let path: String
   /// Called now and then; what it throws ends the backup, and nothing is left of it.
   let check: () throws -> Void
-  let progress: (Interchange.Progress) -> Void
+  let progress: (OperationProgress) -> Void
 
   func run() throws -> BackupReport {
     let started = ContinuousClock.now
     try StoreCreation.checkPlace(path)
-    if try core.paths.root.contains(path) {
+    if try live.paths.root.contains(path) {
       throw StoreError(.invalidArgument, "the backup \(path) would lie inside the store")
     }
     return try StoreCreation.build(at: path) { place in
@@ -75,9 +39,9 @@ struct StoreBackup {
 
   private func copy(to place: StorePaths) throws -> StateRecord {
     // Nobody supersedes the generation while it is copied.
-    let building = core.options.access == .immutable ? nil : try FileLock(ifExists: core.paths.rebuildLock)
+    let building = live.options.access == .immutable ? nil : try FileLock(ifExists: live.paths.rebuildLock)
     try building?.lock(.shared, atMost: StoreRebuild.patience, check: check)
-    let source = try core.live.read { $0.generation }
+    let source = try live.read { $0.generation }
     try StoreCreation.createGeneration(in: place.generation(1), source.store.inGeneration(1))
     let (target, _) = try StoreOpening.openGeneration(place, number: 1, options: StoreOptions())
     let state: StateRecord

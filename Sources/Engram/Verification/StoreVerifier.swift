@@ -19,7 +19,7 @@ extension MemoryStore {
 
   /// - Parameter progress: Called now and then with the entries seen so far, on the verification's own thread.
   package func verify(
-    deep: Bool = false, progress: @escaping @Sendable (Interchange.Progress) -> Void
+    deep: Bool = false, progress: @escaping @Sendable (OperationProgress) -> Void
   ) async throws -> VerificationReport {
     try requireOpen()
     return try await core.background("the store cannot be verified") { _, check in
@@ -31,7 +31,7 @@ extension MemoryStore {
   ///
   /// - Parameter check: Called now and then; what it throws ends the verification.
   package func verifyBlocking(
-    deep: Bool, check: @escaping @Sendable () throws -> Void = {}, progress: @escaping @Sendable (Interchange.Progress) -> Void = { _ in }
+    deep: Bool, check: @escaping @Sendable () throws -> Void = {}, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) throws -> VerificationReport {
     try read { snapshot in
       var pages: PageReport?
@@ -57,7 +57,7 @@ extension MemoryStore {
   ///
   /// - Throws: ``StoreError`` where there is no store, or it cannot be read; damage is a problem in the report. `CancellationError`.
   package static func verify(
-    at url: URL, deep: Bool, access: StoreOptions.Access = .readOnly, progress: @escaping @Sendable (Interchange.Progress) -> Void
+    at url: URL, deep: Bool, access: StoreOptions.Access = .readOnly, progress: @escaping @Sendable (OperationProgress) -> Void
   ) async throws -> VerificationReport {
     var options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
     let walked = Mutex<PageReport?>(nil)
@@ -132,7 +132,7 @@ struct StoreVerifier: ~Escapable {
   }
 
   /// - Parameter progress: What it throws ends the verification.
-  mutating func run(_ progress: @escaping (Interchange.Progress) throws -> Void) throws -> VerificationReport {
+  mutating func run(_ progress: @escaping (OperationProgress) throws -> Void) throws -> VerificationReport {
     let schema = reader.schema
     let databases = [
       schema.meta, schema.memories, schema.contexts, schema.history, schema.timeline, schema.blocks, schema.columns, schema.expiry,
@@ -274,7 +274,7 @@ extension StoreVerifier {
   ///
   /// - Parameter progress: What it throws ends the verification.
   /// - Throws: ``StoreError`` `.corrupted` with the first problem.
-  static func requireIntact(_ target: Generation, _ progress: @escaping (Interchange.Progress) throws -> Void) throws {
+  static func requireIntact(_ target: Generation, _ progress: @escaping (OperationProgress) throws -> Void) throws {
     let snapshot = try ReadTransaction(target.environment)
     var verifier = StoreVerifier(RecordReader(snapshot.view, target, now: WallClock.now()))
     let report = try verifier.run(progress)

@@ -12,14 +12,18 @@ import Synchronization
 /// directory that the next opener removes; one after it leaves a store that opens with the new generation. Blocks: runs on a thread of
 /// its own.
 struct StoreRebuild {
-  let core: StoreCore
+  let live: LiveGeneration
+  /// Nil in a store that was opened read-only: the successor cannot be named then.
+  let coordinator: WriteCoordinator?
   let paths: StorePaths
   /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
   var isWanted: (StateRecord) -> Bool = { _ in true }
   let space: RebuildSpace
   /// Called now and then; what it throws ends the rebuild, and nothing has changed.
   let check: () throws -> Void
-  let progress: (Interchange.Progress) -> Void
+  let progress: (OperationProgress) -> Void
+  /// Called when the new generation is the live one.
+  let onSwitch: () -> Void
 
   /// What came of it.
   struct Outcome: Sendable {
@@ -42,10 +46,10 @@ struct StoreRebuild {
   ///   as it was, unless the code is `.inDoubt` or `.poisoned`.
   /// - Returns: Nil where it was not wanted any more.
   func run() throws -> Outcome? {
-    try core.live.requireInPlace(core.generation)
+    try live.requireInPlace(live.generation)
     let building = try FileLock(path: paths.rebuildLock)
     try building.lock(.exclusive, atMost: Self.patience, check: check)
-    guard isWanted(try core.live.read { try $0.state() }) else { return nil }
+    guard isWanted(try live.read { try $0.state() }) else { return nil }
     var attempt = 0
     while true {
       attempt += 1
@@ -57,7 +61,7 @@ struct StoreRebuild {
           throw StoreError(
             .storeBusy(processID: nil), "more was committed during each of \(attempt) attempts to compact than the log keeps")
         }
-        core.options.logger.debug(
+        live.options.logger.debug(
           "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it begins anew")
         try check()
       }
@@ -65,14 +69,14 @@ struct StoreRebuild {
   }
 
   private func build(excludingWriters: Bool) throws -> Outcome {
-    if let poison = core.coordinator?.poison { throw poison }
+    if let poison = coordinator?.poison { throw poison }
     let writerLock = try FileLock(path: paths.writerLock)
     if excludingWriters { try takeTurn(writerLock) }
     // Read under the lock of the rebuild: nobody else can supersede it now. With the writers excluded, nobody opens it again, either.
-    let source = try core.live.read { $0.generation }
-    try core.live.requireInPlace(source)
+    let source = try live.read { $0.generation }
+    try live.requireInPlace(source)
     var started = ContinuousClock.now
-    let (rowsBefore, need) = try core.live.read { (try $0.state().rowsHigh, try RebuildSpace.need($0)) }
+    let (rowsBefore, need) = try live.read { (try $0.state().rowsHigh, try RebuildSpace.need($0)) }
     try space.require(need)
     let target = try makeTarget(after: source)
     var isNamed = false
@@ -94,7 +98,7 @@ struct StoreRebuild {
       try nameSuccessor(of: source, at: state, target, &isNamed)
       let pause = ContinuousClock.now - started
       try writerLock.unlock()
-      let rowsAfter = try core.live.read { try $0.state().rowsHigh }
+      let rowsAfter = try live.read { try $0.state().rowsHigh }
       return Outcome(
         old: source.number, new: target.number, bytesBefore: Self.allocatedBytes(paths.generation(source.number)),
         bytesAfter: Self.allocatedBytes(paths.generation(target.number)), firstSequence: copy.firstSequence, rowsBefore: rowsBefore,
@@ -170,12 +174,12 @@ struct StoreRebuild {
         "no generation can follow \(paths.generation(StorePaths.lastGeneration)), which has the largest number: remove it if it is not the store's own"
       )
     }
-    let opening = try core.live.openLock()
+    let opening = try live.openLock()
     let made = try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))
     do {
       try paths.root.synchronize()
       try opening.lock(.exclusive)
-      return try StoreOpening.openGeneration(paths, number: number, options: core.options).0
+      return try StoreOpening.openGeneration(paths, number: number, options: live.options).0
     } catch {
       try? Directories.removeTreeWithOthers(made, named: paths.generation(number))
       throw error
@@ -184,17 +188,17 @@ struct StoreRebuild {
 
   private func discard(_ target: Generation) {
     do {
-      let opening = try core.live.openLock()
+      let opening = try live.openLock()
       try opening.lock(.exclusive)
       _ = target.close()
       // In a directory whose content was exchanged the name may be that of another store's generation.
       guard try Directories.status(paths.generation(target.number))?.id == target.files.directory else { return }
-      try GenerationSweep.setAside(target.number, paths) { try core.live.requireInPlace(core.generation) }
+      try GenerationSweep.setAside(target.number, paths) { try live.requireInPlace(live.generation) }
       try opening.unlock()
       try GenerationSweep.removeSetAside(paths)
     } catch {
       // The next sweep will remove it.
-      core.options.logger.warning("an unfinished generation cannot be removed", metadata: ["error": "\(error)"])
+      live.options.logger.warning("an unfinished generation cannot be removed", metadata: ["error": "\(error)"])
     }
   }
 
@@ -209,12 +213,12 @@ struct StoreRebuild {
   private func nameSuccessor(
     of source: Generation, at copied: StateRecord, _ target: Generation, _ isNamed: inout Bool
   ) throws {
-    let isDeferred = if case .eventual = core.options.durability { true } else { false }
+    let isDeferred = if case .eventual = live.options.durability { true } else { false }
     if isDeferred { try target.environment.synchronize() }
-    guard let coordinator = core.coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
+    guard let coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
     if let poison = coordinator.poison { throw poison }
-    let opened = core.live.current
-    try core.live.requireInPlace(source)
+    let opened = live.current
+    try live.requireInPlace(source)
     let hasRoom = source.growDataFile(by: 0)
     var transaction = try LMDB.WriteTransaction(source.environment)
     let lastState = try RecordReader(transaction.view, source, now: .min).state()
@@ -224,7 +228,7 @@ struct StoreRebuild {
     var writer = CBORWriter()
     state.encode(into: &writer)
     try transaction.put(.state, writer.bytes, in: source.schema.meta)
-    core.live.prepare(target)
+    live.prepare(target)
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
@@ -234,7 +238,7 @@ struct StoreRebuild {
       switch outcome {
       case .happened: break
       case .didNotHappen(let failure):
-        core.live.withdraw()
+        live.withdraw()
         throw failure
       case .unknown(let failure):
         isNamed = true
@@ -245,21 +249,21 @@ struct StoreRebuild {
     if isDeferred {
       do throws(LMDBError) {
         // Not `source`, which may have been opened again.
-        try core.generation.environment.synchronize()
+        try live.generation.environment.synchronize()
       } catch {
         throw coordinator.poisoned(by: error)
       }
     }
-    let moved = core.live.moveAfterCommit(to: target)
+    let moved = live.moveAfterCommit(to: target)
     do {
       // It may be another store's file by now.
-      if moved == nil { try StoreOpening.setCurrent(target.number, paths) { try core.live.requireInPlace(target) } }
+      if moved == nil { try StoreOpening.setCurrent(target.number, paths) { try live.requireInPlace(target) } }
     } catch {
       // Openers follow the commit; whoever removes the old generation writes the name first.
-      core.options.logger.warning("the file 'current' cannot be written yet", metadata: ["error": "\(error)"])
+      live.options.logger.warning("the file 'current' cannot be written yet", metadata: ["error": "\(error)"])
     }
-    core.live.adoptPrepared()
-    core.commits.announce()
+    live.adoptPrepared()
+    onSwitch()
     if let moved {
       coordinator.makeReadOnly(moved.error(committed: false))
       throw moved.error(committed: true)

@@ -36,7 +36,7 @@ struct GenerationCopy: ~Copyable {
   private static let transactionBytes = 8 << 20
   private static let snapshotBytes = 64 << 20
 
-  init(from source: Generation, to target: Generation, progress: @escaping (Interchange.Progress) throws -> Void) {
+  init(from source: Generation, to target: Generation, progress: @escaping (OperationProgress) throws -> Void) {
     self.source = source
     self.target = target
     meter = WorkMeter(.copying, total: 0) { step in
@@ -332,9 +332,6 @@ struct GenerationCopy: ~Copyable {
     return level
   }
 }
-
-/// A copy must begin anew: more was committed than the log keeps, the source had to be opened again, or it was the live generation no more.
-struct CopyOutdated: Error {}
 
 extension UserKey {
   static func < (left: UserKey, right: UserKey) -> Bool { (left.high, left.low) < (right.high, right.low) }
