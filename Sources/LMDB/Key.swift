@@ -5,12 +5,12 @@
 #endif
 
 /// A composite key under construction: big-endian parts, so that byte order is key order. Lives on the stack.
-package struct Key: Sendable {
+@usableFromInline package struct Key: Sendable {
   /// The most bytes a key can have; LMDB itself allows 511.
-  package static let capacity = 112
+  @usableFromInline package static let capacity = 112
 
-  private var storage: InlineArray<112, UInt8>
-  package private(set) var count: Int
+  @usableFromInline var storage: InlineArray<112, UInt8>
+  @usableFromInline package internal(set) var count: Int
 
   package init() {
     storage = InlineArray(repeating: 0)
@@ -24,6 +24,7 @@ package struct Key: Sendable {
   }
 
   /// Appends the bytes of an integer, the most significant first.
+  @inlinable
   package mutating func append<Integer: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ value: Integer) {
     let end = count + MemoryLayout<Integer>.size
     precondition(end <= Self.capacity, "a key has at most \(Self.capacity) bytes")
@@ -34,6 +35,7 @@ package struct Key: Sendable {
   }
 
   /// Negative numbers sort before positive ones.
+  @inlinable
   package mutating func append(_ value: Int64) {
     append(UInt64(bitPattern: value) ^ (1 << 63))
   }
@@ -86,6 +88,7 @@ extension RawSpan {
   }
 
   /// A big-endian integer at `offset`, which must lie inside the span with all its bytes.
+  @inlinable
   package func bigEndian<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Integer.Type = Integer.self) -> Integer {
     precondition(offset >= 0 && offset <= byteCount - MemoryLayout<Integer>.size, "the integer lies outside the span")
     // SAFETY: the range was checked, and any bit pattern is an integer.
@@ -93,6 +96,7 @@ extension RawSpan {
   }
 
   /// The counterpart of ``Key``'s signed parts.
+  @inlinable
   package func orderedInt64(at offset: Int) -> Int64 {
     Int64(bitPattern: bigEndian(at: offset, as: UInt64.self) ^ (1 << 63))
   }

@@ -1,13 +1,14 @@
 import CBLAS
 
 /// The live rows of a block: bit i stands for row `firstRow` + i.
-package typealias LiveMask = UInt128
+@usableFromInline package typealias LiveMask = UInt128
 
 extension RowFile {
   /// The most rows a block can have.
   package static let blockCapacity = 128
 
   /// The dot product of `query`, `dimension` components, with one row, by `cblas_sdot`.
+  @usableFromInline
   package func score(query: Span<Float>, row: Int) -> Float {
     precondition(query.count == header.dimension, "a query has the store's dimension")
     let components = self.row(row)
@@ -20,6 +21,7 @@ extension RowFile {
   }
 
   /// Calls `body` with the slot and the score of every live row of a block, in ascending order of slots.
+  @inlinable
   package func forEachScore<Failure: Error>(
     query: Span<Float>, firstRow: Int, live: LiveMask, _ body: (_ slot: Int, _ score: Float) throws(Failure) -> Void
   ) throws(Failure) {

@@ -2,23 +2,32 @@
 ///
 /// A binary heap with the worst kept candidate on top.
 /// - Complexity: O(log limit) for a candidate that enters, O(1) for one that does not.
-package struct TopK<ID: Comparable, Payload> {
-  package struct Candidate {
-    package let score: Float
-    package let id: ID
-    package let payload: Payload
+@usableFromInline package struct TopK<ID: Comparable, Payload> {
+  @usableFromInline package struct Candidate {
+    @usableFromInline package let score: Float
+    @usableFromInline package let id: ID
+    @usableFromInline package let payload: Payload
+
+    @inlinable
+    init(score: Float, id: ID, payload: Payload) {
+      self.score = score
+      self.id = id
+      self.payload = payload
+    }
 
     /// Whether this one belongs behind `other` in the result.
+    @inlinable
     func isWorse(than other: Candidate) -> Bool {
       score != other.score ? score < other.score : id > other.id
     }
   }
 
-  package let limit: Int
+  @usableFromInline package let limit: Int
   /// Candidates below it never enter.
-  package let threshold: Float
-  private var heap: [Candidate] = []
+  @usableFromInline package let threshold: Float
+  @usableFromInline var heap: [Candidate] = []
 
+  @inlinable
   package init(limit: Int, threshold: Float = -.infinity) {
     precondition(limit > 0, "a search wants at least one result")
     self.limit = limit
@@ -26,14 +35,16 @@ package struct TopK<ID: Comparable, Payload> {
   }
 
   /// The least score that could still enter.
-  package var bound: Float { heap.count < limit ? threshold : max(threshold, heap[0].score) }
+  @inlinable package var bound: Float { heap.count < limit ? threshold : max(threshold, heap[0].score) }
 
   /// Whether a candidate of this score could still enter, whatever its id. False for NaN.
+  @inlinable
   package func admits(_ score: Float) -> Bool {
     guard score >= threshold else { return false }
     return heap.count < limit || score >= heap[0].score
   }
 
+  @inlinable
   package mutating func insert(score: Float, id: ID, payload: Payload) {
     guard admits(score) else { return }
     let candidate = Candidate(score: score, id: id, payload: payload)
@@ -47,11 +58,13 @@ package struct TopK<ID: Comparable, Payload> {
   }
 
   /// The kept candidates, best first.
+  @inlinable
   package consuming func sorted() -> [Candidate] {
     heap.sorted { $1.isWorse(than: $0) }
   }
 
-  private mutating func siftUp(_ start: Int) {
+  @inlinable
+  mutating func siftUp(_ start: Int) {
     var child = start
     while child > 0 {
       let parent = (child - 1) / 2
@@ -61,7 +74,8 @@ package struct TopK<ID: Comparable, Payload> {
     }
   }
 
-  private mutating func siftDown(_ start: Int) {
+  @inlinable
+  mutating func siftDown(_ start: Int) {
     var parent = start
     while true {
       var worst = parent
