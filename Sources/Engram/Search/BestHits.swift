@@ -1,0 +1,39 @@
+import VectorSearch
+
+/// Stage 5 of a search: keeps the best of what was scored. Reads a record only where the columns leave the filter undecided and the score could
+/// still enter.
+struct BestHits {
+  /// Where a memory was found, and its record if the filter had to look at it.
+  struct Hit {
+    let row: Int
+    let record: MemoryRecord?
+  }
+
+  private let filter: Filter?
+  private(set) var best: TopK<MemoryID, Hit>
+
+  init(_ query: SearchQuery) {
+    filter = query.filter
+    best = TopK(limit: query.limit, threshold: query.threshold ?? -.infinity)
+  }
+
+  /// The least score that could still enter.
+  var bound: Float { best.bound }
+
+  mutating func add(
+    _ scored: [ScoredSlot], of block: borrowing ScannedBlock, _ candidates: BlockCandidates, _ reader: borrowing RecordReader
+  ) throws {
+    // Most blocks of a long scan hold nothing that could still enter, and their columns are never read.
+    if scored.isEmpty { return }
+    let columns = try block.columns()
+    for hit in scored where best.admits(hit.score) {
+      let id = columns.id(hit.slot)
+      var record: MemoryRecord?
+      if let filter, !candidates.isCertain(hit.slot) {
+        record = try reader.memoryRecord(id)
+        guard let memory = record?.memory, filter.matches(memory) else { continue }
+      }
+      best.insert(score: hit.score, id: id, payload: Hit(row: block.record.firstRow + hit.slot, record: record))
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import LMDB
+
+/// Stage 2 of a search: the blocks of a scope that have live rows, in the order of their keys.
+///
+/// A user's blocks are consecutive keys, so a search of one user reads nobody else's.
+struct BlockScan: ~Escapable {
+  private let reader: RecordReader
+  private let rowsHigh: Int
+
+  /// - Parameter rowsHigh: Rows of this instant: none beyond is read.
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, rowsHigh: Int) {
+    self.reader = reader
+    self.rowsHigh = rowsHigh
+  }
+
+  /// - Parameter user: Nil: all users.
+  /// - Throws: ``StoreError`` `.corrupted`; what `body` throws.
+  func forEachBlock(of user: UserKey?, _ body: (borrowing ScannedBlock) throws -> Void) throws {
+    var cursor = try reader.view.cursor(in: reader.schema.blocks)
+    let prefix = user.map { Key.user($0) } ?? Key()
+    var found = try user == nil ? cursor.first() : cursor.seek(to: prefix)
+    while found, cursor.key.hasPrefix(prefix.bytes) {
+      guard cursor.key.byteCount == 20 else { throw StoreError(.corrupted, "a key of blocks has \(cursor.key.byteCount) bytes") }
+      let record = try BlockRecord(try cursor.value())
+      // The map goes on behind the end of the file, where a touch is a signal.
+      guard record.firstRow + record.used <= rowsHigh else {
+        throw StoreError(.corrupted, "a block of a user begins at row \(record.firstRow), the store has \(rowsHigh)")
+      }
+      if record.live != 0 {
+        let key = BlockKey(user: UserKey(cursor.key), number: cursor.key.bigEndian(at: 16))
+        try body(ScannedBlock(reader, record, key))
+      }
+      found = try cursor.next()
+    }
+  }
+}
+
+/// A block that a scan is at.
+struct ScannedBlock: ~Escapable {
+  private let reader: RecordReader
+  private let key: BlockKey
+  let record: BlockRecord
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, _ record: BlockRecord, _ key: BlockKey) {
+    self.reader = reader
+    self.record = record
+    self.key = key
+  }
+
+  /// Milliseconds since 1970 at the instant of the search.
+  var now: Int64 { reader.now }
+
+  /// The columns of the block, looked up anew by each call: most blocks of a long scan do not need them.
+  @_lifetime(copy self)
+  func columns() throws -> ColumnsView {
+    guard let value = try reader.view.value(.block(key), in: reader.schema.columns) else {
+      throw StoreError(.corrupted, "block \(key.number) of a user has no columns")
+    }
+    let columns = try ColumnsView(value)
+    guard columns.count == record.used else { throw StoreError(.corrupted, "block \(key.number) of a user and its columns disagree") }
+    return columns
+  }
+}

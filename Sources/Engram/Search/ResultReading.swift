@@ -1,0 +1,36 @@
+import Formats
+import VectorSearch
+
+/// Stage 6 of a search: the records of the best, each compared with its row and its user.
+struct ResultReading: ~Escapable {
+  private let reader: RecordReader
+  private let rows: RowFile
+  private let batchSequence: UInt64
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, _ rows: RowFile, batchSequence: UInt64) {
+    self.reader = reader
+    self.rows = rows
+    self.batchSequence = batchSequence
+  }
+
+  /// - Throws: ``StoreError`` `.corrupted` where a row is not the one that its record was written with, or the memory is another user's.
+  func results(_ search: RunningSearch) throws -> [SearchResult] {
+    let query = search.plan.query
+    return try search.hits.best.sorted().map { candidate in
+      guard let record = try candidate.payload.record ?? reader.memoryRecord(candidate.id),
+        let reference = record.row, reference.row == candidate.payload.row
+      else { throw StoreError(.corrupted, "row \(candidate.payload.row) and the record of memory \(candidate.id) disagree") }
+      if case .user(let userID) = query.scope, !record.memory.userID.hasSameBytes(as: userID) {
+        throw StoreError(.corrupted, "memory \(candidate.id) is in the blocks of another user")
+      }
+      try rows.verify(row: reference.row, checksum: reference.checksum)
+      return SearchResult(
+        memory: record.memory, score: candidate.score,
+        explanation: query.explains
+          ? .init(
+            metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsInScope: search.rowsInScope,
+            batchSequence: batchSequence) : nil)
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import LMDB
+import VectorSearch
+
+/// Stage 1 of a search: what one query asks for, checked, in the form in which the other stages need it.
+struct SearchPlan {
+  let query: SearchQuery
+  /// Scaled as the rows are.
+  let embedding: [Float]
+  /// Nil: all users.
+  let user: UserKey?
+
+  /// - Throws: ``StoreError`` of a vector that does not fit the store, or of another parameter out of its range.
+  init(_ query: SearchQuery, _ reader: borrowing RecordReader, _ rows: RowFile) throws {
+    try Limits.check(query)
+    self.query = query
+    embedding = try VectorPreparation.prepare(query.embedding.values, dimension: rows.header.dimension, metric: rows.header.metric)
+    switch query.scope {
+    case .all: user = nil
+    case .user(let userID):
+      try Limits.checkUserID(userID)
+      user = reader.userKey(userID)
+    }
+  }
+}
