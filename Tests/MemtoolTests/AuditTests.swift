@@ -231,7 +231,7 @@ import TestSupport
   }
 
   @Test func aRowBeyondTheLastIsNotTouched() throws {
-    let environment = try Environment(path: "\(store)/gen-1", databases: Schema.names, options: Environment.Options())
+    let environment = try Environment(path: "\(store)/gen-1", databases: Tables.names, options: Environment.Options())
     let schema = Schema(environment)
     var transaction = try LMDB.WriteTransaction(environment)
     var state = try Self.state(transaction, schema)
@@ -239,7 +239,7 @@ import TestSupport
     state.rowsHigh = 1
     var writer = CBORWriter()
     state.encode(into: &writer)
-    try transaction.put(.state, writer.bytes, in: schema.meta)
+    try transaction.put(MetaKey.state.encoded, writer.bytes, in: schema[Tables.Meta.self])
     try transaction.commit()
     #expect(environment.close())
     #expect(
@@ -248,7 +248,7 @@ import TestSupport
   }
   /// An empty one where there is none.
   private static func state(_ transaction: borrowing LMDB.WriteTransaction, _ schema: Schema) throws -> StateRecord {
-    guard let value = try transaction.view.value(.state, in: schema.meta) else { return StateRecord() }
+    guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else { return StateRecord() }
     return try StateRecord(value)
   }
 }

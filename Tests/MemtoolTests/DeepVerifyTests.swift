@@ -34,7 +34,7 @@ import TestSupport
   }
 
   private func withDatabase<Value>(_ body: (inout LMDB.WriteTransaction, [String: Database]) throws -> Value) throws -> Value {
-    let environment = try Environment(path: "\(store)/gen-1", databases: Schema.names, options: Environment.Options())
+    let environment = try Environment(path: "\(store)/gen-1", databases: Tables.names, options: Environment.Options())
     var transaction = try LMDB.WriteTransaction(environment)
     let value = try body(&transaction, Dictionary(uniqueKeysWithValues: environment.databases.map { ($0.name, $0) }))
     try transaction.commit()
@@ -59,10 +59,12 @@ import TestSupport
   }
 
   /// One bit of one value of each kind; the key and the checksum stay.
-  @Test(arguments: Schema.names) func aFlippedBitOfAValueIsFound(_ name: String) throws {
+  @Test(arguments: Tables.names) func aFlippedBitOfAValueIsFound(_ name: String) throws {
     let pattern = try withDatabase { transaction, databases -> [UInt8] in
       let database = try #require(databases[name])
-      if name == "tokens" { try transaction.put(.token(UserKey(high: 1, low: 2)), [1, 2, 3, 4, 5, 6, 7, 8, 9], in: database) }
+      if name == "tokens" {
+        try transaction.put(TokenKey.token(UserKey(high: 1, low: 2)).encoded, [1, 2, 3, 4, 5, 6, 7, 8, 9], in: database)
+      }
       // As it stands in the file: with its checksum at the end, which is all that a value without bytes has.
       var cursor = try transaction.view.cursor(in: database)
       try #require(try cursor.first())

@@ -41,7 +41,7 @@ import TestSupport
   }
 
   private func withDatabase(_ body: (inout LMDB.WriteTransaction, Schema) throws -> Void) throws {
-    let environment = try Environment(path: generation, databases: Schema.names, options: Environment.Options())
+    let environment = try Environment(path: generation, databases: Tables.names, options: Environment.Options())
     let schema = Schema(environment)
     var transaction = try LMDB.WriteTransaction(environment)
     try body(&transaction, schema)
@@ -108,43 +108,43 @@ import TestSupport
 
   @Test func deletedPresentContextOfAHistoryIsFound() throws {
     try withDatabase { transaction, schema in
-      let key = try first(schema.history, transaction).key
+      let key = try first(schema[Tables.History.self], transaction).key
       var context = Key()
       for offset in 0..<(key.count - 9) { context.append(key.bytes.bigEndian(at: offset, as: UInt8.self)) }
-      try #require(try transaction.delete(context, in: schema.contexts))
+      try #require(try transaction.delete(context, in: schema[Tables.Contexts.self]))
     }
     try expectDamage("history: version 1 of a UserContext has no present one")
   }
 
   @Test func clearedLiveBitIsFound() throws {
     try withDatabase { transaction, schema in
-      let (key, value) = try first(schema.blocks, transaction)
+      let (key, value) = try first(schema[Tables.Blocks.self], transaction)
       var block = try BlockRecord(unsafe value.span.bytes)
       try #require(block.live & 1 == 1)
       block.live &= ~1
       var bytes: [UInt8] = []
       block.encode(into: &bytes)
-      try transaction.put(key, bytes, in: schema.blocks)
+      try transaction.put(key, bytes, in: schema[Tables.Blocks.self])
     }
     try expectDamage("is not live in its block")
   }
 
   @Test func anExpiryThatTheBlockDoesNotTellIsFound() throws {
     try withDatabase { transaction, schema in
-      let (key, value) = try first(schema.expiry, transaction)
+      let (key, value) = try first(schema[Tables.Expiry.self], transaction)
       let owner = UserKey(unsafe value.span.bytes)
       let id = MemoryID(key.bytes, at: 8)
-      let memory = try Self.value(.memory(id), schema.memories, transaction)
+      let memory = try Self.value(id.encoded, schema[Tables.Memories.self], transaction)
       let record = try MemoryRecord(unsafe memory.span.bytes, id: id)
       let row = try #require(record.row)
-      let name = Key.block(BlockKey(user: owner, number: row.block))
-      let stored = try Self.value(name, schema.blocks, transaction)
+      let name = BlockKey(user: owner, number: row.block).encoded
+      let stored = try Self.value(name, schema[Tables.Blocks.self], transaction)
       var block = try BlockRecord(unsafe stored.span.bytes)
       try #require(block.hasExpiry)
       block.hasExpiry = false
       var bytes: [UInt8] = []
       block.encode(into: &bytes)
-      try transaction.put(name, bytes, in: schema.blocks)
+      try transaction.put(name, bytes, in: schema[Tables.Blocks.self])
     }
     try expectDamage(", which expires, says that none does")
   }
@@ -154,7 +154,7 @@ import TestSupport
     var second: MemoryID?
     try withDatabase { transaction, schema in
       let (row, id, value) = try {
-        var cursor = try transaction.view.cursor(in: schema.memories)
+        var cursor = try transaction.view.cursor(in: schema[Tables.Memories.self])
         try #require(try cursor.first())
         let owner = try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0))
         try #require(try cursor.next())
@@ -166,7 +166,7 @@ import TestSupport
       second = id
       var writer = CBORWriter()
       record.encode(into: &writer)
-      try transaction.put(.memory(id), writer.bytes, in: schema.memories)
+      try transaction.put(id.encoded, writer.bytes, in: schema[Tables.Memories.self])
     }
     let id = try #require(second)
     try expectDamage("of memory \(id) does not match its checksum")
@@ -176,10 +176,10 @@ import TestSupport
   @Test func aDedupeKeyThatLeadsElsewhereIsFound() throws {
     var ids: [MemoryID] = []
     try withDatabase { transaction, schema in
-      let (key, value) = try first(schema.dedupe, transaction)
-      let other = MemoryID(try first(schema.memories, transaction).key.bytes, at: 0)
+      let (key, value) = try first(schema[Tables.Dedupe.self], transaction)
+      let other = MemoryID(try first(schema[Tables.Memories.self], transaction).key.bytes, at: 0)
       ids = [MemoryID(unsafe value.span.bytes, at: 0), other]
-      try transaction.put(key, other.bytes, in: schema.dedupe)
+      try transaction.put(key, other.bytes, in: schema[Tables.Dedupe.self])
     }
     try #require(ids[0] != ids[1])
     try expectDamage("dedupe: it names memory \(ids[1]), which has another dedupe key")
@@ -188,35 +188,35 @@ import TestSupport
 
   @Test func columnsThatContradictTheRecordAreFound() throws {
     try withDatabase { transaction, schema in
-      let (key, value) = try first(schema.columns, transaction)
+      let (key, value) = try first(schema[Tables.Columns.self], transaction)
       var columns = BlockColumns(try ColumnsView(unsafe value.span.bytes))
       columns.slots[0].createdAt += 1
       var bytes: [UInt8] = []
       columns.encode(into: &bytes)
-      try transaction.put(key, bytes, in: schema.columns)
+      try transaction.put(key, bytes, in: schema[Tables.Columns.self])
     }
     try expectDamage("columns: what they say of row ")
   }
 
   @Test func valueUnderAnotherUsersKeyIsFound() throws {
     try withDatabase { transaction, schema in
-      let (key, value) = try first(schema.users, transaction)
+      let (key, value) = try first(schema[Tables.Users.self], transaction)
       var other = Key()
       other.append(UInt64(0))
       other.append(UInt64(1))
-      try transaction.delete(key, in: schema.users)
-      try transaction.put(other, value, in: schema.users)
+      try transaction.delete(key, in: schema[Tables.Users.self])
+      try transaction.put(other, value, in: schema[Tables.Users.self])
     }
-    try expectDamage("stands under another user's key")
+    try expectDamage("is under another user's key")
   }
 
   @Test func entriesThatNothingNamesAreFound() throws {
     try withDatabase { transaction, schema in
       let user = UserKey(high: 1, low: 2)
       let id = MemoryID(high: 3, low: 4)
-      try transaction.put(.timeline(user, 5, id), [], in: schema.timeline)
-      try transaction.put(.expiry(5, id), [UInt8](repeating: 0, count: 16), in: schema.expiry)
-      try transaction.put(.dedupe(user, user), id.bytes, in: schema.dedupe)
+      try transaction.put(TimelineKey(user: user, createdAt: 5, id: id).encoded, [], in: schema[Tables.Timeline.self])
+      try transaction.put(ExpiryKey(expiresAt: 5, id: id).encoded, [UInt8](repeating: 0, count: 16), in: schema[Tables.Expiry.self])
+      try transaction.put(DedupeKey(user: user, hash: user).encoded, id.bytes, in: schema[Tables.Dedupe.self])
     }
     for name in ["timeline", "expiry", "dedupe"] {
       try expectDamage("\(name): it names memory \(MemoryID(high: 3, low: 4)), which has no record")
@@ -224,15 +224,16 @@ import TestSupport
   }
 
   @Test func damagedStoreRecordIsExitCode3ForEveryCommand() throws {
-    try withDatabase { transaction, schema in try transaction.put(.store, [0xFF], in: schema.meta) }
+    try withDatabase { transaction, schema in try transaction.put(MetaKey.store.encoded, [0xFF], in: schema[Tables.Meta.self]) }
     try expectDamage("the store's own record does not decode")
     #expect(try tool.run(["inspect", store], exit: 3).standardError.hasPrefix("memtool: the store's own record does not decode"))
   }
 
   private static func databases(_ schema: Schema) -> [String: Database] {
     let all = [
-      schema.memories, schema.timeline, schema.blocks, schema.columns, schema.users, schema.contexts, schema.expiry, schema.dedupe,
-      schema.log,
+      schema[Tables.Memories.self], schema[Tables.Timeline.self], schema[Tables.Blocks.self], schema[Tables.Columns.self],
+      schema[Tables.Users.self], schema[Tables.Contexts.self], schema[Tables.Expiry.self], schema[Tables.Dedupe.self],
+      schema[Tables.Log.self],
     ]
     return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
   }

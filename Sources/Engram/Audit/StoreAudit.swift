@@ -93,13 +93,10 @@ struct StoreAudit: ~Escapable {
       }
     case .all:
       meter = WorkMeter(.auditing, total: state.memories, progress)
-      var cursor = try reader.view.cursor(in: reader.schema.users)
-      var found = try cursor.first()
-      while found {
-        guard cursor.key.byteCount == 16 else { throw StoreError(.corrupted, "a key of users has \(cursor.key.byteCount) bytes") }
-        census.add(try UserRecord(try cursor.value()), UserKey(cursor.key))
+      try reader.walk(Tables.Users.self) { key, value in
+        census.add(try UserRecord(value), key)
         try meter.pass()
-        found = try cursor.next()
+        return true
       }
       census.entries.reserveCapacity(state.memories)
       try reader.forEachMemory(after: nil) { record in
@@ -142,7 +139,7 @@ struct StoreAudit: ~Escapable {
 
   /// Read again, so that the names of many users need not be kept in memory.
   func userID(_ key: UserKey) throws -> String {
-    guard let value = try reader.view.value(.user(key), in: reader.schema.users) else {
+    guard let value = try reader.value(key, in: Tables.Users.self) else {
       throw StoreError(.corrupted, "a user's record is missing")
     }
     return try UserRecord(value).userID

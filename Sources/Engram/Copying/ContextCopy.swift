@@ -11,42 +11,36 @@ struct ContextCopy: ~Escapable {
   ///
   /// - Returns: How many there were.
   func copyAll(of key: UserKey, _ userID: String, _ bytes: inout Int, _ transaction: inout WriteTransaction) throws -> Int {
-    let contexts = try copy(
-      withPrefix: .user(key), from: reader.schema.contexts, to: transaction.batch.schema.contexts, &bytes, &transaction)
-    _ = try copy(withPrefix: .user(key), from: reader.schema.history, to: transaction.batch.schema.history, &bytes, &transaction)
+    let contexts = try copy(Tables.Contexts.self, withPrefix: key.prefix, &bytes, &transaction)
+    _ = try copy(Tables.History.self, withPrefix: key.prefix, &bytes, &transaction)
     try count(contexts, key, userID, &transaction)
     return contexts
   }
 
   /// Brings one context of the target up to the reader's instant.
   func copy(_ userID: String, _ recordType: String, _ transaction: inout WriteTransaction) throws {
-    let key = reader.userKey(userID)
-    let name = Key.context(key, recordType)
-    let schema = transaction.batch.schema
-    if try transaction.batch.reader.view.contains(name, in: schema.contexts) {
-      try transaction.batch.delete(name, in: schema.contexts)
-      try count(-1, key, userID, &transaction)
+    let name = ContextKey(user: reader.userKey(userID), recordType: recordType)
+    if try transaction.batch.reader.contains(name, in: Tables.Contexts.self) {
+      try transaction.batch.delete(name, in: Tables.Contexts.self)
+      try count(-1, name.user, userID, &transaction)
     }
-    try transaction.trimHistory(key, recordType, newest: .max, keeping: 0)
-    guard let value = try reader.view.value(name, in: reader.schema.contexts) else { return }
-    try transaction.batch.put(name, unsafe value.withUnsafeBytes { unsafe Array($0) }, in: schema.contexts)
+    try transaction.trimHistory(name, newest: .max, keeping: 0)
+    guard let value = try reader.value(name, in: Tables.Contexts.self) else { return }
+    try transaction.batch.put(name, unsafe value.withUnsafeBytes { unsafe Array($0) }, in: Tables.Contexts.self)
     var bytes = 0
-    _ = try copy(withPrefix: .history(key, recordType), from: reader.schema.history, to: schema.history, &bytes, &transaction)
-    try count(1, key, userID, &transaction)
+    _ = try copy(Tables.History.self, withPrefix: name.versionPrefix, &bytes, &transaction)
+    try count(1, name.user, userID, &transaction)
   }
 
-  private func copy(
-    withPrefix prefix: Key, from source: Database, to target: Database, _ bytes: inout Int, _ transaction: inout WriteTransaction
+  private func copy<T: Table>(
+    _ table: T.Type, withPrefix prefix: Key, _ bytes: inout Int, _ transaction: inout WriteTransaction
   ) throws -> Int {
     var count = 0
-    var cursor = try reader.view.cursor(in: source)
-    var found = try cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      let value = try cursor.valueBytes()
-      try transaction.batch.put(Key(cursor.key), value, in: target)
-      bytes -= value.count
+    try reader.walk(table, prefix: prefix) { key, value in
+      try transaction.batch.put(key, unsafe value.withUnsafeBytes { unsafe Array($0) }, in: table)
+      bytes -= value.byteCount
       count += 1
-      found = try cursor.next()
+      return true
     }
     return count
   }

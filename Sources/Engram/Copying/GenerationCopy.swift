@@ -74,14 +74,11 @@ struct GenerationCopy: ~Copyable {
     guard let level, state.batchSequence != level.batchSequence else { return 0 }
     if state.logFirst > level.batchSequence + 1 { throw CopyOutdated() }
     var count = 0
-    var cursor = try reader.view.cursor(in: reader.schema.log)
-    var found = try cursor.seek(to: .log(level.batchSequence + 1, 0))
-    while found {
+    try reader.walkKeys(Tables.Log.self, from: .at(LogKey(sequence: level.batchSequence + 1, index: 0))) { _ in
       count += 1
-      if count > limit { return nil }
-      found = try cursor.next()
+      return count <= limit
     }
-    return count
+    return count <= limit ? count : nil
   }
 
   private var isComplete: Bool {
@@ -148,25 +145,17 @@ struct GenerationCopy: ~Copyable {
     _ reader: RecordReader, _ position: inout Position, _ bytes: inout Int, _ count: inout Int, _ meter: inout WorkMeter,
     _ transaction: inout WriteTransaction
   ) throws {
-    var cursor = try reader.view.cursor(in: reader.schema.users)
     var resume: TimelinePosition?
-    var found: Bool
+    var start = WalkStart<UserKey>.end
     switch position {
-    case .start: found = try cursor.first()
-    case .within(let user, let time):
-      found = try cursor.seek(to: .user(user))
-      resume = time
-    case .after(let user):
-      guard let next = Key.user(user).successorOfPrefix() else {
-        position = .end
-        return
-      }
-      found = try cursor.seek(to: next)
+    case .start: break
+    case .within(let user, let time): (start, resume) = (.at(user), time)
+    case .after(let user): start = .after(user)
     case .end: return
     }
-    while found {
-      let record = try UserRecord(try cursor.value())
-      let key = UserKey(cursor.key)
+    var isAtEnd = true
+    try reader.walk(Tables.Users.self, from: start) { key, value in
+      let record = try UserRecord(value)
       if resume == nil {
         count += try ContextCopy(reader).copyAll(of: key, record.userID, &bytes, &transaction)
         transaction.batch.nextRunRows = record.rows
@@ -182,16 +171,12 @@ struct GenerationCopy: ~Copyable {
         return bytes > 0
       }
       transaction.batch.nextRunRows = nil
-      if let last {
-        position = .within(key, last)
-        return
-      }
       resume = nil
-      position = .after(key)
-      if bytes <= 0 { return }
-      found = try cursor.next()
+      position = last.map { .within(key, $0) } ?? .after(key)
+      isAtEnd = last == nil && bytes > 0
+      return isAtEnd
     }
-    position = .end
+    if isAtEnd { position = .end }
   }
 
   private func insert(_ record: MemoryRecord, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws {
@@ -222,18 +207,15 @@ struct GenerationCopy: ~Copyable {
     try write(state) { transaction in
       if isFirst { transaction.batch.state.logFirst = first }
       var changes = LoggedChanges()
-      var cursor = try reader.view.cursor(in: reader.schema.log)
-      var found = try cursor.seek(to: .log(first, 0))
-      while found {
-        let value = try cursor.valueBytes()
-        let record = try LogRecord(unsafe value.span.bytes)
+      try reader.walk(Tables.Log.self, from: .at(LogKey(sequence: first, index: 0))) { key, value in
+        let record = try LogRecord(value)
         if record.operation == .overflow, !isFirst { throw CopyOutdated() }
         if !isFirst, isCopied(reader.userKey(record.userID)) { changes.add(record) }
-        try transaction.batch.put(Key(cursor.key), value, in: transaction.batch.schema.log)
+        try transaction.batch.put(key, unsafe value.withUnsafeBytes { unsafe Array($0) }, in: Tables.Log.self)
         transaction.batch.state.logCount += 1
         count += 1
-        try meter.pass(bytes: value.count)
-        found = try cursor.next()
+        try meter.pass(bytes: value.byteCount)
+        return true
       }
       try apply(changes, reader, &meter, &transaction)
       try copyTokens(reader, after: isFirst ? 0 : first - 1, &transaction)
@@ -279,18 +261,16 @@ struct GenerationCopy: ~Copyable {
   }
 
   private func copyTokens(_ reader: RecordReader, after sequence: UInt64, _ transaction: inout WriteTransaction) throws {
-    var cursor = try reader.view.cursor(in: reader.schema.tokens)
-    var found = try cursor.seek(to: .tokenOrder(sequence + 1, UserKey(high: 0, low: 0)))
-    while found, cursor.key.byteCount == 25 {
-      let (order, hash) = (Key(cursor.key), UserKey(cursor.key, at: 9))
-      guard let value = try reader.view.value(.token(hash), in: reader.schema.tokens) else {
-        throw StoreError(.corrupted, "a token stands in the order of tokens only")
+    let start = TokenKey.order(sequence: sequence + 1, UserKey(high: 0, low: 0))
+    try reader.walkKeys(Tables.Tokens.self, prefix: TokenKey.orderPrefix, from: .at(start)) { key in
+      guard case .order(_, let hash) = key, let value = try reader.value(.token(hash), in: Tables.Tokens.self) else {
+        throw StoreError(.corrupted, "a token is in the order of tokens only")
       }
       let bytes = unsafe value.withUnsafeBytes { unsafe Array($0) }
-      try transaction.batch.put(.token(hash), bytes, in: transaction.batch.schema.tokens)
-      try transaction.batch.put(order, [], in: transaction.batch.schema.tokens)
+      try transaction.batch.put(.token(hash), bytes, in: Tables.Tokens.self)
+      try transaction.batch.put(key, [], in: Tables.Tokens.self)
       transaction.batch.state.tokens += 1
-      found = try cursor.next()
+      return true
     }
   }
 
@@ -312,7 +292,7 @@ struct GenerationCopy: ~Copyable {
     guard target.embedder == nil, let embedder = try RecordReader(snapshot.view, source, now: .min).storedRecord().embedder else { return }
     target.pin(embedder)
     var transaction = try LMDB.WriteTransaction(target.environment)
-    try transaction.put(.store, target.store.encoded(), in: target.schema.meta)
+    try transaction.put(MetaKey.store.encoded, target.store.encoded(), in: target.schema[Tables.Meta.self])
     try transaction.commit()
   }
 
@@ -331,8 +311,4 @@ struct GenerationCopy: ~Copyable {
     }
     return level
   }
-}
-
-extension UserKey {
-  static func < (left: UserKey, right: UserKey) -> Bool { (left.high, left.low) < (right.high, right.low) }
 }

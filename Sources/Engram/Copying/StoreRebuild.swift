@@ -131,7 +131,7 @@ struct StoreRebuild {
       let started = ContinuousClock.now
       if try copy.entriesBehind(atMost: Self.longestRoundEntries) != nil { return started }
       try writerLock.unlock()
-      core.options.logger.debug("a rebuild gives the lock of the writers back: its last round would be too long")
+      live.options.logger.debug("a rebuild gives the lock of the writers back: its last round would be too long")
       try catchUp(&copy)
     }
     if space.isAutomatic {
@@ -227,7 +227,7 @@ struct StoreRebuild {
     state.supersededBy = target.number
     var writer = CBORWriter()
     state.encode(into: &writer)
-    try transaction.put(.state, writer.bytes, in: source.schema.meta)
+    try transaction.put(MetaKey.state.encoded, writer.bytes, in: source.schema[Tables.Meta.self])
     live.prepare(target)
     do throws(LMDBError) {
       try transaction.commit()

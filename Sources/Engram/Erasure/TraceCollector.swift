@@ -32,45 +32,40 @@ struct TraceCollector: ~Escapable {
   }
 
   private func collectUser(_ userID: String, _ list: inout PatternList, _ meter: inout WorkMeter) throws {
-    let (key, schema) = (reader.userKey(userID), reader.schema)
-    list.append(key)
+    let user = reader.userKey(userID)
+    list.append(user)
     list.append(userID: userID)
-    try forEach(.user(key), in: schema.timeline, &meter) { cursor in
-      guard cursor.key.byteCount == 40 else { throw StoreError(.corrupted, "a key of the timeline has \(cursor.key.byteCount) bytes") }
-      let id = MemoryID(cursor.key, at: 24)
-      list.append(id)
-      _ = try collectMemory(id, .user(userID), &list)
+    try forEach(Tables.Timeline.self, user.prefix, &meter) { key, _ in
+      list.append(key.id)
+      _ = try collectMemory(key.id, .user(userID), &list)
     }
-    for database in [schema.contexts, schema.history] {
-      try forEach(.user(key), in: database, &meter) { cursor in try collectContext(try cursor.value(), of: userID, &list) }
-    }
-    try forEach(.user(key), in: schema.blocks, &meter) { cursor in
-      let block = try BlockRecord(try cursor.value())
-      // The rows of memories that were deleted earlier stand there as well.
+    try forEach(Tables.Contexts.self, user.prefix, &meter) { _, value in try collectContext(value, of: userID, &list) }
+    try forEach(Tables.History.self, user.prefix, &meter) { _, value in try collectContext(value, of: userID, &list) }
+    try forEach(Tables.Blocks.self, user.prefix, &meter) { _, value in
+      let block = try BlockRecord(value)
+      // The rows of memories that were deleted earlier are there as well.
       for slot in 0..<block.used { collectRow(block.firstRow + slot, isLive: block.live >> LiveMask(slot) & 1 != 0, &list) }
     }
-    try forEach(Key(), in: schema.log, &meter) { cursor in
-      let record = try LogRecord(try cursor.value())
+    try forEach(Tables.Log.self, Key(), &meter) { _, value in
+      let record = try LogRecord(value)
       if let id = record.memoryID, record.userID.hasSameBytes(as: userID) { list.append(id) }
     }
   }
 
-  private func forEach(
-    _ prefix: Key, in database: Database, _ meter: inout WorkMeter, _ body: (borrowing Cursor) throws -> Void
+  private func forEach<T: Table>(
+    _ table: T.Type, _ prefix: Key, _ meter: inout WorkMeter, _ body: (T.EntryKey, RawSpan) throws -> Void
   ) throws {
-    var cursor = try reader.view.cursor(in: database)
-    var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      try body(cursor)
+    try reader.walk(table, prefix: prefix) { key, value in
+      try body(key, value)
       // An entry may lead to a record or to a block of rows.
       try meter.pass(bytes: 4096)
-      found = try cursor.next()
+      return true
     }
   }
 
   /// Expired or not. Nil, and nothing is taken, where there is none or it is another's.
   private func collectMemory(_ id: MemoryID, _ subject: ErasureSubject, _ list: inout PatternList) throws -> MemoryRecord? {
-    guard let value = try reader.view.value(.memory(id), in: reader.schema.memories) else { return nil }
+    guard let value = try reader.value(id, in: Tables.Memories.self) else { return nil }
     let record = try MemoryRecord(value, id: id)
     guard subject.contains(record.memory) else { return nil }
     if record.memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }

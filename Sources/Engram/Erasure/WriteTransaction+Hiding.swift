@@ -15,7 +15,10 @@ extension WriteTransaction {
       return true
     }
     for id in ids { try hide(id, in: &receipt) }
-    receipt.versions += try count(withPrefix: .user(key), in: batch.schema.history)
+    try batch.reader.walkKeys(Tables.History.self, prefix: key.prefix) { _ in
+      receipt.versions += 1
+      return true
+    }
     for type in try recordTypes(of: key) where try deleteContext(type, userID) { receipt.contexts += 1 }
     if receipt.hadNoRecords, !leavesTraces, try !mayHoldTraces(of: userID) {
       receipt.isRebuilt = false
@@ -33,15 +36,12 @@ extension WriteTransaction {
     if batch.state.batchSequence == 0 { return false }
     if batch.state.erasing > 0 || batch.state.rowsDead > 0 { return true }
     if try batch.transaction.view.hasFreedPages { return true }
-    var cursor = try batch.reader.view.cursor(in: batch.schema.log)
-    var found = try cursor.first()
-    while found {
-      let value = try cursor.valueBytes()
-      let record = try LogRecord(unsafe value.span.bytes)
-      if record.userID.hasSameBytes(as: userID) { return true }
-      found = try cursor.next()
+    var isNamed = false
+    try batch.reader.walk(Tables.Log.self) { _, value in
+      isNamed = try LogRecord(value).userID.hasSameBytes(as: userID)
+      return !isNamed
     }
-    return false
+    return isNamed
   }
 
   /// Deletes memories; one that is not there may still be in the files.
@@ -65,24 +65,10 @@ extension WriteTransaction {
 
   private func recordTypes(of key: UserKey) throws -> [String] {
     var types: [String] = []
-    let prefix = Key.user(key)
-    var cursor = try batch.reader.view.cursor(in: batch.schema.contexts)
-    var found = try cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      types.append(cursor.key.text(from: 16))
-      found = try cursor.next()
+    try batch.reader.walkKeys(Tables.Contexts.self, prefix: key.prefix) { name in
+      types.append(name.recordType)
+      return true
     }
     return types
-  }
-
-  private func count(withPrefix prefix: Key, in database: Database) throws -> Int {
-    var count = 0
-    var cursor = try batch.reader.view.cursor(in: database)
-    var found = try cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      count += 1
-      found = try cursor.next()
-    }
-    return count
   }
 }

@@ -37,7 +37,7 @@ extension MemoryStore {
           number: reference.row, block: Int(reference.block), expectedChecksum: reference.checksum,
           foundChecksum: isThere ? try reader.rows()?.checksum(ofRow: reference.row) : nil)
       }
-      return try reader.inspection(of: .memory(id), in: reader.schema.memories, row: row)
+      return try reader.inspection(of: id, in: Tables.Memories.self, row: row)
     }
   }
 
@@ -46,7 +46,7 @@ extension MemoryStore {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(recordType)
     return try readOnce { reader in
-      try reader.inspection(of: .context(reader.userKey(userID), recordType), in: reader.schema.contexts, row: nil)
+      try reader.inspection(of: ContextKey(user: reader.userKey(userID), recordType: recordType), in: Tables.Contexts.self, row: nil)
     }
   }
 
@@ -77,9 +77,10 @@ extension MemoryStore {
 }
 
 extension RecordReader {
-  fileprivate func inspection(of key: Key, in database: Database, row: RecordInspection.Row?) throws -> RecordInspection? {
-    guard let value = try view.value(key, in: database) else { return nil }
-    let tree = try RecordCoding.decode(value, "a record of \(database.name)") { reader throws(CBORError) in try reader.readValue() }
-    return RecordInspection(database: database.name, key: key.bytes.hexadecimal, sizeBytes: value.byteCount, value: tree, row: row)
+  fileprivate func inspection<T: Table>(of key: T.EntryKey, in table: T.Type, row: RecordInspection.Row?) throws -> RecordInspection? {
+    guard let value = try value(key, in: table) else { return nil }
+    let tree = try RecordCoding.decode(value, "a record of \(table.name)") { reader throws(CBORError) in try reader.readValue() }
+    return RecordInspection(
+      database: table.name, key: key.encoded.bytes.hexadecimal, sizeBytes: value.byteCount, value: tree, row: row)
   }
 }

@@ -149,12 +149,9 @@ extension MemoryStore {
 extension RecordReader {
   fileprivate func contexts(of userID: String?) throws -> [UserInspection.Context] {
     var contexts: [UserInspection.Context] = []
-    let prefix = userID.map { Key.user(userKey($0)) } ?? Key()
-    var cursor = try view.cursor(in: schema.contexts)
-    var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      contexts.append(try Self.context(at: cursor))
-      found = try cursor.next()
+    try walk(Tables.Contexts.self, prefix: userID.map { userKey($0).prefix } ?? Key()) { key, value in
+      contexts.append(try Self.context(key, value))
+      return true
     }
     contexts.sort {
       $0.userID.hasSameBytes(as: $1.userID)
@@ -162,11 +159,11 @@ extension RecordReader {
     }
     return contexts
   }
-  private static func context(at cursor: borrowing Cursor) throws -> UserInspection.Context {
-    let value = try cursor.value()
+
+  private static func context(_ key: ContextKey, _ value: RawSpan) throws -> UserInspection.Context {
     let header = try ContextEnvelope.read(value) { header, _ in header }
     return UserInspection.Context(
-      userID: header.userID, recordType: cursor.key.text(from: 16), version: header.version, schema: header.schema,
+      userID: header.userID, recordType: key.recordType, version: header.version, schema: header.schema,
       updatedAt: Date(milliseconds: header.updatedAt), sizeBytes: value.byteCount)
   }
 }

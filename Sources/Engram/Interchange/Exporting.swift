@@ -46,19 +46,16 @@ struct ExportWalk: ~Escapable {
   /// - Complexity: O(n log n) in the contexts; their names are kept in memory, their records are not.
   func forEachContext(_ body: (ContextEnvelope.Header, _ recordType: String, UnsafeRawBufferPointer) throws -> Void) throws {
     var names: [(userID: String, recordType: String)] = []
-    let prefix = selection.userID.map { Key.user(reader.userKey($0)) } ?? Key()
     var meter = WorkMeter(.comparing, total: 0) { [check] _ in try check() }
-    var cursor = try reader.view.cursor(in: reader.schema.contexts)
-    var found = try prefix.count == 0 ? cursor.first() : cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      let recordType = cursor.key.text(from: 16)
-      names.append((try ContextEnvelope.read(try cursor.value()) { header, _ in header.userID }, recordType))
+    try reader.walk(Tables.Contexts.self, prefix: selection.userID.map { reader.userKey($0).prefix } ?? Key()) { key, value in
+      names.append((try ContextEnvelope.read(value) { header, _ in header.userID }, key.recordType))
       try meter.pass()
-      found = try cursor.next()
+      return true
     }
     try names.sort(by: Self.precedes, &meter)
     for name in names {
-      guard let value = try reader.view.value(.context(reader.userKey(name.userID), name.recordType), in: reader.schema.contexts) else {
+      let key = ContextKey(user: reader.userKey(name.userID), recordType: name.recordType)
+      guard let value = try reader.value(key, in: Tables.Contexts.self) else {
         throw StoreError(.corrupted, "a \(name.recordType) stands under the key of another user")
       }
       try meter.pass(bytes: value.byteCount)
@@ -108,13 +105,5 @@ struct ExportWalk: ~Escapable {
   /// Lends a row after comparing it with the checksum in its record.
   func withRow<Value>(_ reference: MemoryRecord.RowReference, _ body: (Span<Float>) throws -> Value) throws -> Value {
     try body(reader.row(reference))
-  }
-}
-
-extension RawSpan {
-  /// The bytes from `offset` on as UTF-8; what is not becomes U+FFFD.
-  func text(from offset: Int) -> String {
-    let part = extracting(min(offset, byteCount)..<byteCount)
-    return unsafe part.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 }

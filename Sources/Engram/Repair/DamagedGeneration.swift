@@ -61,7 +61,7 @@ struct DamagedGeneration {
   private static func read(_ page: MetaPage, _ path: FilePlace) throws -> Commit {
     var commit = Commit(page: page)
     var salvage = try PageSalvage(
-      Files.FileHandle(path: path, access: .read), meta: page, databases: [SalvagedEntry.metaName], problemLimit: 1)
+      Files.FileHandle(path: path, access: .read), meta: page, databases: [Tables.Meta.name], problemLimit: 1)
     try salvage.forEachEntry { name, key, stored in
       guard let value = SalvagedEntry.value(name, key, stored) else { return false }
       switch try SalvagedEntry(ifSound: name, key, value) {

@@ -19,12 +19,6 @@ struct RepairStage: ~Copyable {
     case token(SalvagedEntry.Token)
   }
 
-  /// A context by its key.
-  struct ContextName: Hashable {
-    let user: UserKey
-    let recordType: String
-  }
-
   let generation: Generation
   /// The commit that the records are of.
   private let carried: StateRecord
@@ -33,7 +27,7 @@ struct RepairStage: ~Copyable {
   private var itemBytes = 0
   /// Memories that only a lost page has.
   private(set) var lostPageMemories: Set<MemoryID> = []
-  private var lostPageContexts: Set<ContextName> = []
+  private var lostPageContexts: Set<ContextKey> = []
   /// Memories of which lost pages have several versions: none is known to be the last.
   private var contested: Set<MemoryID> = []
   private(set) var restored = 0
@@ -148,7 +142,7 @@ struct RepairStage: ~Copyable {
     if earlier == memory.id { return memory.withoutDedupeKey }
     record.memory = record.memory.withoutDedupeKey
     let value = transaction.batch.encoded { record.encode(into: &$0) }
-    try transaction.batch.put(.memory(other), value, in: transaction.batch.schema.memories)
+    try transaction.batch.put(other, value, in: Tables.Memories.self)
     return memory
   }
 
@@ -158,12 +152,11 @@ struct RepairStage: ~Copyable {
     _ context: SalvagedEntry.Context, _ origin: Origin, _ transaction: inout WriteTransaction
   ) throws {
     let user = transaction.batch.reader.userKey(context.userID)
-    let name = ContextName(user: user, recordType: context.recordType)
-    let (key, contexts) = (Key.context(user, context.recordType), transaction.batch.schema.contexts)
+    let name = ContextKey(user: user, recordType: context.recordType)
     // A context counts its versions, so that of two lost ones the later is known.
-    if let version = try Self.version(of: key, transaction.batch.reader) {
+    if let version = try Self.version(of: name, transaction.batch.reader) {
       guard origin == .lostPage, lostPageContexts.contains(name), context.version > version else { return }
-      try transaction.batch.put(key, context.value, in: contexts)
+      try transaction.batch.put(name, context.value, in: Tables.Contexts.self)
       return
     }
     switch origin {
@@ -171,29 +164,28 @@ struct RepairStage: ~Copyable {
     case .lostPage: lostPageContexts.insert(name)
     case .earlierCommit: restored += 1
     }
-    try transaction.batch.put(key, context.value, in: contexts)
+    try transaction.batch.put(name, context.value, in: Tables.Contexts.self)
     try transaction.batch.updateUser(user, context.userID) { user, _ in user.contexts += 1 }
     transaction.batch.countContexts(1)
   }
 
-  private static func version(of key: Key, _ reader: borrowing RecordReader) throws -> UInt64? {
-    guard let value = try reader.view.value(key, in: reader.schema.contexts) else { return nil }
+  private static func version(of name: ContextKey, _ reader: borrowing RecordReader) throws -> UInt64? {
+    guard let value = try reader.value(name, in: Tables.Contexts.self) else { return nil }
     return try ContextEnvelope.read(value) { header, _ in header.version }
   }
 
   private func insert(version: SalvagedEntry.Context, _ transaction: inout WriteTransaction) throws {
     let user = transaction.batch.reader.userKey(version.userID)
-    let key = Key.history(user, version.recordType, version: version.version)
-    if try transaction.batch.reader.view.contains(key, in: transaction.batch.schema.history) { return }
-    try transaction.batch.put(key, version.value, in: transaction.batch.schema.history)
+    let key = ContextVersionKey(ContextKey(user: user, recordType: version.recordType), version: version.version)
+    if try transaction.batch.reader.contains(key, in: Tables.History.self) { return }
+    try transaction.batch.put(key, version.value, in: Tables.History.self)
   }
 
   private func insert(_ token: SalvagedEntry.Token, _ transaction: inout WriteTransaction) throws {
     let hash = transaction.batch.reader.userKey(token.token)
-    let tokens = transaction.batch.schema.tokens
-    if try transaction.batch.reader.view.contains(.token(hash), in: tokens) { return }
-    try transaction.batch.put(.token(hash), token.value, in: tokens)
-    try transaction.batch.put(.tokenOrder(token.sequence, hash), [], in: tokens)
+    if try transaction.batch.reader.contains(.token(hash), in: Tables.Tokens.self) { return }
+    try transaction.batch.put(.token(hash), token.value, in: Tables.Tokens.self)
+    try transaction.batch.put(.order(sequence: token.sequence, hash), [], in: Tables.Tokens.self)
     transaction.batch.state.tokens += 1
   }
 }

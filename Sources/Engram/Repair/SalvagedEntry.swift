@@ -29,8 +29,7 @@ enum SalvagedEntry {
     let value: [UInt8]
   }
 
-  static let metaName = "meta"
-  private static let checksums = Dictionary(uniqueKeysWithValues: Schema.names.map { ($0, RecordChecksum(database: $0)) })
+  private static let checksums = Dictionary(uniqueKeysWithValues: Tables.names.map { ($0, RecordChecksum(database: $0)) })
 
   /// What stands before the checksum; nil where it does not match.
   @_lifetime(copy stored)
@@ -41,29 +40,31 @@ enum SalvagedEntry {
 
   /// The database that an entry of a lost page belongs to: the one whose checksum it has; nil for a damaged entry.
   static func database(of key: RawSpan, _ stored: RawSpan) -> String? {
-    Schema.names.first { checksums[$0]?.matches(key: key, stored: stored) == true }
+    Tables.names.first { checksums[$0]?.matches(key: key, stored: stored) == true }
   }
 
   /// - Throws: ``StoreError`` where the value does not decode or has no place in a store; `.newerFormat`.
   init(_ database: String, _ key: RawSpan, _ value: RawSpan) throws {
     switch database {
-    case Self.metaName: self = try Self.meta(key, value)
-    case "memories":
-      guard key.byteCount == 16 else { throw StoreError(.corrupted, "its key has \(key.byteCount) bytes") }
-      let record = try MemoryRecord(value, id: MemoryID(key, at: 0))
+    case Tables.Meta.name: self = try Self.meta(key, value)
+    case Tables.Memories.name:
+      let record = try MemoryRecord(value, id: try MemoryID(decoding: key))
       try Limits.check(record.memory)
       self = .memory(record)
-    case "contexts":
-      guard key.byteCount > 16 else { throw StoreError(.corrupted, "its key has \(key.byteCount) bytes") }
-      self = .context(try Self.context(key.text(from: 16), value))
-    case "history":
-      let place = try Self.versionPlace(key)
-      let context = try Self.context(place.recordType, value)
-      guard context.version == place.version else { throw StoreError(.corrupted, "version \(context.version) stands under another number") }
+    case Tables.Contexts.name: self = .context(try Self.context(try ContextKey(decoding: key).recordType, value))
+    case Tables.History.name:
+      let name = try ContextVersionKey(decoding: key)
+      let context = try Self.context(name.context.recordType, value)
+      guard context.version == name.version else {
+        throw StoreError(.corrupted, "version \(context.version) is under another number")
+      }
       self = .version(context)
-    case "tokens" where key.byteCount == 17: self = .token(try Self.token(value))
-    case "timeline" where key.byteCount == 40: self = .timeline(UserKey(key), MemoryID(key, at: 24))
-    case "log" where key.byteCount == 12: self = .log(sequence: key.bigEndian(at: 0), try LogRecord(value))
+    case Tables.Tokens.name:
+      if case .token = try? TokenKey(decoding: key) { self = .token(try Self.token(value)) } else { self = .index }
+    case Tables.Timeline.name:
+      let name = try TimelineKey(decoding: key)
+      self = .timeline(name.user, name.id)
+    case Tables.Log.name: self = .log(sequence: try LogKey(decoding: key).sequence, try LogRecord(value))
     default: self = .index
     }
   }
@@ -82,16 +83,11 @@ enum SalvagedEntry {
   }
 
   private static func meta(_ key: RawSpan, _ value: RawSpan) throws -> SalvagedEntry {
-    if key.equals(Key.state.bytes) { return .state(try StateRecord(value)) }
-    guard key.equals(Key.store.bytes) else { return .index }
-    return .store(try StoreRecord(value))
-  }
-
-  /// The record type and version in a key of `history`.
-  private static func versionPlace(_ key: RawSpan) throws(StoreError) -> (recordType: String, version: UInt64) {
-    let count = key.byteCount
-    guard count > 25, key.bigEndian(at: count - 9, as: UInt8.self) == 0 else { throw StoreError(.corrupted, "its key has the wrong shape") }
-    return (key.extracting(0..<count - 9).text(from: 16), key.bigEndian(at: count - 8))
+    switch try? MetaKey(decoding: key) {
+    case .state: .state(try StateRecord(value))
+    case .store: .store(try StoreRecord(value))
+    case nil: .index
+    }
   }
 
   private static func context(_ recordType: String, _ value: RawSpan) throws -> Context {
@@ -131,29 +127,36 @@ enum DamagedEntry {
   case store
   case state
   case memory(MemoryID)
-  case context(UserKey, recordType: String)
-  case version(UserKey, recordType: String, UInt64)
+  case context(ContextKey)
+  case version(ContextVersionKey)
   case token
   case log
   /// Of a database that is made anew, or with a key that names nothing.
   case index(database: String)
 
   init(_ database: String, _ key: RawSpan) {
-    let count = key.byteCount
+    self = Self.named(database, key) ?? .index(database: database)
+  }
+
+  /// Nil where the key, which may be what is damaged, names nothing that a store can have.
+  private static func named(_ database: String, _ key: RawSpan) -> DamagedEntry? {
     switch database {
-    case SalvagedEntry.metaName where key.equals(Key.store.bytes): self = .store
-    case SalvagedEntry.metaName where key.equals(Key.state.bytes): self = .state
-    case "memories" where count == 16: self = .memory(MemoryID(key, at: 0))
-    case "contexts" where Self.isRecordType(key.text(from: min(16, count))):
-      self = .context(UserKey(key), recordType: key.text(from: 16))
-    case "history" where count > 25 && Self.isRecordType(key.extracting(0..<count - 9).text(from: 16)):
-      self = .version(UserKey(key), recordType: key.extracting(0..<count - 9).text(from: 16), key.bigEndian(at: count - 8))
-    case "tokens" where count == 17: self = .token
-    case "log": self = .log
-    default: self = .index(database: database)
+    case Tables.Meta.name:
+      switch try? MetaKey(decoding: key) {
+      case .store: return .store
+      case .state: return .state
+      case nil: return nil
+      }
+    case Tables.Memories.name: return (try? MemoryID(decoding: key)).map { .memory($0) }
+    case Tables.Contexts.name: return (try? ContextKey(decoding: key)).flatMap { isPossible($0) ? .context($0) : nil }
+    case Tables.History.name: return (try? ContextVersionKey(decoding: key)).flatMap { isPossible($0.context) ? .version($0) : nil }
+    case Tables.Tokens.name:
+      if case .token = try? TokenKey(decoding: key) { return .token }
+      return nil
+    case Tables.Log.name: return .log
+    default: return nil
     }
   }
 
-  /// The key may be what is damaged: only what a store can have is looked for in one.
-  private static func isRecordType(_ text: String) -> Bool { (try? Limits.checkRecordType(text)) != nil }
+  private static func isPossible(_ name: ContextKey) -> Bool { (try? Limits.checkRecordType(name.recordType)) != nil }
 }

@@ -72,7 +72,7 @@ struct StoreRepair {
       try StoreVerifier.requireIntact(target, progress)
       (report.memories, report.contexts) = (state.memories, state.contexts)
       (report.rows, report.tokens) = (state.rowsLive, state.tokens)
-      report.versions = try entries(target.schema.history, of: target)
+      report.versions = try entries(of: Tables.History.self, in: target)
     } catch {
       _ = target.close()
       throw error
@@ -80,8 +80,8 @@ struct StoreRepair {
     guard target.close() else { throw StoreError(.stillInUse, "the new store cannot be closed") }
   }
 
-  private func entries(_ database: Database, of target: Generation) throws -> Int {
+  private func entries(of table: (some Table).Type, in target: Generation) throws -> Int {
     let snapshot = try ReadTransaction(target.environment)
-    return try snapshot.view.statistics(of: database).entries
+    return try RecordReader(snapshot.view, target, now: .min).entryCount(of: table)
   }
 }

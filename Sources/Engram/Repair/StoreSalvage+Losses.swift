@@ -60,7 +60,7 @@ extension StoreSalvage {
   private func tellLostContexts(_ reader: borrowing RecordReader) throws {
     var absent = 0
     for (name, problem) in damage.contexts {
-      if try reader.view.contains(.context(name.user, name.recordType), in: reader.schema.contexts) { continue }
+      if try reader.contains(name, in: Tables.Contexts.self) { continue }
       absent += 1
       let user = try reader.userName(name.user)
       notes.lose("the \(name.recordType) of \(user) is lost: its record \(problem)")
@@ -69,17 +69,16 @@ extension StoreSalvage {
   }
 
   private func tellLostVersions(_ outcome: SalvagePass.Outcome, _ reader: borrowing RecordReader) throws {
-    let history = reader.schema.history
     var absent = 0
     for (version, problem) in damage.versions {
       let name = version.context
-      if try reader.view.contains(.history(name.user, name.recordType, version: version.number), in: history) { continue }
+      if try reader.contains(version, in: Tables.History.self) { continue }
       absent += 1
       let user = try reader.userName(name.user)
-      notes.lose("version \(version.number) of the \(name.recordType) of \(user) is lost: its record \(problem)")
+      notes.lose("version \(version.version) of the \(name.recordType) of \(user) is lost: its record \(problem)")
     }
-    guard let recorded = outcome.recordedEntries["history"] else { return }
-    let kept = max(try reader.view.statistics(of: history).entries, versions)
+    guard let recorded = outcome.recordedEntries[Tables.History.name] else { return }
+    let kept = max(try reader.entryCount(of: Tables.History.self), versions)
     if let recorded {
       tell(recorded, kept + absent, "earlier version of a context", "earlier versions of contexts")
     } else if kept == 0 || !outcome.searchedLostPages {
@@ -91,7 +90,7 @@ extension StoreSalvage {
 extension RecordReader {
   /// Who stands behind a user key, as far as the store knows.
   fileprivate func userName(_ key: UserKey) throws -> String {
-    guard let value = try view.value(.user(key), in: schema.users) else { return "a user of whom nothing else is left" }
+    guard let value = try value(key, in: Tables.Users.self) else { return "a user of whom nothing else is left" }
     return "'\(try UserRecord(value).userID)'"
   }
 }
@@ -99,12 +98,12 @@ extension RecordReader {
 extension RepairStage {
   /// Whether the memory is in the stage, written.
   func contains(_ id: MemoryID) throws -> Bool {
-    try read { reader in try reader.view.contains(.memory(id), in: reader.schema.memories) }
+    try read { reader in try reader.contains(id, in: Tables.Memories.self) }
   }
 
   fileprivate func ownerSuffix(_ user: UserKey) throws -> String {
     try read { reader in
-      guard let value = try reader.view.value(.user(user), in: reader.schema.users) else { return "" }
+      guard let value = try reader.value(user, in: Tables.Users.self) else { return "" }
       return " of '\(try UserRecord(value).userID)'"
     }
   }

@@ -16,14 +16,9 @@ final class StoreSalvage {
   struct Damage {
     /// What is wrong with each.
     var memories: [MemoryID: String] = [:]
-    var contexts: [RepairStage.ContextName: String] = [:]
-    var versions: [Version: String] = [:]
+    var contexts: [ContextKey: String] = [:]
+    var versions: [ContextVersionKey: String] = [:]
     var tokens = 0
-
-    struct Version: Hashable {
-      let context: RepairStage.ContextName
-      let number: UInt64
-    }
   }
 
   init(plan: RepairPlan, notes: RepairNotes, progress: @escaping (OperationProgress) throws -> Void) {
@@ -88,9 +83,9 @@ final class StoreSalvage {
   private func add(_ entry: DamagedEntry, _ problem: String) {
     switch entry {
     case .memory(let id): damage.memories[id] = problem
-    case .context(let user, let type): damage.contexts[RepairStage.ContextName(user: user, recordType: type)] = problem
-    case .version(let user, let type, let number):
-      damage.versions[Damage.Version(context: RepairStage.ContextName(user: user, recordType: type), number: number)] = problem
+    case .context(let name): damage.contexts[name] = problem
+    case .version(let name):
+      damage.versions[name] = problem
     case .token:
       damage.tokens += 1
       notes.lose("a token of a write: its record \(problem)")

@@ -17,21 +17,14 @@ struct BlockScan: ~Escapable {
   /// - Parameter user: Nil: all users.
   /// - Throws: ``StoreError`` `.corrupted`; what `body` throws.
   func forEachBlock(of user: UserKey?, _ body: (borrowing ScannedBlock) throws -> Void) throws {
-    var cursor = try reader.view.cursor(in: reader.schema.blocks)
-    let prefix = user.map { Key.user($0) } ?? Key()
-    var found = try user == nil ? cursor.first() : cursor.seek(to: prefix)
-    while found, cursor.key.hasPrefix(prefix.bytes) {
-      guard cursor.key.byteCount == 20 else { throw StoreError(.corrupted, "a key of blocks has \(cursor.key.byteCount) bytes") }
-      let record = try BlockRecord(try cursor.value())
+    try reader.walk(Tables.Blocks.self, prefix: user?.prefix ?? Key()) { key, value in
+      let record = try BlockRecord(value)
       // The map goes on behind the end of the file, where a touch is a signal.
       guard record.firstRow + record.used <= rowsHigh else {
         throw StoreError(.corrupted, "a block of a user begins at row \(record.firstRow), the store has \(rowsHigh)")
       }
-      if record.live != 0 {
-        let key = BlockKey(user: UserKey(cursor.key), number: cursor.key.bigEndian(at: 16))
-        try body(ScannedBlock(reader, record, key))
-      }
-      found = try cursor.next()
+      if record.live != 0 { try body(ScannedBlock(reader, record, key)) }
+      return true
     }
   }
 }
@@ -55,7 +48,7 @@ struct ScannedBlock: ~Escapable {
   /// The columns of the block, looked up anew by each call: most blocks of a long scan do not need them.
   @_lifetime(copy self)
   func columns() throws -> ColumnsView {
-    guard let value = try reader.view.value(.block(key), in: reader.schema.columns) else {
+    guard let value = try reader.value(key, in: Tables.Columns.self) else {
       throw StoreError(.corrupted, "block \(key.number) of a user has no columns")
     }
     let columns = try ColumnsView(value)

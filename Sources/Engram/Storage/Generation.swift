@@ -133,7 +133,7 @@ final class Generation: Sendable {
   /// - Parameter check: Called once for 64 pages; what it throws ends the walk.
   func pages(_ check: @escaping () throws -> Void) throws -> PageReport {
     var slot = try ReadTransaction(environment)
-    let walker = PageWalker(try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Schema.names)
+    let walker = PageWalker(try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Tables.names)
     return try walker.walkOwnSnapshot(&slot, check)
   }
 

@@ -27,20 +27,20 @@ struct RecordReader: ~Escapable {
   func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: generation.secret) }
 
   func state() throws -> StateRecord {
-    guard let value = try view.value(.state, in: schema.meta) else { throw StoreError(.corrupted, "the store's state record is missing") }
+    guard let value = try value(.state, in: Tables.Meta.self) else { throw StoreError(.corrupted, "the store's state record is missing") }
     return try StateRecord(value)
   }
 
   /// The store's own record as it is now: an embedder may have been pinned since the generation was opened.
   func storedRecord() throws -> StoreRecord {
-    guard let value = try view.value(.store, in: schema.meta) else { throw StoreError(.corrupted, "the store's own record is missing") }
+    guard let value = try value(.store, in: Tables.Meta.self) else { throw StoreError(.corrupted, "the store's own record is missing") }
     return try StoreRecord(value)
   }
 
   // MARK: Users
 
   func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {
-    guard let value = try view.value(.user(key), in: schema.users) else { return nil }
+    guard let value = try value(key, in: Tables.Users.self) else { return nil }
     let record = try UserRecord(value)
     return record.userID.hasSameBytes(as: userID) ? record : nil
   }
@@ -49,17 +49,9 @@ struct RecordReader: ~Escapable {
   func users(after userID: String?, limit: Int) throws -> [UserRecord] {
     try Limits.check(pageLimit: limit)
     var records: [UserRecord] = []
-    var cursor = try view.cursor(in: schema.users)
-    var found: Bool
-    if let userID {
-      guard let next = Key.user(userKey(userID)).successorOfPrefix() else { return [] }
-      found = try cursor.seek(to: next)
-    } else {
-      found = try cursor.first()
-    }
-    while found, records.count < limit {
-      records.append(try UserRecord(try cursor.value()))
-      found = try cursor.next()
+    try walk(Tables.Users.self, from: userID.map { .after(userKey($0)) } ?? .end) { _, value in
+      records.append(try UserRecord(value))
+      return records.count < limit
     }
     return records
   }
@@ -70,7 +62,7 @@ struct RecordReader: ~Escapable {
   func context<Value>(
     _ recordType: String, _ userID: String, _ body: (ContextEnvelope.Header, inout CBORReader) throws -> Value
   ) throws -> Value? {
-    guard let value = try view.value(.context(userKey(userID), recordType), in: schema.contexts) else { return nil }
+    guard let value = try value(ContextKey(user: userKey(userID), recordType: recordType), in: Tables.Contexts.self) else { return nil }
     return try ContextEnvelope.read(value) { header, reader in
       guard header.userID.hasSameBytes(as: userID) else { return nil }
       return try body(header, &reader)
@@ -84,19 +76,17 @@ struct RecordReader: ~Escapable {
   /// Earlier versions, the newest first.
   func history<Record: ContextRecord>(_ type: Record.Type, _ userID: String, limit: Int) throws -> [ContextVersion<Record>] {
     var versions: [ContextVersion<Record>] = []
-    let prefix = Key.history(userKey(userID), Record.recordType)
-    guard let end = prefix.successorOfPrefix() else { return [] }
-    var cursor = try view.cursor(in: schema.history)
-    var found = try cursor.seek(before: end)
-    while found, versions.count < limit, cursor.key.hasPrefix(prefix.bytes) {
-      let version = try ContextEnvelope.read(try cursor.value()) { header, reader -> ContextVersion<Record>? in
+    if limit <= 0 { return versions }
+    let prefix = ContextKey(user: userKey(userID), recordType: Record.recordType).versionPrefix
+    try walk(Tables.History.self, prefix: prefix, backwards: true) { _, value in
+      let version = try ContextEnvelope.read(value) { header, reader -> ContextVersion<Record>? in
         guard header.userID.hasSameBytes(as: userID) else { return nil }
         return ContextVersion(
           version: Int(clamping: header.version), updatedAt: Date(milliseconds: header.updatedAt),
           context: try ContextEnvelope.decode(type, header, &reader))
       }
       if let version { versions.append(version) }
-      found = try cursor.previous()
+      return versions.count < limit
     }
     return versions
   }
@@ -105,7 +95,7 @@ struct RecordReader: ~Escapable {
 
   /// The record, expired or not; nil where there is none.
   func memoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
-    guard let value = try view.value(.memory(id), in: schema.memories) else { return nil }
+    guard let value = try value(id, in: Tables.Memories.self) else { return nil }
     return try MemoryRecord(value, id: id)
   }
 
@@ -144,9 +134,8 @@ struct RecordReader: ~Escapable {
 
   /// The id that a dedupe key stands for; nil where it is free.
   func dedupe(_ userID: String, _ dedupeKey: String) throws -> MemoryID? {
-    guard let value = try view.value(.dedupe(userKey(userID), userKey(dedupeKey)), in: schema.dedupe) else { return nil }
-    guard value.byteCount == 16 else { throw StoreError(.corrupted, "a record of dedupe has \(value.byteCount) bytes") }
-    return MemoryID(value, at: 0)
+    guard let value = try value(DedupeKey(user: userKey(userID), hash: userKey(dedupeKey)), in: Tables.Dedupe.self) else { return nil }
+    return try Tables.Dedupe.value(value)
   }
 
   /// How many expired memories of the user (nil: of all users) the sweep has not removed yet.
@@ -161,26 +150,19 @@ struct RecordReader: ~Escapable {
   /// Calls `body` for the memories that have expired by ``now``, or by an earlier time, the earliest first.
   func forEachExpired(limit: Int, before time: Int64? = nil, _ body: (MemoryID, UserKey) throws -> Void) throws {
     let now = min(time ?? now, now)
-    var cursor = try view.cursor(in: schema.expiry)
-    var found = try cursor.first()
     var left = limit
-    while found, left > 0, cursor.key.byteCount == 24, cursor.key.orderedInt64(at: 0) <= now {
-      try body(MemoryID(cursor.key, at: 8), try Self.expiryOwner(try cursor.value()))
+    if left <= 0 { return }
+    try walk(Tables.Expiry.self) { key, value in
+      if key.expiresAt > now { return false }
+      try body(key.id, try Tables.Expiry.value(value))
       left -= 1
-      found = try cursor.next()
+      return left > 0
     }
   }
 
   /// The earliest time at which a memory expires or has expired; nil where none does.
   func firstExpiry() throws -> Int64? {
-    var cursor = try view.cursor(in: schema.expiry)
-    guard try cursor.first(), cursor.key.byteCount == 24 else { return nil }
-    return cursor.key.orderedInt64(at: 0)
-  }
-
-  private static func expiryOwner(_ value: RawSpan) throws(StoreError) -> UserKey {
-    guard value.byteCount == 16 else { throw StoreError(.corrupted, "a record of expiry has \(value.byteCount) bytes") }
-    return UserKey(value)
+    try firstKey(of: Tables.Expiry.self)?.expiresAt
   }
 
   /// Live memories of the scope.
@@ -201,49 +183,21 @@ struct RecordReader: ~Escapable {
     of userID: String, newestFirst: Bool, after position: TimelinePosition?, _ body: (MemoryRecord) throws -> Bool
   ) throws {
     let key = userKey(userID)
-    let prefix = Key.user(key)
-    var cursor = try view.cursor(in: schema.timeline)
-    var found: Bool
-    if newestFirst {
-      if let position {
-        found = try cursor.seek(before: .timeline(key, position.createdAt, position.id))
-      } else if let end = prefix.successorOfPrefix() {
-        found = try cursor.seek(before: end)
-      } else {
-        found = try cursor.last()
+    let start = position.map { WalkStart.after(TimelineKey(user: key, createdAt: $0.createdAt, id: $0.id)) } ?? .end
+    try walk(Tables.Timeline.self, prefix: key.prefix, from: start, backwards: newestFirst) { entry, _ in
+      guard let record = try memoryRecord(entry.id) else {
+        throw StoreError(.corrupted, "the timeline names memory \(entry.id), which has no record")
       }
-    } else if let position {
-      let start = Key.timeline(key, position.createdAt, position.id)
-      found = try cursor.seek(to: start)
-      let isPosition = found && cursor.key.equals(start.bytes)
-      if isPosition { found = try cursor.next() }
-    } else {
-      found = try cursor.seek(to: prefix)
-    }
-    while found, cursor.key.byteCount == 40, cursor.key.hasPrefix(prefix.bytes) {
-      _ = try cursor.value()
-      let id = MemoryID(cursor.key, at: 24)
-      guard let record = try memoryRecord(id) else { throw StoreError(.corrupted, "the timeline names memory \(id), which has no record") }
-      if record.memory.userID.hasSameBytes(as: userID), !isExpired(record.memory), try !body(record) { return }
-      found = newestFirst ? try cursor.previous() : try cursor.next()
+      if !record.memory.userID.hasSameBytes(as: userID) || isExpired(record.memory) { return true }
+      return try body(record)
     }
   }
 
   /// Walks every live memory in the order of ids until `body` returns false.
   func forEachMemory(after id: MemoryID?, _ body: (MemoryRecord) throws -> Bool) throws {
-    var cursor = try view.cursor(in: schema.memories)
-    var found: Bool
-    if let id {
-      guard let next = Key.memory(id).successorOfPrefix() else { return }
-      found = try cursor.seek(to: next)
-    } else {
-      found = try cursor.first()
-    }
-    while found {
-      guard cursor.key.byteCount == 16 else { throw StoreError(.corrupted, "a key of memories has \(cursor.key.byteCount) bytes") }
-      let record = try MemoryRecord(try cursor.value(), id: MemoryID(cursor.key, at: 0))
-      if !isExpired(record.memory), try !body(record) { return }
-      found = try cursor.next()
+    try walk(Tables.Memories.self, from: id.map { .after($0) } ?? .end) { id, value in
+      let record = try MemoryRecord(value, id: id)
+      return try isExpired(record.memory) || body(record)
     }
   }
 }

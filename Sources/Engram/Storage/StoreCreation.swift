@@ -130,13 +130,13 @@ enum StoreCreation {
     var options = Environment.Options()
     options.mapSizeBytes = 64 << 20
     options.createsDatabases = true
-    let environment = try Environment(path: directory, databases: Schema.names, options: options)
+    let environment = try Environment(path: directory, databases: Tables.names, options: options)
     let schema = Schema(environment)
     var transaction = try LMDB.WriteTransaction(environment)
-    try transaction.put(.store, store.encoded(), in: schema.meta)
+    try transaction.put(MetaKey.store.encoded, store.encoded(), in: schema[Tables.Meta.self])
     var writer = CBORWriter()
     StateRecord().encode(into: &writer)
-    try transaction.put(.state, writer.bytes, in: schema.meta)
+    try transaction.put(MetaKey.state.encoded, writer.bytes, in: schema[Tables.Meta.self])
     try transaction.commit()
     guard environment.close() else { throw StoreError(.stillInUse, "the new store's environment cannot be closed") }
     if let header = RowFileHeader(store) {

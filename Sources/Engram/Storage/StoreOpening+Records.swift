@@ -5,7 +5,7 @@ extension StoreOpening {
   /// The state record of the last commit.
   static func readState(_ environment: Environment, _ schema: Schema) throws -> StateRecord {
     let transaction = try ReadTransaction(environment)
-    guard let value = try transaction.view.value(.state, in: schema.meta) else {
+    guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else {
       throw StoreError(.corrupted, "the store's state record is missing")
     }
     return try StateRecord(value)
@@ -16,7 +16,7 @@ extension StoreOpening {
     _ environment: Environment, _ schema: Schema, _ number: UInt64, _ options: StoreOptions
   ) throws -> StoreRecord {
     let transaction = try ReadTransaction(environment)
-    guard let value = try transaction.view.value(.store, in: schema.meta) else {
+    guard let value = try transaction.view.value(MetaKey.store.encoded, in: schema[Tables.Meta.self]) else {
       throw StoreError(.corrupted, "the store's own record is missing")
     }
     let store = try StoreRecord(value)

@@ -233,7 +233,7 @@ enum StoreOpening {
     try checkMetaPages(of: data)
     if case .eventual = options.durability { environmentOptions.defersMetaFlush = true }
     let environment =
-      try openSpecially(environmentOptions) ?? Environment(path: directory, databases: Schema.names, options: environmentOptions)
+      try openSpecially(environmentOptions) ?? Environment(path: directory, databases: Tables.names, options: environmentOptions)
     do {
       // LMDB opens its files by path, and follows links.
       guard try environment.dataFile.id == files.data, try StoreTrust.check(paths, generation: number) == files else {
@@ -328,8 +328,8 @@ enum StoreOpening {
     _ inspection: StoreOptions.PageInspection
   ) throws -> Environment {
     let data = paths.data(number)
-    let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Schema.names)
-    return try Environment(path: paths.generation(number), databases: Schema.names, options: options) { slot in
+    let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Tables.names)
+    return try Environment(path: paths.generation(number), databases: Tables.names, options: options) { slot in
       if holdsIt { try opening.unlock() }
       let walk: Result<PageReport, any Error>
       do {
@@ -364,7 +364,7 @@ enum StoreOpening {
       throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
     }
     store.embedder = asked
-    try transaction.put(.store, store.encoded(), in: generation.schema.meta)
+    try transaction.put(MetaKey.store.encoded, store.encoded(), in: generation.schema[Tables.Meta.self])
     try transaction.commit()
     generation.pin(asked)
     return true

@@ -92,24 +92,21 @@ public struct ChangeSequence: AsyncSequence, Sendable {
           begin = state.logFirst
         }
         following = state.batchSequence + 1
-        var cursor = try reader.view.cursor(in: reader.schema.log)
-        var found = try cursor.seek(to: .log(begin, 0))
         var count = 0
         var last: UInt64 = 0
-        while found {
-          let sequence = cursor.key.bigEndian(at: 0, as: UInt64.self)
+        try reader.walk(Tables.Log.self, from: .at(LogKey(sequence: begin, index: 0))) { key, value in
           // Whole batches only: a full page ends where the next one begins.
-          if count >= Iterator.pageLimit, sequence != last {
-            following = sequence
-            break
+          if count >= Iterator.pageLimit, key.sequence != last {
+            following = key.sequence
+            return false
           }
-          last = sequence
-          let record = try LogRecord(try cursor.value())
-          if let change = StoreChange(record, sequence), userID.map(record.userID.hasSameBytes) ?? true || change.kind == .lagged {
+          last = key.sequence
+          let record = try LogRecord(value)
+          if let change = StoreChange(record, key.sequence), userID.map(record.userID.hasSameBytes) ?? true || change.kind == .lagged {
             changes.append(change)
           }
           count += 1
-          found = try cursor.next()
+          return true
         }
       }
       next = following

@@ -151,7 +151,7 @@ public final class MemoryStore: Sendable {
   /// Where the process that wrote is still at it, or was killed in the middle of its commit, false may become true with the next write of
   /// anybody. Writing again with the same token is safe: it throws `.conflict` if the first one was committed.
   public func wasCommitted(_ token: String) throws -> Bool {
-    try readOnce { reader in try reader.view.contains(.token(reader.userKey(token)), in: reader.schema.tokens) }
+    try readOnce { reader in try reader.contains(.token(reader.userKey(token)), in: Tables.Tokens.self) }
   }
 
   // MARK: Embedding

@@ -4,11 +4,9 @@ import VectorSearch
 
 /// What belongs to a memory, from its record outwards and back.
 extension StoreVerifier {
-  mutating func checkMemory(_ entry: StoredEntry) throws {
-    guard entry.key.byteCount == 16 else { throw StoreError(.corrupted, "a key has \(entry.key.byteCount) bytes") }
-    let id = MemoryID(entry.key, at: 0)
+  mutating func checkMemory(_ id: MemoryID, _ value: RawSpan) throws {
     report.memories += 1
-    let record = try MemoryRecord(entry.value, id: id)
+    let record = try MemoryRecord(value, id: id)
     let user = number(of: reader.userKey(record.memory.userID))
     users.elements[user].memories += 1
     if record.row != nil { users.elements[user].rows += 1 }
@@ -28,45 +26,46 @@ extension StoreVerifier {
       try meter.pass()
       let (id, user) = (known.key, users.elements[Int(known.user)].key)
       if !known.found.contains(.timeline) {
-        require(.timeline(user, known.createdAt, id), in: reader.schema.timeline, "memory \(id) is missing in its user's timeline")
+        let key = TimelineKey(user: user, createdAt: known.createdAt, id: id)
+        require(key, in: Tables.Timeline.self, "memory \(id) is missing in its user's timeline")
       }
       if !known.found.contains(.expiry) {
-        require(.expiry(known.expiresAt, id), in: reader.schema.expiry, "memory \(id) expires and is missing in expiry")
+        require(ExpiryKey(expiresAt: known.expiresAt, id: id), in: Tables.Expiry.self, "memory \(id) expires and is missing in expiry")
       }
-      if !known.found.contains(.dedupe) { tellingProblems(in: reader.schema.dedupe) { try $0.requireDedupe(id, user) } }
+      if !known.found.contains(.dedupe) { tellingProblems(in: Tables.Dedupe.self) { try $0.requireDedupe(id, user) } }
       if !known.found.contains(.slot) {
-        tellingProblems(in: reader.schema.blocks) { try $0.requireSlot(known, BlockKey(user: user, number: known.block)) }
+        tellingProblems(in: Tables.Blocks.self) { try $0.requireSlot(known, BlockKey(user: user, number: known.block)) }
       }
     }
   }
 
-  private mutating func require(_ key: Key, in database: Database, _ problem: @autoclosure () -> String) {
-    tellingProblems(in: database) { verifier in
-      if try !verifier.reader.view.contains(key, in: database) { throw StoreError(.corrupted, problem()) }
+  private mutating func require<T: Table>(_ key: T.EntryKey, in table: T.Type, _ problem: @autoclosure () -> String) {
+    tellingProblems(in: table) { verifier in
+      if try !verifier.reader.contains(key, in: table) { throw StoreError(.corrupted, problem()) }
     }
   }
 
   /// What `body` throws is a problem; a damaged value was told where its own database was walked.
-  private mutating func tellingProblems(in database: Database, _ body: (inout StoreVerifier) throws -> Void) {
+  private mutating func tellingProblems(in table: any Table.Type, _ body: (inout StoreVerifier) throws -> Void) {
     do {
       try body(&self)
     } catch let error as LMDBError where error.isChecksumMismatch {
     } catch {
-      problem(in: database, error)
+      problem(in: table, error)
     }
   }
 
   private func requireDedupe(_ id: MemoryID, _ user: UserKey) throws {
     guard let dedupeKey = try reader.memoryRecord(id)?.memory.dedupeKey else { return }
-    let value = try reader.view.value(.dedupe(user, reader.userKey(dedupeKey)), in: reader.schema.dedupe)
-    guard let value, value.byteCount == 16, MemoryID(value, at: 0) == id else {
+    let value = try reader.value(DedupeKey(user: user, hash: reader.userKey(dedupeKey)), in: Tables.Dedupe.self)
+    guard let value, try Tables.Dedupe.value(value) == id else {
       throw StoreError(.corrupted, "the dedupe key of memory \(id) does not lead to it")
     }
   }
 
   /// The block that a record names holds its row.
   private mutating func requireSlot(_ known: MemoryFacts, _ key: BlockKey) throws {
-    guard let value = try reader.view.value(.block(key), in: reader.schema.blocks) else {
+    guard let value = try reader.value(key, in: Tables.Blocks.self) else {
       throw StoreError(.corrupted, "memory \(known.key) names block \(key.number) of its user, which is missing")
     }
     let block = try BlockRecord(value)
@@ -94,49 +93,39 @@ extension StoreVerifier {
 
   private func isOwner(_ user: UserKey, _ known: MemoryFacts) -> Bool { users.elements[Int(known.user)].key == user }
 
-  mutating func checkTimeline(_ entry: StoredEntry) throws {
-    guard entry.key.byteCount == 40 else { throw StoreError(.corrupted, "a key has \(entry.key.byteCount) bytes") }
-    let id = MemoryID(entry.key, at: 24)
-    guard let number = try named(id) else { return }
-    guard isOwner(UserKey(entry.key), memories.elements[number]), memories.elements[number].createdAt == entry.key.orderedInt64(at: 16)
-    else {
-      throw StoreError(.corrupted, "memory \(id) stands under another user or time than its record says")
+  mutating func checkTimeline(_ key: TimelineKey, _ value: RawSpan) throws {
+    guard let number = try named(key.id) else { return }
+    guard isOwner(key.user, memories.elements[number]), memories.elements[number].createdAt == key.createdAt else {
+      throw StoreError(.corrupted, "memory \(key.id) is under another user or time than its record says")
     }
     memories.elements[number].found.insert(.timeline)
   }
 
-  mutating func checkExpiry(_ entry: StoredEntry) throws {
-    let value = entry.value
-    guard entry.key.byteCount == 24, value.byteCount == 16 else { throw StoreError(.corrupted, "an entry has the wrong size") }
-    let id = MemoryID(entry.key, at: 8)
-    guard let number = try named(id) else { return }
-    guard memories.elements[number].expiresAt == entry.key.orderedInt64(at: 0), isOwner(UserKey(value), memories.elements[number]) else {
-      throw StoreError(.corrupted, "memory \(id) stands under another time or user than its record says")
+  mutating func checkExpiry(_ key: ExpiryKey, _ value: RawSpan) throws {
+    let owner = try Tables.Expiry.value(value)
+    guard let number = try named(key.id) else { return }
+    guard memories.elements[number].expiresAt == key.expiresAt, isOwner(owner, memories.elements[number]) else {
+      throw StoreError(.corrupted, "memory \(key.id) is under another time or user than its record says")
     }
     memories.elements[number].found.insert(.expiry)
   }
 
-  mutating func checkDedupe(_ entry: StoredEntry) throws {
-    let value = entry.value
-    guard entry.key.byteCount == 32, value.byteCount == 16 else { throw StoreError(.corrupted, "an entry has the wrong size") }
-    let id = MemoryID(value, at: 0)
+  mutating func checkDedupe(_ key: DedupeKey, _ value: RawSpan) throws {
+    let id = try Tables.Dedupe.value(value)
     guard let number = try named(id) else { return }
-    let half = MemoryFacts.half(UserKey(entry.key, at: 16))
-    guard isOwner(UserKey(entry.key), memories.elements[number]), memories.elements[number].dedupe == half else {
+    guard isOwner(key.user, memories.elements[number]), memories.elements[number].dedupe == MemoryFacts.half(key.hash) else {
       throw StoreError(.corrupted, "it names memory \(id), which has another dedupe key")
     }
     memories.elements[number].found.insert(.dedupe)
   }
 
-  mutating func checkBlock(_ entry: StoredEntry, _ ranges: inout BlockRanges) throws {
-    guard entry.key.byteCount == 20 else { throw StoreError(.corrupted, "a key has \(entry.key.byteCount) bytes") }
-    let block = try BlockRecord(entry.value)
-    let key = BlockKey(user: UserKey(entry.key), number: entry.key.bigEndian(at: 16))
+  mutating func checkBlock(_ key: BlockKey, _ value: RawSpan, _ ranges: inout BlockRanges) throws {
+    let block = try BlockRecord(value)
     ranges.add(block)
     let user = number(of: key.user)
     users.elements[user].liveSlots += block.live.nonzeroBitCount
     do {
-      guard let packed = try reader.view.value(.block(key), in: reader.schema.columns) else {
+      guard let packed = try reader.value(key, in: Tables.Columns.self) else {
         throw StoreError(.corrupted, "block \(key.number) of a user (rows from \(block.firstRow)) has no columns")
       }
       blocksWithColumns += 1
@@ -180,11 +169,10 @@ extension StoreVerifier {
     }
   }
 
-  mutating func checkColumns(_ entry: StoredEntry) throws {
-    guard entry.key.byteCount == 20 else { throw StoreError(.corrupted, "a key has \(entry.key.byteCount) bytes") }
-    _ = try ColumnsView(entry.value)
+  mutating func checkColumns(_ key: BlockKey, _ value: RawSpan) throws {
+    _ = try ColumnsView(value)
     if columnsAreMatched { return }
-    if try !reader.view.contains(Key(entry.key), in: reader.schema.blocks) {
+    if try !reader.contains(key, in: Tables.Blocks.self) {
       throw StoreError(.corrupted, "there are columns of a block that does not exist")
     }
   }

@@ -67,7 +67,7 @@ struct CommitResolution {
     try generation.withdraw(transaction: transaction.id)
     var writer = CBORWriter()
     state.encode(into: &writer)
-    try transaction.put(.state, writer.bytes, in: generation.schema.meta)
+    try transaction.put(MetaKey.state.encoded, writer.bytes, in: generation.schema[Tables.Meta.self])
     try transaction.commit()
     generation.growDataFile(by: 0)
     return happened

@@ -25,15 +25,15 @@ extension WriteBatch {
     try writeBlocks()
     for (key, record) in users {
       if let record {
-        try store(.user(key), encoded { record.encode(into: &$0) }, in: schema.users)
+        try putUnjournaled(key, encoded { record.encode(into: &$0) }, in: Tables.Users.self)
       } else {
-        try remove(.user(key), in: schema.users)
+        try deleteUnjournaled(key, in: Tables.Users.self)
       }
     }
     try writeLog()
     try writeTokens()
     let state = state
-    try store(.state, encoded { state.encode(into: &$0) }, in: schema.meta)
+    try putUnjournaled(.state, encoded { state.encode(into: &$0) }, in: Tables.Meta.self)
   }
 
   /// Remembers that expired memories were found, where that is not known yet; what this commit does not find expired must be found anew.
@@ -56,16 +56,16 @@ extension WriteBatch {
     var bytes: [UInt8] = []
     for (key, block) in blocks {
       guard let block else {
-        try remove(.block(key), in: schema.blocks)
-        try remove(.block(key), in: schema.columns)
+        try deleteUnjournaled(key, in: Tables.Blocks.self)
+        try deleteUnjournaled(key, in: Tables.Columns.self)
         continue
       }
       bytes.removeAll(keepingCapacity: true)
       block.record.encode(into: &bytes)
-      try store(.block(key), bytes, in: schema.blocks)
+      try putUnjournaled(key, bytes, in: Tables.Blocks.self)
       bytes.removeAll(keepingCapacity: true)
       block.columns.encode(into: &bytes)
-      try store(.block(key), bytes, in: schema.columns)
+      try putUnjournaled(key, bytes, in: Tables.Columns.self)
     }
     blocks.removeAll(keepingCapacity: true)
   }
@@ -76,7 +76,8 @@ extension WriteBatch {
       try trimLog(to: 0)
     }
     for (index, record) in log.enumerated() {
-      try store(.log(state.batchSequence, UInt32(index)), encoded { record.encode(into: &$0) }, in: schema.log)
+      try putUnjournaled(
+        LogKey(sequence: state.batchSequence, index: UInt32(index)), encoded { record.encode(into: &$0) }, in: Tables.Log.self)
     }
     state.logCount += log.count
     // Some at a time, so that few batches pay for it and none pays much.
@@ -86,19 +87,12 @@ extension WriteBatch {
   /// Removes the oldest batches of the log until at most `limit` entries are left.
   private mutating func trimLog(to limit: Int) throws {
     while state.logCount > limit {
-      guard let oldest = try firstKey(in: schema.log), oldest.count == 12 else { return }
-      try remove(oldest, in: schema.log)
+      guard let oldest = try reader.firstKey(of: Tables.Log.self) else { return }
+      try deleteUnjournaled(oldest, in: Tables.Log.self)
       state.logCount -= 1
-      let sequence = oldest.bytes.bigEndian(at: 0, as: UInt64.self)
       // A batch of which an entry is gone is not told whole any more.
-      state.logFirst = sequence + 1
+      state.logFirst = oldest.sequence + 1
     }
-  }
-
-  private func firstKey(in database: Database) throws -> Key? {
-    var cursor = try transaction.view.cursor(in: database)
-    guard try cursor.first() else { return nil }
-    return Key(cursor.key)
   }
 
   private mutating func writeTokens() throws {
@@ -112,22 +106,16 @@ extension WriteBatch {
         writer.key("sequence")
         writer.unsigned(sequence)
       }
-      try store(.token(hash), value, in: schema.tokens)
-      try store(.tokenOrder(sequence, hash), [], in: schema.tokens)
+      try putUnjournaled(.token(hash), value, in: Tables.Tokens.self)
+      try putUnjournaled(.order(sequence: sequence, hash), [], in: Tables.Tokens.self)
       state.tokens += 1
     }
-    while state.tokens > Self.tokenLimit, let oldest = try oldestToken() {
-      try remove(.tokenOrder(oldest.sequence, oldest.hash), in: schema.tokens)
-      try remove(.token(oldest.hash), in: schema.tokens)
+    while state.tokens > Self.tokenLimit,
+      case .order(let sequence, let hash)? = try reader.firstKey(of: Tables.Tokens.self, prefix: TokenKey.orderPrefix)
+    {
+      try deleteUnjournaled(.order(sequence: sequence, hash), in: Tables.Tokens.self)
+      try deleteUnjournaled(.token(hash), in: Tables.Tokens.self)
       state.tokens -= 1
     }
-  }
-
-  private func oldestToken() throws -> (sequence: UInt64, hash: UserKey)? {
-    var prefix = Key()
-    prefix.append(UInt8(1))
-    var cursor = try transaction.view.cursor(in: schema.tokens)
-    guard try cursor.seek(to: prefix), cursor.key.byteCount == 25 else { return nil }
-    return (cursor.key.bigEndian(at: 1), UserKey(cursor.key, at: 9))
   }
 }

@@ -5,7 +5,7 @@ import VectorSearch
 
 /// One LMDB write transaction with what gathers beside it: rows, blocks, users' counts and the log.
 ///
-/// Records go to LMDB at once; users, blocks and columns are kept in memory until ``finish(sequence:now:)``, so that a batch of a
+/// Records go to LMDB at once; users, blocks and columns are kept in memory until ``finish(adopting:)``, so that a batch of a
 /// thousand memories writes each of them once. Lives on the writer thread.
 struct WriteBatch: ~Copyable {
   /// A block and its columns. Nil in the cache: to be deleted.
@@ -14,7 +14,7 @@ struct WriteBatch: ~Copyable {
     var columns: BlockColumns
   }
 
-  /// Changed through ``put(_:_:in:)`` and ``delete(_:in:)`` by bodies, which are undone; directly only by ``finish(adopting:)``.
+  /// Changed by bodies through ``put(_:_:in:)`` and ``delete(_:in:)``, which can be undone; directly only by ``finish(adopting:)``.
   var transaction: LMDB.WriteTransaction
   let generation: Generation
   let purpose: Purpose
@@ -83,6 +83,29 @@ struct WriteBatch: ~Copyable {
 
   // MARK: Values
 
+  /// Stores a value; the body that does so can be undone.
+  mutating func put<T: Table>(_ key: T.EntryKey, _ value: [UInt8], in table: T.Type) throws {
+    let (bytes, database) = (key.encoded, schema[table])
+    try remember(bytes, in: database)
+    try putUnjournaled(bytes, value, in: database)
+  }
+
+  /// Deletes an entry, if there is one; the body that does so can be undone.
+  mutating func delete<T: Table>(_ key: T.EntryKey, in table: T.Type) throws {
+    let (bytes, database) = (key.encoded, schema[table])
+    try remember(bytes, in: database)
+    try deleteUnjournaled(bytes, in: database)
+  }
+
+  /// Stores a value for good: for the end of a batch, after all bodies.
+  mutating func putUnjournaled<T: Table>(_ key: T.EntryKey, _ value: [UInt8], in table: T.Type) throws(LMDBError) {
+    try putUnjournaled(key.encoded, value, in: schema[table])
+  }
+
+  mutating func deleteUnjournaled<T: Table>(_ key: T.EntryKey, in table: T.Type) throws(LMDBError) {
+    try deleteUnjournaled(key.encoded, in: schema[table])
+  }
+
   private mutating func remember(_ key: borrowing Key, in database: Database) throws {
     guard journal != nil else { return }
     var old: [UInt8]?
@@ -90,17 +113,7 @@ struct WriteBatch: ~Copyable {
     journal?.values.append((database, copy key, old))
   }
 
-  mutating func put(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws {
-    try remember(key, in: database)
-    try store(key, value, in: database)
-  }
-
-  mutating func delete(_ key: borrowing Key, in database: Database) throws {
-    try remember(key, in: database)
-    try remove(key, in: database)
-  }
-
-  mutating func store(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws(LMDBError) {
+  private mutating func putUnjournaled(_ key: borrowing Key, _ value: [UInt8], in database: Database) throws(LMDBError) {
     storedBytes += value.count + Self.keyBytes
     do throws(LMDBError) {
       try transaction.put(key, value, in: database)
@@ -110,7 +123,7 @@ struct WriteBatch: ~Copyable {
     }
   }
 
-  mutating func remove(_ key: borrowing Key, in database: Database) throws(LMDBError) {
+  private mutating func deleteUnjournaled(_ key: borrowing Key, in database: Database) throws(LMDBError) {
     do throws(LMDBError) {
       try transaction.delete(key, in: database)
     } catch {
@@ -133,7 +146,7 @@ struct WriteBatch: ~Copyable {
     var record: UserRecord?
     if let cached = users[key] {
       record = cached
-    } else if let value = try transaction.view.value(.user(key), in: schema.users) {
+    } else if let value = try reader.value(key, in: Tables.Users.self) {
       record = try UserRecord(value)
     }
     if let record, !record.userID.hasSameBytes(as: userID) { throw StoreError.sameKey(userID) }
@@ -165,9 +178,9 @@ struct WriteBatch: ~Copyable {
 
   private func findBlock(_ key: BlockKey) throws -> Block? {
     if let cached = blocks[key] { return cached }
-    guard let value = try transaction.view.value(.block(key), in: schema.blocks) else { return nil }
+    guard let value = try reader.value(key, in: Tables.Blocks.self) else { return nil }
     let record = try BlockRecord(value)
-    guard let columns = try transaction.view.value(.block(key), in: schema.columns) else {
+    guard let columns = try reader.value(key, in: Tables.Columns.self) else {
       throw StoreError(.corrupted, "block \(key.number) of a user has no columns")
     }
     return Block(record: record, columns: BlockColumns(try ColumnsView(columns)))
@@ -284,9 +297,9 @@ struct WriteBatch: ~Copyable {
     self.journal = nil
     for change in journal.values.reversed() {
       if let old = change.old {
-        try store(change.key, old, in: change.database)
+        try putUnjournaled(change.key, old, in: change.database)
       } else {
-        try remove(change.key, in: change.database)
+        try deleteUnjournaled(change.key, in: change.database)
       }
     }
     users.merge(journal.users) { _, old in old }

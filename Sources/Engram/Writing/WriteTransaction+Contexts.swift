@@ -72,11 +72,11 @@ extension WriteTransaction {
   }
 
   mutating func deleteContext(_ recordType: String, _ userID: String) throws -> Bool {
-    let key = batch.reader.userKey(userID)
+    let name = ContextKey(user: batch.reader.userKey(userID), recordType: recordType)
     guard try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
-    try batch.delete(.context(key, recordType), in: batch.schema.contexts)
-    try trimHistory(key, recordType, newest: .max, keeping: 0)
-    try batch.updateUser(key, userID) { user, _ in user.contexts -= 1 }
+    try batch.delete(name, in: Tables.Contexts.self)
+    try trimHistory(name, newest: .max, keeping: 0)
+    try batch.updateUser(name.user, userID) { user, _ in user.contexts -= 1 }
     batch.countContexts(-1)
     batch.append(LogRecord(operation: .deleteContext, userID: userID, recordType: recordType))
     return true
@@ -93,42 +93,37 @@ extension WriteTransaction {
     guard let first = record.first, first >> 5 == CBORMajor.map.rawValue else {
       throw StoreError(.encodingFailed, "a context record must encode as a map: \(recordType) does not")
     }
-    let key = batch.reader.userKey(userID)
-    let previous = try previousVersion(key, recordType, userID)
+    let name = ContextKey(user: batch.reader.userKey(userID), recordType: recordType)
+    let previous = try previousVersion(name, userID)
     var header = ContextEnvelope.Header(userID: userID, version: 1, schema: schemaVersion, updatedAt: batch.now)
     if let previous {
       header.version = previous.version + 1
       if batch.historyLimit > 0 {
-        try batch.put(.history(key, recordType, version: previous.version), previous.value, in: batch.schema.history)
+        try batch.put(ContextVersionKey(name, version: previous.version), previous.value, in: Tables.History.self)
       }
-      try trimHistory(key, recordType, newest: previous.version, keeping: batch.historyLimit)
+      try trimHistory(name, newest: previous.version, keeping: batch.historyLimit)
     } else {
-      try batch.updateUser(key, userID) { user, _ in user.contexts += 1 }
+      try batch.updateUser(name.user, userID) { user, _ in user.contexts += 1 }
       batch.countContexts(1)
     }
     let value = batch.encoded { ContextEnvelope.encode(header, record: record, into: &$0) }
-    try batch.put(.context(key, recordType), value, in: batch.schema.contexts)
+    try batch.put(name, value, in: Tables.Contexts.self)
     batch.append(LogRecord(operation: .putContext, userID: userID, recordType: recordType))
   }
 
-  private func previousVersion(_ key: UserKey, _ recordType: String, _ userID: String) throws -> (version: UInt64, value: [UInt8])? {
-    guard let value = try batch.reader.view.value(.context(key, recordType), in: batch.schema.contexts) else { return nil }
+  private func previousVersion(_ name: ContextKey, _ userID: String) throws -> (version: UInt64, value: [UInt8])? {
+    guard let value = try batch.reader.value(name, in: Tables.Contexts.self) else { return nil }
     let header = try ContextEnvelope.read(value) { header, _ in header }
     guard header.userID.hasSameBytes(as: userID) else { throw StoreError.sameKey(userID) }
     return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 
   /// Deletes the oldest versions until those from `newest` − `count` + 1 on are left; versions have no gaps.
-  mutating func trimHistory(_ key: UserKey, _ recordType: String, newest: UInt64, keeping count: Int) throws {
-    while let oldest = try oldestVersion(key, recordType), newest - oldest >= UInt64(count) {
-      try batch.delete(.history(key, recordType, version: oldest), in: batch.schema.history)
+  mutating func trimHistory(_ name: ContextKey, newest: UInt64, keeping count: Int) throws {
+    while let oldest = try batch.reader.firstKey(of: Tables.History.self, prefix: name.versionPrefix),
+      newest - oldest.version >= UInt64(count)
+    {
+      try batch.delete(oldest, in: Tables.History.self)
     }
-  }
-
-  private func oldestVersion(_ key: UserKey, _ recordType: String) throws -> UInt64? {
-    let prefix = Key.history(key, recordType)
-    var cursor = try batch.reader.view.cursor(in: batch.schema.history)
-    guard try cursor.seek(to: prefix), cursor.key.hasPrefix(prefix.bytes), cursor.key.byteCount == prefix.count + 8 else { return nil }
-    return cursor.key.bigEndian(at: prefix.count)
   }
 }

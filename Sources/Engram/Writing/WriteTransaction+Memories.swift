@@ -71,9 +71,9 @@ extension WriteTransaction {
     }
     batch.countMemories(1)
     try putRecord(MemoryRecord(memory: memory, row: reference))
-    try batch.put(.timeline(key, memory.createdAt.milliseconds, memory.id), [], in: batch.schema.timeline)
+    try batch.put(TimelineKey(user: key, createdAt: memory.createdAt.milliseconds, id: memory.id), [], in: Tables.Timeline.self)
     if let dedupeKey = memory.dedupeKey {
-      try batch.put(.dedupe(key, batch.reader.userKey(dedupeKey)), memory.id.bytes, in: batch.schema.dedupe)
+      try batch.put(DedupeKey(user: key, hash: batch.reader.userKey(dedupeKey)), memory.id.bytes, in: Tables.Dedupe.self)
     }
     try putExpiry(memory, key)
     try batch.relieve()
@@ -81,16 +81,13 @@ extension WriteTransaction {
 
   private mutating func putRecord(_ record: MemoryRecord) throws {
     let value = batch.encoded { record.encode(into: &$0) }
-    try batch.put(.memory(record.memory.id), value, in: batch.schema.memories)
+    try batch.put(record.memory.id, value, in: Tables.Memories.self)
     batch.append(LogRecord(operation: .putMemory, userID: record.memory.userID, memoryID: record.memory.id))
   }
 
   private mutating func putExpiry(_ memory: Memory, _ key: UserKey) throws {
     guard let expiresAt = memory.expiresAt?.milliseconds else { return }
-    var owner: [UInt8] = []
-    owner.appendBigEndian(key.high)
-    owner.appendBigEndian(key.low)
-    try batch.put(.expiry(expiresAt, memory.id), owner, in: batch.schema.expiry)
+    try batch.put(ExpiryKey(expiresAt: expiresAt, id: memory.id), Tables.Expiry.encoded(key), in: Tables.Expiry.self)
   }
 
   // MARK: Changing
@@ -131,7 +128,7 @@ extension WriteTransaction {
       try batch.updateColumns(row, of: changed, key: key)
     }
     if changed.expiresAt != old.memory.expiresAt {
-      if let expiresAt = old.memory.expiresAt { try batch.delete(.expiry(expiresAt.milliseconds, id), in: batch.schema.expiry) }
+      if let expiresAt = old.memory.expiresAt { try batch.delete(ExpiryKey(expiresAt: expiresAt.milliseconds, id: id), in: Tables.Expiry.self) }
       try putExpiry(changed, key)
     }
     try putRecord(record)
@@ -203,10 +200,14 @@ extension WriteTransaction {
   mutating func remove(_ record: MemoryRecord) throws {
     let memory = record.memory
     let key = batch.reader.userKey(memory.userID)
-    try batch.delete(.memory(memory.id), in: batch.schema.memories)
-    try batch.delete(.timeline(key, memory.createdAt.milliseconds, memory.id), in: batch.schema.timeline)
-    if let expiresAt = memory.expiresAt { try batch.delete(.expiry(expiresAt.milliseconds, memory.id), in: batch.schema.expiry) }
-    if let dedupeKey = memory.dedupeKey { try batch.delete(.dedupe(key, batch.reader.userKey(dedupeKey)), in: batch.schema.dedupe) }
+    try batch.delete(memory.id, in: Tables.Memories.self)
+    try batch.delete(TimelineKey(user: key, createdAt: memory.createdAt.milliseconds, id: memory.id), in: Tables.Timeline.self)
+    if let expiresAt = memory.expiresAt {
+      try batch.delete(ExpiryKey(expiresAt: expiresAt.milliseconds, id: memory.id), in: Tables.Expiry.self)
+    }
+    if let dedupeKey = memory.dedupeKey {
+      try batch.delete(DedupeKey(user: key, hash: batch.reader.userKey(dedupeKey)), in: Tables.Dedupe.self)
+    }
     try batch.updateUser(key, memory.userID) { user, batch in
       user.memories -= 1
       if let row = record.row { try batch.removeRow(row, key: key, user: &user) }

@@ -33,7 +33,7 @@ public struct WriteTransaction: ~Copyable {
   /// Keeps the caller's token with the batch.
   mutating func record(token: String) throws {
     let hash = UserKey(token, secret: batch.store.secret)
-    if try batch.hasPending(token: token) || batch.reader.view.contains(.token(hash), in: batch.schema.tokens) {
+    if try batch.hasPending(token: token) || batch.reader.contains(.token(hash), in: Tables.Tokens.self) {
       throw StoreError(.conflict, "a write with the token '\(token)' was committed before; it is not done twice")
     }
     batch.append(token: token)

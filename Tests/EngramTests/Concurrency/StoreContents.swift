@@ -49,7 +49,7 @@ struct StoreContents: Equatable {
 
   private mutating func readRecords(_ reader: RecordReader) throws {
     let state = try reader.state()
-    var cursor = try reader.view.cursor(in: reader.schema.memories)
+    var cursor = try reader.view.cursor(in: reader.schema[Tables.Memories.self])
     var found = try cursor.first()
     var counts: [String: (memories: Int, rows: Int)] = [:]
     var (timeline, expiring, deduped) = (0, 0, 0)
@@ -60,10 +60,12 @@ struct StoreContents: Equatable {
       counts[memory.userID, default: (0, 0)].memories += 1
       if record.row != nil { counts[memory.userID, default: (0, 0)].rows += 1 }
       let key = reader.userKey(memory.userID)
-      try require(reader.view.contains(.timeline(key, memory.createdAt.milliseconds, memory.id), in: reader.schema.timeline), "timeline")
+      try require(
+        reader.contains(TimelineKey(user: key, createdAt: memory.createdAt.milliseconds, id: memory.id), in: Tables.Timeline.self),
+        "timeline")
       timeline += 1
       if let expiresAt = memory.expiresAt {
-        try require(reader.view.contains(.expiry(expiresAt.milliseconds, memory.id), in: reader.schema.expiry), "expiry")
+        try require(reader.contains(ExpiryKey(expiresAt: expiresAt.milliseconds, id: memory.id), in: Tables.Expiry.self), "expiry")
         expiring += 1
       }
       if let dedupeKey = memory.dedupeKey {
@@ -72,12 +74,11 @@ struct StoreContents: Equatable {
       }
       found = try cursor.next()
     }
-    func entries(_ database: Database) throws -> Int { try reader.view.statistics(of: database).entries }
-    try require(try entries(reader.schema.timeline) == timeline, "a timeline entry too many")
-    try require(try entries(reader.schema.expiry) == expiring, "an expiry entry too many")
-    try require(try entries(reader.schema.dedupe) == deduped, "a dedupe entry too many")
-    try require(try entries(reader.schema.log) == state.logCount, "the count of the log")
-    try require(try entries(reader.schema.tokens) == 2 * state.tokens, "the count of tokens")
+    try require(try reader.entryCount(of: Tables.Timeline.self) == timeline, "a timeline entry too many")
+    try require(try reader.entryCount(of: Tables.Expiry.self) == expiring, "an expiry entry too many")
+    try require(try reader.entryCount(of: Tables.Dedupe.self) == deduped, "a dedupe entry too many")
+    try require(try reader.entryCount(of: Tables.Log.self) == state.logCount, "the count of the log")
+    try require(try reader.entryCount(of: Tables.Tokens.self) == 2 * state.tokens, "the count of tokens")
     try require(state.memories == memories.count, "the count of memories: \(state.memories), found \(memories.count)")
     try readUsers(reader, state, counts)
     try readLog(reader)
@@ -90,12 +91,12 @@ struct StoreContents: Equatable {
       let key = reader.userKey(record.userID)
       var blocks: [WriteBatch.Block] = []
       for number in 0..<record.blocks {
-        guard let value = try reader.view.value(.block(BlockKey(user: key, number: number)), in: reader.schema.blocks) else {
+        guard let value = try reader.value(BlockKey(user: key, number: number), in: Tables.Blocks.self) else {
           // A block goes when its last row has died; those that are still to be filled stay.
           try require(number < record.filling, "block \(number) of \(record.userID), who fills \(record.filling) of \(record.blocks)")
           continue
         }
-        guard let columns = try reader.view.value(.block(BlockKey(user: key, number: number)), in: reader.schema.columns) else {
+        guard let columns = try reader.value(BlockKey(user: key, number: number), in: Tables.Columns.self) else {
           throw Damage("columns of block \(number)")
         }
         blocks.append(WriteBatch.Block(record: try BlockRecord(value), columns: BlockColumns(try ColumnsView(columns))))
@@ -116,17 +117,14 @@ struct StoreContents: Equatable {
     try require(state.contexts == contextCount, "the count of contexts")
     try require(state.rowsLive == live, "live bits: \(state.rowsLive), found \(live)")
     try require(Set(counts.keys).isSubset(of: users.keys), "a memory's user has no record")
-    for database in [reader.schema.blocks, reader.schema.columns] {
-      try require(try reader.view.statistics(of: database).entries == blockCount, "a block too many")
-    }
+    try require(try reader.entryCount(of: Tables.Blocks.self) == blockCount, "a block too many")
+    try require(try reader.entryCount(of: Tables.Columns.self) == blockCount, "columns too many")
   }
 
   private mutating func readLog(_ reader: RecordReader) throws {
-    var cursor = try reader.view.cursor(in: reader.schema.log)
-    var found = try cursor.first()
-    while found {
-      log.append(try LogRecord(try cursor.value()))
-      found = try cursor.next()
+    try reader.walk(Tables.Log.self) { _, value in
+      log.append(try LogRecord(value))
+      return true
     }
   }
 

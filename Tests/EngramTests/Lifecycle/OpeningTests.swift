@@ -144,19 +144,21 @@ import VectorSearch
 
   /// Rewrites the store's own record as a later version would have.
   private func rewriteRecord(_ change: (inout StoreRecord) -> Void) throws {
-    let environment = try Environment(path: "\(place.path)/gen-1", databases: Schema.names, options: Environment.Options())
+    let environment = try Environment(path: "\(place.path)/gen-1", databases: Tables.names, options: Environment.Options())
     let schema = Schema(environment)
     var record = try readRecord(environment, schema)
     change(&record)
     var transaction = try LMDB.WriteTransaction(environment)
-    try transaction.put(.store, record.encoded(), in: schema.meta)
+    try transaction.put(MetaKey.store.encoded, record.encoded(), in: schema[Tables.Meta.self])
     try transaction.commit()
     #expect(environment.close())
   }
 
   private func readRecord(_ environment: Environment, _ schema: Schema) throws -> StoreRecord {
     let transaction = try ReadTransaction(environment)
-    guard let value = try transaction.view.value(.store, in: schema.meta) else { throw StoreError(.corrupted, "no record") }
+    guard let value = try transaction.view.value(MetaKey.store.encoded, in: schema[Tables.Meta.self]) else {
+      throw StoreError(.corrupted, "no record")
+    }
     return try StoreRecord(value)
   }
 

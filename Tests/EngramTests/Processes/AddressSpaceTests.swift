@@ -1,3 +1,5 @@
+import Formats
+
 #if os(Linux)
   import Files
   import Foundation
@@ -30,7 +32,7 @@
       state.rowsHigh = row
       var writer = CBORWriter()
       state.encode(into: &writer)
-      try transaction.put(.state, writer.bytes, in: generation.schema.meta)
+      try transaction.put(MetaKey.state.encoded, writer.bytes, in: generation.schema[Tables.Meta.self])
       let rows = try Files.FileHandle(path: place.path + "/gen-1/rows.f32", access: .readWrite)
       try rows.truncate(to: RowFileHeader.byteCount + row * Self.dimension * 4)
       try transaction.commit()

@@ -19,14 +19,11 @@ struct StoreDump {
   }
 
   private mutating func append(_ reader: borrowing RecordReader) throws {
-    for (key, value) in try entries(reader, reader.schema.users) {
+    for (key, value) in try entries(reader, reader.schema[Tables.Users.self]) {
       if case .text(let name)? = Self.field("userID", try CBORReader.value(of: value)) { names[key] = name }
     }
-    for database in [
-      reader.schema.meta, reader.schema.users, reader.schema.contexts, reader.schema.history, reader.schema.memories,
-      reader.schema.timeline,
-      reader.schema.blocks, reader.schema.columns, reader.schema.expiry, reader.schema.dedupe, reader.schema.tokens, reader.schema.log,
-    ] {
+    for table in Tables.all {
+      let database = reader.schema[table]
       // By their text: the order of the user keys is that of this store's secret.
       let texts = try entries(reader, database).map { key, value in
         let (key, value) = (try keyText(key, in: database.name), try valueText(value, in: database.name))

@@ -67,8 +67,8 @@ import VectorSearch
       let store = try await place.open()
       try await store.add(TestStore.draft("a", 1))
       try await store.close()
-      let environment = try Environment(path: "\(place.path)/gen-1", databases: Schema.names, options: Environment.Options())
-      let blocks = Schema(environment).blocks
+      let environment = try Environment(path: "\(place.path)/gen-1", databases: Tables.names, options: Environment.Options())
+      let blocks = Schema(environment)[Tables.Blocks.self]
       let (key, stored) = try Self.firstEntry(environment, blocks)
       var bytes = stored
       bytes[4] = 1

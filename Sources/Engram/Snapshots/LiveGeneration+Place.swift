@@ -1,0 +1,43 @@
+import Files
+
+extension LiveGeneration {
+  /// How the store's files differ from those that are open; nil where they do not, and where the store is closed.
+  func move(of generation: Generation) throws -> StoreMove? { try paths.move(from: generation, writerLock: writerLock) }
+
+  /// The same for the live generation, whichever that is. Another thread may leave it meanwhile and remove its directory: that is no move.
+  func move() throws -> StoreMove? {
+    while true {
+      let opened = current
+      guard let move = try move(of: opened.generation) else { return nil }
+      if current === opened { return move }
+    }
+  }
+
+  /// Maps an error of a call on this store that is about to leave the public surface: see ``StoreMove/surfacing(_:committed:_:find:)``.
+  func surfacing(_ error: any Error, committed: Bool = false, _ doing: @autoclosure () -> String) -> any Error {
+    StoreMove.surfacing(error, committed: committed, doing()) { try move() }
+  }
+
+  /// - Throws: ``StoreError`` `.storeMoved`, and what keeps the files from being compared.
+  func requireInPlace(_ generation: Generation) throws {
+    if let move = try move(of: generation) { throw move.error(committed: false) }
+  }
+
+  /// The same for the live generation, whichever that is.
+  func requireInPlace() throws {
+    if let move = try move() { throw move.error(committed: false) }
+  }
+
+  /// The lock file that is taken to open, follow, sweep and close; taken by nobody yet.
+  ///
+  /// - Throws: ``StoreError`` `.storeMoved` where it is missing: an open store has it.
+  func openLock() throws -> FileLock {
+    let place = try paths.openLock
+    if let lock = try FileLock(ifExists: place) { return lock }
+    throw (try move(of: generation) ?? .contents("\(place) does not exist any more")).error(committed: false)
+  }
+
+  /// What keeps a commit from being acknowledged; nil where the files are in place. Where the system does not tell, the commit counts: the files were
+  /// in place before it, and the next batch asks again.
+  func moveAfterCommit(to generation: Generation) -> StoreMove? { try? move(of: generation) }
+}

@@ -1,0 +1,85 @@
+import LMDB
+
+/// One database of a store: the shape of its keys, whose its entries are, and what is lost with one.
+///
+/// A table is a type without values, so that the compiler knows of every use which table it is; ``Tables/all`` is the one list of them.
+/// FileFormat.md has the bytes.
+protocol Table: SendableMetatype {
+  associatedtype EntryKey: TableKey
+
+  /// LMDB's name of the database; part of the checksum of each value.
+  static var name: String { get }
+  /// The place in ``Tables/all``.
+  static var number: Int { get }
+  static var content: TableContent { get }
+
+  /// Whose an entry is.
+  ///
+  /// - Parameters:
+  ///   - value: Without its checksum.
+  ///   - secret: The store's: a value that has a name and no key needs it.
+  /// - Throws: ``StoreError`` `.corrupted` where the value does not decode.
+  static func owner(_ key: EntryKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner
+}
+
+/// What an entry of a table is worth.
+enum TableContent: Sendable {
+  /// It exists nowhere else: a copy and a repair take it over.
+  case primary
+  /// It follows from primary entries: a copy and a repair make it anew.
+  case derived
+}
+
+/// The key of a table: fixed parts, so that the order of the bytes is the order of the parts.
+protocol TableKey: Hashable, Sendable {
+  /// What LMDB gets.
+  var encoded: Key { get }
+
+  /// - Throws: ``StoreError`` `.corrupted` where the bytes have another shape.
+  init(decoding bytes: RawSpan) throws(StoreError)
+}
+
+/// Whose an entry is: what an erasure goes by.
+struct EntryOwner: Sendable {
+  /// Nil: nobody's.
+  var user: UserKey?
+  /// The memory that the entry is about.
+  var memory: MemoryID?
+  /// Memories that the entry is about, where there are several.
+  var memories: [MemoryID] = []
+
+  static let nobody = EntryOwner()
+
+  static func user(_ user: UserKey) -> EntryOwner { EntryOwner(user: user) }
+}
+
+/// The databases of a store.
+enum Tables {
+  /// In the order of their numbers. A new one comes last.
+  static let all: [any Table.Type] = [
+    Meta.self, Users.self, Contexts.self, History.self, Memories.self, Timeline.self, Blocks.self, Columns.self, Expiry.self, Dedupe.self,
+    Tokens.self, Log.self,
+  ]
+
+  static let names = all.map { $0.name }
+}
+
+/// The tables of an environment that is open.
+final class Schema: Sendable {
+  private let databases: [Database]
+
+  init(_ environment: Environment) {
+    databases = environment.databases
+    precondition(databases.map(\.name) == Tables.names, "the environment was opened with other databases")
+    precondition(Tables.all.enumerated().allSatisfy { $0 == $1.number }, "a table has another number than its place in the list")
+  }
+
+  subscript(_ table: (some Table).Type) -> Database { databases[table.number] }
+}
+
+extension RawSpan {
+  /// - Throws: ``StoreError`` `.corrupted` unless the key of `table` has so many bytes.
+  func requireCount(_ count: Int, _ table: String) throws(StoreError) {
+    guard byteCount == count else { throw StoreError(.corrupted, "a key of \(table) has \(byteCount) bytes") }
+  }
+}

@@ -1,0 +1,38 @@
+import LMDB
+
+extension Tables {
+  /// Each user's memories by time. The values are empty.
+  enum Timeline: Table {
+    static let name = "timeline"
+    static let number = 5
+    static let content = TableContent.derived
+
+    static func owner(_ key: TimelineKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { EntryOwner(user: key.user, memory: key.id) }
+  }
+}
+
+/// userKey ‖ createdAt ‖ MemoryID.
+struct TimelineKey: TableKey {
+  let user: UserKey
+  /// Milliseconds since 1970.
+  let createdAt: Int64
+  let id: MemoryID
+
+  init(user: UserKey, createdAt: Int64, id: MemoryID) {
+    self.user = user
+    self.createdAt = createdAt
+    self.id = id
+  }
+
+  var encoded: Key {
+    var key = user.prefix
+    key.append(createdAt)
+    key.append(id)
+    return key
+  }
+
+  init(decoding bytes: RawSpan) throws(StoreError) {
+    try bytes.requireCount(40, Tables.Timeline.name)
+    self.init(user: UserKey(bytes), createdAt: bytes.orderedInt64(at: 16), id: MemoryID(bytes, at: 24))
+  }
+}
