@@ -55,13 +55,15 @@ let package = Package(
     .executableTarget(
       name: "Torture",
       dependencies: [
-        "Engram", "Files", "Formats", "LMDB", "SurfaceCalls", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Engram", "Files", "Formats", "LMDB", "SurfaceCalls", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Torture",
       exclude: ["Defects"],
       swiftSettings: lifetimes),
     .testTarget(
-      name: "TortureTests", dependencies: ["Files", "Formats", "TestChild", "TestSupport", "Torture", "TortureTracer"], swiftSettings: strict),
+      name: "TortureTests", dependencies: ["Files", "Formats", "TestChild", "TestSupport", "Torture", "TortureTracer"],
+      swiftSettings: strict),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestTraps", "TestChild"], swiftSettings: strict),

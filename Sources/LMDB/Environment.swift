@@ -161,7 +161,7 @@ package final class Environment: Sendable {
   private static func openDatabases(
     _ names: [String], in environment: OpaquePointer, create: Bool
   ) throws(LMDBError) -> [Database] {
-    let transaction = unsafe create ? try beginWriting(environment) : try ReadTransaction.begin(environment)
+    let transaction = unsafe create ? try beginWriting(environment) : try EnvironmentSnapshot.begin(environment)
     var databases: [Database] = []
     for name in names {
       var handle: MDB_dbi = 0
@@ -245,7 +245,7 @@ package final class Environment: Sendable {
   /// To be called where a write transaction could begin.
   package var isPanicked: Bool {
     do throws(LMDBError) {
-      let transaction = try WriteTransaction(self)
+      let transaction = try EnvironmentTransaction(self)
       extendLifetime(transaction)
       return false
     } catch {

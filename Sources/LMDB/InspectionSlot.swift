@@ -10,7 +10,7 @@ package struct InspectionSlot: ~Copyable, RenewableSnapshot {
 
   // SAFETY: the initialiser of the environment keeps the handle open until the slot is gone.
   init(environment: OpaquePointer) throws(LMDBError) {
-    unsafe transaction = try ReadTransaction.beginCurrent(environment)
+    unsafe transaction = try EnvironmentSnapshot.beginCurrent(environment)
     unsafe self.environment = environment
   }
 
@@ -20,6 +20,6 @@ package struct InspectionSlot: ~Copyable, RenewableSnapshot {
 
   package mutating func renew() throws(LMDBError) {
     unsafe mdb_txn_reset(transaction)
-    unsafe try ReadTransaction.renewCurrent(transaction, in: environment)
+    unsafe try EnvironmentSnapshot.renewCurrent(transaction, in: environment)
   }
 }

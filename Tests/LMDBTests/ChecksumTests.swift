@@ -37,7 +37,7 @@ import Testing
 
   private func expectMismatch(_ key: String, database: Int = 0, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let environment = try open()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     let name = environment.databases[database].name
     var found: [UInt8]?
     let error = failure { () throws(LMDBError) in found = try value(key, snapshot.view, in: environment.databases[database]) }
@@ -68,7 +68,7 @@ import Testing
       try file.write([byte], at: start + bit / 8)
     }
     let environment = try open()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == stored)
     #expect(try value("near", snapshot.view, in: environment.databases[0]) == [1, 2, 3])
   }

@@ -32,7 +32,7 @@ import Testing
     }
     #expect(seen == [last, last])
     #expect(try environment.readerTable().slots == [] && environment.liveTransactionCount == 0)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [1])
   }
 

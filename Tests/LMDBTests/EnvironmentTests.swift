@@ -24,7 +24,7 @@ import Testing
       #expect(environment.close())
     }
     let environment = try open(databases: ["a", "d", "c", "b"])
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("name", snapshot.view, in: environment.databases[0]) == Array("a".utf8))
     #expect(try value("name", snapshot.view, in: environment.databases[1]) == nil)
     #expect(try value("name", snapshot.view, in: environment.databases[2]) == Array("c".utf8))
@@ -70,25 +70,25 @@ import Testing
   @Test func closingWaitsForEveryTransaction() throws {
     let environment = try open()
     do {
-      let snapshot = try ReadTransaction(environment)
+      let snapshot = try EnvironmentSnapshot(environment)
       #expect(environment.liveTransactionCount == 1)
       #expect(!environment.close())
       #expect(try value("key", snapshot.view, in: environment.databases[0]) == nil)
     }
     do {
-      var pooled = try ReadTransaction(environment)
+      var pooled = try EnvironmentSnapshot(environment)
       pooled.reset()
       #expect(!environment.close())
       try pooled.renew()
     }
     do {
-      var writer = try WriteTransaction(environment)
+      var writer = try EnvironmentTransaction(environment)
       #expect(!environment.close())
       try writer.put(Key("key"), [1], in: environment.databases[0])
       try writer.commit()
     }
     do {
-      let aborted = try WriteTransaction(environment)
+      let aborted = try EnvironmentTransaction(environment)
       #expect(environment.liveTransactionCount == 1)
       #expect(try value("key", aborted.view, in: environment.databases[0]) == [1])
     }
@@ -100,8 +100,8 @@ import Testing
   @Test func aClosedEnvironmentBeginsNothing() throws {
     let environment = try open()
     #expect(environment.close())
-    #expect(failure { () throws(LMDBError) in _ = try ReadTransaction(environment) }?.code == EBADF)
-    #expect(failure { () throws(LMDBError) in _ = try WriteTransaction(environment) }?.code == EBADF)
+    #expect(failure { () throws(LMDBError) in _ = try EnvironmentSnapshot(environment) }?.code == EBADF)
+    #expect(failure { () throws(LMDBError) in _ = try EnvironmentTransaction(environment) }?.code == EBADF)
     #expect(environment.liveTransactionCount == 0)
   }
 
@@ -131,9 +131,9 @@ import Testing
     }
     let environment = try open(options)
     #expect(environment.isReadOnly)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [1])
-    let error = failure { () throws(LMDBError) in _ = try WriteTransaction(environment) }
+    let error = failure { () throws(LMDBError) in _ = try EnvironmentTransaction(environment) }
     #expect(error?.isPermission == true)
     #expect(environment.liveTransactionCount == 1)
   }
@@ -146,13 +146,13 @@ import Testing
     let environment = try open(Environment.Options(), databases: ["main"])
     #expect(environment.lastTransactionID == 1)
     try commit(["key": [1]], to: environment)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [1])
   }
 
   @Test func openingWhatIsThereWaitsForNoWriter() throws {
     let environment = try open(databases: ["main"])
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     try writer.put(Key("key"), [1], in: environment.databases[0])
     let arguments = ["hold-snapshots", directory.path, "1024", "1"]
     let child = try Subprocess(TestProcess.executable("TestChild"), arguments, timeout: .seconds(20))
@@ -195,7 +195,7 @@ import Testing
       #expect(environment.close())
     }
     let environment = try open()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [9])
   }
 
@@ -208,7 +208,7 @@ import Testing
       child.kill()
       #expect(try child.finish().termination == .signalled(9))
       let environment = try open(databases: ["main"])
-      let snapshot = try ReadTransaction(environment)
+      let snapshot = try EnvironmentSnapshot(environment)
       let first = try #require(try value("first", snapshot.view, in: environment.databases[0]))
       let second = try value("second", snapshot.view, in: environment.databases[0])
       #expect(first == second)

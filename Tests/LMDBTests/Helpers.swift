@@ -64,9 +64,9 @@ func failure(of body: () throws(LMDBError) -> Void) -> LMDBError? {
 /// A snapshot that arrays, closures and other threads can hold. It is used by one of them at a time.
 final class HeldSnapshot: @unchecked Sendable {
   // SAFETY of @unchecked: every test hands the box on and waits; no two threads use it at once.
-  var transaction: ReadTransaction
+  var transaction: EnvironmentSnapshot
 
-  init(_ environment: Environment) throws(LMDBError) { transaction = try ReadTransaction(environment) }
+  init(_ environment: Environment) throws(LMDBError) { transaction = try EnvironmentSnapshot(environment) }
 
   func withView<Success>(_ body: (borrowing TransactionView) throws -> Success) rethrows -> Success {
     try Self.lend(transaction, to: body)
@@ -78,7 +78,7 @@ final class HeldSnapshot: @unchecked Sendable {
 
   // A view must not outlive the access to a stored property; a borrowed parameter lives long enough.
   private static func lend<Success>(
-    _ transaction: borrowing ReadTransaction, to body: (borrowing TransactionView) throws -> Success
+    _ transaction: borrowing EnvironmentSnapshot, to body: (borrowing TransactionView) throws -> Success
   ) rethrows -> Success {
     try body(transaction.view)
   }
@@ -87,9 +87,9 @@ final class HeldSnapshot: @unchecked Sendable {
 /// A write transaction that another thread can be given, which is what must trap.
 final class HeldWriter: @unchecked Sendable {
   // SAFETY of @unchecked: used by one thread after the other; the process ends there.
-  private var transaction: WriteTransaction?
+  private var transaction: EnvironmentTransaction?
 
-  init(_ environment: Environment) throws(LMDBError) { transaction = try WriteTransaction(environment) }
+  init(_ environment: Environment) throws(LMDBError) { transaction = try EnvironmentTransaction(environment) }
 
   func commit() throws(LMDBError) { try transaction.take()?.commit() }
   func abort() { transaction = nil }
@@ -97,7 +97,7 @@ final class HeldWriter: @unchecked Sendable {
 
 /// Commits `changes`; nil deletes.
 func commit(_ changes: [String: [UInt8]?], to environment: Environment, database: Int = 0) throws(LMDBError) {
-  var transaction = try WriteTransaction(environment)
+  var transaction = try EnvironmentTransaction(environment)
   for (key, value) in changes.sorted(by: { $0.key < $1.key }) {
     if let value {
       try transaction.put(Key(key), value, in: environment.databases[database])

@@ -33,7 +33,7 @@ import Testing
     try commit(["other": [9]], to: environment)
     #expect(try mapSize(limitKiB: 2 << 20, smallest: 4 << 30).hasPrefix("failed: mdb_env_open"))
     #expect(try mapSize(limitKiB: 2 << 20, smallest: 1 << 28) == "\(1 << 30) true\n")
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [1, 2, 3])
     #expect(try value("other", snapshot.view, in: environment.databases[0]) == [9])
   }
@@ -47,7 +47,7 @@ import Testing
     try commit(["key": [1]], to: environment)
     let database = environment.databases[0]
     let error = failure { () throws(LMDBError) in
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       for number in UInt32(0)..<1_000 {
         var key = Key()
         key.append(number)
@@ -57,7 +57,7 @@ import Testing
     }
     #expect(error?.isMapFull == true)
     #expect(environment.liveTransactionCount == 0)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try entries(snapshot.view, in: database) == [Entry(key: Array("key".utf8), value: [1])])
     // The writer lock is free again.
     try commit(["key": [2]], to: environment)

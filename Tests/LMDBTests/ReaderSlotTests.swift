@@ -49,17 +49,17 @@ import Testing
     #expect(try environment.clearStaleReaders() == 4)
     #expect(try environment.readerTable().slots == [])
     #expect(try environment.clearStaleReaders() == 0)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [1])
   }
 
   @Test func beginningClearsTheSlotsOfAKilledProcessByItself() throws {
     let environment = try open(maximumReaders: 4)
-    let own = try ReadTransaction(environment)
+    let own = try EnvironmentSnapshot(environment)
     let child = try holdSnapshots(3, maximumReaders: 4)
     child.kill()
     _ = try child.finish()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(snapshot.id == own.id)
     #expect(try environment.readerTable().slots.count == 2)
   }
@@ -102,7 +102,7 @@ import Testing
     let environment = try open(maximumReaders: 8)
     #expect(try environment.readerTable() == ReaderTable(text: "(no active readers)\n"))
     try commit(["key": [1]], to: environment)
-    var snapshot = try ReadTransaction(environment)
+    var snapshot = try EnvironmentSnapshot(environment)
     var slots = try environment.readerTable().slots
     #expect(slots.map(\.transactionID) == [snapshot.id] && slots.map(\.processID) == [TestProcess.id])
     snapshot.reset()

@@ -48,7 +48,7 @@ import Testing
       tables = try change(environment, tables, keys, &generator)
       if round % 8 == 0 { moments.append(try Moment(environment, tables)) }
       if round % 5 == 0 {
-        let snapshot = try ReadTransaction(environment)
+        let snapshot = try EnvironmentSnapshot(environment)
         try verify(snapshot.view, environment, tables, keys, &generator)
       }
     }
@@ -58,14 +58,14 @@ import Testing
     }
     // Down to nothing, with the pages merging on the way.
     for index in 0..<3 {
-      var writer = try WriteTransaction(environment)
+      var writer = try EnvironmentTransaction(environment)
       for key in tables[index].keys.shuffled(using: &generator) {
         #expect(try writer.delete(Key(key), in: environment.databases[index]))
       }
       try writer.commit()
       tables[index] = [:]
     }
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     try verify(snapshot.view, environment, tables, keys, &generator)
     for moment in moments {
       try moment.snapshot.withView { try verify($0, environment, moment.tables, keys, &generator) }
@@ -77,7 +77,7 @@ import Testing
     _ environment: Environment, _ before: [Table], _ keys: [[UInt8]], _ generator: inout SeededGenerator
   ) throws -> [Table] {
     var tables = before
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     for _ in 0..<Int.random(in: 1...160, using: &generator) {
       let index = Int.random(in: 0..<3, using: &generator)
       let database = environment.databases[index]
@@ -148,7 +148,7 @@ import Testing
   @Test func aReverseWalkIsTheForwardWalkTurnedRound() throws {
     var generator = SeededGenerator(seed: 30)
     let environment = try Environment(path: directory.path, databases: ["main"], options: .creating)
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     for _ in 0..<3_000 {
       var key = Key()
       key.append(UInt8(1))
@@ -156,7 +156,7 @@ import Testing
       try writer.put(key, generator.bytes(count: 3), in: environment.databases[0])
     }
     try writer.commit()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     let forward = try entries(snapshot.view, in: environment.databases[0])
     var cursor = try snapshot.view.cursor(in: environment.databases[0])
     var backward: [Entry] = []
@@ -179,10 +179,10 @@ import Testing
     for count in [0, 1, 7, 8, 9, 1_000, 2_000, 2_030, 2_040, 4_080, 4_096, 100_000, 3 << 20] {
       reference[Array("size \(count)".utf8)] = generator.bytes(count: count)
     }
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     for (key, value) in reference { try writer.put(Key(key), value, in: environment.databases[0]) }
     try writer.commit()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     for (key, expected) in reference {
       #expect(try value(key, snapshot.view, in: environment.databases[0]) == expected)
     }
@@ -195,10 +195,10 @@ import Testing
     try commit(["key": [1]], to: environment)
     #expect(
       failure { () throws(LMDBError) in
-        var writer = try WriteTransaction(environment)
+        var writer = try EnvironmentTransaction(environment)
         try writer.put(Key(), [1], in: database)
       } != nil)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(throws: LMDBError.self) { try value([], snapshot.view, in: database) }
     #expect(try entries(snapshot.view, in: database).count == 1)
   }

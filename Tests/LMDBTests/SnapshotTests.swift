@@ -14,7 +14,7 @@ import Testing
     let environment = try open()
     let database = environment.databases[0]
     try commit(["kept": [1], "changed": [2], "deleted": [3]], to: environment)
-    var snapshot = try ReadTransaction(environment)
+    var snapshot = try EnvironmentSnapshot(environment)
     let id = snapshot.id
     #expect(id == environment.lastTransactionID)
     let before = try entries(snapshot.view, in: database)
@@ -35,18 +35,18 @@ import Testing
     let environment = try open()
     let database = environment.databases[0]
     try commit(["key": [1]], to: environment)
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     try writer.put(Key("key"), [2], in: database)
     try writer.put(Key("new"), [3], in: database)
     #expect(try value("key", writer.view, in: database) == [2])
     #expect(try value("new", writer.view, in: database) == [3])
     do {
-      let snapshot = try ReadTransaction(environment)
+      let snapshot = try EnvironmentSnapshot(environment)
       #expect(try value("key", snapshot.view, in: database) == [1])
       #expect(try value("new", snapshot.view, in: database) == nil)
     }
     try writer.commit()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: database) == [2])
   }
 
@@ -55,24 +55,24 @@ import Testing
     try commit(["key": [1]], to: environment)
     let last = environment.lastTransactionID
     do {
-      var writer = try WriteTransaction(environment)
+      var writer = try EnvironmentTransaction(environment)
       try writer.delete(Key("key"), in: environment.databases[0])
       try writer.put(Key("new"), [2], in: environment.databases[1])
     }
     #expect(environment.lastTransactionID == last && environment.liveTransactionCount == 0)
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [1])
     #expect(try value("new", snapshot.view, in: environment.databases[1]) == nil)
   }
 
   @Test func oneCommitCoversEveryDatabase() throws {
     let environment = try open()
-    let early = try ReadTransaction(environment)
-    var writer = try WriteTransaction(environment)
+    let early = try EnvironmentSnapshot(environment)
+    var writer = try EnvironmentTransaction(environment)
     try writer.put(Key("key"), [1], in: environment.databases[0])
     try writer.put(Key("key"), [2], in: environment.databases[1])
     try writer.commit()
-    let late = try ReadTransaction(environment)
+    let late = try EnvironmentSnapshot(environment)
     for index in 0..<2 {
       #expect(try value("key", early.view, in: environment.databases[index]) == nil)
       #expect(try value("key", late.view, in: environment.databases[index]) == [UInt8(index + 1)])
@@ -81,7 +81,7 @@ import Testing
 
   @Test func resettingTwiceAndRenewingWithoutAResetAreHarmless() throws {
     let environment = try open()
-    var snapshot = try ReadTransaction(environment)
+    var snapshot = try EnvironmentSnapshot(environment)
     var isActive = [snapshot.isActive]
     snapshot.reset()
     snapshot.reset()
@@ -98,7 +98,7 @@ import Testing
     let path = directory.path
     let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [path = path as String] in
       let environment = try Environment(path: path, databases: ["main"], options: .creating)
-      var snapshot = try ReadTransaction(environment)
+      var snapshot = try EnvironmentSnapshot(environment)
       snapshot.reset()
       _ = try snapshot.view.contains(Key("key"), in: environment.databases[0])
     }
@@ -107,7 +107,7 @@ import Testing
 
   @Test func statisticsCountEntriesAndPages() throws {
     let environment = try open()
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     for number in UInt32(0)..<1_000 {
       var key = Key()
       key.append(number)
@@ -115,7 +115,7 @@ import Testing
     }
     try writer.put(Key("large"), [UInt8](repeating: 1, count: 100_000), in: environment.databases[0])
     try writer.commit()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     let statistics = try snapshot.view.statistics(of: environment.databases[0])
     #expect(statistics.entries == 1_001)
     #expect(statistics.sizeBytes >= 1_000 * 112 + 100_000)

@@ -42,7 +42,7 @@ import Testing
       }
       try await group.waitForAll()
     }
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try snapshot.view.statistics(of: environment.databases[0]).entries == 40)
   }
 
@@ -83,7 +83,7 @@ import Testing
       for _ in 0..<3 {
         group.addTask {
           try onOwnThread {
-            var snapshot = try ReadTransaction(environment)
+            var snapshot = try EnvironmentSnapshot(environment)
             var last: UInt8 = 0
             for _ in 0..<400 {
               try snapshot.renew()
@@ -103,7 +103,7 @@ import Testing
       }
       try await group.waitForAll()
     }
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     #expect(try value("a", snapshot.view, in: database) == [100])
     #expect(environment.liveTransactionCount == 1)
   }

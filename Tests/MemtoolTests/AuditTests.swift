@@ -233,7 +233,7 @@ import TestSupport
   @Test func aRowBeyondTheLastIsNotTouched() throws {
     let environment = try Environment(path: "\(store)/gen-1", databases: Tables.names, options: Environment.Options())
     let schema = Schema(environment)
-    var transaction = try LMDB.WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     var state = try Self.state(transaction, schema)
     try #require(state.rowsHigh > 4)
     state.rowsHigh = 1
@@ -247,7 +247,7 @@ import TestSupport
         == "memtool: memory \(Self.id(2)) names row 1, which the store does not have\n")
   }
   /// An empty one where there is none.
-  private static func state(_ transaction: borrowing LMDB.WriteTransaction, _ schema: Schema) throws -> StateRecord {
+  private static func state(_ transaction: borrowing EnvironmentTransaction, _ schema: Schema) throws -> StateRecord {
     guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else { return StateRecord() }
     return try StateRecord(value)
   }

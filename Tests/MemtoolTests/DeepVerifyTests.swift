@@ -33,9 +33,9 @@ import TestSupport
     try handle.truncate(to: bytes.count)
   }
 
-  private func withDatabase<Value>(_ body: (inout LMDB.WriteTransaction, [String: Database]) throws -> Value) throws -> Value {
+  private func withDatabase<Value>(_ body: (inout EnvironmentTransaction, [String: Database]) throws -> Value) throws -> Value {
     let environment = try Environment(path: "\(store)/gen-1", databases: Tables.names, options: Environment.Options())
-    var transaction = try LMDB.WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     let value = try body(&transaction, Dictionary(uniqueKeysWithValues: environment.databases.map { ($0.name, $0) }))
     try transaction.commit()
     #expect(environment.close())

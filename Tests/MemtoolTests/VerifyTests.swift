@@ -40,24 +40,24 @@ import TestSupport
     try handle.truncate(to: bytes.count)
   }
 
-  private func withDatabase(_ body: (inout LMDB.WriteTransaction, Schema) throws -> Void) throws {
+  private func withDatabase(_ body: (inout EnvironmentTransaction, Schema) throws -> Void) throws {
     let environment = try Environment(path: generation, databases: Tables.names, options: Environment.Options())
     let schema = Schema(environment)
-    var transaction = try LMDB.WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     try body(&transaction, schema)
     try transaction.commit()
     #expect(environment.close())
   }
 
   /// The first key of a database with its value.
-  private func first(_ database: Database, _ transaction: borrowing LMDB.WriteTransaction) throws -> (key: Key, value: [UInt8]) {
+  private func first(_ database: Database, _ transaction: borrowing EnvironmentTransaction) throws -> (key: Key, value: [UInt8]) {
     var cursor = try transaction.view.cursor(in: database)
     try #require(try cursor.first())
     let value = try cursor.value()
     return (Key(cursor.key), unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 
-  private static func value(_ key: Key, _ database: Database, _ transaction: borrowing LMDB.WriteTransaction) throws -> [UInt8] {
+  private static func value(_ key: Key, _ database: Database, _ transaction: borrowing EnvironmentTransaction) throws -> [UInt8] {
     guard let value = try transaction.view.value(key, in: database) else {
       Issue.record("\(database.name) has no such key")
       return []

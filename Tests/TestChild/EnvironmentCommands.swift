@@ -8,8 +8,8 @@ import LMDB
 
 enum EnvironmentCommands {
   private final class Snapshot {
-    let transaction: ReadTransaction
-    init(_ environment: Environment) throws(LMDBError) { transaction = try ReadTransaction(environment) }
+    let transaction: EnvironmentSnapshot
+    init(_ environment: Environment) throws(LMDBError) { transaction = try EnvironmentSnapshot(environment) }
   }
 
   private static func creating() -> Environment.Options {
@@ -37,9 +37,9 @@ enum EnvironmentCommands {
       // SAFETY: a new map, which nothing uses. Neighbours that differ in their protection stay two.
       unsafe _ = mmap(nil, 1 << 20, number % 2 == 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     }
-    let first = try WriteTransaction(environment)
+    let first = try EnvironmentTransaction(environment)
     TestChild.say("writing")
-    while readLine() != nil { try WriteTransaction(environment).commit() }
+    while readLine() != nil { try EnvironmentTransaction(environment).commit() }
     try first.commit()
   }
 
@@ -50,10 +50,10 @@ enum EnvironmentCommands {
     let environment = try Environment(path: path, databases: ["main"], options: options)
     var key = Key()
     key.append(utf8: "key")
-    var transaction = try WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     try transaction.put(key, [1, 2, 3], in: environment.databases[0])
     try transaction.commit()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     let isStored = try snapshot.view.contains(key, in: environment.databases[0])
     TestChild.say("\(environment.mapSizeBytes) \(isStored)")
   }
@@ -65,9 +65,9 @@ enum EnvironmentCommands {
     let database = environment.databases[0]
     var key = Key()
     key.append(utf8: "key")
-    var pooled: ReadTransaction? = try ReadTransaction(environment)
+    var pooled: EnvironmentSnapshot? = try EnvironmentSnapshot(environment)
     pooled?.reset()
-    var writer = try WriteTransaction(environment)
+    var writer = try EnvironmentTransaction(environment)
     try writer.put(key, [1], in: database)
     // Swift hides fork(2); this process has one thread, so its copy may do anything.
     typealias Fork = @convention(c) () -> pid_t
@@ -75,8 +75,8 @@ enum EnvironmentCommands {
     let fork = unsafe unsafeBitCast(dlsym(dlopen(nil, RTLD_NOW), "fork"), to: Fork.self)
     let copy = fork()
     if copy == 0 {
-      report("read") { () throws(LMDBError) in _ = try ReadTransaction(environment) }
-      report("write") { () throws(LMDBError) in _ = try WriteTransaction(environment) }
+      report("read") { () throws(LMDBError) in _ = try EnvironmentSnapshot(environment) }
+      report("write") { () throws(LMDBError) in _ = try EnvironmentTransaction(environment) }
       report("renew") { () throws(LMDBError) in try pooled?.renew() }
       do throws(LMDBError) {
         try writer.commit()
@@ -93,7 +93,7 @@ enum EnvironmentCommands {
     TestChild.say("parent keeps \(try environment.readerTable().slots.count) slot")
     try writer.commit()
     try pooled?.renew()
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     TestChild.say("parent reads \(try snapshot.view.contains(key, in: database))")
   }
 
@@ -116,7 +116,7 @@ enum EnvironmentCommands {
     while true {
       number += 1
       let value = (0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * $0)) }
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       try transaction.put(first, value, in: environment.databases[0])
       try transaction.put(second, value, in: environment.databases[0])
       try transaction.commit()
@@ -133,7 +133,7 @@ enum EnvironmentCommands {
     var generator = SystemRandomNumberGenerator()
     var hasSaid = false
     while true {
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       for _ in 0..<20 {
         var key = Key()
         key.append(UInt32.random(in: 0..<2000, using: &generator))

@@ -7,7 +7,7 @@ extension Generation {
   func fill(adopting state: StateRecord, _ body: (inout WriteTransaction) throws -> Void) throws {
     var transaction = try WriteTransaction(
       WriteBatch(
-        try LMDB.WriteTransaction(environment), generation: self, historyLimit: .max, now: state.lastCommit, purpose: .copy))
+        try EnvironmentTransaction(environment), generation: self, historyLimit: .max, now: state.lastCommit, purpose: .copy))
     try body(&transaction)
     if let failure = transaction.batch.failure { throw failure }
     do {

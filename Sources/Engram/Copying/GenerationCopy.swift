@@ -41,7 +41,7 @@ struct GenerationCopy: ~Copyable {
     self.target = target
     meter = WorkMeter(.copying, total: 0) { step in
       // Whoever resolves a failed commit waits for the copy's snapshot.
-      if source.isLeft { throw CopyOutdated() }
+      if source.isClosing { throw CopyOutdated() }
       try progress(step)
     }
   }
@@ -110,9 +110,9 @@ struct GenerationCopy: ~Copyable {
     }
   }
 
-  private func beginStep() throws -> ReadTransaction {
+  private func beginStep() throws -> EnvironmentSnapshot {
     do throws(LMDBError) {
-      return try ReadTransaction(source.environment)
+      return try EnvironmentSnapshot(source.environment)
     } catch {
       // A commit failed, and the source is opened again.
       if error.isPanic || error.isClosed { throw CopyOutdated() }
@@ -135,7 +135,7 @@ struct GenerationCopy: ~Copyable {
     try target.fill(adopting: state) { transaction in
       try body(&transaction)
       // What was hidden since the copy began may have been copied before: the next rebuild will see to it.
-      transaction.batch.state.erasing = state.erasing > start?.batchSequence ?? 0 ? state.erasing : 0
+      transaction.batch.state.pendingErasure = state.pendingErasure > start?.batchSequence ?? 0 ? state.pendingErasure : 0
     }
   }
 
@@ -200,7 +200,7 @@ struct GenerationCopy: ~Copyable {
   /// Brings the copied users, the log and the tokens up to the reader's instant.
   private mutating func replay(_ reader: RecordReader, _ state: StateRecord) throws {
     // The log up to what is being erased names it.
-    let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.erasing + 1)
+    let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.pendingErasure + 1)
     if level != nil, state.logFirst > first { throw CopyOutdated() }
     let isFirst = level == nil
     var (count, meter) = (0, meter)
@@ -288,10 +288,10 @@ struct GenerationCopy: ~Copyable {
 
   /// An embedder may have been pinned since the copy began.
   private func pinEmbedder() throws {
-    let snapshot = try ReadTransaction(source.environment)
+    let snapshot = try EnvironmentSnapshot(source.environment)
     guard target.embedder == nil, let embedder = try RecordReader(snapshot.view, source, now: .min).storedRecord().embedder else { return }
     target.pin(embedder)
-    var transaction = try LMDB.WriteTransaction(target.environment)
+    var transaction = try EnvironmentTransaction(target.environment)
     try transaction.put(MetaKey.store.encoded, target.store.encoded(), in: target.schema[Tables.Meta.self])
     try transaction.commit()
   }
@@ -301,7 +301,7 @@ struct GenerationCopy: ~Copyable {
   /// - Throws: ``StoreError`` `.corrupted`: the source's records contradict its own counts.
   private func check() throws -> StateRecord {
     guard let level else { preconditionFailure("nothing was copied yet") }
-    let snapshot = try ReadTransaction(target.environment)
+    let snapshot = try EnvironmentSnapshot(target.environment)
     let state = try RecordReader(snapshot.view, target, now: .min).state()
     for (name, expected, found) in [
       ("memories", level.memories, state.memories), ("contexts", level.contexts, state.contexts), ("users", level.users, state.users),

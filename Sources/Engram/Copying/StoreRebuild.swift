@@ -220,7 +220,7 @@ struct StoreRebuild {
     let opened = live.current
     try live.requireInPlace(source)
     let hasRoom = source.growDataFile(by: 0)
-    var transaction = try LMDB.WriteTransaction(source.environment)
+    var transaction = try EnvironmentTransaction(source.environment)
     let lastState = try RecordReader(transaction.view, source, now: .min).state()
     guard lastState.supersededBy == 0, lastState.batchSequence == copied.batchSequence else { throw CopyOutdated() }
     var state = lastState

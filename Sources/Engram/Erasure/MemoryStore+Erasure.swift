@@ -55,8 +55,8 @@ extension MemoryStore {
     return try await core.background("the erasure cannot be finished", committed: true) { core, check in
       var receipt = hidden
       // A rebuild that was under way may have copied them before they were hidden.
-      while try hidden.isRebuilt && core.live.read({ try $0.state().erasing }) >= hidden.hiddenBy {
-        let outcome = try core.rebuild(ifWanted: { $0.erasing >= hidden.hiddenBy }, check: check, progress)
+      while try hidden.isRebuilt && core.live.read({ try $0.state().pendingErasure }) >= hidden.hiddenBy {
+        let outcome = try core.rebuild(ifWanted: { $0.pendingErasure >= hidden.hiddenBy }, check: check, progress)
         // Another erasure may have asked for one more meanwhile, which is that one's business.
         if let outcome, outcome.firstSequence >= hidden.hiddenBy { break }
       }

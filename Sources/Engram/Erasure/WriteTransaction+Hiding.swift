@@ -34,7 +34,7 @@ extension WriteTransaction {
   private func mayHoldTraces(of userID: String) throws -> Bool {
     // Nobody has ever written: the pages that are free come from making the files.
     if batch.state.batchSequence == 0 { return false }
-    if batch.state.erasing > 0 || batch.state.rowsDead > 0 { return true }
+    if batch.state.pendingErasure > 0 || batch.state.rowsDead > 0 { return true }
     if try batch.transaction.view.hasFreedPages { return true }
     var isNamed = false
     try batch.reader.walk(Tables.Log.self) { _, value in
@@ -58,8 +58,8 @@ extension WriteTransaction {
   }
 
   private mutating func markErasure(in receipt: inout ErasureReceipt) {
-    batch.state.erasing = batch.state.batchSequence + 1
-    receipt.hiddenBy = batch.state.erasing
+    batch.state.pendingErasure = batch.state.batchSequence + 1
+    receipt.hiddenBy = batch.state.pendingErasure
     receipt.hiddenAt = .init(milliseconds: batch.now)
   }
 

@@ -27,7 +27,7 @@ struct StateRecord: Sendable, Equatable {
   /// Rows of this generation that were in use once and are not any more.
   var rowsDead = 0
   /// The last commit that hid what must also go from the files: a rebuild is due. Zero while none is.
-  var erasing: UInt64 = 0
+  var pendingErasure: UInt64 = 0
   /// The clock of the boot at the last commit; nil in a store that an earlier version wrote last.
   var lastBoot: BootInstant?
   /// The commit that first found expired memories which are still there, by both clocks; nil where none did in this boot.
@@ -38,7 +38,7 @@ struct StateRecord: Sendable, Equatable {
   func encode(into writer: inout CBORWriter) {
     // A mark is of the boot of the last commit: with another one it has no meaning any more.
     let mark = expiryMark.flatMap { $0.boot.boot == lastBoot?.boot ? $0 : nil }
-    writer.map(count: 12 + (erasing == 0 ? 0 : 1) + (rowsDead == 0 ? 0 : 1) + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
+    writer.map(count: 12 + (pendingErasure == 0 ? 0 : 1) + (rowsDead == 0 ? 0 : 1) + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
     if let lastBoot {
       writer.key("boot")
       writer.bytes(lastBoot.boot)
@@ -47,9 +47,9 @@ struct StateRecord: Sendable, Equatable {
     writer.int(users)
     writer.key("tokens")
     writer.int(tokens)
-    if erasing > 0 {
+    if pendingErasure > 0 {
       writer.key("erasing")
-      writer.unsigned(erasing)
+      writer.unsigned(pendingErasure)
     }
     writer.key("contexts")
     writer.int(contexts)
@@ -120,7 +120,7 @@ struct StateRecord: Sendable, Equatable {
         } else if unsafe key.equals("batchSequence") {
           state.batchSequence = try reader.readUInt64()
         } else if unsafe key.equals("erasing") {
-          state.erasing = try reader.readUInt64()
+          state.pendingErasure = try reader.readUInt64()
         } else if unsafe key.equals("codesSequence") {
           state.codesSequence = try reader.readUInt64()
         } else if unsafe key.equals("boot") {
@@ -143,7 +143,7 @@ struct StateRecord: Sendable, Equatable {
       return state
     }
     let counts = [users, tokens, contexts, logCount, memories, rowsDead, rowsHigh, rowsLive]
-    let sequences = [logFirst, supersededBy, batchSequence, erasing, codesSequence]
+    let sequences = [logFirst, supersededBy, batchSequence, pendingErasure, codesSequence]
     guard counts.allSatisfy(Limits.rows.contains), sequences.allSatisfy({ $0 <= Limits.sequence }) else {
       throw StoreError(.corrupted, "the store's state record has a count that cannot be")
     }

@@ -11,7 +11,7 @@ struct UserRecord: Sendable, Equatable {
   /// Blocks allocated so far: the next one's number.
   var blocks: UInt32 = 0
   /// The block that the next row goes into; equal to `blocks` when a new run is due.
-  var filling: UInt32 = 0
+  var firstOpenBlock: UInt32 = 0
 
   var isEmpty: Bool { memories == 0 && contexts == 0 }
 
@@ -19,7 +19,7 @@ struct UserRecord: Sendable, Equatable {
 
   static func == (left: UserRecord, right: UserRecord) -> Bool {
     left.userID.hasSameBytes(as: right.userID) && left.memories == right.memories && left.contexts == right.contexts
-      && left.rows == right.rows && left.blocks == right.blocks && left.filling == right.filling
+      && left.rows == right.rows && left.blocks == right.blocks && left.firstOpenBlock == right.firstOpenBlock
   }
 
   /// Rows of the next run: half of what lives, in fours, so that a small user wastes little and a large one streams.
@@ -34,7 +34,7 @@ struct UserRecord: Sendable, Equatable {
     writer.key("userID")
     writer.text(userID)
     writer.key("filling")
-    writer.unsigned(UInt64(filling))
+    writer.unsigned(UInt64(firstOpenBlock))
     writer.key("contexts")
     writer.int(contexts)
     writer.key("memories")
@@ -53,7 +53,7 @@ struct UserRecord: Sendable, Equatable {
         } else if unsafe key.equals("userID") {
           userID = try reader.readText()
         } else if unsafe key.equals("filling") {
-          counts.filling = try reader.readInteger(UInt32.self)
+          counts.firstOpenBlock = try reader.readInteger(UInt32.self)
         } else if unsafe key.equals("contexts") {
           counts.contexts = try reader.readInteger(Int.self)
         } else if unsafe key.equals("memories") {
@@ -68,10 +68,10 @@ struct UserRecord: Sendable, Equatable {
       record.contexts = counts.contexts
       record.rows = counts.rows
       record.blocks = counts.blocks
-      record.filling = counts.filling
+      record.firstOpenBlock = counts.firstOpenBlock
       return record
     }
-    guard [memories, contexts, rows].allSatisfy(Limits.rows.contains), filling <= blocks, blocks < .max else {
+    guard [memories, contexts, rows].allSatisfy(Limits.rows.contains), firstOpenBlock <= blocks, blocks < .max else {
       throw StoreError(.corrupted, "the record of user '\(userID)' contradicts itself")
     }
   }

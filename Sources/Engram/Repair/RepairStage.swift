@@ -91,7 +91,7 @@ struct RepairStage: ~Copyable {
 
   /// What is in the stage, written.
   func read<Value>(_ body: (borrowing RecordReader) throws -> Value) throws -> Value {
-    let snapshot = try ReadTransaction(generation.environment)
+    let snapshot = try EnvironmentSnapshot(generation.environment)
     return try body(RecordReader(snapshot.view, generation, now: .min))
   }
 

@@ -81,7 +81,7 @@ struct StoreRepair {
   }
 
   private func entries(of table: (some Table).Type, in target: Generation) throws -> Int {
-    let snapshot = try ReadTransaction(target.environment)
+    let snapshot = try EnvironmentSnapshot(target.environment)
     return try RecordReader(snapshot.view, target, now: .min).entryCount(of: table)
   }
 }

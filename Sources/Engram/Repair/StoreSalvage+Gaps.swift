@@ -44,6 +44,6 @@ extension StoreSalvage {
     guard let state = plan.state, let before = earlier.state, before.batchSequence <= state.batchSequence else { return false }
     // What is being erased is named by no log.
     return touched.entries == state.logCount && state.logFirst <= before.batchSequence + 1 && !touched.isOverflowing
-      && state.erasing <= before.batchSequence
+      && state.pendingErasure <= before.batchSequence
   }
 }

@@ -12,13 +12,13 @@ extension LiveGeneration {
   /// One attempt, for all readers that wait for it.
   final class Following: Sendable {
     /// Left by this attempt.
-    let old: Opened
+    let old: PooledGeneration
     /// Until when readers wait. The same for all: past it they fail at once, and so leave the threads to others.
     let deadline: ContinuousClock.Instant
     private let isOver = Latch()
     private let failure = Mutex<(any Error)?>(nil)
 
-    init(from old: Opened, deadline: ContinuousClock.Instant) {
+    init(from old: PooledGeneration, deadline: ContinuousClock.Instant) {
       self.old = old
       self.deadline = deadline
     }
@@ -39,7 +39,7 @@ extension LiveGeneration {
   /// Waits until this process has gone on from `opened`.
   ///
   /// - Throws: ``StoreError`` `.storeBusy`, naming the process that holds `open.lock`; `.outOfResources`; those of ``follow(from:to:)``.
-  func awaitFollowing(from opened: Opened, to number: UInt64) throws {
+  func awaitFollowing(from opened: PooledGeneration, to number: UInt64) throws {
     let (following, isNew) = state.withLock { state -> (Following?, Bool) in
       guard state.live === opened else { return (nil, false) }
       if let running = state.attempt, running.old === opened { return (running, false) }

@@ -13,7 +13,7 @@ extension LiveGeneration {
     }
   }
 
-  /// Maps an error of a call on this store that is about to leave the public surface: see ``StoreMove/surfacing(_:committed:_:find:)``.
+  /// Maps an error of a call on this store that is about to leave the public surface: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``.
   func surfacing(_ error: any Error, committed: Bool = false, _ doing: @autoclosure () -> String) -> any Error {
     StoreMove.surfacing(error, committed: committed, doing()) { try move() }
   }

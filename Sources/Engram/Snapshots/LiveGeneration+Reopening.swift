@@ -19,11 +19,11 @@ extension LiveGeneration {
   }
 
   /// Makes new reads and snapshots wait.
-  func beginReopening(_ opened: Opened, lastState: StateRecord) {
+  func beginReopening(_ opened: PooledGeneration, lastState: StateRecord) {
     let deadline = ContinuousClock.now + options.reopeningPatience
     state.withLock { $0.outage = Outage(lastState: lastState, deadline: deadline) }
     opened.loss.open()
-    opened.generation.leave()
+    opened.generation.markClosing()
     opened.pool.close()
   }
 
@@ -31,7 +31,7 @@ extension LiveGeneration {
   /// anybody else sees it.
   ///
   /// - Throws: ``StoreError`` `.stillInUse` where a read did not end in time, and those of an opening.
-  func openAgain(_ opened: Opened, until deadline: ContinuousClock.Instant) throws -> Generation {
+  func openAgain(_ opened: PooledGeneration, until deadline: ContinuousClock.Instant) throws -> Generation {
     // Before `open.lock`: others need that one meanwhile.
     try end(opened, until: deadline) { opened.generation.environment.liveTransactionCount == 0 }
     return try following.withLock { _ in
@@ -44,7 +44,7 @@ extension LiveGeneration {
     }
   }
 
-  private func end(_ opened: Opened, until deadline: ContinuousClock.Instant, _ isDone: () -> Bool) throws {
+  private func end(_ opened: PooledGeneration, until deadline: ContinuousClock.Instant, _ isDone: () -> Bool) throws {
     while true {
       opened.pool.endHeld()
       if isDone() { return }
@@ -58,10 +58,10 @@ extension LiveGeneration {
   }
 
   /// Lets the readers go on with the generation that was opened again.
-  func endReopening(_ opened: Opened, with generation: Generation) {
+  func endReopening(_ opened: PooledGeneration, with generation: Generation) {
     following.withLock { _ in
       state.withLock { state in
-        state.live = Opened(generation)
+        state.live = PooledGeneration(generation)
         state.outage = nil
       }
     }
@@ -69,7 +69,7 @@ extension LiveGeneration {
   }
 
   /// The generation cannot be read by this process any more: every read throws `failure`.
-  func endReopening(_ opened: Opened, failing failure: StoreError) {
+  func endReopening(_ opened: PooledGeneration, failing failure: StoreError) {
     state.withLock { $0.outage?.failure = failure }
     opened.replacement.open()
   }

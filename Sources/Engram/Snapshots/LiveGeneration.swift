@@ -9,7 +9,7 @@ import Synchronization
 /// and writers need not know; what is held keeps what it saw.
 final class LiveGeneration: Sendable {
   /// A generation with its snapshots.
-  final class Opened: Sendable {
+  final class PooledGeneration: Sendable {
     let generation: Generation
     let pool: SnapshotPool
     /// Opens when an outage begins, after a commit failed half-way.
@@ -24,12 +24,12 @@ final class LiveGeneration: Sendable {
   }
 
   struct State {
-    var live: Opened
+    var live: PooledGeneration
     /// Present while the live generation cannot be read.
     var outage: Outage?
     /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
-    var prepared: Opened?
-    var retired: [Opened] = []
+    var prepared: PooledGeneration?
+    var retired: [PooledGeneration] = []
     /// The opening of another generation that readers wait for.
     var attempt: Following?
     var isClosed = false
@@ -52,7 +52,7 @@ final class LiveGeneration: Sendable {
     place = Mutex(paths)
     self.writerLock = writerLock
     self.options = options
-    state = Mutex(State(live: Opened(generation)))
+    state = Mutex(State(live: PooledGeneration(generation)))
   }
 
   /// - Throws: ``StoreError`` `.closed`.
@@ -63,7 +63,7 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  var current: Opened { state.withLock { $0.live } }
+  var current: PooledGeneration { state.withLock { $0.live } }
   var generation: Generation { current.generation }
   var outage: Outage? { state.withLock { $0.outage } }
 
@@ -79,11 +79,11 @@ final class LiveGeneration: Sendable {
   }
 
   /// Takes a snapshot of the last commit, to be held, and the generation that it is of.
-  func take() throws -> (opened: Opened, box: SnapshotBox) {
+  func take() throws -> (opened: PooledGeneration, box: PooledReader) {
     try onLive { ($0, try $0.pool.take()) }
   }
 
-  private func onLive<Value>(waits: Bool = true, _ body: (Opened) throws -> Value) throws -> Value {
+  private func onLive<Value>(waits: Bool = true, _ body: (PooledGeneration) throws -> Value) throws -> Value {
     do {
       return try goingOn(waits: waits, body)
     } catch let lost as EnvironmentLost {
@@ -93,7 +93,7 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  private func goingOn<Value>(waits: Bool, _ body: (Opened) throws -> Value) throws -> Value {
+  private func goingOn<Value>(waits: Bool, _ body: (PooledGeneration) throws -> Value) throws -> Value {
     while true {
       let (opened, outage) = state.withLock { ($0.live, $0.outage) }
       if let outage {
@@ -109,13 +109,13 @@ final class LiveGeneration: Sendable {
       } catch is EnvironmentLost {
         // The failed commit's thread is about to begin an outage, or has done so since.
         try pass(opened.loss, until: .now + options.reopeningPatience)
-      } catch let error as StoreError where error.code == .closed && isLeft(opened) {
+      } catch let error as StoreError where error.code == .closed && isNoLongerLive(opened) {
         // Retired, or to be opened again, between the two lines.
       }
     }
   }
 
-  private func isLeft(_ opened: Opened) -> Bool { state.withLock { $0.live !== opened || $0.outage != nil } }
+  private func isNoLongerLive(_ opened: PooledGeneration) -> Bool { state.withLock { $0.live !== opened || $0.outage != nil } }
 
   private func pass(_ latch: Latch, until deadline: ContinuousClock.Instant) throws(StoreError) {
     guard latch.wait(until: deadline) else {
@@ -129,7 +129,7 @@ final class LiveGeneration: Sendable {
   /// holds `open.lock`: readers call ``awaitFollowing(from:to:)``.
   ///
   /// - Throws: ``StoreError``; the old generation stays, and the next call tries again.
-  func follow(from opened: Opened, to number: UInt64) throws {
+  func follow(from opened: PooledGeneration, to number: UInt64) throws {
     try following.withLock { _ in
       guard current === opened else { return }
       if let prepared = state.withLock({ $0.prepared }), prepared.generation.number >= number { return adopt(prepared) }
@@ -142,7 +142,7 @@ final class LiveGeneration: Sendable {
         if state.withLock({ $0.isClosed }) { throw StoreError(.closed, "the store is closed") }
         let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options)
         try opening.unlock()
-        adopt(Opened(next))
+        adopt(PooledGeneration(next))
       } catch {
         throw StoreError.wrapping(error, "the store moved on to generation \(number), which cannot be opened")
       }
@@ -152,7 +152,7 @@ final class LiveGeneration: Sendable {
 
   /// Announces the generation that is about to become the live one; from now on this process opens it no second time.
   func prepare(_ generation: Generation) {
-    let opened = Opened(generation)
+    let opened = PooledGeneration(generation)
     state.withLock { $0.prepared = opened }
   }
 
@@ -167,7 +167,7 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  private func adopt(_ opened: Opened) {
+  private func adopt(_ opened: PooledGeneration) {
     let old = state.withLock { state in
       let old = state.live
       state.live = opened
@@ -236,7 +236,7 @@ final class LiveGeneration: Sendable {
   /// Gives back idle reader slots where all processes together need many.
   func releaseSlotsIfCrowded() { current.pool.releaseIfCrowded() }
 
-  private var opened: [Opened] { state.withLock { $0.retired + [$0.live] } }
+  private var opened: [PooledGeneration] { state.withLock { $0.retired + [$0.live] } }
 
   // MARK: Closing
 

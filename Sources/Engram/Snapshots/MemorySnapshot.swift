@@ -9,7 +9,7 @@ import VectorSearch
 public struct MemorySnapshot: ~Copyable {
   private let live: LiveGeneration
   private let pool: SnapshotPool
-  private let box: SnapshotBox
+  private let box: PooledReader
   let generation: Generation
 
   init(_ live: LiveGeneration) throws {

@@ -9,9 +9,9 @@ import Synchronization
 #endif
 
 /// One reader slot with its transaction: held by a snapshot, or idle in the pool.
-final class SnapshotBox: Sendable {
+final class PooledReader: Sendable {
   private struct State: ~Copyable {
-    var transaction: ReadTransaction
+    var transaction: EnvironmentSnapshot
     /// Milliseconds since 1970 when the snapshot was taken: what expires is judged by it.
     var now: Int64 = 0
     /// Nil while idle.
@@ -45,7 +45,7 @@ final class SnapshotBox: Sendable {
   init(_ generation: Generation) throws(LMDBError) {
     self.generation = generation
     // The pool waits for a slot: one of its own may come back meanwhile.
-    state = Mutex(State(transaction: try ReadTransaction(generation.environment, waits: false), now: WallClock.now()))
+    state = Mutex(State(transaction: try EnvironmentSnapshot(generation.environment, waits: false), now: WallClock.now()))
   }
 
   /// Makes the idle box a snapshot of the last commit, to be held.
@@ -164,11 +164,11 @@ final class SnapshotBox: Sendable {
 final class SnapshotPool: Sendable {
   private struct State {
     /// Used from the end, so those that nobody needs stay at the beginning.
-    var idle: [SnapshotBox] = []
+    var idle: [PooledReader] = []
     /// The fewest that were idle at once since the last ``SnapshotPool/releaseUnused()``: so many were not needed.
     var fewestIdle = 0
     /// The held ones that the status lists.
-    var listed: [ObjectIdentifier: SnapshotBox] = [:]
+    var listed: [ObjectIdentifier: PooledReader] = [:]
     var isClosed = false
 
     /// Idle slots kept; more go back to the table.
@@ -176,13 +176,13 @@ final class SnapshotPool: Sendable {
     /// The same once the table was crowded.
     static let crowdedIdleLimit = 4
 
-    mutating func keep(_ box: SnapshotBox, of generation: Generation) {
+    mutating func keep(_ box: PooledReader, of generation: Generation) {
       if isClosed || idle.count >= Self.idleLimit { return }
       if idle.count >= Self.crowdedIdleLimit, generation.environment.hasCrowdedReaderTable { return }
       idle.append(box)
     }
 
-    mutating func takeIdle() -> SnapshotBox? {
+    mutating func takeIdle() -> PooledReader? {
       let box = idle.popLast()
       fewestIdle = min(fewestIdle, idle.count)
       return box
@@ -197,7 +197,7 @@ final class SnapshotPool: Sendable {
   /// Takes a snapshot of the last commit, to be held: the status lists it, and `snapshotMaxAge` applies.
   ///
   /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; ``Superseded``; ``EnvironmentLost``.
-  func take() throws -> SnapshotBox {
+  func take() throws -> PooledReader {
     let box = try idleBox()
     do {
       try box.renew()
@@ -209,7 +209,7 @@ final class SnapshotPool: Sendable {
   }
 
   /// Takes a snapshot back.
-  func give(_ box: SnapshotBox) {
+  func give(_ box: PooledReader) {
     let isUsable = box.reset()
     state.withLock { state in
       state.listed[ObjectIdentifier(box)] = nil
@@ -235,21 +235,21 @@ final class SnapshotPool: Sendable {
     }
   }
 
-  /// While no slot is free, those that other processes keep idle are waited for, ``LMDB/ReadTransaction/patience`` at most.
-  private func idleBox() throws -> SnapshotBox {
+  /// While no slot is free, those that other processes keep idle are waited for, ``LMDB/EnvironmentSnapshot/patience`` at most.
+  private func idleBox() throws -> PooledReader {
     var deadline: ContinuousClock.Instant?
     while true {
       let (isClosed, idle) = state.withLock { ($0.isClosed, $0.takeIdle()) }
       guard !isClosed else { throw StoreError(.closed, "the store is closed") }
       if let idle { return idle }
       do throws(LMDBError) {
-        return try SnapshotBox(generation)
+        return try PooledReader(generation)
       } catch {
         if error.isPanic { throw EnvironmentLost() }
-        let end = deadline ?? .now + ReadTransaction.patience
+        let end = deadline ?? .now + EnvironmentSnapshot.patience
         guard error.idleSlots > 0, ContinuousClock.now < end else { throw explained(error) }
         deadline = end
-        usleep(ReadTransaction.pauseMicroseconds)
+        usleep(EnvironmentSnapshot.pauseMicroseconds)
       }
     }
   }
@@ -270,7 +270,7 @@ final class SnapshotPool: Sendable {
     // Freed outside the lock: ending a transaction is a call into LMDB.
     let unused = state.withLock { state in
       guard !state.isClosed, state.idle.count > State.crowdedIdleLimit, generation.environment.hasCrowdedReaderTable else {
-        return [SnapshotBox]()
+        return [PooledReader]()
       }
       let unused = Array(state.idle.prefix(state.idle.count - State.crowdedIdleLimit))
       state.idle.removeFirst(unused.count)

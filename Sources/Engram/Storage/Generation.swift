@@ -16,7 +16,7 @@ final class Generation: Sendable {
   private let held: Mutex<Held?>
   /// Read without any lock.
   let isUnprotected: Bool
-  private let left = Atomic(false)
+  private let closing = Atomic(false)
 
   /// Descriptors and maps of the generation, but for those of LMDB.
   private final class Held: Sendable {
@@ -77,9 +77,9 @@ final class Generation: Sendable {
 
   /// Whether the environment is about to be closed, and opened again as another object, because a commit failed half-way. Who holds a
   /// snapshot of it for long looks here now and then.
-  var isLeft: Bool { left.load(ordering: .relaxed) }
+  var isClosing: Bool { closing.load(ordering: .relaxed) }
 
-  func leave() { left.store(true, ordering: .relaxed) }
+  func markClosing() { closing.store(true, ordering: .relaxed) }
 
   func requireRows() throws(StoreError) -> RowFile {
     guard let rows else {
@@ -104,13 +104,13 @@ final class Generation: Sendable {
 
   /// Gives back the room that was taken ahead of growth. Only while no other process has the generation open.
   func trim() throws {
-    let snapshot = try ReadTransaction(environment)
+    let snapshot = try EnvironmentSnapshot(environment)
     try rows?.trim(toRowCount: RecordReader(snapshot.view, self, now: .min).state().rowsHigh)
     try requireHeld().dataFile.truncate(to: environment.usedBytes)
   }
 
   /// Whether the file has a commit that readers do not know of yet, because its writer is at it or was killed.
-  func hasCommit(after transaction: borrowing ReadTransaction) throws -> Bool {
+  func hasCommit(after transaction: borrowing EnvironmentSnapshot) throws -> Bool {
     try MetaPair.read(requireHeld().dataFile).newest.transactionID > UInt64(transaction.id)
   }
 
@@ -132,7 +132,7 @@ final class Generation: Sendable {
   ///
   /// - Parameter check: Called once for 64 pages; what it throws ends the walk.
   func pages(_ check: @escaping () throws -> Void) throws -> PageReport {
-    var slot = try ReadTransaction(environment)
+    var slot = try EnvironmentSnapshot(environment)
     let walker = PageWalker(try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Tables.names)
     return try walker.walkOwnSnapshot(&slot, check)
   }

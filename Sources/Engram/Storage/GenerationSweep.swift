@@ -97,7 +97,7 @@ enum GenerationSweep {
     let building = try FileLock(path: paths.rebuildLock)
     guard try building.tryLock(.exclusive) else { return false }
     // Only now: a builder that commits and ends between the two would leave a live generation that nobody has open.
-    let transaction = try ReadTransaction(live.environment)
+    let transaction = try EnvironmentSnapshot(live.environment)
     guard try RecordReader(transaction.view, live, now: 0).state().supersededBy == 0 else { return false }
     guard try !live.hasCommit(after: transaction) else { return false }
     return try setAsideUnused(number, paths, requireInPlace)

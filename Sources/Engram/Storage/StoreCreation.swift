@@ -132,7 +132,7 @@ enum StoreCreation {
     options.createsDatabases = true
     let environment = try Environment(path: directory, databases: Tables.names, options: options)
     let schema = Schema(environment)
-    var transaction = try LMDB.WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     try transaction.put(MetaKey.store.encoded, store.encoded(), in: schema[Tables.Meta.self])
     var writer = CBORWriter()
     StateRecord().encode(into: &writer)

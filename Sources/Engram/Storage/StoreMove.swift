@@ -21,7 +21,14 @@ enum StoreMove: Equatable {
   /// - Parameters:
   ///   - committed: The move was noticed after a commit.
   ///   - cause: The error that the move led to; nil: the move was noticed by comparing the files.
-  func error(committed: Bool, cause: (any Error)? = nil) -> StoreError {
+  ///   - isOpening: Whether the store was still being opened, so that the process reads on in no files.
+  func error(committed: Bool, cause: (any Error)? = nil, isOpening: Bool = false) -> StoreError {
+    if isOpening {
+      return StoreError(
+        .storeMoved(committed: false),
+        "the store was moved, replaced or removed while it was being opened: \(sentence); nothing was changed: open the one that is to be used",
+        cause: cause)
+    }
     let outcome =
       committed
       ? "the write was committed, to the files that this process has open" : "nothing was changed in them"
@@ -37,9 +44,10 @@ enum StoreMove: Equatable {
   /// (`.inputOutput`, `.corrupted`, `.unexpectedFile`) is then a consequence, so it becomes the cause of `.storeMoved`.
   /// - Parameters:
   ///   - committed: Whether the call had committed something before it failed. A commit whose outcome is unknown stays `.inDoubt` or `.poisoned`.
+  ///   - isOpening: Whether the store was still being opened.
   ///   - find: Compares the files; called only for errors that a move can lead to.
   static func surfacing(
-    _ error: any Error, committed: Bool, _ doing: @autoclosure () -> String, find: () throws -> StoreMove?
+    _ error: any Error, committed: Bool, isOpening: Bool = false, _ doing: @autoclosure () -> String, find: () throws -> StoreMove?
   ) -> any Error {
     let surfaced = StoreError.surfacing(error, doing())
     guard let failure = surfaced as? StoreError else { return surfaced }
@@ -49,7 +57,7 @@ enum StoreMove: Equatable {
       return move.error(committed: true, cause: failure.cause)
     }
     guard failure.code.isOfFiles, let move = try? find() else { return failure }
-    return move.error(committed: committed, cause: failure)
+    return move.error(committed: committed, cause: failure, isOpening: isOpening)
   }
 }
 

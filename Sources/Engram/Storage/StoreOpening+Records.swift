@@ -4,7 +4,7 @@ import LMDB
 extension StoreOpening {
   /// The state record of the last commit.
   static func readState(_ environment: Environment, _ schema: Schema) throws -> StateRecord {
-    let transaction = try ReadTransaction(environment)
+    let transaction = try EnvironmentSnapshot(environment)
     guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else {
       throw StoreError(.corrupted, "the store's state record is missing")
     }
@@ -15,7 +15,7 @@ extension StoreOpening {
   static func readStore(
     _ environment: Environment, _ schema: Schema, _ number: UInt64, _ options: StoreOptions
   ) throws -> StoreRecord {
-    let transaction = try ReadTransaction(environment)
+    let transaction = try EnvironmentSnapshot(environment)
     guard let value = try transaction.view.value(MetaKey.store.encoded, in: schema[Tables.Meta.self]) else {
       throw StoreError(.corrupted, "the store's own record is missing")
     }

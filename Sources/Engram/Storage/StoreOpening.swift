@@ -357,7 +357,7 @@ enum StoreOpening {
     // As long as a write would wait.
     try lock.lock(.exclusive, atMost: options.writeDeadline ?? FileLock.patience)
     if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
-    var transaction = try LMDB.WriteTransaction(generation.environment)
+    var transaction = try EnvironmentTransaction(generation.environment)
     if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }
     var store = try RecordReader(transaction.view, generation, now: 0).storedRecord()
     if let pinned = store.embedder, pinned != asked {

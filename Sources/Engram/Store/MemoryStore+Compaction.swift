@@ -65,7 +65,7 @@ extension MemoryStore {
   package var dueUpkeep: Upkeep? {
     get throws {
       let state = try readOnce { try $0.state() }
-      return state.erasing > 0 ? .erasure : core.needsRebuild(state) ? .compaction : nil
+      return state.pendingErasure > 0 ? .erasure : core.needsRebuild(state) ? .compaction : nil
     }
   }
 
@@ -78,7 +78,7 @@ extension MemoryStore {
       let deadline = ContinuousClock.now + limit
       let hasBegun = Atomic(false)
       // Somebody asked for an erasure.
-      let isAutomatic = try core.live.read { try $0.state().erasing } == 0
+      let isAutomatic = try core.live.read { try $0.state().pendingErasure } == 0
       try core.rebuild(
         ifWanted: core.needsRebuild, isAutomatic: isAutomatic,
         check: {

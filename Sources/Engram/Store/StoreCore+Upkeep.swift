@@ -65,7 +65,7 @@ extension StoreCore {
 
   /// Whether an erasure was broken off, or so many rows are dead that a rebuild is worth it.
   func needsRebuild(_ state: StateRecord) -> Bool {
-    if state.erasing > 0 { return true }
+    if state.pendingErasure > 0 { return true }
     guard let stride = generation.rows?.header.strideBytes else { return false }
     // Not what is merely taken ahead of need: the next run of a user is as large as half of what the user has.
     return state.rowsDead * 10 > state.rowsHigh * 3 && state.rowsDead * stride > 64 << 20

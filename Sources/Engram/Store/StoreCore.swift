@@ -156,7 +156,7 @@ final class StoreCore: Sendable {
       do {
         try await self?.background("the store cannot be compacted") { core, check in
           // Somebody asked for an erasure.
-          try core.rebuild(ifWanted: core.needsRebuild, isAutomatic: state.erasing == 0, check: check)
+          try core.rebuild(ifWanted: core.needsRebuild, isAutomatic: state.pendingErasure == 0, check: check)
         }
         self?.work.withLock { $0.retry.succeeded() }
       } catch is CancellationError {

@@ -17,7 +17,7 @@ enum StoreRegistry {
   }
 
   /// What an opener finds.
-  private enum Turn {
+  private enum Admission {
     case joined(StoreCore)
     /// The caller opens the store and says how that ended.
     case opens
@@ -41,7 +41,7 @@ enum StoreRegistry {
       try Limits.check(options)
       while true {
         let prepared = try StoreOpening.prepare(path, options: options, &landmarks)
-        switch try turn(prepared.root.id, options) {
+        switch try admission(prepared.root.id, options) {
         case .joined(let core): return core
         case .opens: return try open(prepared, options)
         case .waited:
@@ -53,7 +53,7 @@ enum StoreRegistry {
         }
       }
     } catch {
-      throw StoreMove.surfacing(error, committed: false, "the store \(path) cannot be opened") {
+      throw StoreMove.surfacing(error, committed: false, isOpening: true, "the store \(path) cannot be opened") {
         // A handle that this process has open in the directory knows it for longer than this opening.
         try openCore(at: path)?.live.move() ?? landmarks?.move()
       }
@@ -69,11 +69,11 @@ enum StoreRegistry {
     }
   }
 
-  private static func turn(_ id: FileID, _ options: StoreOptions) throws -> Turn {
+  private static func admission(_ id: FileID, _ options: StoreOptions) throws -> Admission {
     // Held from the look to the wait, so that no change is missed in between.
     changed.lock()
     defer { changed.unlock() }
-    let turn = try entries.withLock { entries -> Turn in
+    let admission = try entries.withLock { entries -> Admission in
       switch entries[id] {
       case nil:
         entries[id] = .opening
@@ -88,8 +88,8 @@ enum StoreRegistry {
       case .opening, .closing: return .waited
       }
     }
-    if case .waited = turn { _ = changed.wait(until: Date(timeIntervalSinceNow: 1)) }
-    return turn
+    if case .waited = admission { _ = changed.wait(until: Date(timeIntervalSinceNow: 1)) }
+    return admission
   }
 
   private static func open(_ paths: StorePaths, _ options: StoreOptions) throws -> StoreCore {

@@ -2,7 +2,7 @@ import LMDB
 
 extension Tables {
   /// The memory that has a user's dedupe key. A value is its ``MemoryID``.
-  enum Dedupe: Table {
+  enum Dedupe: MemoryIndex {
     static let name = "dedupe"
     static let number = 9
     static let content = TableContent.derived
@@ -15,6 +15,11 @@ extension Tables {
     static func value(_ bytes: RawSpan) throws(StoreError) -> MemoryID {
       guard bytes.byteCount == 16 else { throw StoreError(.corrupted, "a record of dedupe has \(bytes.byteCount) bytes") }
       return MemoryID(bytes, at: 0)
+    }
+
+    static func forEachEntry(of memory: Memory, _ owner: IndexOwner, _ body: (DedupeKey, [UInt8]) throws -> Void) rethrows {
+      guard let dedupeKey = memory.dedupeKey else { return }
+      try body(DedupeKey(user: owner.key, hash: owner.key(of: dedupeKey)), memory.id.bytes)
     }
   }
 }

@@ -2,7 +2,7 @@ import LMDB
 
 extension Tables {
   /// The memories that expire, by time. A value is the owner's ``UserKey``.
-  enum Expiry: Table {
+  enum Expiry: MemoryIndex {
     static let name = "expiry"
     static let number = 8
     static let content = TableContent.derived
@@ -22,6 +22,11 @@ extension Tables {
       bytes.appendBigEndian(owner.high)
       bytes.appendBigEndian(owner.low)
       return bytes
+    }
+
+    static func forEachEntry(of memory: Memory, _ owner: IndexOwner, _ body: (ExpiryKey, [UInt8]) throws -> Void) rethrows {
+      guard let expiresAt = memory.expiresAt else { return }
+      try body(ExpiryKey(expiresAt: expiresAt.milliseconds, id: memory.id), encoded(owner.key))
     }
   }
 }

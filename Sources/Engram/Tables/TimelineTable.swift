@@ -2,12 +2,16 @@ import LMDB
 
 extension Tables {
   /// Each user's memories by time. The values are empty.
-  enum Timeline: Table {
+  enum Timeline: MemoryIndex {
     static let name = "timeline"
     static let number = 5
     static let content = TableContent.derived
 
     static func owner(_ key: TimelineKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { EntryOwner(user: key.user, memory: key.id) }
+
+    static func forEachEntry(of memory: Memory, _ owner: IndexOwner, _ body: (TimelineKey, [UInt8]) throws -> Void) rethrows {
+      try body(TimelineKey(user: owner.key, createdAt: memory.createdAt.milliseconds, id: memory.id), [])
+    }
   }
 }
 

@@ -185,7 +185,7 @@ extension StoreVerifier {
   /// - Parameter progress: What it throws ends the verification.
   /// - Throws: ``StoreError`` `.corrupted` with the first problem.
   static func requireIntact(_ target: Generation, _ progress: @escaping (OperationProgress) throws -> Void) throws {
-    let snapshot = try ReadTransaction(target.environment)
+    let snapshot = try EnvironmentSnapshot(target.environment)
     var verifier = StoreVerifier(RecordReader(snapshot.view, target, now: WallClock.now()))
     let report = try verifier.run(progress)
     if let problem = report.problems.first {

@@ -30,7 +30,7 @@ struct CommitResolution {
   ///   - lastState: That of the commit before.
   ///   - isCommitted: Whether the state that is found is that of the failed commit; nil where it is neither that nor `lastState`.
   func run(
-    _ opened: LiveGeneration.Opened, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
+    _ opened: LiveGeneration.PooledGeneration, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
   ) -> Outcome {
     options.logger.warning("a commit failed half-way: the store is opened again", metadata: ["error": "\(failure)"])
     live.beginReopening(opened, lastState: lastState)
@@ -59,7 +59,7 @@ struct CommitResolution {
   /// Commits upon what is there.
   private func settle(_ generation: Generation, _ isCommitted: (StateRecord) -> Bool?) throws -> Bool {
     generation.growDataFile(by: 0)
-    var transaction = try LMDB.WriteTransaction(generation.environment)
+    var transaction = try EnvironmentTransaction(generation.environment)
     let state = try RecordReader(transaction.view, generation, now: .min).state()
     guard let happened = isCommitted(state) else {
       throw StoreError(.corrupted, "the store is at commit \(state.batchSequence), which is neither the failed one nor the one before")
@@ -84,11 +84,11 @@ struct CommitResolution {
 
   /// Nothing is written any more; reading needs only an environment that did not fail, too.
   private func goOnReading(
-    _ opened: LiveGeneration.Opened, _ generation: Generation, _ failure: StoreError, until deadline: ContinuousClock.Instant
+    _ opened: LiveGeneration.PooledGeneration, _ generation: Generation, _ failure: StoreError, until deadline: ContinuousClock.Instant
   ) {
     guard generation.environment.isPanicked else { return live.endReopening(opened, with: generation) }
     do {
-      live.endReopening(opened, with: try live.openAgain(LiveGeneration.Opened(generation), until: deadline))
+      live.endReopening(opened, with: try live.openAgain(LiveGeneration.PooledGeneration(generation), until: deadline))
     } catch {
       live.endReopening(opened, failing: failure)
     }

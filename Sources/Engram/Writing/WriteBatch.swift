@@ -15,7 +15,7 @@ struct WriteBatch: ~Copyable {
   }
 
   /// Changed by bodies through ``put(_:_:in:)`` and ``delete(_:in:)``, which can be undone; directly only by ``finish(adopting:)``.
-  var transaction: LMDB.WriteTransaction
+  var transaction: EnvironmentTransaction
   let generation: Generation
   let purpose: Purpose
   let historyLimit: Int
@@ -55,7 +55,7 @@ struct WriteBatch: ~Copyable {
   }
 
   init(
-    _ transaction: consuming LMDB.WriteTransaction, generation: Generation, historyLimit: Int, now: Int64, boot: BootInstant? = nil,
+    _ transaction: consuming EnvironmentTransaction, generation: Generation, historyLimit: Int, now: Int64, boot: BootInstant? = nil,
     purpose: Purpose = .commit
   ) throws {
     self.purpose = purpose
@@ -160,7 +160,7 @@ struct WriteBatch: ~Copyable {
     var record = old ?? UserRecord(userID: userID)
     try change(&record, &self)
     if record.isEmpty {
-      for number in record.filling..<record.blocks { try setBlock(BlockKey(user: key, number: number), nil) }
+      for number in record.firstOpenBlock..<record.blocks { try setBlock(BlockKey(user: key, number: number), nil) }
       if old != nil { state.users -= 1 }
       users.updateValue(nil, forKey: key)
     } else {
@@ -199,7 +199,7 @@ struct WriteBatch: ~Copyable {
   /// Gives the memory a fresh slot and hands its components to the file.
   mutating func addRow(_ components: [Float], of memory: Memory, key: UserKey, user: inout UserRecord) throws -> MemoryRecord.RowReference {
     precondition(staging != nil, "only a store with embeddings has rows")
-    var number = user.filling
+    var number = user.firstOpenBlock
     var block: Block
     while true {
       if number == user.blocks { try allocateRun(key, &user) }
@@ -207,7 +207,7 @@ struct WriteBatch: ~Copyable {
       if block.record.used < block.record.capacity { break }
       number += 1
     }
-    user.filling = number
+    user.firstOpenBlock = number
     let slot = block.record.used
     let row = block.record.firstRow + slot
     block.record.used += 1
@@ -248,7 +248,7 @@ struct WriteBatch: ~Copyable {
     block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
     let isDead = block.record.live == 0 && block.record.used == block.record.capacity
     try setBlock(blockKey, isDead ? nil : block)
-    if isDead, reference.block == user.filling { user.filling += 1 }
+    if isDead, reference.block == user.firstOpenBlock { user.firstOpenBlock += 1 }
     user.rows -= 1
     state.rowsLive -= 1
     state.rowsDead += 1
@@ -311,7 +311,7 @@ struct WriteBatch: ~Copyable {
   }
 
   /// Writes gathered blocks and rows out when there are very many, between the operations of a large body.
-  mutating func relieve() throws {
+  mutating func writeBlocksIfMany() throws {
     guard blocks.count > Self.blockCacheLimit, journal == nil else { return }
     try writeBlocks()
   }

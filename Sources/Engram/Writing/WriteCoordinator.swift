@@ -195,7 +195,7 @@ actor WriteCoordinator {
     }
   }
 
-  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:_:find:)``. What they say of the batch's commit stays: where that happened, it is
+  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``. What they say of the batch's commit stays: where that happened, it is
   /// `.storeMoved(committed: true)` already, or `.inDoubt` or `.poisoned`. A move ends writing.
   private func surfacing(_ results: [Result<Void, any Error>], _ doing: String) -> [Result<Void, any Error>] {
     results.map { result in
@@ -219,7 +219,7 @@ actor WriteCoordinator {
       let now = options.clock.now
       var transaction = try WriteTransaction(
         WriteBatch(
-          try LMDB.WriteTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
+          try EnvironmentTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
           now: now.wall, boot: now.boot))
       let lastState = transaction.batch.state
       if lastState.supersededBy > 0 {
@@ -306,7 +306,7 @@ actor WriteCoordinator {
   ///   - lastState: That of the commit before.
   ///   - isCommitted: As in ``CommitResolution/run(_:after:lastState:isCommitted:)``.
   nonisolated func outcome(
-    of error: LMDBError, in opened: LiveGeneration.Opened, hasRoom: Bool, lastState: StateRecord,
+    of error: LMDBError, in opened: LiveGeneration.PooledGeneration, hasRoom: Bool, lastState: StateRecord,
     isCommitted: (StateRecord) -> Bool?
   ) -> CommitResolution.Outcome {
     if opened.generation.environment.isPanicked {
@@ -334,7 +334,7 @@ actor WriteCoordinator {
   }
 
   /// The live generation as far as readers know. Held by `writer.lock`, no other process can supersede it.
-  private func followed() throws -> LiveGeneration.Opened {
+  private func followed() throws -> LiveGeneration.PooledGeneration {
     while true {
       let opened = live.current
       let next = try opened.pool.supersedingNumber()

@@ -71,23 +71,14 @@ extension WriteTransaction {
     }
     batch.countMemories(1)
     try putRecord(MemoryRecord(memory: memory, row: reference))
-    try batch.put(TimelineKey(user: key, createdAt: memory.createdAt.milliseconds, id: memory.id), [], in: Tables.Timeline.self)
-    if let dedupeKey = memory.dedupeKey {
-      try batch.put(DedupeKey(user: key, hash: batch.reader.userKey(dedupeKey)), memory.id.bytes, in: Tables.Dedupe.self)
-    }
-    try putExpiry(memory, key)
-    try batch.relieve()
+    try batch.insertIndexEntries(of: memory, key)
+    try batch.writeBlocksIfMany()
   }
 
   private mutating func putRecord(_ record: MemoryRecord) throws {
     let value = batch.encoded { record.encode(into: &$0) }
     try batch.put(record.memory.id, value, in: Tables.Memories.self)
     batch.append(LogRecord(operation: .putMemory, userID: record.memory.userID, memoryID: record.memory.id))
-  }
-
-  private mutating func putExpiry(_ memory: Memory, _ key: UserKey) throws {
-    guard let expiresAt = memory.expiresAt?.milliseconds else { return }
-    try batch.put(ExpiryKey(expiresAt: expiresAt, id: memory.id), Tables.Expiry.encoded(key), in: Tables.Expiry.self)
   }
 
   // MARK: Changing
@@ -127,10 +118,7 @@ extension WriteTransaction {
     } else if let row = old.row {
       try batch.updateColumns(row, of: changed, key: key)
     }
-    if changed.expiresAt != old.memory.expiresAt {
-      if let expiresAt = old.memory.expiresAt { try batch.delete(ExpiryKey(expiresAt: expiresAt.milliseconds, id: id), in: Tables.Expiry.self) }
-      try putExpiry(changed, key)
-    }
+    try batch.replaceIndexEntries(of: old.memory, by: changed, key)
     try putRecord(record)
     return changed
   }
@@ -201,13 +189,7 @@ extension WriteTransaction {
     let memory = record.memory
     let key = batch.reader.userKey(memory.userID)
     try batch.delete(memory.id, in: Tables.Memories.self)
-    try batch.delete(TimelineKey(user: key, createdAt: memory.createdAt.milliseconds, id: memory.id), in: Tables.Timeline.self)
-    if let expiresAt = memory.expiresAt {
-      try batch.delete(ExpiryKey(expiresAt: expiresAt.milliseconds, id: memory.id), in: Tables.Expiry.self)
-    }
-    if let dedupeKey = memory.dedupeKey {
-      try batch.delete(DedupeKey(user: key, hash: batch.reader.userKey(dedupeKey)), in: Tables.Dedupe.self)
-    }
+    try batch.removeIndexEntries(of: memory, key)
     try batch.updateUser(key, memory.userID) { user, batch in
       user.memories -= 1
       if let row = record.row { try batch.removeRow(row, key: key, user: &user) }

@@ -7,7 +7,7 @@ package protocol RenewableSnapshot: ~Copyable {
   mutating func renew() throws(LMDBError)
 }
 
-extension ReadTransaction: RenewableSnapshot {}
+extension EnvironmentSnapshot: RenewableSnapshot {}
 
 extension PageWalker {
   /// Walks the state that `snapshot` holds, while writers go on.

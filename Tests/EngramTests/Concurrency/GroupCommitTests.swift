@@ -123,7 +123,7 @@ import Testing
     for part in 0..<10 { try await store.add((0..<100).map { TestStore.draft("ann", part * 100 + $0) }) }
     let before = try StoreContents(store)
     let unfilled = try #require(before.users["ann"]).record
-    #expect(unfilled.blocks > unfilled.filling + 1, "the test needs a block beyond the one that is being filled")
+    #expect(unfilled.blocks > unfilled.firstOpenBlock + 1, "the test needs a block beyond the one that is being filled")
     let gate = await WriterGate(store)
     let bystander = Task { try await store.add(TestStore.draft("bob", 1)) }
     let emptying = Task {

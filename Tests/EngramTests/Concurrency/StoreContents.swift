@@ -93,7 +93,8 @@ struct StoreContents: Equatable {
       for number in 0..<record.blocks {
         guard let value = try reader.value(BlockKey(user: key, number: number), in: Tables.Blocks.self) else {
           // A block goes when its last row has died; those that are still to be filled stay.
-          try require(number < record.filling, "block \(number) of \(record.userID), who fills \(record.filling) of \(record.blocks)")
+          try require(
+            number < record.firstOpenBlock, "block \(number) of \(record.userID), who fills \(record.firstOpenBlock) of \(record.blocks)")
           continue
         }
         guard let columns = try reader.value(BlockKey(user: key, number: number), in: Tables.Columns.self) else {

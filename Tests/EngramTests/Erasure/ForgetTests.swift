@@ -50,7 +50,7 @@ import Testing
     #expect(try bytes("alice").isEmpty)
     #expect(try store.count(scope: .user("alice")) == 0 && store.context(for: "alice") == nil && store.history(for: "alice").isEmpty)
     #expect(try store.count() == 40 && store.context(for: "bob")?.conversationsCount == 3 && store.history(for: "bob").count == 2)
-    #expect(try store.readOnce { try $0.state().erasing } == 0)
+    #expect(try store.readOnce { try $0.state().pendingErasure } == 0)
     #expect(try await store.verify().problems == [])
     _ = try StoreContents(store)
     try await store.add(TestStore.draft("alice", 1))
@@ -112,7 +112,7 @@ import Testing
     #expect(try !bytes("alice").isEmpty)
     let again = try await place.open()
     #expect(try again.count(scope: .user("alice")) == 0)
-    try await waitUntil { try again.readOnce { try $0.state().erasing } == 0 }
+    try await waitUntil { try again.readOnce { try $0.state().pendingErasure } == 0 }
     try await waitUntil { try Directories.entries(place.path).filter { $0.hasPrefix("gen-") } == ["gen-2"] }
     #expect(try bytes("alice").isEmpty)
     #expect(try again.count() == 40)

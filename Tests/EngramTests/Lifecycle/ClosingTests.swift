@@ -51,7 +51,7 @@ import Testing
     let closing = Task { try await store.close(deadline: .seconds(20)) }
     try await waitUntil { try Self.isAwaited(core.paths.openLock.path, besides: 1) }
     do {
-      let late = try ReadTransaction(core.generation.environment)
+      let late = try EnvironmentSnapshot(core.generation.environment)
       try opening.unlock()
       try await Task.sleep(for: .milliseconds(100))
       extendLifetime(late)

@@ -148,14 +148,14 @@ import VectorSearch
     let schema = Schema(environment)
     var record = try readRecord(environment, schema)
     change(&record)
-    var transaction = try LMDB.WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     try transaction.put(MetaKey.store.encoded, record.encoded(), in: schema[Tables.Meta.self])
     try transaction.commit()
     #expect(environment.close())
   }
 
   private func readRecord(_ environment: Environment, _ schema: Schema) throws -> StoreRecord {
-    let transaction = try ReadTransaction(environment)
+    let transaction = try EnvironmentSnapshot(environment)
     guard let value = try transaction.view.value(MetaKey.store.encoded, in: schema[Tables.Meta.self]) else {
       throw StoreError(.corrupted, "no record")
     }

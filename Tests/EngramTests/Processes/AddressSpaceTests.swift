@@ -27,7 +27,7 @@ import Formats
     /// Moves the end of the rows, so that the next row lies far beyond: what a gibibyte of adding does, without the bytes.
     private func skipRows(to row: Int, in store: MemoryStore) throws {
       let generation = store.core.generation
-      var transaction = try LMDB.WriteTransaction(generation.environment)
+      var transaction = try EnvironmentTransaction(generation.environment)
       var state = try RecordReader(transaction.view, generation, now: 0).state()
       state.rowsHigh = row
       var writer = CBORWriter()

@@ -203,7 +203,7 @@ import TestSupport
       refuses { try withRawSpan(writer.bytes) { _ = try StateRecord($0) } }
     }
     let users: [(inout UserRecord) -> Void] = [
-      { $0.filling = 1 }, { $0.rows = -1 }, { $0.memories = .max }, { ($0.blocks, $0.filling) = (.max, 0) },
+      { $0.firstOpenBlock = 1 }, { $0.rows = -1 }, { $0.memories = .max }, { ($0.blocks, $0.firstOpenBlock) = (.max, 0) },
     ]
     for change in users {
       var user = UserRecord(userID: "u")

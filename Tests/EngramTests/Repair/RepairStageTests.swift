@@ -75,7 +75,7 @@ import TestSupport
     }
     #expect(found.0 == nil && found.1 == later.id && found.2 == later)
     #expect(notes.losses == ["memory \(earlier.id): its dedupe key is also that of memory \(later.id), which keeps it"])
-    let snapshot = try ReadTransaction(generation.environment)
+    let snapshot = try EnvironmentSnapshot(generation.environment)
     var verifier = StoreVerifier(RecordReader(snapshot.view, generation, now: 0))
     #expect(try verifier.run { _ in }.problems == [])
   }

@@ -53,7 +53,7 @@ import VectorSearch
   }
 
   private static func firstEntry(_ environment: Environment, _ database: Database) throws -> (key: Key, value: [UInt8]) {
-    let transaction = try ReadTransaction(environment)
+    let transaction = try EnvironmentSnapshot(environment)
     var cursor = try transaction.view.cursor(in: database)
     guard try cursor.first() else { throw StoreError(.notFound, "the database is empty") }
     return (Key(cursor.key), try cursor.valueBytes())
@@ -72,7 +72,7 @@ import VectorSearch
       let (key, stored) = try Self.firstEntry(environment, blocks)
       var bytes = stored
       bytes[4] = 1
-      var transaction = try LMDB.WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       try transaction.put(key, bytes, in: blocks)
       try transaction.commit()
       guard environment.close() else { exit(4) }

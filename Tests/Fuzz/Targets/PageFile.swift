@@ -47,7 +47,7 @@ final class PageFile {
     var (contents, everStored): (Contents, Contents) = ([:], [:])
     let environment = try Environment(path: directory.path, databases: Self.databases, options: Self.options(creating: true))
     for round in 0..<3 {
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       for number in 0..<70 {
         let isMain = number < 60
         let database = environment.databases[isMain ? 0 : 1]
@@ -63,7 +63,7 @@ final class PageFile {
       contents = try Self.read(environment)
       everStored.merge(contents) { $0.union($1) }
     }
-    transactionID = try ReadTransaction(environment).id
+    transactionID = try EnvironmentSnapshot(environment).id
     guard environment.close() else { fatalError("a transaction is left") }
     (self.contents, self.everStored) = (contents, everStored)
     file = try FileHandle(path: directory.path("data.mdb"), access: .readWrite)
@@ -168,7 +168,7 @@ final class PageFile {
       let environment = try Environment(path: directory.path, databases: Self.databases, options: Self.options(creating: false))
       do {
         try require(try Self.read(environment) == found, "LMDB reads other contents than the walk")
-        var transaction = try WriteTransaction(environment)
+        var transaction = try EnvironmentTransaction(environment)
         for number in 0..<12 {
           try transaction.put(Self.key(1000 + number), [UInt8](repeating: 7, count: 900), in: environment.databases[2])
         }
@@ -184,7 +184,7 @@ final class PageFile {
 
   private static func read(_ environment: Environment) throws -> Contents {
     var contents: Contents = [:]
-    let transaction = try ReadTransaction(environment)
+    let transaction = try EnvironmentSnapshot(environment)
     for database in environment.databases {
       let checksum = RecordChecksum(database: database.name)
       var cursor = try transaction.view.cursor(in: database)

@@ -8,7 +8,7 @@ enum RecordTarget {
   static func user(_ input: [UInt8]) throws {
     let user = try check(input, { value throws(StoreError) in try UserRecord(value) }) { $0.encode(into: &$1) }
     guard let user else { return }
-    try require(user.filling <= user.blocks && user.blocks < .max, "\(user) has no next block")
+    try require(user.firstOpenBlock <= user.blocks && user.blocks < .max, "\(user) has no next block")
     try require(
       (4...1024).contains(user.nextRunRows) && min(user.rows, user.memories, user.contexts) >= 0, "\(user) has an impossible count")
   }

@@ -20,7 +20,7 @@ import Testing
     let writer = RestlessWriter(environment, seed: 60)
     var walked: Set<UInt64> = []
     do {
-      var pooled = try ReadTransaction(environment)
+      var pooled = try EnvironmentSnapshot(environment)
       let walker = try walker()
       // Until the writer has begun, every walk is one of the same transaction.
       while walked.count < 80, !writer.hasEnded {
@@ -62,7 +62,7 @@ import Testing
   @Test func anOldSnapshotKeepsItsPagesAndItsStateCanBeWalkedWithItsMetaPage() throws {
     let environment = try Environment(path: directory.path, databases: names, options: .creating)
     for number in 0..<300 { try commit(["key \(number)": [UInt8](repeating: 1, count: 100)], to: environment) }
-    var snapshot = try ReadTransaction(environment)
+    var snapshot = try EnvironmentSnapshot(environment)
     let id = snapshot.id
     let meta = try #require(try walker().metaPage(of: &snapshot))
     #expect(snapshot.id == id && meta.transactionID == UInt64(id))
@@ -90,7 +90,7 @@ import Testing
     let sample = try SampleFile(entries: 20)
     let environment = try Environment(path: directory.path, databases: names, options: .creating)
     for number in 0..<20 { try commit(["key \(number)": [1]], to: environment) }
-    var snapshot = try ReadTransaction(environment)
+    var snapshot = try EnvironmentSnapshot(environment)
     let walker = try PageWalker(Files.FileHandle(path: sample.path, access: .read), databases: SampleFile.databases)
     let report = try walker.walkOwnSnapshot(&snapshot)
     #expect(report.problems == ["no meta page is that of transaction \(snapshot.id), which LMDB holds for the last one"])
@@ -132,7 +132,7 @@ private final class RestlessWriter: Sendable {
     var generator = SeededGenerator(seed: seed)
     var commits = 0
     while !isDone.load(ordering: .relaxed) {
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       for _ in 0..<20 {
         let key = SampleFile.key(Int.random(in: 0..<800, using: &generator))
         let database = environment.databases[Int.random(in: 0..<2, using: &generator)]

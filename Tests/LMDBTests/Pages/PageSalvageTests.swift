@@ -237,7 +237,7 @@ import Testing
     let directory = TemporaryDirectory()
     do {
       let environment = try Environment(path: directory.path, databases: ["main"], options: .creating)
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       for number in 0..<1000 { try transaction.put(SampleFile.key(number), [1, 2, 3], in: environment.databases[0]) }
       try transaction.put(Key("z"), [UInt8](repeating: 9, count: 200_000), in: environment.databases[0])
       try transaction.commit()

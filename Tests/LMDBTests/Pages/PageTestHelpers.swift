@@ -40,7 +40,7 @@ struct SampleFile {
     do {
       let environment = try Environment(path: directory.path, databases: Self.databases, options: .creating)
       for round in 0..<3 {
-        var transaction = try WriteTransaction(environment)
+        var transaction = try EnvironmentTransaction(environment)
         for number in 0..<entries {
           let size = number % 40 == 0 ? 5000 + number : 20 + number % 60
           try transaction.put(Self.key(number), generator.bytes(count: size), in: environment.databases[0])

@@ -13,7 +13,7 @@ import Testing
 
   /// Walks what a new snapshot holds, and compares it with LMDB's numbers.
   private func expectClean(_ environment: Environment, sourceLocation: SourceLocation = #_sourceLocation) throws -> PageReport {
-    var snapshot = try ReadTransaction(environment)
+    var snapshot = try EnvironmentSnapshot(environment)
     let walker = try PageWalker(FileHandle(path: dataPath, access: .read), databases: environment.databases.map(\.name))
     let report = try walker.walkOwnSnapshot(&snapshot)
     #expect(report.transactionID == UInt64(snapshot.id), sourceLocation: sourceLocation)
@@ -36,7 +36,7 @@ import Testing
     let largest = [30, 300, 3000, 40_000].randomElement(using: &generator)!
     var held: [HeldSnapshot] = []
     for _ in 0..<25 {
-      var transaction = try WriteTransaction(environment)
+      var transaction = try EnvironmentTransaction(environment)
       let deletions = [5, 50, 95].randomElement(using: &generator)!
       for _ in 0..<Int.random(in: 1...200, using: &generator) {
         let database = environment.databases[Int.random(in: 0..<3, using: &generator)]
@@ -98,7 +98,7 @@ import Testing
 
   @Test func treesOfThreeAndMoreLevelsAreWalked() throws {
     let environment = try open()
-    var transaction = try WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     for number in 0..<6000 {
       var key = Key([UInt8](repeating: 1, count: 100))
       key.append(UInt32(number).byteSwapped)
@@ -112,10 +112,10 @@ import Testing
 
   @Test func aFreeListThatFillsOverflowPagesIsRead() throws {
     let environment = try open()
-    var transaction = try WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     for number in 0..<4000 { try transaction.put(SampleFile.key(number), [UInt8](repeating: 1, count: 1500), in: environment.databases[0]) }
     try transaction.commit()
-    transaction = try WriteTransaction(environment)
+    transaction = try EnvironmentTransaction(environment)
     for number in 0..<4000 { try transaction.delete(SampleFile.key(number), in: environment.databases[0]) }
     try transaction.commit()
     let report = try expectClean(environment)
@@ -126,7 +126,7 @@ import Testing
   /// LMDB keeps the pages of a large value that a transaction makes smaller; the run is longer than what the value needs then.
   @Test func aRunThatIsLongerThanItsValueIsClean() throws {
     let environment = try open()
-    var transaction = try WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     try transaction.put(Key("key"), [UInt8](repeating: 1, count: 100_000), in: environment.databases[0])
     try transaction.put(Key("key"), [1, 2, 3], in: environment.databases[0])
     try transaction.commit()
@@ -143,7 +143,7 @@ import Testing
     for round in UInt8(0)..<20 {
       try commit(Dictionary(uniqueKeysWithValues: (0..<200).map { ("key \($0)", [round] as [UInt8]?) }), to: environment)
     }
-    var transaction = try WriteTransaction(environment)
+    var transaction = try EnvironmentTransaction(environment)
     try transaction.put(Key("large"), [UInt8](repeating: 1, count: 3_000_000), in: environment.databases[0])
     try transaction.delete(Key("large"), in: environment.databases[0])
     try transaction.put(Key("small"), [1], in: environment.databases[0])

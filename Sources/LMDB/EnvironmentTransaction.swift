@@ -9,7 +9,7 @@ import CLMDB
 /// The one transaction that may change the databases. Begun, used and ended on one thread: a commit from another returns success
 /// and hangs every later writer, so that is a precondition here.
 @safe
-package struct WriteTransaction: ~Copyable {
+package struct EnvironmentTransaction: ~Copyable {
   private let environment: Environment
   /// Nil once committed.
   private var transaction: OpaquePointer?

@@ -10,7 +10,7 @@ import CLMDB
 ///
 /// Begun, it pins the pages of its instant; reset, it keeps only its reader slot and can be renewed.
 @safe
-package struct ReadTransaction: ~Copyable, Sendable {
+package struct EnvironmentSnapshot: ~Copyable, Sendable {
   private let environment: Environment
   // SAFETY: owned by this value alone until `deinit`.
   private nonisolated(unsafe) let transaction: OpaquePointer

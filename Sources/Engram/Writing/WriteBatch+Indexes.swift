@@ -1,0 +1,39 @@
+import LMDB
+
+/// What follows from a memory's record in the tables that index it.
+extension WriteBatch {
+  mutating func insertIndexEntries(of memory: Memory, _ user: UserKey) throws {
+    for index in Tables.indexes { try insert(memory, user, into: index) }
+  }
+
+  mutating func removeIndexEntries(of memory: Memory, _ user: UserKey) throws {
+    for index in Tables.indexes { try remove(memory, user, from: index) }
+  }
+
+  /// Writes only what differs between the two.
+  mutating func replaceIndexEntries(of old: Memory, by new: Memory, _ user: UserKey) throws {
+    for index in Tables.indexes { try replace(old, new, user, in: index) }
+  }
+
+  private mutating func insert<Index: MemoryIndex>(_ memory: Memory, _ user: UserKey, into index: Index.Type) throws {
+    try index.forEachEntry(of: memory, owner(user)) { key, value in try put(key, value, in: index) }
+  }
+
+  private mutating func remove<Index: MemoryIndex>(_ memory: Memory, _ user: UserKey, from index: Index.Type) throws {
+    try index.forEachEntry(of: memory, owner(user)) { key, _ in try delete(key, in: index) }
+  }
+
+  private mutating func replace<Index: MemoryIndex>(_ old: Memory, _ new: Memory, _ user: UserKey, in index: Index.Type) throws {
+    let (before, after) = (entries(of: old, user, in: index), entries(of: new, user, in: index))
+    for key in before.keys where after[key] == nil { try delete(key, in: index) }
+    for (key, value) in after where before[key] != value { try put(key, value, in: index) }
+  }
+
+  private func entries<Index: MemoryIndex>(of memory: Memory, _ user: UserKey, in index: Index.Type) -> [Index.EntryKey: [UInt8]] {
+    var entries: [Index.EntryKey: [UInt8]] = [:]
+    index.forEachEntry(of: memory, owner(user)) { key, value in entries[key] = value }
+    return entries
+  }
+
+  private func owner(_ user: UserKey) -> IndexOwner { IndexOwner(key: user, secret: store.secret) }
+}
