@@ -23,6 +23,10 @@ final class LiveGeneration: Sendable {
     }
   }
 
+  struct WeakGeneration {
+    weak var value: Generation?
+  }
+
   struct State {
     var live: PooledGeneration
     /// Present while the live generation cannot be read.
@@ -30,6 +34,8 @@ final class LiveGeneration: Sendable {
     /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
     var prepared: PooledGeneration?
     var retired: [PooledGeneration] = []
+    /// Closed, and perhaps kept by a handle of a snapshot that has ended: its share in the files goes with it, or when the store is closed.
+    var closed: [WeakGeneration] = []
     /// The opening of another generation that readers wait for.
     var attempt: Following?
     var isClosed = false
@@ -197,28 +203,42 @@ final class LiveGeneration: Sendable {
   func sweep(atMost limit: Duration = FileLock.patience) throws -> [UInt64] {
     let opening = try openLock()
     try opening.lock(.exclusive, atMost: limit)
-    closeRetired()
-    let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }
-    guard options.access == .readWrite, let live else { return [] }
-    try requireInPlace(live.generation)
-    var left: [UInt64] = []
-    do {
-      left = try GenerationSweep.setAside(paths, live: live.generation) { try requireInPlace(live.generation) }
-        .filter { $0 < live.generation.number }
-    } catch let error as LMDBError where error.isPanic || error.isClosed {
-      // An outage has begun; the next sweep does it.
-    }
+    guard let left = try setAsideUnused() else { return [] }
     try GenerationSweep.removeUnfinishedCurrent(paths)
     try opening.unlock()
     try GenerationSweep.removeSetAside(paths)
     return left
   }
 
-  /// Lets go of the generations whose transactions have all ended: nothing else refers to them.
-  private func closeRetired() {
-    let retired = state.withLock { $0.retired }
-    let closed = retired.filter { $0.generation.close(givingUpFiles: false) }
-    state.withLock { state in state.retired.removeAll { opened in closed.contains { $0 === opened } } }
+  /// The first step of ``sweep(atMost:)``: lets go of the generations that were left, and takes those that nobody has open out of the way. The caller
+  /// holds `open.lock`, and calls ``GenerationSweep/removeSetAside(_:)`` without it.
+  ///
+  /// - Returns: The superseded generations that stay; nil where this process removes nothing.
+  /// - Parameter isClosing: The store is about to be closed: what it has left gives its files up even if handles live on.
+  func setAsideUnused(isClosing: Bool = false) throws -> [UInt64]? {
+    closeRetired(givingUpFiles: isClosing)
+    let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }
+    guard options.access == .readWrite, let live else { return nil }
+    try requireInPlace(live.generation)
+    do {
+      return try GenerationSweep.setAside(paths, live: live.generation) { try requireInPlace(live.generation) }
+        .filter { $0 < live.generation.number }
+    } catch let error as LMDBError where error.isPanic || error.isClosed {
+      // An outage has begun; the next sweep does it.
+      return []
+    }
+  }
+
+  /// Lets go of the generations whose transactions have all ended.
+  private func closeRetired(givingUpFiles: Bool) {
+    let (retired, earlier) = state.withLock { ($0.retired, $0.closed) }
+    let closed = retired.filter { $0.generation.close(givingUpFiles: givingUpFiles) }
+    if givingUpFiles { for generation in earlier { _ = generation.value?.close() } }
+    state.withLock { state in
+      state.retired.removeAll { opened in closed.contains { $0 === opened } }
+      state.closed.removeAll { $0.value == nil || givingUpFiles }
+      if !givingUpFiles { state.closed += closed.map { WeakGeneration(value: $0.generation) } }
+    }
   }
 
   /// The snapshots that this process holds, of the live generation and of those that were left, the oldest first.

@@ -59,7 +59,13 @@ enum StoreOpening {
 
   private static func isEmptyDirectory(_ path: String) throws -> Bool {
     guard let status = try Directories.status(path, followingLinks: true), status.isDirectory else { return false }
-    return try Directories.entries(path).isEmpty
+    do throws(FileError) {
+      return try Directories.entries(path).isEmpty
+    } catch {
+      // Removed in between: the caller looks once more.
+      if error.isMissing { return false }
+      throw error
+    }
   }
 
   static func refuseNetwork(_ directory: Directory) throws {

@@ -265,6 +265,8 @@ final class StoreCore: Sendable {
         throw coordinator.poisoned(by: error)
       }
     }
+    let paths = try? live.paths
+    if opening != nil { setAsideUnused() }
     guard live.close() else { throw StoreError(.stillInUse, stillHeld("when the files were to be closed")) }
     // Unlocked, and not merely closed: see the deinit of the lock.
     try alive.withLock { alive in
@@ -273,5 +275,16 @@ final class StoreCore: Sendable {
     }
     writing.withLock { $0 = nil }
     try opening?.unlock()
+    if opening != nil, options.access == .readWrite, let paths { try? GenerationSweep.removeSetAside(paths) }
+  }
+
+  /// A rebuild's last sweep leaves the old generation where a read was under way. Nobody may open the store again for a long time, and what was erased
+  /// is in those files: so they go now. What cannot be removed does not keep the store from being closed; the next opening tries again.
+  private func setAsideUnused() {
+    do {
+      _ = try live.setAsideUnused(isClosing: true)
+    } catch {
+      options.logger.debug("earlier generations cannot be removed yet", metadata: ["error": "\(error)"])
+    }
   }
 }
