@@ -16,11 +16,11 @@ enum Interruption {
     var hasWritten = false
     var note: String?
     var grace = Duration.seconds(1)
-    /// The command; nil before it begins.
-    var task: Task<Void, any Error>?
   }
 
   private static let state = Mutex(State())
+  /// The command; nil before it begins. Not a field of ``State``: an optimised build then reads a signal in a state that has none (Swift 6.3.1).
+  private static let command = Mutex<Task<Void, any Error>?>(nil)
 
   /// Cancels the command when a signal comes, and waits for it to take back what it has begun. A second signal ends the program at once.
   static func run(
@@ -30,11 +30,8 @@ enum Interruption {
     let sources = [SIGINT, SIGTERM].compactMap { number in source(number) { handle(number) } }
     defer { extendLifetime(sources) }
     let task = Task { try await body(command) }
-    let isOver = state.withLock { state in
-      state.task = task
-      return state.signal != nil
-    }
-    if isOver { task.cancel() }
+    Self.command.withLock { $0 = task }
+    if signal != nil { task.cancel() }
     try await task.value
   }
 
@@ -62,12 +59,13 @@ enum Interruption {
   }
 
   private static func handle(_ number: Int32) {
-    let (isFirst, grace, task) = state.withLock { state in
+    let (isFirst, grace) = state.withLock { state in
       defer { if state.signal == nil { state.signal = number } }
-      return (state.signal == nil, state.grace, state.task)
+      return (state.signal == nil, state.grace)
     }
     guard isFirst else { end(number) }
-    task?.cancel()
+    // Whoever sets it looks for a signal afterwards.
+    command.withLock { $0 }?.cancel()
     DispatchQueue.global().asyncAfter(deadline: .now() + grace / .seconds(1)) { end(number) }
   }
 
