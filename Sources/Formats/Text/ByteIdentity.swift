@@ -27,6 +27,7 @@ extension Exact: Hashable where Value: ByteIdentity {
 }
 
 extension String: ByteIdentity {
+  @inlinable
   package func hasSameBytes(as other: String) -> Bool { utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) }
 
   package func hash(bytesInto hasher: inout Hasher) {
@@ -36,9 +37,11 @@ extension String: ByteIdentity {
   }
 
   /// The order of strings from data, which is also that of their code points: byte by byte, a prefix first.
+  @inlinable
   package func precedesInBytes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
 
   /// Whether the bytes begin with those of `prefix`.
+  @inlinable
   package func hasBytePrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
 }
 
@@ -91,6 +94,7 @@ extension Dictionary: ByteIdentity where Key == String, Value: ByteIdentity {
 
 extension Dictionary where Key == String {
   /// The value whose key has the same bytes.
+  @inlinable
   package func value(forBytesOf key: String) -> Value? {
     guard let index = index(forKey: key), self[index].key.hasSameBytes(as: key) else { return nil }
     return self[index].value
@@ -99,6 +103,7 @@ extension Dictionary where Key == String {
   /// Adds an entry.
   ///
   /// - Returns: False, and nothing is changed, where the dictionary has the key already or one that it cannot hold beside it.
+  @inlinable
   package mutating func setWithoutLoss(_ value: Value, forKey key: String) -> Bool {
     guard index(forKey: key) == nil else { return false }
     self[key] = value
