@@ -40,7 +40,7 @@ struct GenerationCopy: ~Copyable {
     self.source = source
     self.target = target
     meter = WorkMeter(.copying, total: 0) { step in
-      // Whoever resolves a failed commit waits for the copy's snapshot.
+      // The thread that resolves a failed commit waits for the copy's snapshot.
       if source.isClosing { throw CopyOutdated() }
       try progress(step)
     }

@@ -213,8 +213,9 @@ final class LiveGeneration: Sendable {
   /// The first step of ``sweep(atMost:)``: lets go of the generations that were left, and takes those that nobody has open out of the way. The caller
   /// holds `open.lock`, and calls ``GenerationSweep/removeSetAside(_:)`` without it.
   ///
-  /// - Returns: The superseded generations that stay; nil where this process removes nothing.
   /// - Parameter isClosing: The store is about to be closed: what it has left gives its files up even if handles live on.
+  /// - Returns: The superseded generations that stay; nil where this process removes nothing.
+  /// - Throws: ``StoreError`` `.storeMoved`, `FileError`; some directories may have been set aside.
   func setAsideUnused(isClosing: Bool = false) throws -> [UInt64]? {
     closeRetired(givingUpFiles: isClosing)
     let live = state.withLock { $0.isClosed || $0.outage != nil ? nil : $0.live }

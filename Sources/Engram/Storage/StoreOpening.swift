@@ -36,7 +36,7 @@ enum StoreOpening {
     }
     let found = try existing(path)
     if found == nil, try Directories.status(path, followingLinks: true) == nil {
-      throw StoreMove.path("\(path) existed when it was looked at, and does not exist any more").error(committed: false)
+      throw StoreMove.path("\(path) existed when it was looked at, and does not exist any more").error(committed: false, isOpening: true)
     }
     landmarks = try found.map { paths throws(FileError) in try StoreLandmarks(paths) }
     guard let paths = found, try Directories.status(paths.current) != nil else {
@@ -90,12 +90,12 @@ enum StoreOpening {
       let generation = try openLive(paths, atLeast: 1, opening, options: options)
       do {
         // Before something is removed, and once more in the end: otherwise what was checked is not what is opened.
-        if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
+        if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
         if options.access == .readWrite {
           // On a full disk `current` may not be brought up to date, and the old generation stays.
           removing(options) {
             _ = try GenerationSweep.setAside(paths, live: generation) {
-              if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
+              if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
             }
           }
           removing(options) { try GenerationSweep.removeUnfinishedCurrent(paths) }
@@ -107,7 +107,7 @@ enum StoreOpening {
           StoreCreation.removeAbandoned(besides: paths.directory)
         }
         if try pin(options.embedder?.identity, generation, paths, writerLock, options) {
-          if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
+          if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
           return Files(paths: paths, alive: alive, writerLock: writerLock, generation: generation)
         }
         try opening.lock(.exclusive)
@@ -362,7 +362,7 @@ enum StoreOpening {
     let lock = try FileLock(path: paths.writerLock)
     // As long as a write would wait.
     try lock.lock(.exclusive, atMost: options.writeDeadline ?? FileLock.patience)
-    if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false) }
+    if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
     var transaction = try EnvironmentTransaction(generation.environment)
     if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }
     var store = try RecordReader(transaction.view, generation, now: 0).storedRecord()

@@ -5,7 +5,6 @@ extension Tables {
   enum Blocks: Table {
     static let name = "blocks"
     static let number = 6
-    static let content = TableContent.derived
 
     static func owner(_ key: BlockKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .user(key.user) }
   }
@@ -14,7 +13,6 @@ extension Tables {
   enum Columns: Table {
     static let name = "columns"
     static let number = 7
-    static let content = TableContent.derived
 
     static func owner(_ key: BlockKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner {
       let columns = try ColumnsView(value)

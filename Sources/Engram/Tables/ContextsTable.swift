@@ -5,7 +5,6 @@ extension Tables {
   enum Contexts: Table {
     static let name = "contexts"
     static let number = 2
-    static let content = TableContent.primary
 
     static func owner(_ key: ContextKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .user(key.user) }
   }
@@ -14,7 +13,6 @@ extension Tables {
   enum History: Table {
     static let name = "history"
     static let number = 3
-    static let content = TableContent.primary
 
     static func owner(_ key: ContextVersionKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .user(key.context.user) }
   }

@@ -5,7 +5,6 @@ extension Tables {
   enum Dedupe: MemoryIndex {
     static let name = "dedupe"
     static let number = 9
-    static let content = TableContent.derived
 
     static func owner(_ key: DedupeKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner {
       EntryOwner(user: key.user, memory: try self.value(value))

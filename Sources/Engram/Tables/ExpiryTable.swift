@@ -5,7 +5,6 @@ extension Tables {
   enum Expiry: MemoryIndex {
     static let name = "expiry"
     static let number = 8
-    static let content = TableContent.derived
 
     static func owner(_ key: ExpiryKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner {
       EntryOwner(user: try self.value(value), memory: key.id)

@@ -5,7 +5,6 @@ extension Tables {
   enum Log: Table {
     static let name = "log"
     static let number = 11
-    static let content = TableContent.primary
 
     static func owner(_ key: LogKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner {
       let record = try LogRecord(value)

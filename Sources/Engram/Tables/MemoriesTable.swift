@@ -5,7 +5,6 @@ extension Tables {
   enum Memories: Table {
     static let name = "memories"
     static let number = 4
-    static let content = TableContent.primary
 
     static func owner(_ key: MemoryID, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner {
       EntryOwner(user: UserKey(try MemoryRecord(value, id: key).memory.userID, secret: secret), memory: key)

@@ -5,7 +5,6 @@ extension Tables {
   enum Meta: Table {
     static let name = "meta"
     static let number = 0
-    static let content = TableContent.primary
 
     static func owner(_ key: MetaKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .nobody }
   }

@@ -1,6 +1,6 @@
 import LMDB
 
-/// One database of a store: the shape of its keys, whose its entries are, and what is lost with one.
+/// One database of a store: the shape of its keys, and whose its entries are.
 ///
 /// A table is a type without values, so that the compiler knows of every use which table it is; ``Tables/all`` is the one list of them.
 /// FileFormat.md has the bytes.
@@ -11,7 +11,6 @@ protocol Table: SendableMetatype {
   static var name: String { get }
   /// The place in ``Tables/all``.
   static var number: Int { get }
-  static var content: TableContent { get }
 
   /// Whose an entry is.
   ///
@@ -20,14 +19,6 @@ protocol Table: SendableMetatype {
   ///   - secret: The store's: a value that has a name and no key needs it.
   /// - Throws: ``StoreError`` `.corrupted` where the value does not decode.
   static func owner(_ key: EntryKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner
-}
-
-/// What an entry of a table is worth.
-enum TableContent: Sendable {
-  /// It exists nowhere else: a copy and a repair take it over.
-  case primary
-  /// It follows from primary entries: a copy and a repair make it anew.
-  case derived
 }
 
 /// The key of a table: fixed parts, so that the order of the bytes is the order of the parts.

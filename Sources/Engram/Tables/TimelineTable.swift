@@ -5,7 +5,6 @@ extension Tables {
   enum Timeline: MemoryIndex {
     static let name = "timeline"
     static let number = 5
-    static let content = TableContent.derived
 
     static func owner(_ key: TimelineKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { EntryOwner(user: key.user, memory: key.id) }
 

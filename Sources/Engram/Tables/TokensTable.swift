@@ -5,7 +5,6 @@ extension Tables {
   enum Tokens: Table {
     static let name = "tokens"
     static let number = 10
-    static let content = TableContent.primary
 
     static func owner(_ key: TokenKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .nobody }
   }

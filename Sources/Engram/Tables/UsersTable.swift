@@ -5,7 +5,6 @@ extension Tables {
   enum Users: Table {
     static let name = "users"
     static let number = 1
-    static let content = TableContent.derived
 
     static func owner(_ key: UserKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .user(key) }
   }

@@ -95,11 +95,14 @@ enum Interruption {
   }
 
   #if canImport(Glibc)
-    /// Waits until Dispatch has replaced the disposition, which a thread of its own does. Its registration handler may be called before that.
+    /// Waits until Dispatch has replaced the disposition, which a thread of its own does: some microseconds, a second at most. Its registration handler may
+    /// be called before that.
     private static func awaitHandler(of number: Int32) {
       var current = sigaction()
+      let limit = ContinuousClock.now + .seconds(1)
       // SAFETY: `sigaction` fills the one struct that it is given.
-      while unsafe sigaction(number, nil, &current) == 0, unsafe current.__sigaction_handler.sa_handler == nil { usleep(50) }
+      while ContinuousClock.now < limit, unsafe sigaction(number, nil, &current) == 0, unsafe current.__sigaction_handler.sa_handler == nil
+      { usleep(50) }
     }
   #endif
 }
