@@ -149,7 +149,7 @@ package enum Directories {
         try removeContents(of: directory)
         try retrying("rmdir", place.path) { unsafe unlinkat(place.anchor, place.name, AT_REMOVEDIR) }
       } catch {
-        // Each time another has removed something; a sweeper may add one lock file, and then removes the rest itself. This ends.
+        // Each time another has removed or added something; nobody adds for ever.
         if error.errno != ENOENT && error.errno != ENOTEMPTY { throw error }
       }
     }

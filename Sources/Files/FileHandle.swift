@@ -87,6 +87,12 @@ package struct FileHandle: ~Copyable, Sendable {
     self.place = place
   }
 
+  /// Opens a directory a second time, to lock it.
+  init(_ directory: Directory) throws(FileError) {
+    place = directory.place(".")
+    descriptor = try Self.open(place, O_RDONLY | O_DIRECTORY)
+  }
+
   deinit { close(descriptor) }
 
   private static func requireRegularFile(_ descriptor: Int32, _ place: FilePlace) throws(FileError) {

@@ -4,7 +4,7 @@
   import Darwin
 #endif
 
-/// A `flock` on a file of its own: it goes with the process, however that ends.
+/// A `flock` on a file of its own or on a directory: it goes with the process, however that ends.
 ///
 /// The lock belongs to the open file description, so two `FileLock`s of one process exclude each other as two processes do.
 package struct FileLock: ~Copyable, Sendable {
@@ -26,6 +26,11 @@ package struct FileLock: ~Copyable, Sendable {
   /// Opens an existing lock file, for a store that must not be written to; takes no lock yet.
   package init(existing path: some FilePlaceConvertible) throws(FileError) {
     handle = try FileHandle(path: path, access: .read)
+  }
+
+  /// Opens a directory to lock it; takes no lock yet.
+  package init(_ directory: Directory) throws(FileError) {
+    handle = try FileHandle(directory)
   }
 
   /// Opens an existing file to lock it; nil where there is none.

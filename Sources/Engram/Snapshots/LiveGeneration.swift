@@ -242,6 +242,9 @@ final class LiveGeneration: Sendable {
     }
   }
 
+  /// Whether a generation that was left is still open for a read of this process that ends by itself, and not for a snapshot that somebody holds.
+  var isLeftGenerationReadInPassing: Bool { state.withLock { $0.retired }.contains { $0.pool.held().isEmpty } }
+
   /// The snapshots that this process holds, of the live generation and of those that were left, the oldest first.
   func held() -> [(age: Duration, transactionID: Int)] {
     opened.flatMap { $0.pool.held() }.sorted { $0.age > $1.age }

@@ -86,7 +86,7 @@ enum StoreCreation {
 
   /// What a store's directory holds beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
-    for path in [paths.openLock, paths.writerLock, paths.rebuildLock] {
+    for path in [paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] {
       // Room for the note of whoever holds it: a full disk keeps nobody from opening the store.
       _ = try FileHandle(path: path, access: .createNew).allocate(64, keepingSize: true)
     }

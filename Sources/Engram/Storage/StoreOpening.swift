@@ -148,7 +148,7 @@ enum StoreOpening {
   /// readers and writers apart by pid and thread.
   private static func join(_ alive: borrowing FileLock, _ opening: borrowing FileLock, _ path: String) throws {
     let own = MachineIdentity.processNamespace() ?? ""
-    // Without a note nobody has opened it yet: the lock is that of the process that is just publishing it.
+    // No note, although somebody has a share: a process that could not write it, on a read-only medium.
     if try alive.tryLock(.exclusive) || opening.readNote()?.isEmpty == true {
       // Not on a read-only medium, where LMDB's lock table is not used, either.
       if opening.isWritable { try opening.writeNote(own) }

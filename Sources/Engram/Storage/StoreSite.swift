@@ -2,6 +2,9 @@ import Files
 
 /// The temporary directory beside a store's place in which a store is made, locked as long as its maker lives.
 ///
+/// The lock is a `flock` on the directory itself. A lock file in it would come too late: a sweeper that opened the directory before the file existed
+/// removes what the maker adds afterwards, whichever of the two made the file.
+///
 /// It is reached by its descriptor from the moment it was made or found: nobody who may rename files beside the store can lead a write or a
 /// removal somewhere else.
 struct StoreSite: ~Copyable {
@@ -9,15 +12,14 @@ struct StoreSite: ~Copyable {
   private let parent: Directory
   private let name: String
   /// Tells others that the directory is not abandoned.
-  private let alive: FileLock
+  private let lock: FileLock
 
   /// Makes the directory and locks it; nil where it was swept in between.
   init?(in parent: Directory, _ name: String) throws(FileError) {
     do throws(FileError) {
       try Directories.create(parent.place(name))
       let directory = try Directory(parent.place(name))
-      guard StoreTrust.isOwn(try directory.status()) else { return nil }
-      self.init(directory, named: name, in: parent, try Self.lock(directory))
+      self.init(directory, named: name, in: parent, try Self.lock(directory, named: name, in: parent))
     } catch {
       if error.isMissing { return nil }
       throw error
@@ -27,24 +29,23 @@ struct StoreSite: ~Copyable {
   /// Takes over a directory whose maker is gone; nil where it lives, or where the directory is not this user's alone.
   init?(abandoned name: String, in parent: Directory) throws(FileError) {
     let directory = try Directory(parent.place(name))
-    guard StoreTrust.isOwn(try directory.status()) else { return nil }
-    // The lock file is made where it is missing: a maker that was killed before making it left the directory, too.
-    self.init(directory, named: name, in: parent, try Self.lock(directory))
+    self.init(directory, named: name, in: parent, try Self.lock(directory, named: name, in: parent))
   }
 
-  private init?(_ directory: Directory, named name: String, in parent: Directory, _ alive: consuming FileLock?) {
-    guard let alive else { return nil }
+  private init?(_ directory: Directory, named name: String, in parent: Directory, _ lock: consuming FileLock?) {
+    guard let lock else { return nil }
     paths = StorePaths(directory)
     self.parent = parent
     self.name = name
-    self.alive = alive
+    self.lock = lock
   }
 
-  /// Nil where another process holds the lock, or removed the lock file before it was locked here.
-  private static func lock(_ directory: Directory) throws(FileError) -> FileLock? {
-    let alive = try FileLock(path: StorePaths(directory).aliveLock)
-    guard try alive.tryLock(.exclusive), try alive.isInPlace else { return nil }
-    return alive
+  /// Nil if the directory is not this user's alone, if another holds the lock, or if the directory was removed or renamed before it was locked here.
+  private static func lock(_ directory: Directory, named name: String, in parent: Directory) throws(FileError) -> FileLock? {
+    guard StoreTrust.isOwn(try directory.status()) else { return nil }
+    let lock = try FileLock(directory)
+    guard try lock.tryLock(.exclusive), try Directories.status(parent.place(name))?.id == directory.id else { return nil }
+    return lock
   }
 
   /// Gives a finished store its name; false where the name is taken, and the directory is then removed.
@@ -54,7 +55,6 @@ struct StoreSite: ~Copyable {
       return true
     } catch {
       guard error.isExisting else { throw error }
-      // As soon as its lock file is gone, an opener of the other store may take it for abandoned.
       try remove()
       return false
     }

@@ -55,6 +55,12 @@ extension StoreCore {
         "writerPause": "\(outcome.writerPause)",
       ])
     try live.sweep()
+    // A read that began before the switch keeps the old files for moments; a snapshot, for as long as it is held.
+    let deadline = ContinuousClock.now + .seconds(1)
+    while live.isLeftGenerationReadInPassing, ContinuousClock.now < deadline {
+      Thread.sleep(forTimeInterval: 0.002)
+      try live.sweep()
+    }
     return outcome
   }
 

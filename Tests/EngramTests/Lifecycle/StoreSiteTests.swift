@@ -74,4 +74,20 @@ import Testing
     #expect(throws: FileError.self) { try Directories.removeTree(abandoned) }
     #expect(try Directories.entries(precious) == ["file"])
   }
+
+  /// The bug: the lock file in a directory that was being made came after the directory, and a sweeper that saw the directory in between removed what
+  /// its maker added afterwards. One of forty tasks that opened a new store at once failed, in one of four runs on a busy machine.
+  @Test(.timeLimit(.minutes(5))) func manyThreadsMakeOneStoreAtOnce() async throws {
+    for round in 0..<8 {
+      let path = place.directory.path("round\(round)")
+      let made = try await withThrowingTaskGroup(of: Bool.self) { group in
+        for _ in 0..<40 {
+          group.addTask { try await onBlockingThread { try StoreCreation.create(at: path, options: StoreOptions(dimension: 8)) } }
+        }
+        return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+      }
+      #expect(made == 1)
+    }
+    #expect(try Directories.entries(place.directory.path) == (0..<8).map { "round\($0)" })
+  }
 }
