@@ -59,7 +59,7 @@ struct StoreRebuild {
         // Nobody has asked for it, and it can come in a calmer hour: writers need not wait for all of it.
         if attempt > 2, space.isAutomatic {
           throw StoreError(
-            .storeBusy(processID: nil), "more was committed during each of \(attempt) attempts to compact than the log keeps")
+            .storeBusy, "more was committed during each of \(attempt) attempts to compact than the log keeps")
         }
         live.options.logger.debug(
           "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it begins anew")
@@ -136,7 +136,7 @@ struct StoreRebuild {
     }
     if space.isAutomatic {
       throw StoreError(
-        .storeBusy(processID: nil),
+        .storeBusy,
         "more than \(Self.longestRoundEntries) changes were committed before each of \(Self.turns) attempts to end a compaction: it is tried again later"
       )
     }

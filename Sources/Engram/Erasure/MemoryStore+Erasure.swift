@@ -14,7 +14,7 @@ extension MemoryStore {
   /// - Returns: What was erased. For a user without records the files are rebuilt all the same if deleted data may still be in them.
   /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``, `.closed` and
   ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
-  ///   opening at the latest. Calling it again does no harm. `.storeMoved(committed: true)` after the first half: the user is hidden in the files that this
+  ///   opening at the latest. Calling it again does no harm. `.storeMoved` with `isCommitted` after the first half: the user is hidden in the files that this
   ///   process has open, and not in those that took their place.
   @discardableResult
   public func forget(userID: String, waitingAtMost deadline: Duration = .seconds(30), proves: Bool = false) async throws -> ErasureReceipt {

@@ -103,7 +103,9 @@ struct ImportWalk {
 
   func named(_ error: any Error, _ place: ImportLedger.Line) -> any Error {
     guard let error = Self.aboutLine(error) else { return StoreError.wrapping(error, "the import failed") }
-    return StoreError(error.code, "\(sources[place.file].name):\(place.number): \(error.message)", cause: error.cause)
+    return StoreError(
+      error.code, "\(sources[place.file].name):\(place.number): \(error.message)",
+      holder: error.holder, isCommitted: error.isCommitted, cause: error.cause)
   }
 
   /// The fault of a line; nil where the error is about the store or the disk.

@@ -7,103 +7,123 @@ import VectorSearch
 ///
 /// Besides this one, only `CancellationError` and errors of the caller's own closure or embedder leave the library.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
-  public enum Code: Sendable, Hashable {
+  /// What kind of failure it is. Later versions may add codes, so a `switch` over codes needs a `default`.
+  public struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    /// The name of the code, such as `diskFull`: stable, for logs and metrics.
+    public let rawValue: String
+
+    /// A code of this name. Codes that the library does not use are legal: they equal none of its own.
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    public static func == (left: Code, right: Code) -> Bool { left.rawValue.hasSameBytes(as: right.rawValue) }
+    public func hash(into hasher: inout Hasher) { rawValue.hash(bytesInto: &hasher) }
+    public var description: String { rawValue }
+
     // The caller's input
     /// The vector has another number of components than the store.
-    case dimensionMismatch
+    public static let dimensionMismatch = Code(rawValue: "dimensionMismatch")
     /// A component is NaN or infinite as a 32-bit float.
-    case notFinite
+    public static let notFinite = Code(rawValue: "notFinite")
     /// A vector without direction, in a store that compares by cosine.
-    case zeroNorm
+    public static let zeroNorm = Code(rawValue: "zeroNorm")
     /// A norm above 1e18.
-    case normTooLarge
+    public static let normTooLarge = Code(rawValue: "normTooLarge")
     /// The text changed, and neither a new embedding nor an embedder is there.
-    case embeddingRequired
+    public static let embeddingRequired = Code(rawValue: "embeddingRequired")
     /// The store has no embeddings, or no embedder to make one from a text.
-    case embedderRequired
+    public static let embedderRequired = Code(rawValue: "embedderRequired")
     /// Empty, or longer than 1024 UTF-8 bytes.
-    case invalidUserID
+    public static let invalidUserID = Code(rawValue: "invalidUserID")
     /// A text above 1 MiB, or another field above its bound.
-    case valueTooLarge
+    public static let valueTooLarge = Code(rawValue: "valueTooLarge")
     /// A parameter outside its range, or a time or number that is not finite.
-    case invalidArgument
+    public static let invalidArgument = Code(rawValue: "invalidArgument")
     /// Another memory has the id or the dedupe key.
-    case conflict
+    public static let conflict = Code(rawValue: "conflict")
     /// No such memory.
-    case notFound
+    public static let notFound = Code(rawValue: "notFound")
     /// The value cannot be encoded.
-    case encodingFailed
+    public static let encodingFailed = Code(rawValue: "encodingFailed")
     /// The record does not decode as the requested type.
-    case decodingFailed
+    public static let decodingFailed = Code(rawValue: "decodingFailed")
     /// A line of an import is wrong.
-    case invalidImport
+    public static let invalidImport = Code(rawValue: "invalidImport")
     // The store and its surroundings
-    case storeMissing
-    case storeExists
+    public static let storeMissing = Code(rawValue: "storeMissing")
+    public static let storeExists = Code(rawValue: "storeExists")
     /// The directory holds something else.
-    case notAStore
+    public static let notAStore = Code(rawValue: "notAStore")
     /// The store has another dimension or metric than was asked for.
-    case storeMismatch
+    public static let storeMismatch = Code(rawValue: "storeMismatch")
     /// The store is pinned to another embedder.
-    case embedderMismatch
+    public static let embedderMismatch = Code(rawValue: "embedderMismatch")
     /// The store was written by a later version.
-    case newerFormat
+    public static let newerFormat = Code(rawValue: "newerFormat")
     /// A value, row or file is damaged.
-    case corrupted
-    case diskFull
-    case permissionDenied
+    public static let corrupted = Code(rawValue: "corrupted")
+    public static let diskFull = Code(rawValue: "diskFull")
+    public static let permissionDenied = Code(rawValue: "permissionDenied")
     /// The store, or a file of it, belongs to another user than the one this process runs as.
-    case foreignOwner
+    public static let foreignOwner = Code(rawValue: "foreignOwner")
     /// The group or others may read or write the store or a file of it.
-    case loosePermissions
+    public static let loosePermissions = Code(rawValue: "loosePermissions")
     /// In the store's directory something stands in the place of a file: a link, a pipe, a device; or a file has a second name.
-    case unexpectedFile
-    case readOnlyFileSystem
-    case networkFileSystem
+    public static let unexpectedFile = Code(rawValue: "unexpectedFile")
+    public static let readOnlyFileSystem = Code(rawValue: "readOnlyFileSystem")
+    public static let networkFileSystem = Code(rawValue: "networkFileSystem")
     /// A process of another pid namespace has the store open.
-    case foreignNamespace
+    public static let foreignNamespace = Code(rawValue: "foreignNamespace")
     /// All reader slots are taken. If some are idle, they were waited for.
-    case tooManyReaders
+    public static let tooManyReaders = Code(rawValue: "tooManyReaders")
     /// The process or the system has no thread, descriptor or address space left.
-    case outOfResources
-    case inputOutput
+    public static let outOfResources = Code(rawValue: "outOfResources")
+    public static let inputOutput = Code(rawValue: "inputOutput")
     // The state of this process
-    /// Another process, or this one's own earlier writes, held the writer lock past the deadline.
-    case writerBusy(processID: Int32?)
-    /// Another process held a lock of the store past the limit of the wait; see Concurrency.md for the limits. Try again.
-    case storeBusy(processID: Int32?)
+    /// Another process, or this one's own earlier writes, held the writer lock past the limit of the wait; ``StoreError/holder`` names it.
+    public static let writerBusy = Code(rawValue: "writerBusy")
+    /// Another process held a lock of the store past the limit of the wait; see Concurrency.md for the limits. ``StoreError/holder`` names it.
+    /// Try again.
+    public static let storeBusy = Code(rawValue: "storeBusy")
     /// `write` was called inside a write body.
-    case nestedWrite
+    public static let nestedWrite = Code(rawValue: "nestedWrite")
     /// The snapshot was held too long, or the store had to be opened again after a commit failed: take a new one.
-    case snapshotExpired
+    public static let snapshotExpired = Code(rawValue: "snapshotExpired")
     /// A commit failed half-way, and the store is being opened again to find out what became of it: try again.
-    case reopening
-    case closed
+    public static let reopening = Code(rawValue: "reopening")
+    public static let closed = Code(rawValue: "closed")
     /// The store was opened read-only.
-    case readOnly
+    public static let readOnly = Code(rawValue: "readOnly")
     /// A flush failed: this process writes no more. Reading goes on.
-    case poisoned
+    public static let poisoned = Code(rawValue: "poisoned")
     /// The commit failed half-way, and whether it happened could not be found out: it shows when the store is opened again. This process
     /// writes no more.
-    case inDoubt
+    public static let inDoubt = Code(rawValue: "inDoubt")
     /// The store was moved, replaced or removed while this process had it open: it reads on in the files that it has open, and writes no more.
-    /// Where `committed` is true, the write was committed to those files, which the store's path no longer leads to. ``StoreError/cause`` is the error
-    /// that the move led to, if a call met one.
-    case storeMoved(committed: Bool)
-    /// Snapshots or writes were still under way at the deadline of `close`.
-    case stillInUse
+    /// If ``StoreError/isCommitted`` is true, the write was committed to those files, which the store's path no longer leads to.
+    /// ``StoreError/cause`` is the error that the move led to, if a call met one.
+    public static let storeMoved = Code(rawValue: "storeMoved")
+    /// Snapshots or writes were still under way when the timeout of `close` was over.
+    public static let stillInUse = Code(rawValue: "stillInUse")
   }
 
   public let code: Code
   /// English: what was wrong, by name, and what to do. Characters of the data that it quotes are escaped where they could steer a terminal
   /// or a log, as `\u{1B}`.
   public let message: String
+  /// The process that holds the lock which was waited for; nil if it is not known, and for codes other than ``Code/writerBusy`` and
+  /// ``Code/storeBusy``.
+  public let holder: Int32?
+  /// Whether the write was committed although the call failed, which only ``Code/storeMoved`` says. False: it was not, or, for ``Code/inDoubt``
+  /// and ``Code/poisoned``, it is not known.
+  public let isCommitted: Bool
   /// What the layer below said.
   public let cause: (any Error)?
 
-  public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+  public init(_ code: Code, _ message: String, holder: Int32? = nil, isCommitted: Bool = false, cause: (any Error)? = nil) {
     self.code = code
     self.message = TerminalText.escaped(message)
+    self.holder = holder
+    self.isCommitted = isCommitted
     self.cause = cause
   }
 
@@ -118,16 +138,9 @@ extension StoreError.Code {
   var isOfFiles: Bool {
     switch self {
     case .storeMismatch, .notAStore, .newerFormat, .corrupted, .diskFull, .permissionDenied, .foreignOwner, .loosePermissions,
-      .unexpectedFile,
-      .readOnlyFileSystem, .outOfResources, .inputOutput, .writerBusy, .storeBusy:
+      .unexpectedFile, .readOnlyFileSystem, .outOfResources, .inputOutput, .writerBusy, .storeBusy:
       true
-    case .dimensionMismatch, .notFinite, .zeroNorm, .normTooLarge, .embeddingRequired, .embedderRequired, .invalidUserID, .valueTooLarge,
-      .invalidArgument, .conflict, .notFound, .encodingFailed, .decodingFailed, .invalidImport, .storeMissing, .storeExists,
-      .embedderMismatch,
-      .networkFileSystem, .foreignNamespace, .tooManyReaders, .nestedWrite, .snapshotExpired, .reopening, .closed, .readOnly, .poisoned,
-      .inDoubt,
-      .storeMoved, .stillInUse:
-      false
+    default: false
     }
   }
 }
@@ -155,7 +168,7 @@ extension StoreError {
     switch error {
     case let error as CBORError: StoreError(.corrupted, "\(doing()): \(error)", cause: error)
     case is Superseded, is CopyOutdated:
-      StoreError(.storeBusy(processID: nil), "\(doing()): the store moved on to another generation meanwhile: try again")
+      StoreError(.storeBusy, "\(doing()): the store moved on to another generation meanwhile: try again")
     default: wrapping(error, doing())
     }
   }
@@ -165,9 +178,9 @@ extension StoreError {
       let holder = error.holders.first
       let who = holder.map { "process \($0)" } ?? "another process"
       self.init(
-        Directories.name(of: error.path) == "writer.lock" ? .writerBusy(processID: holder) : .storeBusy(processID: holder),
+        Directories.name(of: error.path) == "writer.lock" ? .writerBusy : .storeBusy,
         "\(doing): \(who) holds \(error.path) and did not give it up in time; nothing was changed: try again, or see what it waits for",
-        cause: error)
+        holder: holder, cause: error)
       return
     }
     let code: Code =
@@ -209,7 +222,7 @@ extension StoreError {
       } else if error.isOutOfResources {
         .outOfResources
       } else if error.isTimeout {
-        .storeBusy(processID: nil)
+        .storeBusy
       } else {
         .inputOutput
       }

@@ -59,8 +59,9 @@ extension LiveGeneration {
     let holders = (try? paths.openLock).map { LockHolders.processes(locking: $0) } ?? []
     let holder = holders.first.map { "process \($0) holds open.lock" } ?? "the disk is slow, or this process waits for a lock of its own"
     throw StoreError(
-      .storeBusy(processID: holders.first),
-      "the store moved on to generation \(number), which could not be opened within \(options.followingPatience): \(holder); try again")
+      .storeBusy,
+      "the store moved on to generation \(number), which could not be opened within \(options.followingPatience): \(holder); try again",
+      holder: holders.first)
   }
 
   private func attempt(_ following: Following, to number: UInt64) {

@@ -25,7 +25,7 @@ enum StoreMove: Equatable {
   func error(committed: Bool, cause: (any Error)? = nil, isOpening: Bool = false) -> StoreError {
     if isOpening {
       return StoreError(
-        .storeMoved(committed: false),
+        .storeMoved,
         "the store was moved, replaced or removed while it was being opened: \(sentence); nothing was changed: open the one that is to be used",
         cause: cause)
     }
@@ -33,9 +33,9 @@ enum StoreMove: Equatable {
       committed
       ? "the write was committed, to the files that this process has open" : "nothing was changed in them"
     return StoreError(
-      .storeMoved(committed: committed),
+      .storeMoved,
       "the store was moved, replaced or removed while it was open: \(sentence); \(outcome). This process reads on in the files that it has open, and "
-        + "writes no more: close the store, and open the one that is to be used", cause: cause)
+        + "writes no more: close the store, and open the one that is to be used", isCommitted: committed, cause: cause)
   }
 
   /// Maps an error that is about to leave the public surface. The only place that turns an error of files or LMDB into `.storeMoved`.
@@ -51,7 +51,7 @@ enum StoreMove: Equatable {
   ) -> any Error {
     let surfaced = StoreError.surfacing(error, doing())
     guard let failure = surfaced as? StoreError else { return surfaced }
-    if failure.code == .storeMoved(committed: false) {
+    if failure.code == .storeMoved, !failure.isCommitted {
       guard committed else { return failure }
       let move = (try? find()) ?? .path("it has come back to its place since")
       return move.error(committed: true, cause: failure.cause)

@@ -138,7 +138,7 @@ final class StoreCore: Sendable {
       // Snapshots expire by the same task: a stalled holder of `open.lock` must not keep it. The next round tries again.
       do {
         _ = try await onBlockingThread { try self.live.sweep(atMost: .seconds(1)) }
-      } catch let error as StoreError where error.code == .storeMoved(committed: false) {
+      } catch let error as StoreError where error.code == .storeMoved && !error.isCommitted {
         // Told once, where writing ended.
       } catch let error as FileError where error.isTimeout {
         options.logger.debug("earlier generations cannot be removed yet", metadata: ["error": "\(error)", "holders": "\(error.holders)"])

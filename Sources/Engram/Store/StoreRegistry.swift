@@ -47,8 +47,9 @@ enum StoreRegistry {
         case .waited:
           guard ContinuousClock.now < deadline else {
             throw StoreError(
-              .storeBusy(processID: MachineIdentity.processID),
-              "this process itself was still opening or closing the store after \(patience): try again")
+              .storeBusy,
+              "this process itself was still opening or closing the store after \(patience): try again",
+              holder: MachineIdentity.processID)
           }
         }
       }

@@ -119,7 +119,7 @@ actor WriteCoordinator {
     let holder = waits ? lock.readNote().flatMap { Int32($0) } : MachineIdentity.processID
     let who = waits ? holder.map { "process \($0)" } ?? "another process" : "this process's own earlier writes"
     return StoreError(
-      .writerBusy(processID: holder), "\(who) kept the store's writer busy past the deadline; nothing was written: try again")
+      .writerBusy, "\(who) kept the store's writer busy past the deadline; nothing was written: try again", holder: holder)
   }
 
   /// Flushes what `.eventual` commits left to the system.
@@ -196,12 +196,12 @@ actor WriteCoordinator {
   }
 
   /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``. What they say of the batch's commit stays: where that happened, it is
-  /// `.storeMoved(committed: true)` already, or `.inDoubt` or `.poisoned`. A move ends writing.
+  /// a committed `.storeMoved` already, or `.inDoubt` or `.poisoned`. A move ends writing.
   private func surfacing(_ results: [Result<Void, any Error>], _ doing: String) -> [Result<Void, any Error>] {
     results.map { result in
       guard case .failure(let error) = result else { return result }
       let surfaced = live.surfacing(error, doing)
-      if let moved = surfaced as? StoreError, moved.code == .storeMoved(committed: false), poison == nil { makeReadOnly(moved) }
+      if let moved = surfaced as? StoreError, moved.code == .storeMoved, !moved.isCommitted, poison == nil { makeReadOnly(moved) }
       return .failure(surfaced)
     }
   }

@@ -24,12 +24,15 @@ struct TestStore {
   }
 }
 
-/// Expects a ``StoreError`` of one code.
+/// Expects a ``StoreError`` of one code, with this holder and this outcome of the write.
 func expectCode(
-  _ code: StoreError.Code, sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void
+  _ code: StoreError.Code, holder: Int32? = nil, isCommitted: Bool = false, sourceLocation: SourceLocation = #_sourceLocation,
+  _ body: () async throws -> Void
 ) async {
   let error = await #expect(throws: StoreError.self, sourceLocation: sourceLocation) { try await body() }
-  #expect(error?.code == code, "\(error.map { "\($0)" } ?? "no error")", sourceLocation: sourceLocation)
+  let message = error.map { "\($0)" } ?? "no error"
+  #expect(error?.code == code, "\(message)", sourceLocation: sourceLocation)
+  #expect(error?.holder == holder && error?.isCommitted == isCommitted, "\(message)", sourceLocation: sourceLocation)
 }
 
 /// Keeps the writer of this process busy until it is opened, so that what is written meanwhile becomes one batch.

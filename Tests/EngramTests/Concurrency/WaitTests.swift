@@ -35,7 +35,7 @@
       let start = ContinuousClock.now
       await withTaskGroup(of: Void.self) { group in
         for _ in 0..<16 {
-          group.addTask { await expectCode(.storeBusy(processID: TestProcess.id)) { _ = try store.count() } }
+          group.addTask { await expectCode(.storeBusy, holder: TestProcess.id) { _ = try store.count() } }
         }
       }
       #expect(ContinuousClock.now - start < .seconds(3))
@@ -55,7 +55,7 @@
       let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.writerLock.path])
       #expect(try await child.readLine() == "locked")
       let options = StoreOptions(embedder: embedder, writeDeadline: .milliseconds(200))
-      await expectCode(.writerBusy(processID: child.processID)) { _ = try await place.open(options) }
+      await expectCode(.writerBusy, holder: child.processID) { _ = try await place.open(options) }
       try await child.finish()
       let store = try await place.open(options)
       #expect(try store.status.embedder == embedder.identity)
@@ -66,7 +66,7 @@
       let store = try await place.open()
       let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.openLock.path])
       #expect(try await child.readLine() == "locked")
-      await expectCode(.storeBusy(processID: child.processID)) { try await store.close(deadline: .milliseconds(300)) }
+      await expectCode(.storeBusy, holder: child.processID) { try await store.close(deadline: .milliseconds(300)) }
       try await child.finish()
       try await store.close()
       try await place.open().close()

@@ -86,7 +86,7 @@ import Testing
     let gate = await WriterGate(store)
     let bodies = Recorder<Int>()
     let start = ContinuousClock.now
-    await expectCode(.writerBusy(processID: TestProcess.id)) { try await store.write { _ in bodies.append(1) } }
+    await expectCode(.writerBusy, holder: TestProcess.id) { try await store.write { _ in bodies.append(1) } }
     let waited = ContinuousClock.now - start
     #expect(waited >= .milliseconds(200) && waited < .seconds(5), "\(waited)")
     try await gate.open()
@@ -100,7 +100,7 @@ import Testing
     for _ in 0..<3 {
       try await store.add(TestStore.draft("u", 1))
       let gate = await WriterGate(store)
-      await expectCode(.writerBusy(processID: TestProcess.id)) { try await store.add(TestStore.draft("u", 2)) }
+      await expectCode(.writerBusy, holder: TestProcess.id) { try await store.add(TestStore.draft("u", 2)) }
       try await gate.open()
     }
     #expect(try store.count() == 3)

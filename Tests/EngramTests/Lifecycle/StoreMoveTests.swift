@@ -76,16 +76,16 @@ import Testing
     let id = try #require(try store.memories(for: "user1").first?.id)
     try make(move)
     let before = try (Self.content(place.path), Self.content(old), Self.content(place.directory.path))
-    await expectCode(.storeMoved(committed: false)) { try await store.add(TestStore.draft("user1", 99)) }
-    await expectCode(.storeMoved(committed: false)) { try await store.compact() }
-    await expectCode(.storeMoved(committed: false)) { try await store.forget(userID: "user1") }
-    await expectCode(.storeMoved(committed: false)) { try await store.delete(id) }
-    await expectCode(.storeMoved(committed: false)) {
+    await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 99)) }
+    await expectCode(.storeMoved) { try await store.compact() }
+    await expectCode(.storeMoved) { try await store.forget(userID: "user1") }
+    await expectCode(.storeMoved) { try await store.delete(id) }
+    await expectCode(.storeMoved) {
       try await store.updateContext(for: "user1", message: "Hi", response: "Hello!")
     }
     // Reading goes on in the files that are open, and the status tells.
     #expect(try store.count() == 40 && store.memory(id)?.userID == "user1" && store.status.isMoved)
-    #expect(try store.status.poison?.code == .storeMoved(committed: false))
+    #expect(try store.status.poison?.isUncommittedMove == true)
     // Housekeeping changes nothing, either.
     try await Task.sleep(for: .milliseconds(1200))
     let after = try (Self.content(place.path), Self.content(old), Self.content(place.directory.path))
@@ -94,7 +94,7 @@ import Testing
     #expect(before.2 == after.2, "\(move): something beside was changed")
     if move == .restoredInPlace {
       // The same directory: this process would share what it has open.
-      await expectCode(.storeMoved(committed: false)) { _ = try await place.open() }
+      await expectCode(.storeMoved) { _ = try await place.open() }
     }
     try await store.close()
     guard move.leavesAStore else { return }
@@ -111,7 +111,7 @@ import Testing
     let store = try await fill()
     let (path, backup, old) = (place.path, backup, old)
     // Between the look before the transaction and the one after the commit.
-    await expectCode(.storeMoved(committed: true)) {
+    await expectCode(.storeMoved, isCommitted: true) {
       try await store.write { transaction in
         try transaction.add(TestStore.draft("user1", 99))
         try move.make(path, backup, old)
@@ -119,8 +119,8 @@ import Testing
     }
     #expect(try store.count() == 41 && store.status.isMoved)
     // Of what comes later nothing is committed, and nobody is told that it was.
-    await expectCode(.storeMoved(committed: false)) { try await store.add(TestStore.draft("user1", 100)) }
-    #expect(try store.count() == 41 && store.status.poison?.code == .storeMoved(committed: false))
+    await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 100)) }
+    #expect(try store.count() == 41 && store.status.poison?.isUncommittedMove == true)
     try await store.close()
     guard move.leavesAStore else { return }
     let restored = try await place.open(StoreOptions(access: .readOnly))
@@ -174,7 +174,7 @@ import Testing
     try await linked.add(TestStore.draft("user1", 99))
     try FileManager.default.removeItem(atPath: link)
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: backup)
-    await expectCode(.storeMoved(committed: false)) { try await linked.add(TestStore.draft("user1", 100)) }
+    await expectCode(.storeMoved) { try await linked.add(TestStore.draft("user1", 100)) }
     try await linked.close()
     let other = try await MemoryStore.open(at: URL(fileURLWithPath: link))
     #expect(try other.count() == 20)
@@ -185,10 +185,10 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func aStoreThatComesBackIsOpenedAnew() async throws {
     let store = try await fill()
     try make(.moved)
-    await expectCode(.storeMoved(committed: false)) { try await store.add(TestStore.draft("user1", 99)) }
+    await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 99)) }
     try FileManager.default.moveItem(atPath: old, toPath: place.path)
     #expect(try !store.status.isMoved)
-    await expectCode(.storeMoved(committed: false)) { try await store.add(TestStore.draft("user1", 99)) }
+    await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 99)) }
     try await store.close()
     let again = try await place.open()
     try await again.add(TestStore.draft("user1", 99))
@@ -204,7 +204,7 @@ import Testing
       try FileManager.default.copyItem(atPath: path, toPath: path + ".copy")
       try FileManager.default.removeItem(atPath: path)
       try FileManager.default.moveItem(atPath: path + ".copy", toPath: path)
-      await expectCode(.storeMoved(committed: false)) { try await store.add(TestStore.draft("user1", 99)) }
+      await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 99)) }
       #expect(try store.count() == 40)
       try await store.close()
     }
@@ -226,7 +226,7 @@ import Testing
       try await body()
       Issue.record("\(move): nothing was thrown")
     } catch let error as StoreError {
-      #expect(error.code == .storeMoved(committed: false) && (error.cause as? StoreError)?.code == cause, "\(move): \(error)")
+      #expect(error.code == .storeMoved && !error.isCommitted && (error.cause as? StoreError)?.code == cause, "\(move): \(error)")
     } catch {
       Issue.record("\(move): \(error)")
     }
@@ -248,7 +248,7 @@ import Testing
       _ = try snapshot.embedding(of: id)
       Issue.record("\(move): a damaged row was read")
     } catch let error as StoreError {
-      #expect(error.code == .storeMoved(committed: false) && (error.cause as? StoreError)?.code == .corrupted, "\(move): \(error)")
+      #expect(error.code == .storeMoved && !error.isCommitted && (error.cause as? StoreError)?.code == .corrupted, "\(move): \(error)")
     }
     // What the move cannot have led to stays, too.
     await expectCode(.invalidUserID) { _ = try store.context(for: "") }
@@ -268,7 +268,7 @@ import Testing
         throw FileError(errno: EIO, call: "pwrite", path: path)
       }
     }
-    #expect(try store.count() == 40 && store.status.poison?.code == .storeMoved(committed: false))
+    #expect(try store.count() == 40 && store.status.poison?.isUncommittedMove == true)
     try await store.close()
   }
 
@@ -286,7 +286,7 @@ import Testing
     let store = try await fill()
     let (path, backup, old) = (place.path, backup, old)
     let isMade = Atomic(false)
-    await expectCode(.storeMoved(committed: true)) {
+    await expectCode(.storeMoved, isCommitted: true) {
       _ = try await store.erase(.user("user1"), waitingAtMost: .zero, proves: false) { _ in
         guard !isMade.exchange(true, ordering: .relaxed) else { return }
         do { try move.make(path, backup, old) } catch { Issue.record(error) }
@@ -295,4 +295,8 @@ import Testing
     #expect(try store.memories(for: "user1") == [] && store.count() == 30)
     try await store.close()
   }
+}
+
+extension StoreError {
+  fileprivate var isUncommittedMove: Bool { code == .storeMoved && !isCommitted }
 }

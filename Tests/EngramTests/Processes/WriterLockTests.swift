@@ -14,7 +14,7 @@ import Testing
     #expect(try await child.readLine() == "holding")
     let bodies = Recorder<Int>()
     let start = ContinuousClock.now
-    await expectCode(.writerBusy(processID: child.processID)) { try await store.write { _ in bodies.append(1) } }
+    await expectCode(.writerBusy, holder: child.processID) { try await store.write { _ in bodies.append(1) } }
     let waited = ContinuousClock.now - start
     #expect(waited >= .milliseconds(300) && waited < .seconds(5), "\(waited)")
     #expect(try store.status.isWaitingForWriter)

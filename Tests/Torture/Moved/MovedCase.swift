@@ -72,7 +72,7 @@ struct MovedCase {
   /// Nothing else goes wrong in these cases, so an error that does not name the move hides it.
   private mutating func judgeErrors(_ ends: [(name: String, end: Subprocess.Outcome, log: MovedLog)]) {
     for (name, end, log) in ends {
-      for failure in log.failures.keys.sorted() where !failure.contains(": storeMoved(") {
+      for failure in log.failures.keys.sorted() where !failure.contains(": storeMoved") {
         let code = failure.split(separator: " ").last ?? ""
         outcome.violations.append("\(name) was not told of the move: \(failure) (code \(code)): \(end.standardError.suffix(1200))")
       }

@@ -96,7 +96,7 @@ struct MovedLog: Sendable {
         }
       case .failed(let lane, let number, _, let code):
         failures["write: \(code)", default: 0] += 1
-        if code == "\(StoreError.Code.storeMoved(committed: true))", begunLate.contains("\(lane) \(number)") {
+        if code == "\(StoreError.Code.storeMoved)(committed)", begunLate.contains("\(lane) \(number)") {
           late.append("write \(number) of lane \(lane) was begun after the move and committed")
         }
       case .note("compact") where isAllLate: late.append("a compaction was begun after the move and done")

@@ -155,7 +155,7 @@ struct LaneRunner: Sendable {
   // MARK: Errors
 
   static func code(of error: any Error) -> String {
-    (error as? StoreError).map { "\($0.code)" } ?? String(describing: type(of: error))
+    (error as? StoreError).map { $0.isCommitted ? "\($0.code)(committed)" : "\($0.code)" } ?? String(describing: type(of: error))
   }
 
   /// Says all of the error to whoever looks into a finding; the log has the code alone.
@@ -164,6 +164,6 @@ struct LaneRunner: Sendable {
   /// Whether the error says that nothing was changed.
   static func isCertain(_ error: any Error) -> Bool {
     guard let error = error as? StoreError else { return true }
-    return error.code != .poisoned && error.code != .inDoubt && error.code != .storeMoved(committed: true)
+    return error.code != .poisoned && error.code != .inDoubt && !error.isCommitted
   }
 }
