@@ -35,7 +35,7 @@ enum FailedFlush {
       ("write", { try await store.write(token: "token") { _ = try $0.add(draft) } }),
       ("emptyWrite", { try await store.write { _ in } }),
       ("forget", { try await store.forget(userID: "u") }),
-      ("forgetProving", { try await store.forget(userID: "u", proves: true) }),
+      ("forgetProving", { try await store.forget(userID: "u", verifiesErasure: true) }),
       ("erase", { try await store.erase([known]) }),
       ("importLines", { _ = try await store.importLines(from: [source], onConflict: .fail) }),
       ("compact", { try await store.compact() }),

@@ -16,6 +16,6 @@ func readmeSnippet() async throws {
 
   try await store.backup(to: URL(fileURLWithPath: "bot-backup.memory"))  // verified, whole or not at all
   try await store.compact()  // rebuilds the files; the store also does it by itself
-  print(try await store.forget(userID: "ada", proves: true))  // hidden at once, then gone from the files
+  print(try await store.forget(userID: "ada", verifiesErasure: true))  // hidden at once, then gone from the files
   try await store.close()
 }

@@ -74,7 +74,7 @@ package final class SurfaceCalls {
             try Self.caught(report) {
               _ = try transaction.memory(id)
               _ = try transaction.context(for: "u")
-              _ = try transaction.add([MemoryDraft(userID: "w", text: "third", textOnly: true)])
+              _ = try transaction.add([MemoryDraft(userID: "w", text: "third", isTextOnly: true)])
               _ = try transaction.update(id) { $0.with(importance: 1) }
               try transaction.put(UserContext(userID: "w"))
               _ = try transaction.updateContext(for: "w") { $0 }
@@ -99,7 +99,7 @@ package final class SurfaceCalls {
       ("memory", { _ = try store.memory(id) }),
       ("embedding", { _ = try store.embedding(of: id) }),
       ("count", { _ = try store.count() }),
-      ("countMatching", { _ = try await store.count(matching: .kind("none"), scope: .all) }),
+      ("countMatching", { _ = try await store.count(scope: .all, filter: .kind("none")) }),
       ("memories", { _ = try store.memories(for: "u", after: memory) }),
       ("context", { _ = try store.context(for: "u") }),
       ("history", { _ = try store.history(for: "u") }),
@@ -129,9 +129,9 @@ package final class SurfaceCalls {
     return [
       ("backup", { _ = try await store.backup(to: URL(fileURLWithPath: scratch + "/backup")) }),
       ("compact", { _ = try await store.compact() }),
-      ("forget", { _ = try await store.forget(userID: "v", waitingAtMost: .zero) }),
-      ("forgetProving", { _ = try await store.forget(userID: "v", waitingAtMost: .zero, proves: true) }),
-      ("erase", { _ = try await store.erase([id], waitingAtMost: .zero) }),
+      ("forget", { _ = try await store.forget(userID: "v", timeout: .zero) }),
+      ("forgetProving", { _ = try await store.forget(userID: "v", timeout: .zero, verifiesErasure: true) }),
+      ("erase", { _ = try await store.erase([id], timeout: .zero) }),
       ("delete", { _ = try await store.delete(id) }),
       ("deleteContext", { _ = try await store.deleteContext(UserContext.self, for: "u") }),
       ("openShared", { _ = try await MemoryStore.open(at: url).close() }),
@@ -165,7 +165,7 @@ package final class SurfaceCalls {
   /// Closes the store with all that is held of it.
   package func close() async throws {
     held.end()
-    try await store.close(deadline: .seconds(5))
+    try await store.close(timeout: .seconds(5))
   }
 
   /// What a body sees must be named, too.

@@ -32,6 +32,6 @@ public struct AuditOptions: Sendable, Hashable {
     if constantCount < 2 {
       throw StoreError(.invalidArgument, "the count of a constant embedding is \(constantCount), it must be at least 2")
     }
-    if case .user(let userID) = scope { try Limits.checkUserID(userID) }
+    try Limits.check(scope)
   }
 }

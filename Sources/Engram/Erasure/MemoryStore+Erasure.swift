@@ -9,37 +9,36 @@ extension MemoryStore {
   /// for snapshots taken before. Adding memories for the user afterwards makes a new user of the same name.
   ///
   /// - Parameters:
-  ///   - deadline: How long to wait for the old files to go. Past it the receipt names who has them open; they go when those let go.
-  ///   - proves: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
+  ///   - timeout: How long to wait for the old files to go, 0 to 3,650 days. Past it the receipt names who has them open; they go when those let go.
+  ///   - verifiesErasure: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
   /// - Returns: What was erased. For a user without records the files are rebuilt all the same if deleted data may still be in them.
   /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``, `.closed` and
   ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
   ///   opening at the latest. Calling it again does no harm. `.storeMoved` with `isCommitted` after the first half: the user is hidden in the files that this
   ///   process has open, and not in those that took their place.
   @discardableResult
-  public func forget(userID: String, waitingAtMost deadline: Duration = .seconds(30), proves: Bool = false) async throws -> ErasureReceipt {
-    try await erase(.user(userID), waitingAtMost: deadline, proves: proves) { _ in }
+  public func forget(userID: String, timeout: Duration = .seconds(30), verifiesErasure: Bool = false) async throws -> ErasureReceipt {
+    try await erase(.user(userID), timeout: timeout, verifiesErasure: verifiesErasure) { _ in }
   }
 
-  /// Deletes memories and rebuilds the store's files without them: what ``forget(userID:waitingAtMost:proves:)`` does for a user.
+  /// Deletes memories and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:)`` does for a user.
   ///
   /// - Parameter ids: Those that were deleted before may be among them.
   @discardableResult
-  public func erase(_ ids: [MemoryID], waitingAtMost deadline: Duration = .seconds(30), proves: Bool = false) async throws -> ErasureReceipt
-  {
-    try await erase(.memories(ids), waitingAtMost: deadline, proves: proves) { _ in }
+  public func erase(_ ids: [MemoryID], timeout: Duration = .seconds(30), verifiesErasure: Bool = false) async throws -> ErasureReceipt {
+    try await erase(.memories(ids), timeout: timeout, verifiesErasure: verifiesErasure) { _ in }
   }
 
   /// - Parameter progress: Called now and then, on a thread of the erasure's own.
   package func erase(
-    _ subject: ErasureReceipt.Subject, waitingAtMost deadline: Duration, proves: Bool,
+    _ subject: ErasureReceipt.Subject, timeout: Duration, verifiesErasure: Bool,
     progress: @escaping @Sendable (OperationProgress) -> Void
   ) async throws -> ErasureReceipt {
-    try Limits.check(deadline, "waitingAtMost")
+    try Limits.check(timeout, "the timeout of an erasure")
     if case .user(let userID) = subject { try Limits.checkUserID(userID) }
     let writer = try writer()
     let before =
-      proves
+      verifiesErasure
       ? try await core.background(
         "the files cannot be searched", { core, check in try core.traces(of: ErasureSubject(subject), check, progress) })
       : nil
@@ -62,7 +61,7 @@ extension MemoryStore {
       }
       receipt.generation = core.generation.number
       receipt.rebuiltAt = hidden.isRebuilt ? Date() : hidden.hiddenAt
-      (receipt.remainingGenerations, receipt.holders) = try core.awaitRemoval(until: .now + deadline, check)
+      (receipt.remainingGenerations, receipt.holders) = try core.awaitRemoval(until: .now + timeout, check)
       if let before {
         receipt.scanBefore = before.scan
         receipt.scan = try core.scan(for: before.patterns, check, progress)

@@ -55,16 +55,25 @@ extension Limits {
     try checkFinite(number, "\(name) for '\(TerminalText.excerpt(key))'")
   }
 
-  /// - Throws: ``StoreError`` `.invalidArgument`.
+  /// - Throws: ``StoreError`` `.invalidUserID`.
+  static func check(_ scope: SearchScope) throws(StoreError) {
+    switch scope {
+    case .all: break
+    case .user(let userID): try checkUserID(userID)
+    }
+  }
+
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`.
   static func check(_ query: SearchQuery) throws(StoreError) {
     guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
     if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
     try check(query.filter)
+    try check(query.scope)
   }
 
   static func check(_ options: StoreOptions) throws(StoreError) {
     try check(options.snapshotMaxAge, "snapshotMaxAge")
-    try check(options.writeDeadline, "writeDeadline")
+    try check(options.writeTimeout, "writeTimeout")
     if case .eventual(let maxDelay) = options.durability { try check(maxDelay, "the maxDelay of eventual durability") }
     guard options.historyLimit >= 0 else {
       throw StoreError(.invalidArgument, "the historyLimit is \(options.historyLimit), it must be at least 0")

@@ -102,7 +102,7 @@ public struct MemoryDraft: Sendable, Hashable {
   /// ``WriteTransaction/add(_:)-(MemoryDraft)``.
   public var embedding: Embedding?
   /// Stored without an embedding on purpose, also in a store with an embedder: no search by vector finds it.
-  public var textOnly: Bool
+  public var isTextOnly: Bool
   public var kind: String?
   public var sessionID: String?
   public var speaker: String?
@@ -118,13 +118,13 @@ public struct MemoryDraft: Sendable, Hashable {
   public init(
     userID: String, text: String, embedding: Embedding? = nil, kind: String? = nil, sessionID: String? = nil,
     speaker: String? = nil, createdAt: Date? = nil, importance: Double = 0.5, expiresAt: Date? = nil, dedupeKey: String? = nil,
-    metadata: [String: MetadataValue] = [:], id: MemoryID? = nil, textOnly: Bool = false
+    metadata: [String: MetadataValue] = [:], id: MemoryID? = nil, isTextOnly: Bool = false
   ) {
     self.id = id
     self.userID = userID
     self.text = text
     self.embedding = embedding
-    self.textOnly = textOnly
+    self.isTextOnly = isTextOnly
     self.kind = kind
     self.sessionID = sessionID
     self.speaker = speaker

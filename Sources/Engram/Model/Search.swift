@@ -27,17 +27,18 @@ public struct SearchQuery: Sendable, Hashable {
   public var threshold: Float?
   public var filter: Filter?
   /// Whether each result says how its score came about.
-  public var explains: Bool
+  public var includesExplanation: Bool
 
   public init(
-    embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, explains: Bool = false
+    embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,
+    includesExplanation: Bool = false
   ) {
     self.embedding = embedding
     self.scope = scope
     self.limit = limit
     self.threshold = threshold
     self.filter = filter
-    self.explains = explains
+    self.includesExplanation = includesExplanation
   }
 }
 

@@ -39,7 +39,7 @@ public struct StoreOptions: Sendable {
   /// A snapshot held longer is released and then throws `.snapshotExpired`; nil: never.
   public var snapshotMaxAge: Duration?
   /// How long a write may wait for its turn before it fails with `.writerBusy`; nil: for ever.
-  public var writeDeadline: Duration?
+  public var writeTimeout: Duration?
   /// Writes that may wait; past that, `write` suspends its caller.
   public var queueLimit: Int
   public var logger: Logger
@@ -62,7 +62,7 @@ public struct StoreOptions: Sendable {
   public init(
     dimension: Int? = nil, metric: Metric? = nil, access: Access = .readWrite, createsIfMissing: Bool = true,
     durability: Durability = .immediate, embedder: (any Embedder)? = nil, historyLimit: Int = 16,
-    snapshotMaxAge: Duration? = .seconds(600), writeDeadline: Duration? = .seconds(30), queueLimit: Int = 4096,
+    snapshotMaxAge: Duration? = .seconds(600), writeTimeout: Duration? = .seconds(30), queueLimit: Int = 4096,
     logger: Logger = Logger(label: "engram")
   ) {
     self.dimension = dimension
@@ -73,7 +73,7 @@ public struct StoreOptions: Sendable {
     self.embedder = embedder
     self.historyLimit = historyLimit
     self.snapshotMaxAge = snapshotMaxAge
-    self.writeDeadline = writeDeadline
+    self.writeTimeout = writeTimeout
     self.queueLimit = queueLimit
     self.logger = logger
   }

@@ -27,7 +27,7 @@ struct ResultReading: ~Escapable {
       try rows.verify(row: reference.row, checksum: reference.checksum)
       return SearchResult(
         memory: record.memory, score: candidate.score,
-        explanation: query.explains
+        explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsInScope: search.rowsInScope,
             batchSequence: batchSequence) : nil)

@@ -16,9 +16,7 @@ struct SearchPlan {
     embedding = try VectorPreparation.prepare(query.embedding.values, dimension: rows.header.dimension, metric: rows.header.metric)
     switch query.scope {
     case .all: user = nil
-    case .user(let userID):
-      try Limits.checkUserID(userID)
-      user = reader.userKey(userID)
+    case .user(let userID): user = reader.userKey(userID)
     }
   }
 }

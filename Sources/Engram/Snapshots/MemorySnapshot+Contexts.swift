@@ -68,9 +68,13 @@ extension RecordReader {
     return try context(type, userID)
   }
 
-  func checkedCount(_ scope: SearchScope) throws -> Int {
-    if case .user(let userID) = scope { try Limits.checkUserID(userID) }
-    return try count(scope)
+  func checkedCount(_ scope: SearchScope, _ filter: Filter?) throws -> Int {
+    try Limits.check(scope)
+    guard let filter else { return try count(scope) }
+    try Limits.check(filter)
+    var count = 0
+    try forEachMatch(scope, filter, { try Task.checkCancellation() }, { _ in count += 1 })
+    return count
   }
 
   func checkedHistory<Record: ContextRecord>(_ type: Record.Type, _ userID: String, _ limit: Int) throws -> [ContextVersion<Record>] {

@@ -32,9 +32,12 @@ extension MemorySnapshot {
     return try body(found.rows.row(found.row))
   }
 
-  /// How many memories the scope holds.
-  public func count(scope: SearchScope = .all) throws -> Int {
-    try read { try $0.checkedCount(scope) }
+  /// How many memories of the scope the filter matches; nil matches all.
+  ///
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.corrupted`; `CancellationError` if there is a filter.
+  /// - Complexity: O(users in scope + expired memories) without a filter. O(memories in scope) with one: blocks the caller's thread.
+  public func count(scope: SearchScope = .all, filter: Filter? = nil) throws -> Int {
+    try read { try $0.checkedCount(scope, filter) }
   }
 
   /// A page of a user's memories by time.

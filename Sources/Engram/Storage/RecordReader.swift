@@ -165,17 +165,6 @@ struct RecordReader: ~Escapable {
     try firstKey(of: Tables.Expiry.self)?.expiresAt
   }
 
-  /// Live memories of the scope.
-  func count(_ scope: SearchScope) throws -> Int {
-    switch scope {
-    case .all: return try state().memories - (try expiredCount(nil))
-    case .user(let userID):
-      let key = userKey(userID)
-      guard let record = try user(key, userID) else { return 0 }
-      return record.memories - (try expiredCount(key))
-    }
-  }
-
   /// Walks a user's live memories by time until `body` returns false.
   ///
   /// - Parameter position: Where to go on: after this memory in the chosen direction.

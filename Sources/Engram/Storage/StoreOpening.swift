@@ -361,7 +361,7 @@ enum StoreOpening {
     guard let asked, generation.embedder == nil, options.access == .readWrite else { return true }
     let lock = try FileLock(path: paths.writerLock)
     // As long as a write would wait.
-    try lock.lock(.exclusive, atMost: options.writeDeadline ?? FileLock.patience)
+    try lock.lock(.exclusive, atMost: options.writeTimeout ?? FileLock.patience)
     if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
     var transaction = try EnvironmentTransaction(generation.environment)
     if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }

@@ -69,13 +69,13 @@ extension MemoryStore {
     }
   }
 
-  /// Does what is due. Waits at most `limit` for another process that is rebuilding the store.
+  /// Does what is due. Waits at most `timeout` for another process that is rebuilding the store.
   ///
-  /// - Throws: As ``compact()``; `.stillInUse` past the limit.
-  package func finishUpkeep(waitingAtMost limit: Duration, progress: @escaping @Sendable (OperationProgress) -> Void) async throws {
+  /// - Throws: As ``compact()``; `.stillInUse` past that.
+  package func finishUpkeep(timeout: Duration, progress: @escaping @Sendable (OperationProgress) -> Void) async throws {
     _ = try writer()
     try await core.background("the store's files cannot be rebuilt") { core, check in
-      let deadline = ContinuousClock.now + limit
+      let deadline = ContinuousClock.now + timeout
       let hasBegun = Atomic(false)
       // Somebody asked for an erasure.
       let isAutomatic = try core.live.read { try $0.state().pendingErasure } == 0
@@ -85,7 +85,7 @@ extension MemoryStore {
           try check()
           // This process's own maintenance may have begun, and ends sooner or later.
           guard !hasBegun.load(ordering: .relaxed), !core.isDoingOtherWork, ContinuousClock.now > deadline else { return }
-          throw StoreError(.stillInUse, "another process has been rebuilding the store for longer than \(limit)")
+          throw StoreError(.stillInUse, "another process has been rebuilding the store for longer than \(timeout)")
         },
         { step in
           hasBegun.store(true, ordering: .relaxed)

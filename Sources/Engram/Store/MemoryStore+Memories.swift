@@ -13,9 +13,13 @@ extension MemoryStore {
     try read { try $0.embedding(of: id) }
   }
 
-  /// How many memories the scope holds.
-  public func count(scope: SearchScope = .all) throws -> Int {
-    try readOnce { try $0.checkedCount(scope) }
+  /// How many memories of the scope the filter matches; nil matches all.
+  ///
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.corrupted`; `CancellationError` if there is a filter.
+  /// - Complexity: O(users in scope + expired memories) without a filter. O(memories in scope) with one: blocks the caller's thread; in
+  ///   asynchronous code ``count(scope:filter:)-(_,Filter)`` uses one of its own.
+  public func count(scope: SearchScope = .all, filter: Filter? = nil) throws -> Int {
+    try readOnce { try $0.checkedCount(scope, filter) }
   }
 
   /// A page of a user's memories by time; see ``MemorySnapshot/memories(for:newestFirst:after:limit:filter:)``.
@@ -60,7 +64,7 @@ extension MemoryStore {
 
   /// The drafts with the embeddings that the store's embedder supplies for those without.
   private func embedded(_ drafts: [MemoryDraft]) async throws -> [MemoryDraft] {
-    let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].textOnly }
+    let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].isTextOnly }
     guard hasEmbedder, !missing.isEmpty else { return drafts }
     for index in missing { try Limits.checkText(drafts[index].text) }
     let embeddings = try await embed(missing.map { drafts[$0].text })

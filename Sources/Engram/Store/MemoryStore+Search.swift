@@ -31,11 +31,13 @@ extension MemoryStore {
   /// - Throws: ``StoreError`` `.embedderRequired` where the store was opened without an embedder, and those of a search by vector.
   @concurrent
   public func search(
-    _ text: String, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, explains: Bool = false
+    _ text: String, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,
+    includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
     try Limits.checkText(text)
     let embedding = try await embed([text])[0]
-    let query = SearchQuery(embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, explains: explains)
+    let query = SearchQuery(
+      embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, includesExplanation: includesExplanation)
     guard try rowBytes(in: scope) > Self.cooperativeBytes else { return try search(query) }
     return try await onCancellableThread { check in try self.search(batch: [query], check: check)[0] }
   }

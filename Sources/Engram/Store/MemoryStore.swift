@@ -6,7 +6,7 @@ import Synchronization
 /// A store of contexts and memories: one directory on disk, used by any number of tasks and processes at once.
 ///
 /// Reads are synchronous, take microseconds and never wait for a writer. Writes are asynchronous and durable when they return.
-/// Call ``close(deadline:)`` when done; a handle that is dropped closes its store behind your back.
+/// Call ``close(timeout:)`` when done; a handle that is dropped closes its store behind your back.
 public final class MemoryStore: Sendable {
   let core: StoreCore
   private let access: StoreOptions.Access
@@ -56,20 +56,22 @@ public final class MemoryStore: Sendable {
 
   /// Waits for the writes under way, then closes the store.
   ///
-  /// - Parameter deadline: 0 to 3,650 days.
-  /// - Throws: ``StoreError`` `.stillInUse` where snapshots are still held at the deadline: nothing is forced, and `close` can be called
+  /// - Parameter timeout: How long to wait for them, 0 to 3,650 days.
+  /// - Throws: ``StoreError`` `.stillInUse` if snapshots are still held when it is over: nothing is forced, and `close` can be called
   ///   again. `.poisoned` where what `.eventual` put off cannot be flushed: it may be lost, and the next call closes without. Closing a closed
   ///   store does nothing.
-  public func close(deadline: Duration = .seconds(10)) async throws {
-    try Limits.check(deadline, "the deadline of close")
+  public func close(timeout: Duration = .seconds(10)) async throws {
+    try Limits.check(timeout, "the timeout of close")
     let core = core
-    let end = ContinuousClock.now + deadline
+    let end = ContinuousClock.now + timeout
     while true {
       let seen = closings.count
       if isClosing.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged { break }
       if isClosed.load(ordering: .acquiring) { return }
       let left = end - .now
-      guard left > .zero else { throw StoreError(.stillInUse, "another task was still closing the store at the deadline of close") }
+      guard left > .zero else {
+        throw StoreError(.stillInUse, "another task was still closing the store when the timeout of close was over")
+      }
       await closings.wait(past: seen, atMost: left)
       try Task.checkCancellation()
     }

@@ -73,7 +73,7 @@ actor WriteCoordinator {
     if let poison { throw poison }
     let box = ResultBox<Value>()
     let request = WriteRequest(
-      token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: options.writeDeadline.map { .now + $0 },
+      token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: options.writeTimeout.map { .now + $0 },
       body: { transaction in box.value = try body(&transaction) })
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in

@@ -16,17 +16,17 @@ extension WriteTransaction {
   /// Adds a memory.
   ///
   /// No embedder is asked inside a transaction: ``MemoryStore/add(_:)-(MemoryDraft)`` asks it before. In a store that is pinned to an embedder,
-  /// a draft without an embedding must say ``MemoryDraft/textOnly``.
+  /// a draft without an embedding must say ``MemoryDraft/isTextOnly``.
   ///
   /// - Returns: The new memory's id, or that of the user's memory with the same dedupe key.
   /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken; the transaction can go on.
   @discardableResult
   public mutating func add(_ draft: MemoryDraft) throws -> MemoryID {
-    if draft.embedding == nil, !draft.textOnly, let embedder = batch.generation.embedder {
+    if draft.embedding == nil, !draft.isTextOnly, let embedder = batch.generation.embedder {
       throw StoreError(
         .embeddingRequired,
         "a memory of '\(draft.userID)' has no embedding, and no embedder is asked inside a write, so no search would find it: give it one made "
-          + "by '\(embedder)', add it with the store's own add, or say textOnly")
+          + "by '\(embedder)', add it with the store's own add, or say isTextOnly")
     }
     return try surfacing { try $0.add(try PreparedDraft(draft, store: $0.batch.store)).id }
   }
@@ -153,17 +153,11 @@ extension WriteTransaction {
 
   private func matches(_ filter: Filter, _ scope: SearchScope) throws -> [MemoryID] {
     try Limits.check(filter)
+    try Limits.check(scope)
     var ids: [MemoryID] = []
-    let collect = { (record: MemoryRecord) -> Bool in
+    try batch.reader.forEachMemory(in: scope) { record in
       if filter.matches(record.memory) { ids.append(record.memory.id) }
       return true
-    }
-    switch scope {
-    case .user(let userID):
-      try Limits.checkUserID(userID)
-      try batch.reader.forEachMemory(of: userID, newestFirst: false, after: nil, collect)
-    case .all:
-      try batch.reader.forEachMemory(after: nil, collect)
     }
     return ids
   }

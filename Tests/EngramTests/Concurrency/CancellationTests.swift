@@ -175,12 +175,12 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func walksOverAllMemoriesEnd() async throws {
     let store = try await filled()
-    await expectsCancellation { _ = try await store.count(matching: .not(.ids([])), scope: .all) }
+    await expectsCancellation { _ = try await store.count(scope: .all, filter: .not(.ids([]))) }
     await expectsCancellation { try store.snapshot().forEachMemory { _ in true } }
     // What is short is read all the same: by the cleaning up of a cancelled task, for example.
     let task = cancelled { try store.memories(for: "user1", limit: 10).count }
     #expect(try await task.value == 10)
-    #expect(try await store.count(matching: .not(.ids([])), scope: .all) == Self.memories)
+    #expect(try await store.count(scope: .all, filter: .not(.ids([]))) == Self.memories)
     try await store.close()
   }
 
@@ -261,7 +261,7 @@ import Testing
   func anErasureThatEndsBeforeItHidesChangesNothing(in phase: OperationProgress.Phase) async throws {
     let store = try await filled()
     try await cancel(in: phase) {
-      try await store.erase(.user("user1"), waitingAtMost: .seconds(30), proves: true, progress: $0)
+      try await store.erase(.user("user1"), timeout: .seconds(30), verifiesErasure: true, progress: $0)
     }
     try await expectUntouched(store)
     try await store.close()
@@ -272,7 +272,7 @@ import Testing
     let store = try await filled()
     let left = Self.memories - Self.memories / Self.users
     try await cancel(in: .copying) {
-      try await store.erase(.user("user1"), waitingAtMost: .seconds(30), proves: false, progress: $0)
+      try await store.erase(.user("user1"), timeout: .seconds(30), verifiesErasure: false, progress: $0)
     }
     #expect(try store.count() == left)
     try await waitUntil(within: .seconds(60)) { try store.status.generation == 2 && store.dueUpkeep == nil }
@@ -284,7 +284,7 @@ import Testing
   func aProofThatEndsLeavesAnErasureDone(in phase: OperationProgress.Phase) async throws {
     let store = try await filled()
     try await cancel(in: phase, after: .copying) {
-      try await store.erase(.user("user1"), waitingAtMost: .seconds(30), proves: true, progress: $0)
+      try await store.erase(.user("user1"), timeout: .seconds(30), verifiesErasure: true, progress: $0)
     }
     #expect(try store.count() == Self.memories - Self.memories / Self.users)
     #expect(try store.status.generation == 2 && store.dueUpkeep == nil)

@@ -10,7 +10,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(8))) func bodiesRunOnceAndInOrderAndShareOneCommit() async throws {
     // Two hundred tasks queue one by one while other tests have the machine: no deadline is what is tested here.
-    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: nil))
+    let store = try await place.open(StoreOptions(dimension: 8, writeTimeout: nil))
     let gate = await WriterGate(store)
     let before = try store.status
     let runs = Recorder<Int>()

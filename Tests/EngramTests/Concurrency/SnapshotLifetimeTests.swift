@@ -210,7 +210,7 @@ import Testing
     #expect(try store.status.snapshots.isEmpty)
     await expectCode(.snapshotExpired) { _ = try held.snapshot.count() }
     // Its slot is free, so the store closes though the value lives on.
-    try await store.close(deadline: .seconds(5))
+    try await store.close(timeout: .seconds(5))
     await expectCode(.snapshotExpired) { _ = try held.snapshot.count() }
     withExtendedLifetime(held) {}
     let again = try await place.open()
@@ -223,7 +223,7 @@ import Testing
     let audit = try await again.audit()
     #expect(report.problems == [] && audit.memories == 1)
     let late = try Held(again)
-    let error = await #expect(throws: StoreError.self) { try await again.close(deadline: .milliseconds(50)) }
+    let error = await #expect(throws: StoreError.self) { try await again.close(timeout: .milliseconds(50)) }
     #expect(error?.message.contains("this process (\(TestProcess.id))") == true && error?.message.contains("oldest for") == true)
     late.snapshot.end()
     try await again.close()

@@ -54,7 +54,7 @@
       try await place.open(StoreOptions(dimension: embedder.identity.dimension)).close()
       let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.writerLock.path])
       #expect(try await child.readLine() == "locked")
-      let options = StoreOptions(embedder: embedder, writeDeadline: .milliseconds(200))
+      let options = StoreOptions(embedder: embedder, writeTimeout: .milliseconds(200))
       await expectCode(.writerBusy, holder: child.processID) { _ = try await place.open(options) }
       try await child.finish()
       let store = try await place.open(options)
@@ -66,7 +66,7 @@
       let store = try await place.open()
       let child = try ChildProcess(executable: try TestProcess.executable("TestChild"), ["hold-lock", paths.openLock.path])
       #expect(try await child.readLine() == "locked")
-      await expectCode(.storeBusy, holder: child.processID) { try await store.close(deadline: .milliseconds(300)) }
+      await expectCode(.storeBusy, holder: child.processID) { try await store.close(timeout: .milliseconds(300)) }
       try await child.finish()
       try await store.close()
       try await place.open().close()

@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5))) func aWritePastItsDeadlineNamesThisProcessAndNeverRuns() async throws {
-    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(200)))
+    let store = try await place.open(StoreOptions(dimension: 8, writeTimeout: .milliseconds(200)))
     let gate = await WriterGate(store)
     let bodies = Recorder<Int>()
     let start = ContinuousClock.now
@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5))) func deadlinesAreKeptAgainAfterAnIdleTime() async throws {
-    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(100)))
+    let store = try await place.open(StoreOptions(dimension: 8, writeTimeout: .milliseconds(100)))
     for _ in 0..<3 {
       try await store.add(TestStore.draft("u", 1))
       let gate = await WriterGate(store)

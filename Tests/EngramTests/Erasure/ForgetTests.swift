@@ -40,7 +40,7 @@ import Testing
     try await fill(store)
     #expect(try !bytes("alice").isEmpty)
     let before = try store.status
-    let receipt = try await store.forget(userID: "alice", proves: true)
+    let receipt = try await store.forget(userID: "alice", verifiesErasure: true)
     #expect(receipt.subject == .user("alice") && receipt.isComplete && receipt.holders.isEmpty)
     #expect(receipt.memories == 20 && receipt.embeddings == 20 && receipt.contexts == 1 && receipt.versions == 2)
     #expect(receipt.hiddenBy == before.batchSequence + 1 && receipt.generation == 2)
@@ -64,7 +64,7 @@ import Testing
     let ids = try store.memories(for: "alice").prefix(3).map(\.id)
     let texts = try ids.map { try #require(try store.memory($0)).text }
     try await store.delete(ids[0])
-    let receipt = try await store.erase(Array(ids), proves: true)
+    let receipt = try await store.erase(Array(ids), verifiesErasure: true)
     #expect(receipt.memories == 2 && receipt.isComplete && receipt.scan?.isClean == true)
     for text in texts { #expect(try bytes(text).isEmpty) }
     #expect(try store.count(scope: .user("alice")) == 17 && store.context(for: "alice") != nil)
@@ -89,7 +89,7 @@ import Testing
     try await fill(store)
     let holder = try ChildProcess(["hold-snapshots", place.path, "1"])
     #expect(try await holder.readLine() == "holding 1")
-    let receipt = try await store.forget(userID: "carol", waitingAtMost: .milliseconds(1500), proves: true)
+    let receipt = try await store.forget(userID: "carol", timeout: .milliseconds(1500), verifiesErasure: true)
     #expect(!receipt.isComplete && receipt.remainingGenerations == [1] && receipt.holders == [holder.processID], "\(receipt)")
     #expect(receipt.scan?.isClean == false)
     #expect(try store.count(scope: .user("carol")) == 0)
@@ -126,7 +126,7 @@ import Testing
       let user = "forgettable-\(number)"
       try await store.add((0..<30).map { TestStore.draft(user, $0) })
       try await store.updateContext(for: user, message: "this was said by \(user)", response: "and answered")
-      let receipt = try await store.forget(userID: user, proves: true)
+      let receipt = try await store.forget(userID: user, verifiesErasure: true)
       #expect(receipt.isComplete && receipt.memories == 30 && receipt.contexts == 1)
       #expect(receipt.scan?.isClean == true, "\(receipt)")
     }

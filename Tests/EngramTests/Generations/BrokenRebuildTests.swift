@@ -101,7 +101,7 @@ import Testing
     #expect(try snapshot.search(query) == before)
     #expect(try store.count() == 0 && snapshot.count() == 100)
     #expect(try store.status.snapshots.count == 1)
-    await expectCode(.stillInUse) { try await store.close(deadline: .milliseconds(50)) }
+    await expectCode(.stillInUse) { try await store.close(timeout: .milliseconds(50)) }
     #expect(try snapshot.search(query) == before)
     _ = consume snapshot
     try await store.close()

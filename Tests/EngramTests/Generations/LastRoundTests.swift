@@ -52,7 +52,7 @@ import Testing
           self.isWriting.store(true, ordering: .releasing)
           self.hasStarted.store(true, ordering: .releasing)
           for change in 0..<changes {
-            try transaction.add(MemoryDraft(userID: "u\(change % 50)", text: "\(batch)", textOnly: true))
+            try transaction.add(MemoryDraft(userID: "u\(change % 50)", text: "\(batch)", isTextOnly: true))
           }
           self.report()
           while !self.isWaitedFor, !self.isOver.load(ordering: .relaxed) { usleep(200) }
@@ -82,7 +82,7 @@ import Testing
 
   private func filled(_ writer: HeavyWriter) async throws -> MemoryStore {
     let store = try await place.open(
-      StoreOptions(writeDeadline: nil, logger: Logger(label: "test", factory: { _ in TurnHandler(writer: writer) })))
+      StoreOptions(writeTimeout: nil, logger: Logger(label: "test", factory: { _ in TurnHandler(writer: writer) })))
     try await store.add((0..<200).map { MemoryDraft(userID: "v\($0 % 5)", text: "text \($0)") })
     return store
   }

@@ -16,12 +16,12 @@ import Testing
     do {
       let held = try Held(store)
       let start = ContinuousClock.now
-      await expectCode(.stillInUse) { try await store.close(deadline: .milliseconds(200)) }
+      await expectCode(.stillInUse) { try await store.close(timeout: .milliseconds(200)) }
       #expect(ContinuousClock.now - start >= .milliseconds(200))
       // Nothing was forced.
       #expect(try held.snapshot.count() == 1)
     }
-    try await store.close(deadline: .seconds(5))
+    try await store.close(timeout: .seconds(5))
     try await store.close()
     let again = try await place.open()
     #expect(try again.count() == 1)
@@ -33,7 +33,7 @@ import Testing
     let closing: Task<Void, any Error>
     do {
       let held = try Held(store)
-      closing = Task { try await store.close(deadline: .seconds(20)) }
+      closing = Task { try await store.close(timeout: .seconds(20)) }
       try await waitUntil { (try? store.snapshot()) == nil }
       #expect(try held.snapshot.count() == 0)
     }
@@ -48,7 +48,7 @@ import Testing
     let core = store.core
     let opening = try FileLock(path: core.paths.openLock)
     try opening.lock(.exclusive)
-    let closing = Task { try await store.close(deadline: .seconds(20)) }
+    let closing = Task { try await store.close(timeout: .seconds(20)) }
     try await waitUntil { try Self.isAwaited(core.paths.openLock.path, besides: 1) }
     do {
       let late = try EnvironmentSnapshot(core.generation.environment)
@@ -74,7 +74,7 @@ import Testing
     let holder = try ChildProcess(
       executable: "/usr/bin/flock", ["-o", path, "/usr/bin/timeout", "20", "/bin/sh", "-c", "echo held; cat >/dev/null"])
     #expect(try await holder.readLine() == "held")
-    let closing = Task { try await store.close(deadline: .seconds(40)) }
+    let closing = Task { try await store.close(timeout: .seconds(40)) }
     try await waitUntil { try Self.isAwaited(path, besides: 0) }
     let start = ContinuousClock.now
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -110,7 +110,7 @@ import Testing
     let gate = await WriterGate(store)
     let queued = (0..<20).map { number in Task { try await store.add(TestStore.draft("u", number)) } }
     try await waitUntil { try store.status.queueDepth == 20 }
-    let closing = Task { try await store.close(deadline: .seconds(20)) }
+    let closing = Task { try await store.close(timeout: .seconds(20)) }
     try await waitUntil { store.core.commits.isFinished }
     await expectCode(.closed) { try await store.add(TestStore.draft("u", 100)) }
     try await gate.open()
@@ -265,7 +265,7 @@ import Testing
     let opening: Task<MemoryStore, any Error>
     do {
       let held = try Held(store)
-      closing = Task { try await store.close(deadline: .seconds(20)) }
+      closing = Task { try await store.close(timeout: .seconds(20)) }
       try await waitUntil { store.core.commits.isFinished }
       opening = Task { try await place.open() }
       try await Task.sleep(for: .milliseconds(50))

@@ -287,7 +287,7 @@ import Testing
     let (path, backup, old) = (place.path, backup, old)
     let isMade = Atomic(false)
     await expectCode(.storeMoved, isCommitted: true) {
-      _ = try await store.erase(.user("user1"), waitingAtMost: .zero, proves: false) { _ in
+      _ = try await store.erase(.user("user1"), timeout: .zero, verifiesErasure: false) { _ in
         guard !isMade.exchange(true, ordering: .relaxed) else { return }
         do { try move.make(path, backup, old) } catch { Issue.record(error) }
       }

@@ -22,7 +22,7 @@ import Testing
     }
     #expect(try store.count() == 0)
     var textOnly = plain
-    textOnly.textOnly = true
+    textOnly.isTextOnly = true
     let draft = textOnly
     let id = try await store.write { try $0.add(draft) }
     #expect(try store.memory(id)?.text == "loves ramen" && store.embedding(of: id) == nil)
@@ -39,7 +39,7 @@ import Testing
   @Test func theStoresOwnAddEmbedsUnlessTheDraftIsTextOnly() async throws {
     let store = try await open(HashingEmbedder(dimension: 64))
     let ids = try await store.add([
-      MemoryDraft(userID: "ada", text: "loves ramen"), MemoryDraft(userID: "ada", text: "loves ramen", textOnly: true),
+      MemoryDraft(userID: "ada", text: "loves ramen"), MemoryDraft(userID: "ada", text: "loves ramen", isTextOnly: true),
     ])
     #expect(try store.embedding(of: ids[0]) != nil && store.embedding(of: ids[1]) == nil)
     let hits = try await store.search("ramen", scope: .user("ada"))
@@ -63,7 +63,7 @@ import Testing
       !untouched.isRebuilt && untouched.hadNoRecords && "\(untouched)".hasPrefix("erased user nobody: no records; nothing to rebuild\n"))
     #expect(untouched.generation == 1)
     try await store.add((0..<30).map { MemoryDraft(userID: "ada", text: "said by ada at some length, number \($0)") })
-    let receipt = try await store.forget(userID: "ada", proves: true)
+    let receipt = try await store.forget(userID: "ada", verifiesErasure: true)
     let lines = "\(receipt)".split(separator: "\n")
     #expect(lines.first == "erased user ada: 30 memories, 30 embeddings, 0 contexts, 0 earlier versions")
     #expect(lines.count == 3 && lines[2].hasPrefix("searched for in the files: before, ") && lines[2].contains("; after, nothing in "))

@@ -9,7 +9,7 @@ import Testing
   private let place = TestStore()
 
   @Test(.timeLimit(.minutes(5))) func aWriteThatWaitsTooLongNamesTheOtherProcessAndNeverRuns() async throws {
-    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: .milliseconds(300)))
+    let store = try await place.open(StoreOptions(dimension: 8, writeTimeout: .milliseconds(300)))
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
     let bodies = Recorder<Int>()
@@ -34,7 +34,7 @@ import Testing
   func writesThatAreGivenUpAreForgottenWhileAnotherProcessWrites(byCancelling: Bool) async throws {
     final class Payload: Sendable {}
     let deadline: Duration = byCancelling ? .seconds(120) : .milliseconds(100)
-    let store = try await place.open(StoreOptions(dimension: 8, writeDeadline: deadline))
+    let store = try await place.open(StoreOptions(dimension: 8, writeTimeout: deadline))
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
     weak var payload: Payload?

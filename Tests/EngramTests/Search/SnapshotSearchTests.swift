@@ -11,8 +11,8 @@ import Testing
   @Test func aSnapshotIgnoresLaterAddsDeletesAndUpdates() async throws {
     let store = try await scratch.open(dimension: 2, metric: .dot)
     let ids = try await store.add((0..<50).map { MemoryDraft(userID: "u", text: "\($0)", embedding: [Float($0), 1], kind: "old") })
-    let query = SearchQuery(embedding: [1, 1], scope: .user("u"), limit: 1_000, explains: true)
-    let filtered = SearchQuery(embedding: [1, 1], scope: .all, limit: 1_000, filter: .kind("old"), explains: true)
+    let query = SearchQuery(embedding: [1, 1], scope: .user("u"), limit: 1_000, includesExplanation: true)
+    let filtered = SearchQuery(embedding: [1, 1], scope: .all, limit: 1_000, filter: .kind("old"), includesExplanation: true)
     let before = try store.search(query)
     let snapshot = try store.snapshot()
     try await store.add((0..<500).map { MemoryDraft(userID: "u", text: "new \($0)", embedding: [1_000, Float($0)]) })
@@ -57,7 +57,7 @@ import Testing
         try await store.delete(where: .and([]), scope: .user("u0"))
         live = try live.filter { try store.memory($0) != nil }
       }
-      let found = try store.search(SearchQuery(embedding: [1, 1], scope: .all, limit: 10_000, explains: true))
+      let found = try store.search(SearchQuery(embedding: [1, 1], scope: .all, limit: 10_000, includesExplanation: true))
       #expect(Set(found.map(\.memory.id)) == Set(live))
       #expect(Set(found.compactMap { $0.explanation?.row }).count == live.count)
       for hit in found {

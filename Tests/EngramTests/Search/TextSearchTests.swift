@@ -33,7 +33,7 @@ import Testing
     }
     #expect(try await store.search("ramen", scope: .user("u"), threshold: 1.5).isEmpty)
     #expect(try await store.search("ramen", scope: .user("u"), filter: .kind("none")).isEmpty)
-    #expect(try await store.search("ramen", scope: .user("u"), limit: 1, explains: true)[0].explanation?.rowsInScope == 4)
+    #expect(try await store.search("ramen", scope: .user("u"), limit: 1, includesExplanation: true)[0].explanation?.rowsInScope == 4)
     #expect(await storeErrorCode { _ = try await store.search(String(repeating: "x", count: 1 << 20 + 1), scope: .all) } == .valueTooLarge)
     try await store.close()
   }

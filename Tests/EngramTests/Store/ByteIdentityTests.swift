@@ -139,7 +139,7 @@ import TestSupport
         (.metadata(name, equals: 1), 1), (.metadataRange(name, from: 0, to: 2), 1), (.speaker(name), 2),
       ] {
         let id = own[index * 3 + place]
-        #expect(try await store.ids(matching: filter, scope: scope) == [id], "\(filter)")
+        #expect(try await store.ids(scope: scope, filter: filter) == [id], "\(filter)")
         #expect(try store.search(SearchQuery(embedding: [1, 1], scope: scope, filter: filter)).map(\.memory.id) == [id], "\(filter)")
         #expect(try store.memories(for: pair.first, filter: filter).map(\.id) == [id])
         let others = try store.search(SearchQuery(embedding: [1, 1], scope: scope, filter: !filter)).map(\.memory.id)
@@ -152,14 +152,14 @@ import TestSupport
     }
     // A range of strings is one of bytes.
     let low = pair.first.precedesInBytes(pair.second) ? pair.first : pair.second
-    let inRange = try await store.ids(matching: .metadataRange("field", from: .string(low), to: .string(low + "\0")), scope: scope)
+    let inRange = try await store.ids(scope: scope, filter: .metadataRange("field", from: .string(low), to: .string(low + "\0")))
     #expect(inRange.count == 1)
     // Another composition is another text, and so wants another embedding.
     await expectCode(.embeddingRequired) { try await store.update(own[2]) { $0.with(text: pair.second) } }
     let second = pair.second
     try await store.update(own[0]) { $0.with(kind: second) }
-    #expect(try await store.count(matching: .kind(pair.second), scope: scope) == 2)
-    #expect(try await store.count(matching: .kind(pair.first), scope: scope) == 0)
+    #expect(try await store.count(scope: scope, filter: .kind(pair.second)) == 2)
+    #expect(try await store.count(scope: scope, filter: .kind(pair.first)) == 0)
     let first = pair.first
     try await store.update(own[0]) { $0.with(kind: first) }
     // Audit.

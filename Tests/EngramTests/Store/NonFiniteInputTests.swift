@@ -48,15 +48,15 @@ import Testing
       for filter in [filter, !filter, .and([.kind("k"), .or([filter])])] {
         await expectRefused(names) { _ = try await store.delete(where: filter, scope: .all) }
         await expectRefused(names) { _ = try await store.delete(where: filter, scope: .user("u")) }
-        await expectRefused(names) { _ = try await store.count(matching: filter, scope: .all) }
-        await expectRefused(names) { _ = try await store.ids(matching: filter, scope: .user("u")) }
+        await expectRefused(names) { _ = try await store.count(scope: .all, filter: filter) }
+        await expectRefused(names) { _ = try await store.ids(scope: .user("u"), filter: filter) }
         await expectRefused(names) { _ = try store.search(SearchQuery(embedding: [1, 0], scope: .all, filter: filter)) }
         await expectRefused(names) { _ = try store.memories(for: "u", filter: filter) }
       }
     }
     // Open sides and far times are no fault.
     for date in [Date.distantPast, .distantFuture, Date(timeIntervalSince1970: 1e14)] {
-      #expect(try await store.count(matching: .created(from: nil, to: date), scope: .all) == (date == .distantPast ? 0 : 1))
+      #expect(try await store.count(scope: .all, filter: .created(from: nil, to: date)) == (date == .distantPast ? 0 : 1))
     }
     #expect(try store.count() == 1)
     try await store.close()
@@ -97,25 +97,25 @@ import Testing
   @Test func durationsAreRefused() async throws {
     for duration in Self.durations {
       await expectRefused("snapshotMaxAge") { _ = try await open { $0.snapshotMaxAge = duration } }
-      await expectRefused("writeDeadline") { _ = try await open { $0.writeDeadline = duration } }
+      await expectRefused("writeTimeout") { _ = try await open { $0.writeTimeout = duration } }
       await expectRefused("maxDelay") { _ = try await open { $0.durability = .eventual(maxDelay: duration) } }
     }
     await expectRefused("historyLimit") { _ = try await open { $0.historyLimit = -1 } }
     await expectRefused("queueLimit") { _ = try await open { $0.queueLimit = 0 } }
     #expect(!FileManager.default.fileExists(atPath: scratch.url.path))
     let store = try await open {
-      ($0.snapshotMaxAge, $0.writeDeadline, $0.durability) = (
+      ($0.snapshotMaxAge, $0.writeTimeout, $0.durability) = (
         Limits.duration.upperBound, Limits.duration.upperBound, .eventual(maxDelay: Limits.duration.upperBound)
       )
     }
     try await store.add(MemoryDraft(userID: "u", text: "t"))
     for duration in Self.durations {
-      await expectRefused("waitingAtMost") { _ = try await store.forget(userID: "u", waitingAtMost: duration) }
-      await expectRefused("waitingAtMost") { _ = try await store.erase([MemoryID()], waitingAtMost: duration) }
-      await expectRefused("deadline") { try await store.close(deadline: duration) }
+      await expectRefused("timeout") { _ = try await store.forget(userID: "u", timeout: duration) }
+      await expectRefused("timeout") { _ = try await store.erase([MemoryID()], timeout: duration) }
+      await expectRefused("timeout") { try await store.close(timeout: duration) }
     }
     #expect(try store.count() == 1)
-    try await store.close(deadline: Limits.duration.upperBound)
+    try await store.close(timeout: Limits.duration.upperBound)
   }
 
   private func open(_ change: (inout StoreOptions) -> Void) async throws -> MemoryStore {

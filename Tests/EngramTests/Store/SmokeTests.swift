@@ -15,7 +15,7 @@ import Testing
     let ids = try await store.add(
       (0..<500).map { MemoryDraft(userID: "u\($0 % 3)", text: "m\($0)", embedding: Embedding([Float($0), 1, 2, 3])) })
     #expect(try store.count() == 500)
-    let hits = try store.search(SearchQuery(embedding: [500, 1, 2, 3], scope: .user("u1"), limit: 3, explains: true))
+    let hits = try store.search(SearchQuery(embedding: [500, 1, 2, 3], scope: .user("u1"), limit: 3, includesExplanation: true))
     #expect(hits.map(\.memory.text) == ["m499", "m496", "m493"])
     #expect(hits[0].memory.userID == "u1")
     #expect(try await store.delete(ids[499]))

@@ -102,7 +102,7 @@ struct HistorySession: Sendable {
     let id = "\(name)forget"
     process.log.say(.forgetInvoked(user: user, id: id, at: History.now))
     let receipt = await process.require("forgettings") {
-      try await store.forget(userID: user, waitingAtMost: .milliseconds(50))
+      try await store.forget(userID: user, timeout: .milliseconds(50))
     }
     guard receipt != nil else { return }
     process.log.say(.forgotten(id: id, at: History.now))

@@ -58,6 +58,6 @@ extension LaneMemory {
   func draft(_ id: MemoryID?, embedding: Embedding?) -> MemoryDraft {
     MemoryDraft(
       userID: userID, text: text, embedding: hasEmbedding ? embedding : nil, kind: kind, expiresAt: expiresAt, dedupeKey: dedupeKey,
-      metadata: ["number": .integer(number)], id: id, textOnly: !hasEmbedding)
+      metadata: ["number": .integer(number)], id: id, isTextOnly: !hasEmbedding)
   }
 }

@@ -84,8 +84,8 @@ struct LaneRunner: Sendable {
       WorkerLog.say(WorkerEvent.issued(lane: lane.name, number: number).line)
       do {
         switch operation {
-        case .endForget(let user): try await store.forget(userID: user, waitingAtMost: .milliseconds(200))
-        case .endErase(let ids): try await store.erase(ids, waitingAtMost: .milliseconds(200))
+        case .endForget(let user): try await store.forget(userID: user, timeout: .milliseconds(200))
+        case .endErase(let ids): try await store.erase(ids, timeout: .milliseconds(200))
         case .endArrival(let arrival):
           if let problem = try await arrival.add(to: store) { WorkerLog.say(WorkerEvent.violation(problem).line) }
         case .write, .beginForget, .beginErase, .beginArrival: break

@@ -62,7 +62,7 @@ struct Delete: AsyncParsableCommand {
     let count = try await store.open(dryRun ? .readOnly : .readWrite) { store in
       if let scope = scope.scope, let filter = filters.filter {
         try store.saysIfUnknown(self.scope.user)
-        return dryRun ? try await store.count(matching: filter, scope: scope) : try await store.delete(where: filter, scope: scope)
+        return dryRun ? try await store.count(scope: scope, filter: filter) : try await store.delete(where: filter, scope: scope)
       }
       let (ids, user) = (try ids.map { try $0.resolved(of: scope.user, in: store) }, scope.user)
       if dryRun {
@@ -93,13 +93,13 @@ struct Delete: AsyncParsableCommand {
 
   private func eraseThem() async throws {
     let found = try await store.open(.readOnly) { store in
-      if let scope = scope.scope, let filter = filters.filter { return try await store.ids(matching: filter, scope: scope) }
+      if let scope = scope.scope, let filter = filters.filter { return try await store.ids(scope: scope, filter: filter) }
       // One that was deleted before may still be in the files.
       let ids = try ids.map { try $0.resolved(of: scope.user, in: store) }
       for id in ids where try store.memory(id)?.isOwned(by: scope.user) == false { throw Self.missing(id, of: scope.user) }
       return ids
     }
-    try await erasure.erase(.memories(found), proves: prove, from: store, json: output.json)
+    try await erasure.erase(.memories(found), verifiesErasure: prove, from: store, json: output.json)
   }
 
   private static func missing(_ id: MemoryID, of user: String?) -> StoreError {

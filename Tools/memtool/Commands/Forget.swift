@@ -46,7 +46,7 @@ struct Forget: AsyncParsableCommand {
       Diagnostics.write("memtool: the store has no records of '\(TerminalText.escaped(user))'; what was deleted may still be in the files")
       guard Terminal.confirms("Rebuild the files all the same?") else { throw StoreError(.notFound, "nothing was changed") }
     }
-    try await erasure.erase(.user(user), proves: prove, from: store, json: output.json)
+    try await erasure.erase(.user(user), verifiesErasure: prove, from: store, json: output.json)
   }
 }
 
@@ -62,14 +62,14 @@ struct ErasureOptions: ParsableArguments {
     guard wait >= 0, wait < 1e6 else { throw ValidationError("--wait is \(wait), it must be a number of seconds from 0 on.") }
   }
 
-  func erase(_ subject: ErasureReceipt.Subject, proves: Bool, from store: StoreArgument, json: Bool) async throws {
+  func erase(_ subject: ErasureReceipt.Subject, verifiesErasure: Bool, from store: StoreArgument, json: Bool) async throws {
     Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || json)
     let wait = Duration.milliseconds(Int(wait * 1000))
     let receipt = try await store.open(.readWrite) { store in
       defer { bar.finish() }
       do {
-        return try await store.erase(subject, waitingAtMost: wait, proves: proves, progress: bar.update)
+        return try await store.erase(subject, timeout: wait, verifiesErasure: verifiesErasure, progress: bar.update)
       } catch is CancellationError {
         if try store.dueUpkeep == .erasure {
           Interruption.hasWritten("hidden from everybody; the next command that writes takes it out of the files")

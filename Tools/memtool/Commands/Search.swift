@@ -53,7 +53,8 @@ struct Search: AsyncParsableCommand {
     guard let scope = scope.scope else { throw ScopeOptions.missing }
     let results = try await store.open(reading.access) { store in
       let query = SearchQuery(
-        embedding: try await embedding(store), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, explains: explain)
+        embedding: try await embedding(store), scope: scope, limit: limit, threshold: threshold, filter: filters.filter,
+        includesExplanation: explain)
       let results = try store.search(query)
       if results.isEmpty, try !store.saysIfUnknown(self.scope.user) { Diagnostics.write("nothing found") }
       return results

@@ -43,7 +43,7 @@ extension StoreArgument {
       let bar = ProgressBar(isQuiet: false)
       defer { bar.finish() }
       do {
-        try await opened.finishUpkeep(waitingAtMost: due == .erasure ? .seconds(30) : .seconds(1), progress: bar.update)
+        try await opened.finishUpkeep(timeout: due == .erasure ? .seconds(30) : .seconds(1), progress: bar.update)
       } catch {
         bar.finish()
         if error is CancellationError { return }

@@ -14,7 +14,7 @@ struct ForgettingWithProof {
       return Date()
     }
     let started = Date()
-    let receipt = try await store.forget(userID: userID, proves: true)
+    let receipt = try await store.forget(userID: userID, verifiesErasure: true)
     let ended = Date()
     let hiddenAt = try await visible.value
     let rest = try store.count(scope: .user(userID))
