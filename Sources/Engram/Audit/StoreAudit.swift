@@ -79,19 +79,19 @@ struct StoreAudit: ~Escapable {
     var census = AuditCensus(options, now: reader.now)
     var meter: WorkMeter
     let rowBytes = rows?.header.strideBytes ?? 0
-    switch options.scope {
-    case .user(let userID):
-      let key = reader.userKey(userID)
-      guard let user = try reader.user(key, userID) else { throw StoreError(.notFound, "the store has no user '\(userID)'") }
-      census.add(user, key)
-      meter = WorkMeter(.auditing, total: user.memories, progress)
-      census.entries.reserveCapacity(user.memories)
-      try reader.forEachMemory(of: userID, newestFirst: false, after: nil) { record in
-        try add(record, to: &census, state)
-        try meter.add(bytes: record.memory.text.utf8.count + rowBytes)
-        return true
+    if let users = reader.users(of: options.scope) {
+      var total = 0
+      for (key, userID) in users {
+        if let user = try reader.user(key, userID) {
+          census.add(user, key)
+          total += user.memories
+        } else if case .user = options.scope {
+          throw StoreError(.notFound, "the store has no user '\(userID)'")
+        }
       }
-    case .all:
+      meter = WorkMeter(.auditing, total: total, progress)
+      census.entries.reserveCapacity(total)
+    } else {
       meter = WorkMeter(.auditing, total: state.memories, progress)
       try reader.walk(Tables.Users.self) { key, value in
         census.add(try UserRecord(value), key)
@@ -99,11 +99,11 @@ struct StoreAudit: ~Escapable {
         return true
       }
       census.entries.reserveCapacity(state.memories)
-      try reader.forEachMemory(after: nil) { record in
-        try add(record, to: &census, state)
-        try meter.add(bytes: record.memory.text.utf8.count + rowBytes)
-        return true
-      }
+    }
+    try reader.forEachMemory(in: options.scope) { record in
+      try add(record, to: &census, state)
+      try meter.add(bytes: record.memory.text.utf8.count + rowBytes)
+      return true
     }
     try meter.finish()
     return census
@@ -146,11 +146,10 @@ struct StoreAudit: ~Escapable {
   }
 
   private func times(_ census: AuditCensus) throws -> AuditReport.Times {
-    var user: UserKey?
-    if case .user(let userID) = options.scope { user = reader.userKey(userID) }
+    let users = reader.users(of: options.scope).map { Set($0.map(\.key)) }
     return AuditReport.Times(
       oldest: census.oldest.map(Date.init(milliseconds:)), newest: census.newest.map(Date.init(milliseconds:)),
-      expired: try reader.expiredCount(user), expiringWithin7Days: census.expiringWithin7Days,
+      expired: try reader.expiredCount(users), expiringWithin7Days: census.expiringWithin7Days,
       expiringWithin30Days: census.expiringWithin30Days)
   }
 

@@ -55,11 +55,17 @@ extension Limits {
     try checkFinite(number, "\(name) for '\(TerminalText.excerpt(key))'")
   }
 
-  /// - Throws: ``StoreError`` `.invalidUserID`.
+  /// - Throws: ``StoreError`` `.invalidUserID`; `.invalidArgument` for too many users.
   static func check(_ scope: SearchScope) throws(StoreError) {
     switch scope {
     case .all: break
     case .user(let userID): try checkUserID(userID)
+    case .users(let userIDs):
+      for userID in userIDs { try checkUserID(userID) }
+      // Most lists are short enough, however often they name a user.
+      guard userIDs.count > scopeUsers else { return }
+      let count = Set(userIDs.map(Exact.init)).count
+      if count > scopeUsers { throw StoreError(.invalidArgument, "the scope has \(count) users, at most \(scopeUsers) are allowed") }
     }
   }
 

@@ -10,6 +10,8 @@ enum Limits {
   /// What a metadata entry counts beside its key and its text.
   static let metadataEntryBytes = 9
   static let contextBytes = 8 << 20
+  /// Users that one scope may name.
+  static let scopeUsers = 1024
   static let dimension = 1...65_536
   /// Numbers of rows, and counts of anything in a store: more than a disk holds, and no sum of a few or product with a row's bytes overflows.
   static let rows = 0...1 << 40

@@ -1,4 +1,5 @@
 import Formats
+public import Foundation
 
 /// One value of a memory's metadata: a string, an integer, a double or a bool.
 public enum MetadataValue: Sendable, Hashable {
@@ -62,11 +63,24 @@ extension MetadataValue: Codable {
   }
 }
 
-extension MetadataValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral {
+// A string with interpolations is a literal, too: "step \(number)".
+extension MetadataValue: ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+  ExpressibleByBooleanLiteral
+{
   public init(stringLiteral value: String) { self = .string(value) }
   public init(integerLiteral value: Int64) { self = .integer(value) }
   public init(floatLiteral value: Double) { self = .double(value) }
   public init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension MetadataValue {
+  public init(_ value: String) { self = .string(value) }
+  public init(_ value: Int) { self = .integer(Int64(value)) }
+  public init(_ value: Double) { self = .double(value) }
+  public init(_ value: Bool) { self = .bool(value) }
+
+  /// An instant as an integer: the nearest millisecond since 1970, clamped to what 64 bits hold.
+  public init(_ value: Date) { self = .integer(value.milliseconds) }
 }
 
 extension MetadataValue: CustomStringConvertible {

@@ -4,15 +4,27 @@ import Formats
 public enum SearchScope: Sendable, Hashable {
   /// One user's, and by construction nobody else's.
   case user(String)
+  /// These users', at most 1,024, and nobody else's: what the single users give, merged. A user who is named twice counts once; no users, no
+  /// memories.
+  case users([String])
   case all
 
-  /// Whether both mean the same user, byte for byte, or all.
-  public static func == (left: SearchScope, right: SearchScope) -> Bool { left.userID.hasSameBytes(as: right.userID) }
+  /// Whether both name the same users in the same order, byte for byte, or mean all.
+  public static func == (left: SearchScope, right: SearchScope) -> Bool {
+    switch (left, right) {
+    case (.all, .all): true
+    case (.user(let left), .user(let right)): left.hasSameBytes(as: right)
+    case (.users(let left), .users(let right)): left.hasSameBytes(as: right)
+    default: false
+    }
+  }
 
-  public func hash(into hasher: inout Hasher) { userID.hash(bytesInto: &hasher) }
-
-  private var userID: String? {
-    if case .user(let userID) = self { userID } else { nil }
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .all: break
+    case .user(let userID): userID.hash(bytesInto: &hasher)
+    case .users(let userIDs): userIDs.hash(bytesInto: &hasher)
+    }
   }
 }
 

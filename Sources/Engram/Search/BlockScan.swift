@@ -14,10 +14,15 @@ struct BlockScan: ~Escapable {
     self.rowsHigh = rowsHigh
   }
 
-  /// - Parameter user: Nil: all users.
+  /// - Parameter users: Nil: all users.
   /// - Throws: ``StoreError`` `.corrupted`; what `body` throws.
-  func forEachBlock(of user: UserKey?, _ body: (borrowing ScannedBlock) throws -> Void) throws {
-    try reader.walk(Tables.Blocks.self, prefix: user?.prefix ?? Key()) { key, value in
+  func forEachBlock(of users: [UserKey]?, _ body: (borrowing ScannedBlock) throws -> Void) throws {
+    guard let users else { return try forEachBlock(prefix: Key(), body) }
+    for user in users { try forEachBlock(prefix: user.prefix, body) }
+  }
+
+  private func forEachBlock(prefix: Key, _ body: (borrowing ScannedBlock) throws -> Void) throws {
+    try reader.walk(Tables.Blocks.self, prefix: prefix) { key, value in
       let record = try BlockRecord(value)
       // The map goes on behind the end of the file, where a touch is a signal.
       guard record.firstRow + record.used <= rowsHigh else {

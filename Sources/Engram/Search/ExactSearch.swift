@@ -39,8 +39,8 @@ struct ExactSearch: ~Escapable {
   func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
     var searches = try queries.map { RunningSearch(try SearchPlan($0, reader, rows)) }
     var bytes = 0
-    for (user, members) in Dictionary(grouping: searches.indices, by: { searches[$0].plan.user }) {
-      try scan(user, &searches, members, &bytes)
+    for (users, members) in Dictionary(grouping: searches.indices, by: { searches[$0].plan.users }) {
+      try scan(users, &searches, members, &bytes)
     }
     let reading = ResultReading(reader, rows, batchSequence: state.batchSequence)
     return try searches.map { try reading.results($0) }
@@ -51,11 +51,11 @@ struct ExactSearch: ~Escapable {
   /// - Parameters:
   ///   - members: The places of its queries in `searches`.
   ///   - bytes: Of rows since the last check.
-  private func scan(_ user: UserKey?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
+  private func scan(_ users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
     let filters = members.map { searches[$0].plan.query.filter }
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
-    try BlockScan(reader, rowsHigh: state.rowsHigh).forEachBlock(of: user) { block in
+    try BlockScan(reader, rowsHigh: state.rowsHigh).forEachBlock(of: users) { block in
       for (member, candidates) in zip(members, try BlockCandidates.of(block, filters)) {
         searches[member].count(candidates)
         scored.removeAll(keepingCapacity: true)

@@ -17,11 +17,12 @@ struct ResultReading: ~Escapable {
   /// - Throws: ``StoreError`` `.corrupted` where a row is not the one that its record was written with, or the memory is another user's.
   func results(_ search: RunningSearch) throws -> [SearchResult] {
     let query = search.plan.query
+    let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
     return try search.hits.best.sorted().map { candidate in
       guard let record = try candidate.payload.record ?? reader.memoryRecord(candidate.id),
         let reference = record.row, reference.row == candidate.payload.row
       else { throw StoreError(.corrupted, "row \(candidate.payload.row) and the record of memory \(candidate.id) disagree") }
-      if case .user(let userID) = query.scope, !record.memory.userID.hasSameBytes(as: userID) {
+      if let owners, !owners.contains(Exact(record.memory.userID)) {
         throw StoreError(.corrupted, "memory \(candidate.id) is in the blocks of another user")
       }
       try rows.verify(row: reference.row, checksum: reference.checksum)

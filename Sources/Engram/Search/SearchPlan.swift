@@ -6,17 +6,14 @@ struct SearchPlan {
   let query: SearchQuery
   /// Scaled as the rows are.
   let embedding: [Float]
-  /// Nil: all users.
-  let user: UserKey?
+  /// Each once, in ascending order; nil: all users.
+  let users: [UserKey]?
 
   /// - Throws: ``StoreError`` of a vector that does not fit the store, or of another parameter out of its range.
   init(_ query: SearchQuery, _ reader: borrowing RecordReader, _ rows: RowFile) throws {
     try Limits.check(query)
     self.query = query
     embedding = try VectorPreparation.prepare(query.embedding.values, dimension: rows.header.dimension, metric: rows.header.metric)
-    switch query.scope {
-    case .all: user = nil
-    case .user(let userID): user = reader.userKey(userID)
-    }
+    users = reader.users(of: query.scope)?.map(\.key)
   }
 }

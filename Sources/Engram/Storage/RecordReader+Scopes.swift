@@ -1,21 +1,39 @@
+import Formats
+
 /// Reads of what a scope holds. Its users were checked: see ``Limits/check(_:)-(SearchScope)``.
 extension RecordReader {
-  /// How many live memories there are.
-  func count(_ scope: SearchScope) throws -> Int {
+  /// The users of the scope, each once, in ascending order of keys; nil: all.
+  func users(of scope: SearchScope) -> [(key: UserKey, userID: String)]? {
     switch scope {
-    case .all: return try state().memories - (try expiredCount(nil))
-    case .user(let userID):
-      let key = userKey(userID)
-      guard let record = try user(key, userID) else { return 0 }
-      return record.memories - (try expiredCount(key))
+    case .all: nil
+    case .user(let userID): [(userKey(userID), userID)]
+    case .users(let userIDs): Set(userIDs.map(Exact.init)).map { (userKey($0.value), $0.value) }.sorted { $0.key < $1.key }
     }
   }
 
-  /// Walks the live memories until `body` returns false: one user's by time, those of all users by id.
+  /// How many live memories there are.
+  func count(_ scope: SearchScope) throws -> Int {
+    guard let users = users(of: scope) else { return try state().memories - expiredCount(nil) }
+    var count = 0
+    var known: Set<UserKey> = []
+    for (key, userID) in users {
+      guard let record = try user(key, userID) else { continue }
+      count += record.memories
+      known.insert(key)
+    }
+    return known.isEmpty ? 0 : try count - expiredCount(known)
+  }
+
+  /// Walks the live memories until `body` returns false: those of all users by id, else user by user, each user's by time.
   func forEachMemory(in scope: SearchScope, _ body: (MemoryRecord) throws -> Bool) throws {
-    switch scope {
-    case .all: try forEachMemory(after: nil, body)
-    case .user(let userID): try forEachMemory(of: userID, newestFirst: false, after: nil, body)
+    guard let users = users(of: scope) else { return try forEachMemory(after: nil, body) }
+    for (_, userID) in users {
+      var goesOn = true
+      try forEachMemory(of: userID, newestFirst: false, after: nil) { record in
+        goesOn = try body(record)
+        return goesOn
+      }
+      if !goesOn { return }
     }
   }
 

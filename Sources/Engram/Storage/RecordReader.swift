@@ -138,11 +138,11 @@ struct RecordReader: ~Escapable {
     return try Tables.Dedupe.value(value)
   }
 
-  /// How many expired memories of the user (nil: of all users) the sweep has not removed yet.
-  func expiredCount(_ user: UserKey?) throws -> Int {
+  /// How many expired memories of the users (nil: of all) the sweep has not removed yet.
+  func expiredCount(_ users: Set<UserKey>?) throws -> Int {
     var count = 0
     try forEachExpired(limit: .max) { _, owner in
-      if user == nil || owner == user { count += 1 }
+      if users?.contains(owner) ?? true { count += 1 }
     }
     return count
   }

@@ -35,6 +35,7 @@ extension MemoryStore {
     includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
     try Limits.checkText(text)
+    try Limits.check(scope)
     let embedding = try await embed([text])[0]
     let query = SearchQuery(
       embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, includesExplanation: includesExplanation)
@@ -49,9 +50,10 @@ extension MemoryStore {
   private func rowBytes(in scope: SearchScope) throws -> Int {
     try readOnce { reader in
       let rows =
-        switch scope {
-        case .all: try reader.state().rowsLive
-        case .user(let userID): try reader.user(reader.userKey(userID), userID)?.rows ?? 0
+        if let users = reader.users(of: scope) {
+          try users.reduce(0) { rows, user in try rows + (reader.user(user.key, user.userID)?.rows ?? 0) }
+        } else {
+          try reader.state().rowsLive
         }
       return rows * (reader.generation.rows?.header.strideBytes ?? 0)
     }

@@ -36,6 +36,7 @@ struct ReferenceStore {
     switch scope {
     case .all: true
     case .user(let user): memory.userID == user
+    case .users(let users): users.contains(memory.userID)
     }
   }
 
