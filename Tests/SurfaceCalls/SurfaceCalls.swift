@@ -13,7 +13,7 @@ package final class SurfaceCalls {
   private let rows: Int
   private let embedder: HashingEmbedder
   private let id: MemoryID
-  private let memory: Memory?
+  private let cursor: PageCursor?
   /// Has changes to return.
   private var changes: ChangeSequence.Iterator
   /// Told of errors that a body of `write` saw and that are none of the library's public ones.
@@ -36,9 +36,9 @@ package final class SurfaceCalls {
     id = try await store.add(MemoryDraft(userID: "u", text: "first"))
     try await store.put(UserContext(userID: "u"))
     held = try store.snapshot()
-    memory = try store.memory(id)
     changes = try store.changes().makeAsyncIterator()
     try await store.add(MemoryDraft(userID: "u", text: "second"))
+    cursor = try store.memories(for: "u", limit: 1).next
     let lines = (0..<rows).map { #"{"type":"memory","userID":"i","text":"imported \#($0)"}"# }
     try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: scratch + "/import.jsonl"))
   }
@@ -92,7 +92,7 @@ package final class SurfaceCalls {
   }
 
   private var reads: [Call] {
-    let (store, id, memory, query) = (store, id, memory, SearchQuery(embedding: embedder.embedding(of: "first"), scope: .all))
+    let (store, id, cursor, query) = (store, id, cursor, SearchQuery(embedding: embedder.embedding(of: "first"), scope: .all))
     return [
       ("changesBegin", { _ = try store.changes() }),
       ("changes", { _ = try await self.changes.next() }),
@@ -100,7 +100,7 @@ package final class SurfaceCalls {
       ("embedding", { _ = try store.embedding(of: id) }),
       ("count", { _ = try store.count() }),
       ("countMatching", { _ = try await store.count(scope: .all, filter: .kind("none")) }),
-      ("memories", { _ = try store.memories(for: "u", after: memory) }),
+      ("memories", { _ = try store.memories(for: "u", after: cursor) }),
       ("context", { _ = try store.context(for: "u") }),
       ("history", { _ = try store.history(for: "u") }),
       ("users", { _ = try store.users() }),

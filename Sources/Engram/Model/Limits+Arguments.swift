@@ -94,6 +94,11 @@ extension Limits {
     guard limit >= 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must not be negative") }
   }
 
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1: a page of nothing has no end.
+  static func check(pageSize limit: Int) throws(StoreError) {
+    guard limit > 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must be at least 1") }
+  }
+
   /// The times of a context: those of a record, and `Date.distantPast`, which lies two days before the year 1.
   private static let contextTimes = -62_135_769_600_000...WallClock.range.upperBound
 

@@ -29,9 +29,12 @@ extension MemorySnapshot {
 
   /// Users who have a context or a memory, in an order that is always the same but means nothing.
   ///
-  /// - Parameter userID: The last user of the page before; nil for the first page.
-  public func users(after userID: String? = nil, limit: Int = 100) throws -> [UserSummary] {
-    try read { try $0.users(after: userID, limit: limit).map(UserSummary.init) }
+  /// - Parameters:
+  ///   - cursor: ``Page/next`` of the page before; nil for the first page.
+  ///   - limit: The most users of a page; at least 1.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1, or a cursor that is damaged or of another listing; `.corrupted`.
+  public func users(after cursor: PageCursor? = nil, limit: Int = 100) throws -> Page<UserSummary> {
+    try read { try $0.users(after: cursor, limit: limit) }
   }
 }
 
@@ -66,6 +69,22 @@ extension RecordReader {
     try Limits.checkUserID(userID)
     _ = try Record.checkedRecordType()
     return try context(type, userID)
+  }
+
+  func users(after cursor: PageCursor?, limit: Int) throws -> Page<UserSummary> {
+    try Limits.check(pageSize: limit)
+    let position = try cursor.map { try self.position(of: $0, in: .users) }
+    var elements: [UserSummary] = []
+    var end: PagePosition?
+    var hasMore = false
+    try forEachUser(after: position.map { UserKey(high: $0.high, low: $0.low) }) { key, record in
+      hasMore = elements.count == limit
+      if hasMore { return false }
+      elements.append(UserSummary(record))
+      end = PagePosition(time: 0, high: key.high, low: key.low)
+      return true
+    }
+    return Page(elements, next: hasMore ? end.map { self.cursor(at: $0, in: .users) } : nil)
   }
 
   func checkedCount(_ scope: SearchScope, _ filter: Filter?) throws -> Int {

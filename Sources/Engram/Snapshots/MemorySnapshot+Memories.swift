@@ -44,27 +44,29 @@ extension MemorySnapshot {
   ///
   /// - Parameters:
   ///   - newestFirst: The direction.
-  ///   - memory: The last memory of the page before; nil for the first page.
-  ///   - filter: Only memories that match; the page is filled all the same.
+  ///   - cursor: ``Page/next`` of the page before; nil for the first page.
+  ///   - limit: The most memories of a page; at least 1.
+  ///   - filter: Only memories that match; the page is filled all the same. It may differ from page to page.
   /// - Returns: At most `limit` memories by `createdAt`, equal times by id.
-  /// - Throws: ``StoreError``; `CancellationError` where a filter leaves out thousands of memories and the task is cancelled meanwhile.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1, a number or time in the filter that is not finite, or a cursor that is
+  ///   damaged or of another listing; `.invalidUserID`, `.corrupted`. `CancellationError` if a filter leaves out thousands of memories and the
+  ///   task is cancelled meanwhile.
+  /// - Complexity: O(log memories + memories that are passed).
   public func memories(
-    for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
-  ) throws -> [Memory] {
-    guard limit > 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must be at least 1") }
-    try Limits.check(filter)
-    return try read { reader in
-      try Limits.checkUserID(userID)
-      var page: [Memory] = []
-      var meter = WorkMeter(.comparing, total: 0) { _ in try Task.checkCancellation() }
-      let position = memory.map { TimelinePosition(createdAt: $0.createdAt.milliseconds, id: $0.id) }
-      try reader.forEachMemory(of: userID, newestFirst: newestFirst, after: position) { record in
-        if filter?.matches(record.memory) ?? true { page.append(record.memory) }
-        try meter.pass(bytes: record.memory.text.utf8.count)
-        return page.count < limit
-      }
-      return page
-    }
+    for userID: String, newestFirst: Bool = true, after cursor: PageCursor? = nil, limit: Int = 100, filter: Filter? = nil
+  ) throws -> Page<Memory> {
+    try memories(scope: .user(userID), newestFirst: newestFirst, after: cursor, limit: limit, filter: filter)
+  }
+
+  /// A page of the memories of a scope; as ``memories(for:newestFirst:after:limit:filter:)``.
+  ///
+  /// - Returns: Of one user or several, memories by `createdAt`, equal times by id. Of all users, memories by id: in the order in which the ids
+  ///   were made, whatever `createdAt` says.
+  /// - Complexity: With several users, O(users) for each memory that is passed.
+  public func memories(
+    scope: SearchScope, newestFirst: Bool = true, after cursor: PageCursor? = nil, limit: Int = 100, filter: Filter? = nil
+  ) throws -> Page<Memory> {
+    try read { try $0.page(of: scope, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter) }
   }
 
   /// Calls `body` with every memory of all users in the order of ids, until it returns false. Blocks the caller's thread.

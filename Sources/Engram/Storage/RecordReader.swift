@@ -46,14 +46,8 @@ struct RecordReader: ~Escapable {
   }
 
   /// Users in the order of their keys, which is neither that of the names nor that of time, but always the same.
-  func users(after userID: String?, limit: Int) throws -> [UserRecord] {
-    try Limits.check(pageLimit: limit)
-    var records: [UserRecord] = []
-    try walk(Tables.Users.self, from: userID.map { .after(userKey($0)) } ?? .end) { _, value in
-      records.append(try UserRecord(value))
-      return records.count < limit
-    }
-    return records
+  func forEachUser(after user: UserKey?, _ body: (UserKey, UserRecord) throws -> Bool) throws {
+    try walk(Tables.Users.self, from: user.map { .after($0) } ?? .end) { key, value in try body(key, try UserRecord(value)) }
   }
 
   // MARK: Contexts
@@ -174,17 +168,22 @@ struct RecordReader: ~Escapable {
     let key = userKey(userID)
     let start = position.map { WalkStart.after(TimelineKey(user: key, createdAt: $0.createdAt, id: $0.id)) } ?? .end
     try walk(Tables.Timeline.self, prefix: key.prefix, from: start, backwards: newestFirst) { entry, _ in
-      guard let record = try memoryRecord(entry.id) else {
-        throw StoreError(.corrupted, "the timeline names memory \(entry.id), which has no record")
-      }
-      if !record.memory.userID.hasSameBytes(as: userID) || isExpired(record.memory) { return true }
+      guard let record = try record(entry.id, of: userID) else { return true }
       return try body(record)
     }
   }
 
+  /// The record that an entry of the user's timeline names; nil if it has expired, or is of another user with the same key.
+  func record(_ id: MemoryID, of userID: String) throws -> MemoryRecord? {
+    guard let record = try memoryRecord(id) else {
+      throw StoreError(.corrupted, "the timeline names memory \(id), which has no record")
+    }
+    return record.memory.userID.hasSameBytes(as: userID) && !isExpired(record.memory) ? record : nil
+  }
+
   /// Walks every live memory in the order of ids until `body` returns false.
-  func forEachMemory(after id: MemoryID?, _ body: (MemoryRecord) throws -> Bool) throws {
-    try walk(Tables.Memories.self, from: id.map { .after($0) } ?? .end) { id, value in
+  func forEachMemory(newestFirst: Bool = false, after id: MemoryID?, _ body: (MemoryRecord) throws -> Bool) throws {
+    try walk(Tables.Memories.self, from: id.map { .after($0) } ?? .end, backwards: newestFirst) { id, value in
       let record = try MemoryRecord(value, id: id)
       return try isExpired(record.memory) || body(record)
     }

@@ -26,8 +26,8 @@ extension MemoryStore {
   }
 
   /// A page of users; see ``MemorySnapshot/users(after:limit:)``.
-  public func users(after userID: String? = nil, limit: Int = 100) throws -> [UserSummary] {
-    try readOnce { try $0.users(after: userID, limit: limit).map(UserSummary.init) }
+  public func users(after cursor: PageCursor? = nil, limit: Int = 100) throws -> Page<UserSummary> {
+    try readOnce { try $0.users(after: cursor, limit: limit) }
   }
 
   /// Stores a context; the one it replaces becomes history.

@@ -24,9 +24,16 @@ extension MemoryStore {
 
   /// A page of a user's memories by time; see ``MemorySnapshot/memories(for:newestFirst:after:limit:filter:)``.
   public func memories(
-    for userID: String, newestFirst: Bool = true, after memory: Memory? = nil, limit: Int = 100, filter: Filter? = nil
-  ) throws -> [Memory] {
-    try read { try $0.memories(for: userID, newestFirst: newestFirst, after: memory, limit: limit, filter: filter) }
+    for userID: String, newestFirst: Bool = true, after cursor: PageCursor? = nil, limit: Int = 100, filter: Filter? = nil
+  ) throws -> Page<Memory> {
+    try memories(scope: .user(userID), newestFirst: newestFirst, after: cursor, limit: limit, filter: filter)
+  }
+
+  /// A page of the memories of a scope; see ``MemorySnapshot/memories(scope:newestFirst:after:limit:filter:)``.
+  public func memories(
+    scope: SearchScope, newestFirst: Bool = true, after cursor: PageCursor? = nil, limit: Int = 100, filter: Filter? = nil
+  ) throws -> Page<Memory> {
+    try readOnce { try $0.page(of: scope, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter) }
   }
 
   // MARK: Writing

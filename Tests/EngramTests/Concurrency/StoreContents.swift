@@ -87,7 +87,12 @@ struct StoreContents: Equatable {
 
   private mutating func readUsers(_ reader: RecordReader, _ state: StateRecord, _ counts: [String: (memories: Int, rows: Int)]) throws {
     var (blockCount, contextCount, live) = (0, 0, 0)
-    for record in try reader.users(after: nil, limit: .max) {
+    var records: [UserRecord] = []
+    try reader.forEachUser(after: nil) { _, record in
+      records.append(record)
+      return true
+    }
+    for record in records {
       let key = reader.userKey(record.userID)
       var blocks: [WriteBatch.Block] = []
       for number in 0..<record.blocks {

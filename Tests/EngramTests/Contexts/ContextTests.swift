@@ -130,12 +130,13 @@ import Testing
     }
     for limit in [1, 10, 136, 137, 1000] {
       var listed: [UserSummary] = []
-      while true {
-        let page = try store.users(after: listed.last?.userID, limit: limit)
+      var cursor: PageCursor?
+      repeat {
+        let page = try store.users(after: cursor, limit: limit)
         #expect(page.count <= limit)
-        if page.isEmpty { break }
         listed += page
-      }
+        cursor = page.next
+      } while cursor != nil
       #expect(listed.count == names.count)
       #expect(Set(listed.map(\.userID)) == Set(names))
       for user in listed {
@@ -147,9 +148,10 @@ import Testing
     }
     // A user who was deleted since the last page still marks the place.
     let all = try store.users(limit: 1000).map(\.userID)
+    let place = try #require(try store.users(limit: 51).next)
     try await store.deleteContext(UserContext.self, for: all[50])
     try await store.delete(where: .and([]), scope: .user(all[50]))
-    #expect(try store.users(after: all[50], limit: 1000).map(\.userID) == Array(all[51...]))
+    #expect(try store.users(after: place, limit: 1000).map(\.userID) == Array(all[51...]))
     #expect(try store.status.users == 136)
     try await store.close()
   }

@@ -292,7 +292,7 @@ import Testing
         do { try move.make(path, backup, old) } catch { Issue.record(error) }
       }
     }
-    #expect(try store.memories(for: "user1") == [] && store.count() == 30)
+    #expect(try store.memories(for: "user1").isEmpty && store.count() == 30)
     try await store.close()
   }
 }

@@ -26,12 +26,13 @@ import Testing
         for (filter, limit) in [(Filter?.none, 1), (nil, 7), (nil, 1000), (.kind("rare"), 5)] {
           let expected = all.filter { $0.userID == user && filter?.matches($0) ?? true }
           var listed: [Memory] = []
-          while true {
-            let page = try store.memories(for: user, newestFirst: newestFirst, after: listed.last, limit: limit, filter: filter)
+          var cursor: PageCursor?
+          repeat {
+            let page = try store.memories(for: user, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter)
             #expect(page.count <= limit)
-            if page.isEmpty { break }
             listed += page
-          }
+            cursor = page.next
+          } while cursor != nil
           #expect(listed == (newestFirst ? expected.reversed() : expected))
         }
       }
@@ -43,10 +44,11 @@ import Testing
   @Test func thePlaceOfADeletedMemoryStillCounts() async throws {
     let store = try await scratch.open()
     let ids = try await store.add((0..<10).map { MemoryDraft(userID: "u", text: "\($0)", createdAt: Date(timeIntervalSince1970: 5)) })
-    let fifth = try #require(try store.memory(ids[5]))
+    let upward = try #require(try store.memories(for: "u", newestFirst: false, limit: 6).next)
+    let downward = try #require(try store.memories(for: "u", newestFirst: true, limit: 5).next)
     try await store.delete(ids[5])
-    #expect(try store.memories(for: "u", newestFirst: false, after: fifth).map(\.id) == Array(ids[6...]))
-    #expect(try store.memories(for: "u", newestFirst: true, after: fifth).map(\.id) == ids[..<5].reversed())
+    #expect(try store.memories(for: "u", newestFirst: false, after: upward).map(\.id) == Array(ids[6...]))
+    #expect(try store.memories(for: "u", newestFirst: true, after: downward).map(\.id) == ids[..<5].reversed())
     try await store.close()
   }
 

@@ -343,8 +343,8 @@ private final class StoreModel {
     for user in users {
       let timeline = reference.timeline(user)
       #expect(try snapshot.count(scope: .user(user)) == timeline.count)
-      #expect(try snapshot.memories(for: user, newestFirst: false, limit: 100_000) == timeline)
-      #expect(try snapshot.memories(for: user, newestFirst: true, limit: 100_000) == timeline.reversed())
+      #expect(try snapshot.memories(for: user, newestFirst: false, limit: 100_000).elements == timeline)
+      #expect(try snapshot.memories(for: user, newestFirst: true, limit: 100_000).elements == timeline.reversed())
       #expect(try snapshot.context(for: user) == reference.contexts[user]?.last)
       let earlier = (reference.contexts[user] ?? []).dropLast().suffix(reference.historyLimit)
       #expect(try snapshot.history(for: user).map(\.context) == Array(earlier.reversed()))

@@ -52,7 +52,7 @@ import VectorSearch
         limit: random.element(of: [1, 5, 1_000]), filter: filter)
       reference.expectExact(try store.search(query), query)
       let expected = reference.timeline("a").filter(filter.matches)
-      #expect(try store.memories(for: "a", newestFirst: false, limit: 1_000, filter: filter) == expected)
+      #expect(try store.memories(for: "a", newestFirst: false, limit: 1_000, filter: filter).elements == expected)
     }
     try await store.close()
   }

@@ -62,12 +62,15 @@ final class MemorySnapshotBox: @unchecked Sendable {
       }
       return true
     }
-    var last: String?
-    while let user = try snapshot.users(after: last, limit: 1).first {
-      hasher.combine(user)
-      hasher.combine(try snapshot.context(for: user.userID))
-      last = user.userID
-    }
+    var cursor: PageCursor?
+    repeat {
+      let page = try snapshot.users(after: cursor, limit: 1)
+      for user in page {
+        hasher.combine(user)
+        hasher.combine(try snapshot.context(for: user.userID))
+      }
+      cursor = page.next
+    } while cursor != nil
     return hasher.finalize()
   }
 }
