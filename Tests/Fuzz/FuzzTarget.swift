@@ -73,6 +73,11 @@ func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
   if !condition { throw FuzzViolation(description: message()) }
 }
 
+/// Every field of a value, for a message: descriptions are short.
+func fields(_ value: some Any) -> String {
+  Mirror(reflecting: value).children.map { "\($0.label ?? ""): \($0.value)" }.joined(separator: ", ")
+}
+
 /// What `body` returns, which must not throw here.
 func must<Value>(_ message: @autoclosure () -> String, _ body: () throws -> Value) throws -> Value {
   do {

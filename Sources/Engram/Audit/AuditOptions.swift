@@ -1,5 +1,5 @@
 /// What ``MemoryStore/audit(_:)`` looks at, and how closely.
-public struct AuditOptions: Sendable, Hashable {
+public struct AuditOptions: Sendable, Hashable, Codable {
   public var scope: SearchScope
   /// The most entries of every list in the report; at least 1. Counts are never cut.
   public var limit: Int

@@ -4,7 +4,7 @@ extension AuditReport {
   /// A user with at most ``AuditOptions/allPairsLimit`` embeddings has every pair compared. A larger one has each embedding compared
   /// with the ``AuditOptions/window`` stored after it, so that pairs further apart are not found; ``compared`` and ``partial`` say how
   /// much that leaves out. Embeddings that are zero have no cosine and are no part of it.
-  public struct NearDuplicates: Sendable, Hashable {
+  public struct NearDuplicates: Sendable, Hashable, Codable {
     /// Pairs found, ``identical`` ones included.
     public let pairs: Int
     /// Pairs of equal embeddings among those compared; ``AuditReport/sameEmbedding`` has all of them, as groups.
@@ -24,14 +24,14 @@ extension AuditReport {
   }
 
   /// A user of whom not every pair was compared.
-  public struct Partial: Sendable, Hashable {
+  public struct Partial: Sendable, Hashable, Codable {
     public let userID: String
     public let embeddings: Int
     public let compared: Int
     public let possible: Int
   }
 
-  public struct Pair: Sendable, Hashable {
+  public struct Pair: Sendable, Hashable, Codable {
     public let userID: String
     /// The cosine; a rounding error above 1 is cut.
     public let score: Float
@@ -43,7 +43,7 @@ extension AuditReport {
   }
 
   /// What no search finds, or what it finds without a reason.
-  public struct Unmatched: Sendable, Hashable {
+  public struct Unmatched: Sendable, Hashable, Codable {
     /// Texts of nothing but white space.
     public let emptyTexts: Listing<MemoryID>
     /// Nil in a store without embeddings.
@@ -63,7 +63,7 @@ extension AuditReport {
 
   /// Embeddings that ``AuditOptions/constantCount`` memories and more share, also those of different users: what an embedder answers
   /// to a text that it cannot read.
-  public struct Constants: Sendable, Hashable {
+  public struct Constants: Sendable, Hashable, Codable {
     /// Different embeddings.
     public let count: Int
     /// Memories that have one of them.
@@ -72,7 +72,7 @@ extension AuditReport {
     public let largest: [Constant]
   }
 
-  public struct Constant: Sendable, Hashable {
+  public struct Constant: Sendable, Hashable, Codable {
     /// Members.
     public let count: Int
     /// Users among the members.
@@ -84,3 +84,6 @@ extension AuditReport {
     public let excerpt: String
   }
 }
+
+extension AuditReport.Listing: Encodable where Element: Encodable {}
+extension AuditReport.Listing: Decodable where Element: Decodable {}

@@ -3,7 +3,7 @@ public import Foundation
 /// What ``MemoryStore/audit(_:)`` found. Memories that have expired are counted in ``Times/expired`` and nowhere else.
 ///
 /// Lists hold the first ``AuditOptions/limit`` of what the count beside them counts; equal ranks come in ascending order of ids.
-public struct AuditReport: Sendable, Hashable {
+public struct AuditReport: Sendable, Hashable, Codable {
   public let options: AuditOptions
   /// The moment of the snapshot.
   public let asOf: Date
@@ -36,7 +36,7 @@ public struct AuditReport: Sendable, Hashable {
   public let sessions: Int
 
   /// Who owns how much.
-  public struct Users: Sendable, Hashable {
+  public struct Users: Sendable, Hashable, Codable {
     /// Users who have a memory, expired or not, or a context.
     public let count: Int
     /// Of the users who have memories; nil where nobody has any.
@@ -47,7 +47,7 @@ public struct AuditReport: Sendable, Hashable {
     public let largest: [User]
   }
 
-  public struct User: Sendable, Hashable {
+  public struct User: Sendable, Hashable, Codable {
     public let userID: String
     public let memories: Int
     public let contexts: Int
@@ -55,7 +55,7 @@ public struct AuditReport: Sendable, Hashable {
     public let textBytes: Int
   }
 
-  public struct Times: Sendable, Hashable {
+  public struct Times: Sendable, Hashable, Codable {
     /// The oldest and the newest `createdAt`; nil where there is no memory.
     public let oldest: Date?
     public let newest: Date?
@@ -68,7 +68,7 @@ public struct AuditReport: Sendable, Hashable {
   }
 
   /// Groups of two and more that are the same.
-  public struct Duplicates: Sendable, Hashable {
+  public struct Duplicates: Sendable, Hashable, Codable {
     public let groups: Int
     /// Memories beyond the first of each group.
     public let surplus: Int
@@ -76,7 +76,7 @@ public struct AuditReport: Sendable, Hashable {
     public let largest: [Group]
   }
 
-  public struct Group: Sendable, Hashable {
+  public struct Group: Sendable, Hashable, Codable {
     public let userID: String
     /// Members.
     public let count: Int
@@ -86,7 +86,7 @@ public struct AuditReport: Sendable, Hashable {
   }
 
   /// Names that memories carry. From 10,000 different ones on, others are only counted as ``uncounted``.
-  public struct Names: Sendable, Hashable {
+  public struct Names: Sendable, Hashable, Codable {
     public let distinct: Int
     /// Memories that carry one, each counted once for each name.
     public let occurrences: Int
@@ -96,7 +96,7 @@ public struct AuditReport: Sendable, Hashable {
     public let commonest: [Name]
   }
 
-  public struct Name: Sendable, Hashable {
+  public struct Name: Sendable, Hashable, Codable {
     public let name: String
     public let count: Int
   }

@@ -3,7 +3,7 @@ public import Foundation
 import LMDB
 
 /// What a backup holds.
-public struct BackupReport: Sendable {
+public struct BackupReport: Sendable, Codable {
   /// The commit that the backup shows, and when it was made.
   public let batchSequence: UInt64
   public let lastCommit: Date?

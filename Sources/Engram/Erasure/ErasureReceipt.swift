@@ -2,7 +2,7 @@ import Formats
 public import Foundation
 
 /// What was erased, how far, and what could not be reached.
-public struct ErasureReceipt: Sendable {
+public struct ErasureReceipt: Sendable, Codable {
   public enum Subject: Sendable, Hashable {
     case user(String)
     case memories([MemoryID])
@@ -102,4 +102,26 @@ extension ErasureReceipt: CustomStringConvertible {
   }
 
   private static func text(_ date: Date) -> String { TimestampText.string(date.milliseconds) ?? "an unknown time" }
+}
+
+// An object of one key: {"user": "ada"} or {"memories": ["…"]}.
+extension ErasureReceipt.Subject: Codable {
+  private enum CodingKeys: String, CodingKey { case user, memories }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    if let userID = try container.decodeIfPresent(String.self, forKey: .user) {
+      self = .user(userID)
+    } else {
+      self = .memories(try container.decode([MemoryID].self, forKey: .memories))
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .user(let userID): try container.encode(userID, forKey: .user)
+    case .memories(let ids): try container.encode(ids, forKey: .memories)
+    }
+  }
 }

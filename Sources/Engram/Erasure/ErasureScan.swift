@@ -2,9 +2,9 @@
 ///
 /// Before the erasure byte patterns are taken of everything that is to go; after it every file of the store is searched for them.
 /// Patterns that the data of others contains as well, such as a sentence that two users said, are not searched for, and are counted.
-public struct ErasureScan: Sendable, Hashable {
+public struct ErasureScan: Sendable, Hashable, Codable {
   /// What a pattern was taken of.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  public enum Kind: String, Sendable, Hashable, CaseIterable, Codable, CodingKeyRepresentable {
     /// The hash of the userID that the keys of everything of the user begin with.
     case userKey
     /// The userID, as every record holds it.
@@ -17,14 +17,14 @@ public struct ErasureScan: Sendable, Hashable {
   }
 
   /// An occurrence of a pattern.
-  public struct Hit: Sendable, Hashable {
+  public struct Hit: Sendable, Hashable, Codable {
     public let kind: Kind
     /// Bytes from the beginning of the file.
     public let offset: Int
   }
 
   /// A file that was searched.
-  public struct File: Sendable, Hashable {
+  public struct File: Sendable, Hashable, Codable {
     /// Relative to the store's directory.
     public let name: String
     /// When it was opened.
@@ -38,7 +38,7 @@ public struct ErasureScan: Sendable, Hashable {
   }
 
   /// What stands in the directory and was not searched.
-  public struct Unscanned: Sendable, Hashable {
+  public struct Unscanned: Sendable, Hashable, Codable {
     public let name: String
     public let sizeBytes: Int
     /// A sentence.

@@ -33,7 +33,7 @@ public struct ImportOptions: Sendable {
 }
 
 /// What an import did, or would do.
-public struct ImportSummary: Sendable, Equatable {
+public struct ImportSummary: Sendable, Equatable, Codable {
   /// New ones.
   public internal(set) var memories = 0
   public internal(set) var contexts = 0
@@ -54,7 +54,7 @@ public struct ImportSummary: Sendable, Equatable {
 }
 
 /// A line of an import that is at fault.
-public struct ImportFault: Sendable, Equatable, CustomStringConvertible {
+public struct ImportFault: Sendable, Equatable, Codable, CustomStringConvertible {
   /// As it was given.
   public let file: String
   /// Counts from 1.

@@ -54,6 +54,21 @@ public struct SearchQuery: Sendable, Hashable {
   }
 }
 
+extension SearchQuery: Codable {
+  private enum CodingKeys: String, CodingKey { case embedding, scope, limit, threshold, filter, includesExplanation }
+
+  /// Only `embedding` and `scope` are needed; the defaults are those of ``init(embedding:scope:limit:threshold:filter:includesExplanation:)``.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      embedding: try container.decode(Embedding.self, forKey: .embedding), scope: try container.decode(SearchScope.self, forKey: .scope),
+      limit: try container.decodeIfPresent(Int.self, forKey: .limit) ?? 10,
+      threshold: try container.decodeIfPresent(Float.self, forKey: .threshold),
+      filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
+      includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
+  }
+}
+
 /// One memory found, with its score.
 public struct SearchResult: Sendable, Hashable {
   public let memory: Memory
@@ -63,7 +78,7 @@ public struct SearchResult: Sendable, Hashable {
   public let explanation: Explanation?
 
   /// How a score came about.
-  public struct Explanation: Sendable, Hashable {
+  public struct Explanation: Sendable, Hashable, Codable {
     public let metric: Metric
     /// The row of the embedding in the row file.
     public let row: Int

@@ -8,7 +8,7 @@ import VectorSearch
 /// Besides this one, only `CancellationError` and errors of the caller's own closure or embedder leave the library.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
   /// What kind of failure it is. Later versions may add codes, so a `switch` over codes needs a `default`.
-  public struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+  public struct Code: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
     /// The name of the code, such as `diskFull`: stable, for logs and metrics.
     public let rawValue: String
 
@@ -129,6 +129,27 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
   public var description: String {
     cause.map { TerminalText.escaped("\(message) (\($0))") } ?? message
+  }
+}
+
+/// The cause is left out: it can be of any type. ``description`` quotes it.
+extension StoreError: Codable {
+  private enum CodingKeys: String, CodingKey { case code, message, holder, isCommitted }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      try container.decode(Code.self, forKey: .code), try container.decode(String.self, forKey: .message),
+      holder: try container.decodeIfPresent(Int32.self, forKey: .holder), isCommitted: try container.decode(Bool.self, forKey: .isCommitted)
+    )
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(code, forKey: .code)
+    try container.encode(message, forKey: .message)
+    try container.encodeIfPresent(holder, forKey: .holder)
+    try container.encode(isCommitted, forKey: .isCommitted)
   }
 }
 

@@ -15,7 +15,7 @@ public struct StoreOptions: Sendable {
     case immutable
   }
 
-  public enum Durability: Sendable, Hashable {
+  public enum Durability: Sendable, Hashable, Codable {
     /// An acknowledged write is on disk.
     case immediate
     /// A killed process loses nothing; a power failure loses at most the writes of the last `maxDelay`. Integrity always holds.

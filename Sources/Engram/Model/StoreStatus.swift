@@ -1,7 +1,7 @@
 public import Foundation
 
 /// What a store is doing right now, as this process sees it.
-public struct StoreStatus: Sendable {
+public struct StoreStatus: Sendable, Codable {
   public let memories: Int
   public let contexts: Int
   public let users: Int
@@ -43,13 +43,13 @@ public struct StoreStatus: Sendable {
   /// The slots of LMDB's reader table, of all processes.
   public let readers: [Reader]
 
-  public struct HeldSnapshot: Sendable, Hashable {
+  public struct HeldSnapshot: Sendable, Hashable, Codable {
     public let age: Duration
     /// LMDB's number of the snapshot.
     public let transactionID: Int
   }
 
-  public struct Reader: Sendable, Hashable {
+  public struct Reader: Sendable, Hashable, Codable {
     public let processID: Int32
     /// Nil for a slot that pins nothing.
     public let transactionID: Int?

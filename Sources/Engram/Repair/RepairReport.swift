@@ -1,9 +1,9 @@
 public import Foundation
 
 /// What ``MemoryStore/repair(_:into:usingPrevious:)`` kept, and what it could not.
-public struct RepairReport: Sendable {
+public struct RepairReport: Sendable, Codable {
   /// Which of the two last commits was read.
-  public enum Commit: Sendable, Hashable {
+  public enum Commit: Sendable, Hashable, Codable {
     case last
     /// The one before it, and why.
     case previous(reason: String)

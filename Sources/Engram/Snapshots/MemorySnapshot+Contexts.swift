@@ -39,7 +39,7 @@ extension MemorySnapshot {
 }
 
 /// A user and what is stored of the user.
-public struct UserSummary: Sendable, Hashable {
+public struct UserSummary: Sendable, Hashable, Codable {
   public let userID: String
   /// Memories, those that have expired and are not swept yet included.
   public let memories: Int

@@ -5,7 +5,7 @@ import Synchronization
 import VectorSearch
 
 /// What a compaction did.
-public struct CompactionReport: Sendable {
+public struct CompactionReport: Sendable, Codable {
   /// Number of the generation that is the live one now.
   public let generation: UInt64
   public let memories: Int

@@ -1,7 +1,7 @@
 import LMDB
 
 /// What ``MemoryStore/verify(deep:)`` found.
-public struct VerificationReport: Sendable, Hashable {
+public struct VerificationReport: Sendable, Hashable, Codable {
   package init() {}
 
   /// Records seen.

@@ -25,12 +25,12 @@ package enum TerminalText {
     }.joined(separator: "\n")
   }
 
-  /// The first 64 characters, escaped: what an error quotes of data whose length nobody has checked yet.
+  /// The first `limit` characters, escaped: what an error quotes of data whose length nobody has checked yet.
   ///
   /// By scalars: one character as people see it may have any number of them.
-  package static func excerpt(_ text: some StringProtocol) -> String {
-    let scalars = text.unicodeScalars.prefix(65)
-    return escaped(String(String.UnicodeScalarView(scalars.prefix(64)))) + (scalars.count > 64 ? "…" : "")
+  package static func excerpt(_ text: some StringProtocol, limit: Int = 64) -> String {
+    let scalars = text.unicodeScalars.prefix(limit + 1)
+    return escaped(String(String.UnicodeScalarView(scalars.prefix(limit)))) + (scalars.count > limit ? "…" : "")
   }
 
   /// How many columns `text` takes; East Asian wide characters and emoji take two, combining marks none.

@@ -53,7 +53,7 @@ enum LineTarget {
     let record = try must("a memory that was accepted does not decode") {
       try withSpan(writer.bytes) { try MemoryRecord($0, id: memory.id) }
     }
-    try require(record.memory == memory, "\(memory) reads back as \(record.memory)")
+    try require(record.memory == memory, "\(fields(memory)) reads back as \(fields(record.memory))")
     try RecordTarget.checkDeterminism(writer.bytes)
     try MemoryTarget.checkExport(memory)
   }

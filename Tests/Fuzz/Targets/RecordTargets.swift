@@ -117,7 +117,8 @@ enum MemoryTarget {
       id: memory.id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
       createdAt: draft.createdAt ?? .distantFuture, importance: draft.importance, expiresAt: draft.expiresAt,
       dedupeKey: draft.dedupeKey, metadata: draft.metadata)
-    try require(second == memory && draft.id == memory.id && parser.unknownKeyCount == 0, "\(memory) comes back as \(second)")
+    try require(
+      second == memory && draft.id == memory.id && parser.unknownKeyCount == 0, "\(fields(memory)) comes back as \(fields(second))")
   }
 }
 

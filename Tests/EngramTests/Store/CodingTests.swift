@@ -1,0 +1,116 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Engram
+
+/// What leaves a process as JSON and comes back, and the lines for a log.
+@Suite(.serialized) struct CodingTests {
+  private let scratch = ScratchStore()
+  private let directory = TemporaryDirectory()
+
+  private static func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  private static func value<Value: Decodable>(_ json: String, _ type: Value.Type = Value.self) throws -> Value {
+    try JSONDecoder().decode(type, from: Data(json.utf8))
+  }
+
+  /// The value after a journey through JSON; what it becomes must be the same JSON.
+  @discardableResult
+  private func roundTrip<Value: Codable>(_ value: Value, sourceLocation: SourceLocation = #_sourceLocation) throws -> Value {
+    let json = try Self.json(value)
+    let back = try Self.value(json, Value.self)
+    #expect(try Self.json(back) == json, sourceLocation: sourceLocation)
+    return back
+  }
+
+  @Test func scopesAndFiltersHaveOneKey() throws {
+    let scopes: [(SearchScope, String)] = [
+      (.user("ada"), #"{"user":"ada"}"#), (.users(["ada", "bob"]), #"{"users":["ada","bob"]}"#), (.all, #"{"all":true}"#),
+    ]
+    for (scope, json) in scopes { #expect(try Self.json(scope) == json && Self.value(json) == scope) }
+    for damaged in ["{}", #"{"user":"a","all":true}"#, #"{"all":false}"#, #"{"everybody":true}"#, #""all""#] {
+      #expect(throws: DecodingError.self) { try Self.value(damaged, SearchScope.self) }
+    }
+    let filter = Filter.kind("fact") && !.metadata("city", equals: "Rome") || .importance(atLeast: 0.5)
+    let json = #"{"or":[{"and":[{"kind":"fact"},{"not":{"metadata":{"equals":"Rome","key":"city"}}}]},{"importance":{"atLeast":0.5}}]}"#
+    #expect(try Self.json(filter) == json && Self.value(json) == filter)
+    for damaged in ["{}", #"{"kind":"a","session":"b"}"#, #"{"color":"red"}"#, #"{"and":{"kind":"a"}}"#] {
+      #expect(throws: DecodingError.self) { try Self.value(damaged, Filter.self) }
+    }
+  }
+
+  @Test func everyFilterComesBackAsItWas() throws {
+    var random = SeededGenerator(seed: 91)
+    let ids = (0..<30).map { _ in MemoryID() }
+    for sort in 0..<RandomFilter.leafCount {
+      // A double that is a whole number comes back as an integer, as in every JSON.
+      for _ in 0..<40 { try roundTrip(RandomFilter.leaf(sort, ids, &random)) }
+    }
+    for _ in 0..<200 { try roundTrip(RandomFilter.tree(ids, &random)) }
+    let filter = Filter.created(from: Date(timeIntervalSince1970: 1.25), to: nil) && .ids(Set(ids)) && .metadataRange("n", from: 2, to: 3.5)
+    #expect(try roundTrip(filter) == filter)
+  }
+
+  @Test func aQueryNeedsOnlyAnEmbeddingAndAScope() throws {
+    let query = SearchQuery(embedding: [1, 0.5], scope: .user("ada"))
+    #expect(try Self.value(#"{"embedding":[1,0.5],"scope":{"user":"ada"}}"#) == query)
+    let full = SearchQuery(
+      embedding: [0.1, -3], scope: .users(["a", "b"]), limit: 3, threshold: 0.25, filter: .kind("fact"), includesExplanation: true)
+    #expect(try roundTrip(full) == full)
+    #expect(throws: DecodingError.self) { try Self.value(#"{"embedding":[1,0.5]}"#, SearchQuery.self) }
+  }
+
+  @Test func statusAndReportsComeBackAsTheyWere() async throws {
+    let store = try await scratch.open(dimension: 2)
+    let id = try await store.add(MemoryDraft(userID: "ada", text: "one", embedding: [1, 0]))
+    try await store.add(MemoryDraft(userID: "bob", text: "two", embedding: [1, 0]))
+    try await store.put(UserContext(userID: "ada", preferences: ["tea": "green"]))
+    let status = try store.read { _ in try roundTrip(try store.status) }
+    #expect(status.memories == 2 && status.snapshots.count == 1 && status.poison == nil && status.durability == .immediate)
+    let audit = try await store.audit(AuditOptions(scope: .users(["ada", "bob"])))
+    #expect(try roundTrip(audit) == audit)
+    let verification = try await store.verify(deep: true)
+    #expect(try roundTrip(verification) == verification)
+    try roundTrip(try await store.backup(to: URL(fileURLWithPath: directory.path("backup"))))
+    try roundTrip(try await store.compact())
+    #expect(try roundTrip(try store.users()) == store.users())
+    let context = try #require(try store.context(for: "ada"))
+    #expect(try roundTrip(context) == context)
+    let receipt = try roundTrip(try await store.erase([id], verifiesErasure: true))
+    #expect(receipt.subject == .memories([id]) && receipt.scanBefore?.hits[.memoryID] ?? 0 > 0 && receipt.scan?.isClean == true)
+    #expect(try Self.json(ErasureReceipt(.user("ada"))).contains(#""subject":{"user":"ada"}"#))
+    try await store.close()
+    let repaired = URL(fileURLWithPath: directory.path("repaired"))
+    #expect(try roundTrip(try await MemoryStore.repair(scratch.url, into: repaired)).commit == .last)
+  }
+
+  @Test func anErrorComesBackWithoutItsCause() throws {
+    let error = StoreError(.storeBusy, "held", holder: 17, cause: StoreError(.inputOutput, "below"))
+    let json = try Self.json(error)
+    #expect(json == #"{"code":"storeBusy","holder":17,"isCommitted":false,"message":"held"}"#)
+    let back = try Self.value(json, StoreError.self)
+    #expect(back.code == .storeBusy && back.holder == 17 && !back.isCommitted && back.cause == nil)
+    #expect(try Self.value(try Self.json(StoreError(.storeMoved, "x", isCommitted: true)), StoreError.self).isCommitted)
+  }
+
+  @Test func descriptionsAreShortLinesThatNoTextBreaks() async throws {
+    let store = try await scratch.open(dimension: 2)
+    let text = "line\nbreak \u{1B}[2J" + String(repeating: "x", count: 100)
+    let draft = MemoryDraft(userID: "a\u{202E}da", text: text, embedding: [1, 0])
+    let id = try await store.add(draft)
+    let shown = #"a\u{202E}da: line\u{A}break \u{1B}[2J"# + String(repeating: "x", count: 45) + "…"
+    #expect("\(draft)" == "draft of \(shown)")
+    let memory = try #require(try store.memory(id))
+    #expect("\(memory)" == "\(id) of \(shown)")
+    let result = try store.search(SearchQuery(embedding: [1, 0], scope: .all))[0]
+    #expect("\(result)" == "1.0 \(id) of \(shown)")
+    let status = try store.status
+    #expect("\(status)" == "commit 1, generation 1: memories 1, contexts 0, users 1, rows 1 of \(status.rowsAllocated)")
+    try await store.close()
+  }
+}
