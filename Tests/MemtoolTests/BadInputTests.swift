@@ -73,11 +73,11 @@ import Testing
     ),
     (
       #"{"type":"memory","id":"00000000-0000-7000-8000-000000000001","userID":"u","text":"t"}"#,
-      "the store has a memory with the id 00000000-0000-7000-8000-000000000001 already: skip or replace it with --on-conflict"
+      "the store has a memory with the id 00000000-0000-7000-8000-000000000001 already: skip or replace it (--on-conflict skip, or replace)"
     ),
     (
       #"{"type":"memory","userID":"u","text":"t","dedupeKey":"k"}"#,
-      "the store has a memory of 'u' with the dedupe key 'k' already: skip or replace it with --on-conflict"
+      "the store has a memory of 'u' with the dedupe key 'k' already: skip or replace it (--on-conflict skip, or replace)"
     ),
   ])
   func wrongLineIsNamed(_ line: String, _ message: String) throws {
@@ -118,7 +118,7 @@ import Testing
     #expect(
       try tool.run("import", store, file, exit: 1).standardError
         == "memtool: \(file):3: the id 00000000-0000-7000-8000-000000000002 stands in \(file):1 too: "
-        + "skip or replace it with --on-conflict\n"
+        + "skip or replace it (--on-conflict skip, or replace)\n"
     )
   }
 
@@ -133,7 +133,10 @@ import Testing
         ["search", store, "text", "--all", "--since", "soon"],
         "Error: The value 'soon' is invalid for '--since <time>': not a time such as "
       ),
-      (["create", store, "--embedder", "bert:/models"], "Error: The value 'bert:/models' is invalid for '--embedder <none|hashing>'"),
+      (
+        ["create", store, "--embedder", "bert:/models"],
+        "Error: The value 'bert:/models' is invalid for '--embedder <none|hashing>': There is no embedder 'bert'. There are: none, hashing."
+      ),
       (["create", store, "--dimension", "0"], "Error: The dimension is 0, it must lie in 1…65536.\n"),
       (["get", store, "nonsense"], "Error: The value 'nonsense' is invalid for '<id>'\n"),
       (["delete", store], "Error: Say what to delete: ids, or conditions with --user <id> or --all.\n"),

@@ -70,7 +70,7 @@
       let calls = try tool.text("calls").split(separator: "\n")
       // The thread sanitizer makes a file of its own.
       let making = calls.filter { call in call.contains("O_CREAT") && !["\"/dev/null\"", "/tsan.rodata."].contains(where: call.contains) }
-      #expect(making.count { $0.contains("/memtool-") } == 1 && making.count { $0.contains("export.jsonl.tmp-") } == 1, "\(making)")
+      #expect(making.count { $0.contains("/engram-import-") } == 1 && making.count { $0.contains("export.jsonl.tmp-") } == 1, "\(making)")
       // A call that another thread's comes between is printed in two parts: its arguments are in the first.
       func hasMode(_ call: Substring, _ mode: String) -> Bool { call.contains(", \(mode))") || call.contains(", \(mode) <unfinished") }
       for call in making {

@@ -87,12 +87,15 @@ package final class SurfaceCalls {
         }
       ),
       ("deleteWhere", { _ = try await store.delete(where: .kind("none"), scope: .all) }),
+      ("putContextJSON", { try await store.putContext(json: Array("{}".utf8), as: "Mood", for: "u") }),
       ("import", { _ = try await store.importJSONLines(from: [URL(fileURLWithPath: scratch + "/import.jsonl")]) }),
     ]
   }
 
   private var reads: [Call] {
-    let (store, id, cursor, query) = (store, id, cursor, SearchQuery(embedding: embedder.embedding(of: "first"), scope: .all))
+    let (store, url, scratch, id, cursor) = (store, url, scratch, id, cursor)
+    let query = SearchQuery(embedding: embedder.embedding(of: "first"), scope: .all)
+    let suffix = MemoryIDSuffix(String(id.description.suffix(8)))!
     return [
       ("changesBegin", { _ = try store.changes() }),
       ("changes", { _ = try await self.changes.next() }),
@@ -120,7 +123,24 @@ package final class SurfaceCalls {
       ("heldWalk", { try self.held.forEachMemory { _ in true } }),
       ("verify", { _ = try await store.verify() }),
       ("verifyDeep", { _ = try await store.verify(deep: true) }),
+      ("verifyAt", { _ = try await MemoryStore.verify(at: url, deep: true) }),
       ("audit", { _ = try await store.audit() }),
+      ("inspection", { _ = try store.inspection() }),
+      ("inspectionOfUser", { _ = try store.inspection(of: "u") }),
+      ("recordOfMemory", { _ = try store.recordInspection(of: id) }),
+      ("recordOfContext", { _ = try store.recordInspection(of: UserContext.recordType, userID: "u") }),
+      ("contexts", { _ = try store.contexts() }),
+      ("contextJSON", { _ = try store.contextJSON(UserContext.recordType, for: "u") }),
+      ("idsMatching", { _ = try await store.ids(scope: .all, filter: .kind("none")) }),
+      ("memoriesEnding", { _ = try store.memories(endingWith: suffix, of: "u", limit: 2) }),
+      ("dueUpkeep", { _ = try store.dueUpkeep }),
+      ("export", { _ = try await store.export(to: URL(fileURLWithPath: scratch + "/all.jsonl")) }),
+      ("exportCSV", { _ = try await store.export(to: URL(fileURLWithPath: scratch + "/all.csv"), options: ExportOptions(format: .csv)) }),
+      (
+        "exportArray",
+        { _ = try await store.export(to: URL(fileURLWithPath: scratch + "/all.npy"), options: ExportOptions(format: .array)) }
+      ),
+      ("exportSink", { _ = try await store.export { _ in } }),
     ]
   }
 
@@ -129,6 +149,7 @@ package final class SurfaceCalls {
     return [
       ("backup", { _ = try await store.backup(to: URL(fileURLWithPath: scratch + "/backup")) }),
       ("compact", { _ = try await store.compact() }),
+      ("finishUpkeep", { try await store.finishUpkeep() }),
       ("forget", { _ = try await store.forget(userID: "v", timeout: .zero) }),
       ("forgetProving", { _ = try await store.forget(userID: "v", timeout: .zero, verifiesErasure: true) }),
       ("erase", { _ = try await store.erase([id], timeout: .zero) }),

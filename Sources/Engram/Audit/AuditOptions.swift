@@ -1,4 +1,4 @@
-/// What ``MemoryStore/audit(_:)`` looks at, and how closely.
+/// What ``MemoryStore/audit(_:progress:)`` looks at, and how closely.
 public struct AuditOptions: Sendable, Hashable, Codable {
   public var scope: SearchScope
   /// The most entries of every list in the report; at least 1. Counts are never cut.

@@ -1,6 +1,6 @@
 public import Foundation
 
-/// What ``MemoryStore/audit(_:)`` found. Memories that have expired are counted in ``Times/expired`` and nowhere else.
+/// What ``MemoryStore/audit(_:progress:)`` found. Memories that have expired are counted in ``Times/expired`` and nowhere else.
 ///
 /// Lists hold the first ``AuditOptions/limit`` of what the count beside them counts; equal ranks come in ascending order of ids.
 public struct AuditReport: Sendable, Hashable, Codable {

@@ -8,16 +8,16 @@ extension MemoryStore {
   /// search can find.
   ///
   /// Waits for nobody, and other processes may write meanwhile; like every snapshot it lets the file grow while they do.
+  /// - Parameters:
+  ///   - options: What is looked at, and how closely.
+  ///   - progress: Called now and then with the memories read, then with the pairs compared. See ``OperationProgress``.
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.notFound` for a user whom the store does not have, `.corrupted`,
   ///   `.closed`, `.tooManyReaders`; `CancellationError` within about a tenth of a second once the task is cancelled.
   /// - Complexity: O(memories in scope) and O(pairs compared × dimension), see ``AuditReport/NearDuplicates``; keeps under 100 bytes for
   ///   each memory and about as many for each user.
   ///   Runs on a thread of its own. Closing the store ends it with `.closed`.
-  public func audit(_ options: AuditOptions = AuditOptions()) async throws -> AuditReport { try await audit(options) { _ in } }
-
-  /// - Parameter progress: Called now and then with the memories read, then with the pairs compared, on the audit's own thread.
-  package func audit(
-    _ options: AuditOptions, progress: @escaping @Sendable (OperationProgress) -> Void
+  public func audit(
+    _ options: AuditOptions = AuditOptions(), progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> AuditReport {
     try options.check()
     try requireOpen()

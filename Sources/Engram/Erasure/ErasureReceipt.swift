@@ -77,8 +77,8 @@ extension ErasureReceipt: CustomStringConvertible {
     return lines.joined(separator: "\n")
   }
 
-  /// What was erased, and when. Data is escaped.
-  package var summary: [String] {
+  /// What was erased, and when: one or two lines for people. Control characters of data are escaped.
+  public var summary: [String] {
     let what =
       switch subject {
       case .user(let userID): "user \(TerminalText.escaped(userID))"

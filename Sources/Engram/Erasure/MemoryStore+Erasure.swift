@@ -11,28 +11,37 @@ extension MemoryStore {
   /// - Parameters:
   ///   - timeout: How long to wait for the old files to go, 0 to 3,650 days. Past it the receipt names who has them open; they go when those let go.
   ///   - verifiesErasure: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
+  ///   - progress: Called now and then, see ``OperationProgress``.
   /// - Returns: What was erased. For a user without records the files are rebuilt all the same if deleted data may still be in them.
-  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact()``, `.closed` and
+  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact(progress:)``, `.closed` and
   ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
   ///   opening at the latest. Calling it again does no harm. `.storeMoved` with `isCommitted` after the first half: the user is hidden in the files that this
   ///   process has open, and not in those that took their place.
   @discardableResult
-  public func forget(userID: String, timeout: Duration = .seconds(30), verifiesErasure: Bool = false) async throws -> ErasureReceipt {
-    try await erase(.user(userID), timeout: timeout, verifiesErasure: verifiesErasure) { _ in }
+  public func forget(
+    userID: String, timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
+  ) async throws -> ErasureReceipt {
+    try await erase(.user(userID), timeout: timeout, verifiesErasure: verifiesErasure, progress: progress)
   }
 
-  /// Deletes memories and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:)`` does for a user.
+  /// Deletes memories and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:progress:)`` does for a user.
   ///
   /// - Parameter ids: Those that were deleted before may be among them.
   @discardableResult
-  public func erase(_ ids: [MemoryID], timeout: Duration = .seconds(30), verifiesErasure: Bool = false) async throws -> ErasureReceipt {
-    try await erase(.memories(ids), timeout: timeout, verifiesErasure: verifiesErasure) { _ in }
+  public func erase(
+    _ ids: [MemoryID], timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
+  ) async throws -> ErasureReceipt {
+    try await erase(.memories(ids), timeout: timeout, verifiesErasure: verifiesErasure, progress: progress)
   }
 
-  /// - Parameter progress: Called now and then, on a thread of the erasure's own.
-  package func erase(
-    _ subject: ErasureReceipt.Subject, timeout: Duration, verifiesErasure: Bool,
-    progress: @escaping @Sendable (OperationProgress) -> Void
+  /// Erases a user or single memories: what ``forget(userID:timeout:verifiesErasure:progress:)`` and
+  /// ``erase(_:timeout:verifiesErasure:progress:)-([MemoryID],_,_,_)`` do.
+  @discardableResult
+  public func erase(
+    _ subject: ErasureReceipt.Subject, timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> ErasureReceipt {
     try Limits.check(timeout, "the timeout of an erasure")
     if case .user(let userID) = subject { try Limits.checkUserID(userID) }

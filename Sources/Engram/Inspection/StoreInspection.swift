@@ -1,73 +1,98 @@
 import Files
 import Formats
-package import Foundation
+public import Foundation
 import LMDB
 
-/// What `memtool inspect` shows of a whole store.
-package struct StoreInspection: Sendable {
-  package struct FileSize: Sendable {
-    package let name: String
-    package let sizeBytes: Int
+/// What a store consists of at one moment: see ``MemoryStore/inspection()``.
+public struct StoreInspection: Sendable {
+  /// A file of the store.
+  public struct FileSize: Sendable, Hashable {
+    /// Relative to the store's directory.
+    public let name: String
+    public let sizeBytes: Int
     /// Bytes of disk blocks in use.
-    package let allocatedBytes: Int
+    public let allocatedBytes: Int
   }
 
-  package struct DatabaseSize: Sendable {
-    package let name: String
-    package let entries: Int
-    package let sizeBytes: Int
+  /// A database of LMDB, see <doc:FileFormat>.
+  public struct DatabaseSize: Sendable, Hashable {
+    public let name: String
+    public let entries: Int
+    /// Of its pages.
+    public let sizeBytes: Int
   }
 
-  /// A slot of the reader table.
-  package struct Reader: Sendable {
-    package let processID: Int32
-    package let isAlive: Bool
-    /// Nil for a slot that pins nothing.
-    package let transactionID: Int?
-    /// Commits since the snapshot that the slot pins.
-    package let commitsBehind: Int?
+  /// A slot of the reader table that another process has taken.
+  public struct Reader: Sendable, Hashable {
+    public let processID: Int32
+    public let isAlive: Bool
+    /// The commit that the slot pins; nil for a slot that pins none.
+    public let transactionID: Int?
+    /// Commits since the snapshot that the slot pins. The file cannot reuse the pages that those commits freed.
+    public let commitsBehind: Int?
   }
 
-  package let status: StoreStatus
-  package let files: [FileSize]
-  package let databases: [DatabaseSize]
-  package let readers: [Reader]
-  package let identity: StoreIdentity
+  public let status: StoreStatus
+  /// Those of all generations, leftovers included, and the locks.
+  public let files: [FileSize]
+  public let databases: [DatabaseSize]
+  /// Of other processes.
+  public let readers: [Reader]
+  public let identity: StoreIdentity
 }
 
 /// What a store is for good.
-package struct StoreIdentity: Sendable {
-  package let format: Int
-  package let storeID: UUID
-  package let createdAt: Date
-  package let dimension: Int?
-  package let metric: Metric
-  package let embedder: EmbedderIdentity?
+public struct StoreIdentity: Sendable, Hashable {
+  /// The version of the file format.
+  public let format: Int
+  /// The same in every copy of the store.
+  public let storeID: UUID
+  public let createdAt: Date
+  /// Components of an embedding; nil: a store without embeddings.
+  public let dimension: Int?
+  public let metric: Metric
+  /// The embedder that the store is pinned to; nil: none so far.
+  public let embedder: EmbedderIdentity?
 }
 
 /// What is stored of one user.
-package struct UserInspection: Sendable {
-  package struct Context: Sendable {
-    package let userID: String
-    package let recordType: String
-    package let version: UInt64
-    package let schema: Int
-    package let updatedAt: Date
+public struct UserInspection: Sendable {
+  /// A context without its content.
+  public struct Context: Sendable, Hashable {
+    public let userID: String
+    public let recordType: String
+    /// Counts the updates of the context, from 1 on.
+    public let version: UInt64
+    /// The version of the type's shape.
+    public let schema: Int
+    public let updatedAt: Date
     /// Of the stored value, its envelope included.
-    package let sizeBytes: Int
+    public let sizeBytes: Int
+
+    /// Whether all parts are the same, byte for byte.
+    public static func == (left: Self, right: Self) -> Bool {
+      left.userID.hasSameBytes(as: right.userID) && left.recordType.hasSameBytes(as: right.recordType) && left.version == right.version
+        && left.schema == right.schema && left.updatedAt == right.updatedAt && left.sizeBytes == right.sizeBytes
+    }
+
+    public func hash(into hasher: inout Hasher) {
+      userID.hash(bytesInto: &hasher)
+      hasher.combine(version)
+    }
   }
 
-  package let userID: String
+  public let userID: String
   /// Memories that have not expired.
-  package let memories: Int
-  package let embeddings: Int
-  package let contexts: [Context]
+  public let memories: Int
+  public let embeddings: Int
+  public let contexts: [Context]
   /// The last few memories, the newest first.
-  package let newest: [Memory]
+  public let newest: [Memory]
 }
 
 extension MemoryStore {
-  package var identity: StoreIdentity {
+  /// What the store is for good. Needs no read, and does not fail on a closed store.
+  public var identity: StoreIdentity {
     let store = core.generation.store
     let bytes = store.storeID
     // SAFETY: opening has checked that there are 16 bytes, and a UUID is any 16 bytes.
@@ -77,8 +102,11 @@ extension MemoryStore {
       embedder: core.generation.embedder)
   }
 
-  /// Counts, sizes and readers.
-  package func inspection() throws -> StoreInspection {
+  /// Counts, sizes of files and databases, and the processes that hold snapshots.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted`, `.inputOutput`, `.permissionDenied`, `.tooManyReaders`, `.closed`.
+  /// - Complexity: O(files); reads no records. Blocks the caller for the time of a directory listing.
+  public func inspection() throws -> StoreInspection {
     let (databases, last) = try readOnce { reader in
       let environment = reader.generation.environment
       let databases = try environment.databases.map { database in
@@ -121,9 +149,14 @@ extension MemoryStore {
   /// A process of another user counts as alive, too: the signal is refused, not lost.
   private static func isAlive(_ processID: Int32) -> Bool { kill(processID, 0) == 0 || errno == EPERM }
 
-  /// Counts, contexts and the newest memories of a user; nil where the store has nothing of the user.
-  package func inspection(of userID: String, newest limit: Int = 10) throws -> UserInspection? {
+  /// Counts, contexts and the newest memories of a user at one instant; nil if the store has nothing of the user.
+  ///
+  /// - Parameter limit: The most memories to return; at least 1.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.invalidArgument`, `.corrupted`, `.tooManyReaders`, `.closed`.
+  /// - Complexity: O(the user's contexts + limit).
+  public func inspection(of userID: String, newest limit: Int = 10) throws -> UserInspection? {
     try Limits.checkUserID(userID)
+    if limit < 1 { throw StoreError(.invalidArgument, "the limit is \(limit), it must be at least 1") }
     return try read { snapshot in
       try snapshot.read { reader in
         guard let user = try reader.user(reader.userKey(userID), userID) else { return nil }
@@ -139,8 +172,11 @@ extension MemoryStore {
     }
   }
 
-  /// The contexts of a user, or of all, by userID and type.
-  package func contexts(of userID: String? = nil) throws -> [UserInspection.Context] {
+  /// The contexts of a user, or of all, without their content: in ascending order of userID and type, by bytes.
+  ///
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`, `.tooManyReaders`, `.closed`.
+  /// - Complexity: O(n log n) in the contexts. Blocks the caller.
+  public func contexts(of userID: String? = nil) throws -> [UserInspection.Context] {
     if let userID { try Limits.checkUserID(userID) }
     return try readOnce { try $0.contexts(of: userID) }
   }

@@ -3,27 +3,27 @@ import Formats
 extension MemoryStore {
   /// Runs an export on a thread of its own; closing the store ends it.
   ///
-  /// - Parameter body: Gets a check for ``exportLines(_:vectors:check:into:)`` and the others, which block. It throws once the task is
+  /// - Parameter body: Gets a check for ``exportLines(_:vectors:progress:into:)`` and the others, which block. It throws once the task is
   ///   cancelled; an ``ExportFile`` that `body` leaves without a commit is removed.
-  package func exporting<Value: Sendable>(
+  func exporting<Value: Sendable>(
     _ body: @escaping @Sendable (MemoryStore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
   ) async throws -> Value {
     try requireOpen()
     return try await core.background("the store cannot be exported") { _, check in try body(self, check) }
   }
 
-  /// Writes a snapshot as JSON Lines: what ``importLines(from:onConflict:embedder:isDryRun:progress:)`` takes back without loss.
+  /// Writes a snapshot as JSON Lines: what ``importJSONLines(from:options:progress:)-([URL],_,_)`` takes back without loss.
   /// Earlier versions of contexts are not part of it. Two stores with equal content give equal bytes.
   ///
   /// Blocks: to be called in ``exporting(_:)``.
   ///
   /// - Parameters:
-  ///   - check: Called now and then; what it throws ends the export.
+  ///   - progress: Called now and then; what it throws ends the export.
   ///   - sink: Gets the text, about a MiB at a time.
   /// - Throws: ``StoreError`` `.notFound`, `.invalidUserID`, `.corrupted`; what the sink throws.
   package func exportLines(
-    _ selection: ExportSelection = ExportSelection(), vectors: Interchange.Vectors = .base64, check: @escaping () throws -> Void = {},
-    into sink: ([UInt8]) throws -> Void
+    _ selection: ExportSelection = ExportSelection(), vectors: Interchange.Vectors = .base64,
+    progress: @escaping (OperationProgress) throws -> Void = { _ in }, into sink: ([UInt8]) throws -> Void
   ) throws -> ExportSummary {
     var summary = ExportSummary()
     var writer = JSONWriter(reservingCapacity: Self.exportChunkBytes * 5 / 4)
@@ -34,7 +34,7 @@ extension MemoryStore {
     }
     try read { snapshot in
       try snapshot.read { reader in
-        let walk = try ExportWalk(reader, selection, check: check)
+        let walk = try ExportWalk(reader, selection, progress)
         writer.write(StoreLine(reader.store, vectors: selection.contextsOnly ? .none : vectors))
         unsafe try walk.forEachContext { header, recordType, record in
           unsafe try writer.writeContext(header, recordType, record)
@@ -70,6 +70,19 @@ extension MemoryStore {
   static var exportChunkBytes: Int { 1 << 20 }
 }
 
+extension Memory {
+  /// The memory as JSON: the keys that <doc:Interchange> lists for a memory, from `id` on, in that order and without the embedding.
+  ///
+  /// - Returns: One object without white space and line feed.
+  public var json: String {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.writeFields(of: self)
+    writer.endObject()
+    return writer.string
+  }
+}
+
 extension StoreLine {
   init(_ store: StoreRecord, vectors: Interchange.Vectors) {
     self.init(
@@ -97,7 +110,7 @@ extension JSONWriter {
     endLine()
   }
 
-  package mutating func write(_ embedder: EmbedderIdentity?) {
+  fileprivate mutating func write(_ embedder: EmbedderIdentity?) {
     guard let embedder else { return writeNull() }
     beginObject()
     key("name")
@@ -133,7 +146,7 @@ extension JSONWriter {
   }
 
   /// Writes the keys of a memory, from `id` to `metadata`, into the open object.
-  package mutating func writeFields(of memory: Memory) {
+  mutating func writeFields(of memory: Memory) {
     key("id")
     write(memory.id.description)
     key("userID")
@@ -158,12 +171,12 @@ extension JSONWriter {
     write(memory.metadata)
   }
 
-  package mutating func writeOptional(_ text: String?) {
+  fileprivate mutating func writeOptional(_ text: String?) {
     if let text { write(text) } else { writeNull() }
   }
 
   /// Writes metadata in the order of the record: shorter keys first, then by bytes.
-  package mutating func write(_ metadata: [String: MetadataValue]) {
+  mutating func write(_ metadata: [String: MetadataValue]) {
     beginObject()
     for (name, value) in metadata.sorted(by: { CBORKeyOrder.precedes($0.key, $1.key) }) {
       key(text: name)

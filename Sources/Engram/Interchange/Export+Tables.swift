@@ -4,9 +4,10 @@ import VectorSearch
 extension MemoryStore {
   /// Writes the memories of a snapshot as comma-separated values, without contexts and embeddings. A way out, not a way back.
   ///
-  /// - Throws: As ``exportLines(_:vectors:check:into:)``.
-  package func exportCSV(
-    _ selection: ExportSelection = ExportSelection(), check: @escaping () throws -> Void = {}, into sink: ([UInt8]) throws -> Void
+  /// - Throws: As ``exportLines(_:vectors:progress:into:)``.
+  func exportCSV(
+    _ selection: ExportSelection = ExportSelection(), progress: @escaping (OperationProgress) throws -> Void = { _ in },
+    into sink: ([UInt8]) throws -> Void
   ) throws -> ExportSummary {
     var summary = ExportSummary()
     var table = CSVWriter()
@@ -16,7 +17,7 @@ extension MemoryStore {
     table.endRow()
     try read { snapshot in
       try snapshot.read { reader in
-        try ExportWalk(reader, selection, check: check).forEachMemory { record in
+        try ExportWalk(reader, selection, progress).forEachMemory { record in
           table.write(record.memory)
           summary.memories += 1
           guard table.bytes.count > Self.exportChunkBytes else { return }
@@ -35,18 +36,19 @@ extension MemoryStore {
   /// - Parameters:
   ///   - rows: Gets the array file.
   ///   - ids: Gets a line for each row of the array: the memory's id.
-  /// - Throws: As ``exportLines(_:vectors:check:into:)``; `.dimensionMismatch` in a store without embeddings.
-  package func exportArray(
-    _ selection: ExportSelection = ExportSelection(), check: @escaping () throws -> Void = {}, rows sink: ([UInt8]) throws -> Void,
+  /// - Throws: As ``exportLines(_:vectors:progress:into:)``; `.dimensionMismatch` in a store without embeddings.
+  func exportArray(
+    _ selection: ExportSelection = ExportSelection(), progress: @escaping (OperationProgress) throws -> Void = { _ in },
+    rows sink: ([UInt8]) throws -> Void,
     ids: ([UInt8]) throws -> Void
   ) throws -> ExportSummary {
     var summary = ExportSummary()
     try read { snapshot in
       try snapshot.read { reader in
-        let walk = try ExportWalk(reader, selection, check: check)
+        let walk = try ExportWalk(reader, selection, progress)
         let dimension = try reader.generation.requireRows().header.dimension
-        // The shape stands before the data, so the rows are counted first.
-        try walk.forEachMemory { if $0.row != nil { summary.memories += 1 } }
+        // The shape comes before the data, so the rows are counted first.
+        try walk.forEachMemory(.counting) { if $0.row != nil { summary.memories += 1 } }
         var bytes = Self.arrayHeader(rowCount: summary.memories, dimension: dimension)
         var names: [UInt8] = []
         try walk.forEachMemory { record in

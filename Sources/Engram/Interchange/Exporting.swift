@@ -2,6 +2,55 @@ import Formats
 import LMDB
 import VectorSearch
 
+public import Foundation
+
+/// What is exported, and how: see ``MemoryStore/export(to:options:progress:)``.
+public struct ExportOptions: Sendable {
+  /// The format of the file.
+  public enum Format: String, Sendable, CaseIterable {
+    /// JSON Lines: what ``MemoryStore/importJSONLines(from:options:progress:)-([URL],_,_)`` takes back without loss. See <doc:Interchange>.
+    case jsonLines = "jsonl"
+    /// Comma-separated values: the memories without embeddings, a row each. A way out, not a way back.
+    case csv
+    /// A NumPy array of the embeddings: float32, a row for each memory that has one, in ascending order of ids.
+    case array = "npy"
+  }
+
+  public var format: Format
+  /// Nil: all users.
+  public var userID: String?
+  /// Only memories with `createdAt` at or after this; nil: all. Contexts are exported whatever it is.
+  public var since: Date?
+  /// No memories; with ``Format/jsonLines`` only.
+  public var contextsOnly: Bool
+  /// How JSON Lines have embeddings.
+  public var vectors: Interchange.Vectors
+
+  public init(
+    format: Format = .jsonLines, userID: String? = nil, since: Date? = nil, contextsOnly: Bool = false,
+    vectors: Interchange.Vectors = .base64
+  ) {
+    self.format = format
+    self.userID = userID
+    self.since = since
+    self.contextsOnly = contextsOnly
+    self.vectors = vectors
+  }
+
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`.
+  func check() throws(StoreError) {
+    if contextsOnly, format != .jsonLines {
+      throw StoreError(.invalidArgument, "contexts can be exported as JSON Lines only, not as \(format.rawValue)")
+    }
+    if let userID { try Limits.checkUserID(userID) }
+    try Limits.check(since, "since")
+  }
+
+  var selection: ExportSelection {
+    ExportSelection(userID: userID, since: since?.milliseconds, contextsOnly: contextsOnly)
+  }
+}
+
 /// What an export holds.
 package struct ExportSelection: Sendable {
   /// Nil: all users.
@@ -19,9 +68,10 @@ package struct ExportSelection: Sendable {
 }
 
 /// What an export wrote.
-package struct ExportSummary: Sendable, Equatable {
-  package var memories = 0
-  package var contexts = 0
+public struct ExportSummary: Sendable, Equatable {
+  /// Memories; with ``ExportOptions/Format/array`` those that have an embedding.
+  public internal(set) var memories = 0
+  public internal(set) var contexts = 0
 }
 
 /// Walks over what an export holds, in an order that depends on the content alone and not on the store: contexts by userID and type,
@@ -29,24 +79,37 @@ package struct ExportSummary: Sendable, Equatable {
 struct ExportWalk: ~Escapable {
   private let reader: RecordReader
   private let selection: ExportSelection
-  private let check: () throws -> Void
+  private let progress: (OperationProgress) throws -> Void
+  /// How many there are to walk over.
+  private let contexts: Int
+  private let memories: Int
 
-  /// - Parameter check: Called now and then; what it throws ends the walk.
+  /// - Parameter progress: Called now and then; what it throws ends the walk.
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, _ selection: ExportSelection, check: @escaping () throws -> Void) throws {
+  init(_ reader: RecordReader, _ selection: ExportSelection, _ progress: @escaping (OperationProgress) throws -> Void) throws {
     self.reader = reader
     self.selection = selection
-    self.check = check
+    self.progress = progress
     if let userID = selection.userID {
       try Limits.checkUserID(userID)
-      guard try reader.user(reader.userKey(userID), userID) != nil else { throw StoreError(.notFound, "the store has no user '\(userID)'") }
+      guard let user = try reader.user(reader.userKey(userID), userID) else {
+        throw StoreError(.notFound, "the store has no user '\(userID)'")
+      }
+      (contexts, memories) = (user.contexts, user.memories)
+    } else {
+      let state = try reader.state()
+      (contexts, memories) = (state.contexts, state.memories)
     }
+  }
+
+  private func meter(_ phase: OperationProgress.Phase = .exporting) -> WorkMeter {
+    WorkMeter(phase, total: contexts + (selection.contextsOnly ? 0 : memories), progress)
   }
 
   /// - Complexity: O(n log n) in the contexts; their names are kept in memory, their records are not.
   func forEachContext(_ body: (ContextEnvelope.Header, _ recordType: String, UnsafeRawBufferPointer) throws -> Void) throws {
     var names: [(userID: String, recordType: String)] = []
-    var meter = WorkMeter(.comparing, total: 0) { [check] _ in try check() }
+    var meter = meter()
     try reader.walk(Tables.Contexts.self, prefix: selection.userID.map { reader.userKey($0).prefix } ?? Key()) { key, value in
       names.append((try ContextEnvelope.read(value) { header, _ in header.userID }, key.recordType))
       try meter.pass()
@@ -58,7 +121,7 @@ struct ExportWalk: ~Escapable {
       guard let value = try reader.value(key, in: Tables.Contexts.self) else {
         throw StoreError(.corrupted, "a \(name.recordType) stands under the key of another user")
       }
-      try meter.pass(bytes: value.byteCount)
+      try meter.add(bytes: value.byteCount)
       unsafe try ContextEnvelope.decode(value) { header, record in unsafe try body(header, name.recordType, record) }
     }
   }
@@ -70,16 +133,17 @@ struct ExportWalk: ~Escapable {
   }
 
   /// - Complexity: O(memories in scope); for one user the ids are kept in memory and sorted.
-  func forEachMemory(_ body: (MemoryRecord) throws -> Void) throws {
-    if selection.contextsOnly { return }
-    var meter = WorkMeter(.comparing, total: 0) { [check] _ in try check() }
+  func forEachMemory(_ phase: OperationProgress.Phase = .exporting, _ body: (MemoryRecord) throws -> Void) throws {
+    var meter = meter(phase)
+    if selection.contextsOnly { return try meter.finish() }
+    try meter.add(contexts)
     guard let userID = selection.userID else {
       try reader.forEachMemory(after: nil) { record in
         if isSelected(record) { try body(record) }
-        try meter.pass(bytes: record.memory.text.utf8.count)
+        try meter.add(bytes: record.memory.text.utf8.count)
         return true
       }
-      return
+      return try meter.finish()
     }
     var ids: [MemoryID] = []
     try reader.forEachMemory(of: userID, newestFirst: false, after: nil) { record in
@@ -89,12 +153,13 @@ struct ExportWalk: ~Escapable {
     }
     try ids.sort(by: <, &meter)
     for id in ids {
-      try meter.pass()
+      try meter.add()
       guard let record = try reader.memoryRecord(id) else {
         throw StoreError(.corrupted, "the timeline names memory \(id), which has no record")
       }
       try body(record)
     }
+    try meter.finish()
   }
 
   private func isSelected(_ record: MemoryRecord) -> Bool {

@@ -103,7 +103,7 @@ struct ImportLedger {
 
   private func refuse(_ what: @autoclosure () -> String) throws(StoreError) {
     guard policy == .fail else { return }
-    throw StoreError(.conflict, "\(what()): skip or replace it with --on-conflict")
+    throw StoreError(.conflict, "\(what()): skip or replace it")
   }
 
   /// A memory never changes hands: replacing another user's would delete that user's data.

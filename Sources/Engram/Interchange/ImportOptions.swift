@@ -1,3 +1,5 @@
+public import Foundation
+
 /// What becomes of a line whose memory id, dedupe key or context the store has already.
 public enum ImportPolicy: String, Sendable, CaseIterable {
   /// The line is at fault.
@@ -15,6 +17,9 @@ public struct ImportOptions: Sendable {
   public var skipsInvalid: Bool
   /// Gets every line that is left out, without its line feed; on a thread of the import's own. What it throws ends the import.
   public var rejects: (@Sendable ([UInt8]) throws -> Void)?
+  /// A file that gets every line that is left out: mode 0600, replaced whole or not at all, after the commit. Links, pipes and devices are
+  /// refused, and so are places inside the store.
+  public var rejectsFile: URL?
   /// Replaces a half of a surrogate pair that stands alone by U+FFFD. Otherwise such a line is at fault.
   public var isLossy: Bool
   /// Checks and counts, and changes nothing.
@@ -22,11 +27,12 @@ public struct ImportOptions: Sendable {
 
   public init(
     onConflict: ImportPolicy = .fail, skipsInvalid: Bool = false, rejects: (@Sendable ([UInt8]) throws -> Void)? = nil,
-    isLossy: Bool = false, isDryRun: Bool = false
+    rejectsFile: URL? = nil, isLossy: Bool = false, isDryRun: Bool = false
   ) {
     self.onConflict = onConflict
     self.skipsInvalid = skipsInvalid
     self.rejects = rejects
+    self.rejectsFile = rejectsFile
     self.isLossy = isLossy
     self.isDryRun = isDryRun
   }

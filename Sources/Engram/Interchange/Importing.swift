@@ -1,26 +1,38 @@
 import Formats
 public import Foundation
+import Synchronization
 
 extension MemoryStore {
   /// Reads files of JSON Lines into the store, in one transaction: all lines, or with ``ImportOptions/skipsInvalid`` those that are right.
   ///
-  /// A memory whose line has no key `embedding` is embedded by the store's embedder, if it was opened with one.
+  /// <doc:Interchange> has the format. A memory whose line has no key `embedding` is embedded by the store's embedder, if it was opened with
+  /// one.
+  ///
+  /// - Parameters:
+  ///   - files: In the order in which they are read. A pipe or a device is copied to a temporary file first.
+  ///   - options: What happens to lines that are wrong or there already.
+  ///   - progress: Called now and then: checking, embedding, writing. See ``OperationProgress``.
   /// - Returns: What was done, with the first faults.
   /// - Throws: ``StoreError`` whose message begins with the file and the line; with several faults its cause is ``ImportFaults``. Nothing was
   ///   changed. `CancellationError`, until the transaction is committed.
+  /// - Complexity: O(bytes), read twice; keeps the texts that are to be embedded, their vectors, and under 100 bytes for each line that names
+  ///   an id or a dedupe key.
   @discardableResult
-  public func importJSONLines(from files: [URL], options: ImportOptions = ImportOptions()) async throws -> ImportSummary {
-    let sources = try await onBlockingThread {
-      try files.map { file in
-        guard file.isFileURL else { throw StoreError(.invalidArgument, "\(file) is not a file URL") }
-        guard let source = try ImportSource(path: file.path) else {
-          throw StoreError(.invalidArgument, "\(file.path) is empty, a pipe or a device, which cannot be read twice")
-        }
-        return source
-      }
-    }
+  public func importJSONLines(
+    from files: [URL], options: ImportOptions = ImportOptions(), progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
+  ) async throws -> ImportSummary {
+    let sources = try await onBlockingThread { try files.map { try ImportSource.file($0) } }
+    return try await importJSONLines(from: sources, options: options, progress: progress)
+  }
+
+  /// Reads lines that are not only in files: see ``importJSONLines(from:options:progress:)-([URL],_,_)``.
+  @discardableResult
+  public func importJSONLines(
+    from sources: [ImportSource], options: ImportOptions = ImportOptions(),
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
+  ) async throws -> ImportSummary {
     do {
-      return try await importLines(from: sources, options, embedder: hasEmbedder ? try requireEmbedder() : nil)
+      return try await importLines(from: sources, options, embedder: hasEmbedder ? try requireEmbedder() : nil, progress: progress)
     } catch {
       throw StoreError.surfacing(error, "the import failed")
     }
@@ -40,20 +52,32 @@ extension MemoryStore {
   /// - Parameters:
   ///   - embedder: Makes the embeddings of memories whose line has no key `embedding`; nil leaves them without.
   ///   - progress: Called on several threads, never at once.
-  /// - Throws: As ``importJSONLines(from:options:)``.
+  /// - Throws: As ``importJSONLines(from:options:progress:)``.
   package func importLines(
     from sources: [ImportSource], _ options: ImportOptions, embedder: (any Embedder)? = nil,
     progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> ImportSummary {
     let writer = try options.isDryRun ? nil : writer()
     let collectsTexts = embedder != nil && !options.isDryRun
+    let rejects = try options.rejectsFile.map { try RejectedLines($0, of: self) }
     let checked = try await onCancellableThread { check in
-      try ImportCheck(self, sources, options, collectsTexts: collectsTexts, reporting(progress, check)).run()
+      var options = options
+      if let rejects {
+        let rejectsToo = options.rejects
+        options.rejects = { line in
+          try rejects.append(line)
+          try rejectsToo?(line)
+        }
+      }
+      return try ImportCheck(self, sources, options, collectsTexts: collectsTexts, reporting(progress, check)).run()
     }
-    guard let writer else { return checked.summary }
+    guard let writer else {
+      try rejects?.commit()
+      return checked.summary
+    }
     let vectors = try await Self.vectors(checked.texts, embedder, progress)
     let stop = StopFlag()
-    return try await withTaskCancellationHandler {
+    let summary = try await withTaskCancellationHandler {
       try await writer.write(runsAlone: true) { transaction in
         let importer = Importer(sources, options, vectors: vectors, leavingOut: checked.leftOut) { step in
           progress(step)
@@ -66,6 +90,8 @@ extension MemoryStore {
     } onCancel: {
       stop.set()
     }
+    try rejects?.commit()
+    return summary
   }
 
   private static func vectors(
@@ -86,6 +112,21 @@ extension MemoryStore {
     }
     return vectors
   }
+}
+
+/// The file of the lines that are left out; written by the thread of the import alone.
+private final class RejectedLines: Sendable {
+  private let file: Mutex<ExportFile?>
+
+  init(_ url: URL, of store: MemoryStore) throws {
+    guard url.isFileURL else { throw StoreError(.invalidArgument, "\(url) is not a file URL") }
+    file = Mutex(try ExportFile(path: url.path, of: store))
+  }
+
+  func append(_ line: [UInt8]) throws { try file.withLock { try $0?.append(line + [0x0A]) } }
+
+  /// The file exists from now on, empty if no line was left out.
+  func commit() throws { try file.withLock { try $0?.commit() } }
 }
 
 /// The second pass: writes every line in one transaction.

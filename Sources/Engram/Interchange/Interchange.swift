@@ -1,18 +1,15 @@
 import Formats
 
-/// The exchange format: JSON Lines, one object a line, UTF-8. Architecture.md has the table of keys.
-package enum Interchange {
+/// The exchange format: JSON Lines, one object a line, UTF-8. <doc:Interchange> has the keys.
+public enum Interchange {
   /// The number in the store line. A file of a higher one is refused.
-  static let format: Int64 = 1
+  public static let format: Int64 = 1
 
   /// The most bytes of a line, its line feed not counted.
-  package static let lineBytes = 64 << 20
-
-  /// The most bytes of a context, as CBOR.
-  package static let contextBytes = Limits.contextBytes
+  public static let lineBytes = 64 << 20
 
   /// How embeddings are written.
-  package enum Vectors: String, Sendable, CaseIterable {
+  public enum Vectors: String, Sendable, CaseIterable {
     /// A string of base64 over little-endian float32: exact, and the fastest.
     case base64
     /// An array of the shortest decimals that read back as the same float32: exact, too.

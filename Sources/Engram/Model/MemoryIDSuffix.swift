@@ -1,17 +1,19 @@
-/// The last hexadecimal digits of a memory's id, which tell it from others of its user: ids of one batch share their first 20.
-package struct MemoryIDSuffix: Sendable, Hashable, LosslessStringConvertible {
+/// The last hexadecimal digits of a memory's id, which tell it from others of its user: people type them instead of the whole id.
+///
+/// The first 20 digits are the same in ids that were made in one millisecond or batch, the last ones differ.
+public struct MemoryIDSuffix: Sendable, Hashable, LosslessStringConvertible {
   /// Lower case, without hyphens.
-  package let description: String
+  public let description: String
   private let bits: (high: UInt64, low: UInt64)
   private let mask: (high: UInt64, low: UInt64)
 
-  /// How many digits a table shows.
-  package static let shownDigits = 8
-  /// Fewer could be an accident.
-  package static let digits = 4...31
+  /// How many digits ``MemoryID/shortDescription`` has.
+  public static let shownDigits = 8
+  /// How many digits a suffix has. Fewer could be an accident.
+  public static let digits = 4...31
 
   /// - Returns: Nil unless `text` has 4 to 31 hexadecimal digits, in either case; hyphens are passed over.
-  package init?(_ text: String) {
+  public init?(_ text: String) {
     var digits: [UInt8] = []
     for byte in text.utf8 where byte != UInt8(ascii: "-") {
       switch byte | 0x20 {
@@ -33,13 +35,14 @@ package struct MemoryIDSuffix: Sendable, Hashable, LosslessStringConvertible {
     mask = (count > 64 ? ~(~0 << UInt64(count - 64)) : 0, count >= 64 ? ~0 : ~(~0 << UInt64(count)))
   }
 
-  package func matches(_ id: MemoryID) -> Bool { id.high & mask.high == bits.high && id.low & mask.low == bits.low }
+  /// Whether the id ends in these digits.
+  public func matches(_ id: MemoryID) -> Bool { id.high & mask.high == bits.high && id.low & mask.low == bits.low }
 
-  package static func == (left: Self, right: Self) -> Bool { left.description.utf8.elementsEqual(right.description.utf8) }
-  package func hash(into hasher: inout Hasher) { hasher.combine(description) }
+  public static func == (left: Self, right: Self) -> Bool { left.description.utf8.elementsEqual(right.description.utf8) }
+  public func hash(into hasher: inout Hasher) { hasher.combine(description) }
 }
 
 extension MemoryID {
-  /// The last digits, for a table on a terminal.
-  package var shortDescription: String { String(description.suffix(MemoryIDSuffix.shownDigits)) }
+  /// The last ``MemoryIDSuffix/shownDigits`` digits, for a table that people read.
+  public var shortDescription: String { String(description.suffix(MemoryIDSuffix.shownDigits)) }
 }

@@ -1,23 +1,64 @@
-/// How far a long operation has come.
-package struct OperationProgress: Sendable {
-  package enum Phase: Sendable {
-    case checking, embedding, writing, verifying, copying, auditing
-    /// Bytes of values in damaged pages.
-    case salvaging
-    /// What is erased with what stays; pairs of embeddings.
-    case comparing
-    /// Files, for what was erased.
-    case scanning
+/// How far a long operation is.
+///
+/// An operation calls its `progress` closure on a thread of its own (an import also on the writer thread), never twice at once, about once for
+/// 256 KiB or 1,024 steps of its work. The operation waits for the closure, so the closure must be quick; it must not call the store.
+public struct OperationProgress: Sendable, Hashable {
+  /// What an operation is doing. One operation may have several phases, and return to an earlier one: later versions may add more.
+  public struct Phase: Sendable, Hashable, CustomStringConvertible {
+    private enum Kind: String {
+      case checking, embedding, writing, exporting, counting, verifying, copying, auditing, salvaging, comparing, scanning
+    }
+
+    private let kind: Kind
+    /// What ``OperationProgress/count`` counts, in the plural: `lines`.
+    public var unit: String {
+      switch kind {
+      case .checking, .writing: "lines"
+      case .embedding: "texts"
+      case .exporting, .copying: "records"
+      case .counting, .auditing: "memories"
+      case .verifying, .salvaging: "entries"
+      case .comparing: "items"
+      case .scanning: "MiB"
+      }
+    }
+    /// One word, such as `checking`.
+    public var description: String { kind.rawValue }
+
+    /// Reads and checks the lines of an import; `done` and `total` are bytes of the files.
+    public static let checking = Self(kind: .checking)
+    /// Embeds texts of an import; `done` and `total` are texts.
+    public static let embedding = Self(kind: .embedding)
+    /// Writes the lines of an import in one transaction; `done` and `total` are bytes of the files.
+    public static let writing = Self(kind: .writing)
+    /// Writes an export; `done` and `total` are memories and contexts.
+    public static let exporting = Self(kind: .exporting)
+    /// Compares memories with a filter; `done` and `total` are memories.
+    public static let counting = Self(kind: .counting)
+    /// Compares what is stored with everything else; `done` and `total` are entries of the database and rows.
+    public static let verifying = Self(kind: .verifying)
+    /// Copies records into other files; `done` and `total` are entries of the database and rows.
+    public static let copying = Self(kind: .copying)
+    /// Reads memories for an audit; `done` and `total` are memories.
+    public static let auditing = Self(kind: .auditing)
+    /// Looks for sound values in damaged files; `done` and `total` are bytes.
+    public static let salvaging = Self(kind: .salvaging)
+    /// Compares pairs of embeddings in an audit, or what is erased with what stays; `done` and `total` are pairs or entries.
+    public static let comparing = Self(kind: .comparing)
+    /// Searches the files for what was erased; `done` and `total` are bytes.
+    public static let scanning = Self(kind: .scanning)
   }
 
-  package let phase: Phase
-  /// Of `total`, in the unit of the phase: bytes when a file is read or scanned, texts when they are embedded, entries otherwise.
-  package let done: Int
-  package let total: Int
-  /// Lines, texts, entries or MiB so far.
-  package let count: Int
+  public let phase: Phase
+  /// Of `total`, in the unit that the phase names: bytes or records. Never more than `total`.
+  public let done: Int
+  /// What the phase has to do; may grow while it lasts, because others write meanwhile.
+  public let total: Int
+  /// Records, lines or MiB so far, as ``Phase/unit`` says.
+  public let count: Int
 
-  package init(phase: Phase, done: Int, total: Int, count: Int) {
+  /// For tests of a progress closure; operations make their own.
+  public init(phase: Phase, done: Int, total: Int, count: Int) {
     self.phase = phase
     self.done = done
     self.total = total

@@ -14,20 +14,14 @@ extension MemoryStore {
   ///   - source: The damaged store. No process may have it open.
   ///   - destination: Where the new store goes: nothing may stand there.
   ///   - usingPrevious: Reads the commit before the last one in any case.
+  ///   - progress: Called now and then: salvaging, copying, verifying. See ``OperationProgress``.
   /// - Throws: ``StoreError`` `.stillInUse`; `.storeExists` where something stands at `destination`; `.storeMissing`, `.notAStore`;
   ///   `.corrupted` where not even the meta pages can be read; `.newerFormat`, `.networkFileSystem`, `.diskFull`, `.permissionDenied`;
   ///   `CancellationError`. Nothing is left behind.
   @discardableResult
   public static func repair(
-    _ source: URL, into destination: URL, usingPrevious: Bool = false
-  ) async throws -> RepairReport {
-    try await repair(source, into: destination, usingPrevious: usingPrevious) { _ in }
-  }
-
-  /// - Parameter progress: Called now and then, on a thread of the repair's own.
-  @discardableResult
-  package static func repair(
-    _ source: URL, into destination: URL, usingPrevious: Bool = false, progress: @escaping @Sendable (OperationProgress) -> Void
+    _ source: URL, into destination: URL, usingPrevious: Bool = false,
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> RepairReport {
     for url in [source, destination] where !url.isFileURL {
       throw StoreError(.invalidArgument, "a store lies in a directory: \(url) is not a file URL")

@@ -1,6 +1,6 @@
 public import Foundation
 
-/// What ``MemoryStore/repair(_:into:usingPrevious:)`` kept, and what it could not.
+/// What ``MemoryStore/repair(_:into:usingPrevious:progress:)`` kept, and what it could not.
 public struct RepairReport: Sendable, Codable {
   /// Which of the two last commits was read.
   public enum Commit: Sendable, Hashable, Codable {

@@ -92,7 +92,7 @@ extension RecordReader {
     guard let filter else { return try count(scope) }
     try Limits.check(filter)
     var count = 0
-    try forEachMatch(scope, filter, { try Task.checkCancellation() }, { _ in count += 1 })
+    try forEachMatch(scope, filter, { _ in try Task.checkCancellation() }, { _ in count += 1 })
     return count
   }
 

@@ -39,13 +39,16 @@ extension RecordReader {
 
   /// Calls `body` with every live memory that the filter matches, in the order of ``forEachMemory(in:_:)``.
   ///
-  /// - Parameter check: Called now and then; what it throws ends the walk.
-  func forEachMatch(_ scope: SearchScope, _ filter: Filter, _ check: @escaping () throws -> Void, _ body: (Memory) -> Void) throws {
-    var meter = WorkMeter(.comparing, total: 0) { _ in try check() }
+  /// - Parameter progress: Called now and then; what it throws ends the walk.
+  func forEachMatch(
+    _ scope: SearchScope, _ filter: Filter, _ progress: @escaping (OperationProgress) throws -> Void, _ body: (Memory) -> Void
+  ) throws {
+    var meter = WorkMeter(.counting, total: try count(scope), progress)
     try forEachMemory(in: scope) { record in
       if filter.matches(record.memory) { body(record.memory) }
-      try meter.pass(bytes: record.memory.text.utf8.count)
+      try meter.add(bytes: record.memory.text.utf8.count)
       return true
     }
+    try meter.finish()
   }
 }

@@ -291,7 +291,7 @@ enum StoreOpening {
       throw StoreError(
         .readOnlyFileSystem,
         "LMDB's lock table cannot be written, and writers cannot be kept out (\(error)): if nobody writes to \(paths.directory), read it with access "
-          + ".immutable (memtool --immutable)", cause: error)
+          + ".immutable", cause: error)
     }
   }
 

@@ -74,7 +74,7 @@ enum StoreTrust {
       throw StoreError(
         .unexpectedFile,
         "\(path) has \(status.linkCount) names (hard links), and stores that share a file destroy each other: "
-          + "make a copy of its own with cp -R, or with memtool backup")
+          + "make a copy of its own with cp -R, or a backup")
     }
     guard status.permissions & 0o077 == 0 else {
       throw StoreError(

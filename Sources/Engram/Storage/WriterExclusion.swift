@@ -40,7 +40,7 @@ final class WriterExclusion: ReadExclusion {
           throw LMDBError(
             code: error.errno,
             operation: "reading without the locks of LMDB, which needs \(place) while the read lasts (\(holder)): try again, or read "
-              + "a medium that nobody writes to with access .immutable (memtool --immutable)")
+              + "a medium that nobody writes to with access .immutable")
         }
       }
       state.snapshots += 1

@@ -5,15 +5,14 @@ extension MemoryStore {
   ///
   /// The copy is a store like any other, without dead rows: opening it is restoring it. It is verified and flushed before it gets its
   /// name, so it is there whole or not at all; directories have mode 0700 and files 0600. It has the store's identity and secret.
+  /// - Parameters:
+  ///   - url: The new store's directory; nothing may exist there.
+  ///   - progress: Called now and then: copying, then verifying. See ``OperationProgress``.
   /// - Throws: ``StoreError`` `.storeExists` where something stands at `url`; `.storeMissing` where its directory does not exist;
   ///   `.corrupted` where the store is damaged; `.networkFileSystem`, `.diskFull`, `.permissionDenied`, `.closed`; `CancellationError`.
   @discardableResult
-  public func backup(to url: URL) async throws -> BackupReport { try await backup(to: url) { _ in } }
-
-  /// - Parameter progress: Called now and then, on a thread of the backup's own.
-  @discardableResult
-  package func backup(
-    to url: URL, progress: @escaping @Sendable (OperationProgress) -> Void
+  public func backup(
+    to url: URL, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> BackupReport {
     guard url.isFileURL else { throw StoreError(.invalidArgument, "a backup lies in a directory: \(url) is not a file URL") }
     let path = url.path

@@ -30,15 +30,14 @@ extension MemoryStore {
   /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead; one without embeddings never does. Needs room for a
   /// second copy meanwhile, and leaves some to other programs: 5 % of the file system if the store begins it, 1 MiB if it is asked for. The log of
   /// changes is kept, with the ids in it.
+  /// - Parameter progress: Called now and then, see ``OperationProgress``.
   /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.inputOutput`, `.permissionDenied`, `.readOnly`, `.closed`; `CancellationError`: the
   ///   store is as it was. `.poisoned` and `.inDoubt`: whether it moved on shows when it is opened again.
   /// - Complexity: O(size of the store), about 30,000 memories a second.
   @discardableResult
-  public func compact() async throws -> CompactionReport { try await compact { _ in } }
-
-  /// - Parameter progress: Called now and then, on a thread of the compaction's own.
-  @discardableResult
-  package func compact(progress: @escaping @Sendable (OperationProgress) -> Void) async throws -> CompactionReport {
+  public func compact(
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
+  ) async throws -> CompactionReport {
     _ = try writer()
     return try await core.background("the store cannot be compacted") { core, check in
       let started = ContinuousClock.now
@@ -53,8 +52,9 @@ extension MemoryStore {
 }
 
 extension MemoryStore {
-  /// What a store that stays open does by itself, and one that is used from the command line only never gets to.
-  package enum Upkeep: Sendable {
+  /// What a store that stays open does by itself, in the background. A process that opens a store for one short operation after another
+  /// never gets to it: it asks for ``dueUpkeep`` and calls ``finishUpkeep(timeout:progress:)`` before it closes the store.
+  public enum Upkeep: Sendable {
     /// An erasure was broken off: what it hid is still in the files.
     case erasure
     /// So many rows are dead that a compaction is worth it.
@@ -62,7 +62,10 @@ extension MemoryStore {
   }
 
   /// What is due; nil: nothing.
-  package var dueUpkeep: Upkeep? {
+  ///
+  /// - Throws: ``StoreError`` `.corrupted`, `.tooManyReaders`, `.closed`.
+  /// - Complexity: O(1).
+  public var dueUpkeep: Upkeep? {
     get throws {
       let state = try readOnce { try $0.state() }
       return state.pendingErasure > 0 ? .erasure : core.needsRebuild(state) ? .compaction : nil
@@ -71,8 +74,14 @@ extension MemoryStore {
 
   /// Does what is due. Waits at most `timeout` for another process that is rebuilding the store.
   ///
-  /// - Throws: As ``compact()``; `.stillInUse` past that.
-  package func finishUpkeep(timeout: Duration, progress: @escaping @Sendable (OperationProgress) -> Void) async throws {
+  /// - Parameters:
+  ///   - timeout: 0 to 3,650 days.
+  ///   - progress: Called now and then, see ``OperationProgress``.
+  /// - Throws: As ``compact(progress:)``; `.stillInUse` past the timeout. What was due may still be.
+  public func finishUpkeep(
+    timeout: Duration = .seconds(30), progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
+  ) async throws {
+    try Limits.check(timeout, "the timeout of the upkeep")
     _ = try writer()
     try await core.background("the store's files cannot be rebuilt") { core, check in
       let deadline = ContinuousClock.now + timeout

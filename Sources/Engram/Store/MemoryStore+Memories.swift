@@ -17,7 +17,7 @@ extension MemoryStore {
   ///
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.corrupted`; `CancellationError` if there is a filter.
   /// - Complexity: O(users in scope + expired memories) without a filter. O(memories in scope) with one: blocks the caller's thread; in
-  ///   asynchronous code ``count(scope:filter:)-(_,Filter)`` uses one of its own.
+  ///   asynchronous code ``count(scope:filter:progress:)`` uses one of its own.
   public func count(scope: SearchScope = .all, filter: Filter? = nil) throws -> Int {
     try readOnce { try $0.checkedCount(scope, filter) }
   }
@@ -139,13 +139,14 @@ extension MemoryStore {
 }
 
 extension MemoryStore {
-  /// The memories whose ids end so, in no particular order.
+  /// The memories whose ids end in some digits, in no particular order: more than one means that the digits are too few.
   ///
   /// - Parameters:
   ///   - userID: Nil: of all users.
   ///   - limit: The most to return.
-  /// - Complexity: O(memories in scope).
-  package func memories(endingWith suffix: MemoryIDSuffix, of userID: String?, limit: Int) throws -> [Memory] {
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`, `.tooManyReaders`, `.closed`.
+  /// - Complexity: O(memories in scope). Blocks the caller.
+  public func memories(endingWith suffix: MemoryIDSuffix, of userID: String?, limit: Int) throws -> [Memory] {
     if let userID { try Limits.checkUserID(userID) }
     var found: [Memory] = []
     try readOnce { reader in

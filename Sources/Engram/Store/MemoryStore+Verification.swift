@@ -1,4 +1,4 @@
-package import Foundation
+public import Foundation
 import LMDB
 import Synchronization
 
@@ -7,18 +7,17 @@ extension MemoryStore {
   /// their rows, blocks, columns, timeline, expiry and dedupe entries in both directions; all counts.
   ///
   /// Waits for nobody, and other processes may write meanwhile. Rows are read, not mapped: a bad sector is a problem in the report.
-  /// - Parameter deep: First reads every page of LMDB's file: that each is used once or free once, in order, within its bounds. Where that
-  ///   finds damage the rest is left out, because LMDB would follow it.
+  /// - Parameters:
+  ///   - deep: First reads every page of LMDB's file: that each is used once or free once, in order, within its bounds. If that finds damage,
+  ///     the rest is left out, because LMDB would follow it.
+  ///   - progress: Called now and then, see ``OperationProgress``.
   /// - Returns: What was found; damage is a problem in the report, not an error.
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
   ///   `CancellationError` within about a tenth of a second once the task is cancelled.
   /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, twenty for each row, and a few for each user and each block.
   ///   Runs on two threads of its own, one for the rows. Closing the store ends it with `.closed`.
-  public func verify(deep: Bool = false) async throws -> VerificationReport { try await verify(deep: deep) { _ in } }
-
-  /// - Parameter progress: Called now and then with the entries seen so far, on the verification's own thread.
-  package func verify(
-    deep: Bool = false, progress: @escaping @Sendable (OperationProgress) -> Void
+  public func verify(
+    deep: Bool = false, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> VerificationReport {
     try requireOpen()
     return try await core.background("the store cannot be verified") { _, check in
@@ -26,7 +25,7 @@ extension MemoryStore {
     }
   }
 
-  /// As ``verify(deep:)``, on the caller's thread, which must be none of the cooperative pool.
+  /// As ``verify(deep:progress:)``, on the caller's thread, which must be none of the cooperative pool.
   ///
   /// - Parameter check: Called now and then; what it throws ends the verification.
   package func verifyBlocking(
@@ -54,9 +53,18 @@ extension MemoryStore {
 
   /// Verifies the store at `url`, which may be so damaged that it cannot be opened: a deep verification reads every page before LMDB does.
   ///
-  /// - Throws: ``StoreError`` where there is no store, or it cannot be read; damage is a problem in the report. `CancellationError`.
-  package static func verify(
-    at url: URL, deep: Bool, access: StoreOptions.Access = .readOnly, progress: @escaping @Sendable (OperationProgress) -> Void
+  /// - Parameters:
+  ///   - url: The store's directory. This process and others may have the store open.
+  ///   - deep: As in ``verify(deep:progress:)``.
+  ///   - access: `.readOnly`, or `.immutable` for a medium that nobody writes to.
+  ///   - progress: Called now and then, see ``OperationProgress``.
+  /// - Returns: What was found; damage is a problem in the report, not an error.
+  /// - Throws: ``StoreError`` `.storeMissing`, `.notAStore` and other codes of an opening if the store cannot be read. `CancellationError`.
+  ///   Nothing is changed, and the store is closed again.
+  /// - Complexity: As ``verify(deep:progress:)``.
+  public static func verify(
+    at url: URL, deep: Bool = false, access: StoreOptions.Access = .readOnly,
+    progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> VerificationReport {
     var options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
     let walked = Mutex<PageReport?>(nil)

@@ -1,6 +1,6 @@
 import LMDB
 
-/// What ``MemoryStore/verify(deep:)`` found.
+/// What ``MemoryStore/verify(deep:progress:)`` found.
 public struct VerificationReport: Sendable, Hashable, Codable {
   package init() {}
 

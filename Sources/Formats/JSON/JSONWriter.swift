@@ -124,6 +124,26 @@ package struct JSONWriter: Sendable {
     bytes.append(UInt8(ascii: "\""))
   }
 
+  // MARK: Written JSON
+
+  /// Writes a value that is JSON already.
+  ///
+  /// - Parameter json: One valid value without white space around it; not checked.
+  package mutating func write(json: String) {
+    separate()
+    bytes.append(contentsOf: json.utf8)
+  }
+
+  /// Writes the members of an object that is JSON already into the open object.
+  ///
+  /// - Parameter json: One valid object without white space around it; not checked.
+  package mutating func writeMembers(ofJSON json: String) {
+    let members = json.utf8.dropFirst().dropLast()
+    guard !members.isEmpty else { return }
+    separate()
+    bytes.append(contentsOf: members)
+  }
+
   // MARK: Machinery
 
   /// Calls `body`; when it throws, the writer is as it was before.

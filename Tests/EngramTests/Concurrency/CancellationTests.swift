@@ -208,18 +208,7 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func anExportEndsAndRemovesItsFile() async throws {
     let store = try await filled()
     let path = place.directory.path("all.jsonl")
-    try await cancel(in: .writing) { progress in
-      try await store.exporting { store, check in
-        var file = try ExportFile(path: path, of: store)
-        let summary = try store.exportLines(
-          check: {
-            progress(.init(phase: .writing, done: 0, total: 1, count: 0))
-            try check()
-          }, into: { try file.append($0) })
-        try file.commit()
-        return summary
-      }
-    }
+    try await cancel(in: .exporting) { try await store.export(to: URL(fileURLWithPath: path), progress: $0) }
     try await expectUntouched(store)
     try await store.close()
   }

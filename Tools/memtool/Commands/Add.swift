@@ -58,14 +58,11 @@ struct Add: AsyncParsableCommand {
   }
 
   func run() async throws {
-    var draft = MemoryDraft(
+    let draft = MemoryDraft(
       userID: user, text: try InputFile.text(text), embedding: try vector?.embedding(), kind: kind, sessionID: session, speaker: speaker,
       importance: importance, expiresAt: expiresAt?.date, dedupeKey: dedupeKey,
       metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first })
-    let added = try await store.open(.readWrite) { store in
-      if draft.embedding == nil, let embedder = store.pinnedEmbedder { draft.embedding = try await embedder.embed(draft.text) }
-      return try await store.adding([draft])[0]
-    }
+    let added = try await store.open(.readWrite, embeds: true) { store in try await store.adding([draft])[0] }
     switch added.outcome {
     case .added: if Terminal.diagnosticsAreTerminal { Diagnostics.write("memtool: added") }
     case .existing: Diagnostics.write("memtool: nothing was added: the user has this memory with the same dedupe key")

@@ -30,10 +30,10 @@ struct ContextGet: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let value = try await store.open(reading.access) { store in try store.contextValue(type, for: user) }
+    let value = try await store.open(reading.access) { store in try store.contextJSON(type, for: user) }
     guard let value else { throw StoreError(.notFound, "the user '\(user)' has no \(type)") }
     // It is JSON either way: there is no shape that a table could know.
-    try Output.json { try $0.write(cbor: value) }
+    try Output.json { $0.write(json: value) }
   }
 }
 
@@ -68,8 +68,8 @@ struct ContextSet: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let value = try parse()
-    try await store.open(.readWrite) { store in try await store.putContext(type, for: user, schema: schema, value) }
+    let value = json == "-" ? try InputFile.read("-") : Array(json.utf8)
+    try await store.open(.readWrite) { store in try await store.putContext(json: value, as: type, for: user, schema: schema) }
     guard output.json else { return }
     try Output.json { json in
       json.beginObject()
@@ -79,19 +79,6 @@ struct ContextSet: AsyncParsableCommand {
       json.write(type)
       json.endObject()
     }
-  }
-
-  private func parse() throws -> CBORValue {
-    let value: CBORValue
-    do {
-      value = try JSONReader.read(json == "-" ? try InputFile.read("-") : Array(json.utf8)) { reader in
-        try reader.readCBOR(atMostBytes: Interchange.contextBytes)
-      }
-    } catch let error as JSONError {
-      throw StoreError(.invalidArgument, "the context is not valid JSON: \(error)")
-    }
-    guard case .map = value else { throw StoreError(.invalidArgument, "the context must be a JSON object") }
-    return value
   }
 }
 

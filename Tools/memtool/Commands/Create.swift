@@ -16,21 +16,19 @@ struct Create: AsyncParsableCommand {
         memtool create bot.memory --dimension 768 --metric dot
       """)
 
-  /// What turns texts into vectors.
-  enum EmbedderName: String, ExpressibleByArgument, CaseIterable {
-    case none, hashing
-  }
-
   @OptionGroup var store: StoreArgument
 
-  @Option(help: ArgumentHelp("Components of an embedding, 1 to 65536. With --embedder hashing the default is 384.", valueName: "n"))
+  @Option(help: ArgumentHelp("Components of an embedding, 1 to 65536. By default those of the embedder.", valueName: "n"))
   var dimension: Int?
 
   @Option(help: ArgumentHelp("How embeddings are compared.", valueName: "cosine|dot"))
   var metric: Metric = .cosine
 
-  @Option(help: ArgumentHelp("What turns texts into embeddings; the store takes no other one later.", valueName: "none|hashing"))
-  var embedder: EmbedderName = .none
+  @Option(
+    help: ArgumentHelp(
+      "What turns texts into embeddings; the store takes no other one later. \(Embedders.summaries).", valueName: Embedders.forms),
+    transform: EmbedderArgument.init(parsing:))
+  var embedder: EmbedderArgument = .none
 
   @OptionGroup var output: OutputOptions
 
@@ -40,8 +38,7 @@ struct Create: AsyncParsableCommand {
   }
 
   func run() async throws {
-    var options = StoreOptions(dimension: dimension, metric: metric)
-    if embedder == .hashing { options.embedder = HashingEmbedder(dimension: dimension ?? 384) }
+    let options = StoreOptions(dimension: dimension, metric: metric, embedder: try embedder.embedder(dimension: dimension))
     if try isTaken() { throw StoreError(.storeExists, "\(store.store) exists already: choose another name, or remove it first") }
     let made = try await MemoryStore.open(at: store.url, options: options)
     let identity = made.identity

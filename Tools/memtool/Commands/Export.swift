@@ -23,10 +23,6 @@ struct Export: AsyncParsableCommand {
         memtool export bot.memory --format npy -o embeddings.npy
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
-    case jsonl, csv, npy
-  }
-
   @OptionGroup var store: StoreArgument
   @OptionGroup var reading: ReadingOptions
 
@@ -42,7 +38,7 @@ struct Export: AsyncParsableCommand {
   var contexts = false
 
   @Option(help: ArgumentHelp("The format.", valueName: "jsonl|csv|npy"))
-  var format: Format = .jsonl
+  var format: ExportOptions.Format = .jsonLines
 
   @Option(help: ArgumentHelp("How embeddings are written in JSON Lines.", valueName: "base64|array|none"))
   var vectors: Interchange.Vectors = .base64
@@ -52,7 +48,7 @@ struct Export: AsyncParsableCommand {
     completion: .file())
   var output: String?
 
-  @Flag(help: "Say nothing when all went well.")
+  @Flag(help: "Show no progress, and say nothing when all went well.")
   var quiet = false
 
   @Flag(help: "Print what was written as a JSON object, where the data goes to a file.")
@@ -61,43 +57,20 @@ struct Export: AsyncParsableCommand {
   private var outputFile: String? { output == "-" ? nil : output }
 
   func validate() throws {
-    if format == .npy, outputFile == nil { throw ValidationError("--format npy writes two files: say where with --output <file>.") }
-    if format != .jsonl, contexts { throw ValidationError("--contexts goes with --format jsonl only.") }
+    if format == .array, outputFile == nil { throw ValidationError("--format npy writes two files: say where with --output <file>.") }
+    if format != .jsonLines, contexts { throw ValidationError("--contexts goes with --format jsonl only.") }
   }
 
   func run() async throws {
-    let selection = ExportSelection(userID: user, since: since?.milliseconds, contextsOnly: contexts)
-    let (format, vectors, outputFile) = (format, vectors, outputFile)
+    let options = ExportOptions(format: format, userID: user, since: since?.date, contextsOnly: contexts, vectors: vectors)
+    let bar = ProgressBar(isQuiet: quiet || json || Terminal.outputIsTerminal)
     if outputFile != nil { Interruption.leavesTime() }
     let summary = try await store.open(reading.access) { store in
-      try await store.exporting { store, check in
-        func write(into sink: ([UInt8]) throws -> Void) throws -> ExportSummary {
-          if format == .csv { return try store.exportCSV(selection, check: check, into: sink) }
-          return try store.exportLines(selection, vectors: vectors, check: check, into: sink)
-        }
-        guard let outputFile else { return try write { try Output.writeText($0) } }
-        if format == .npy { return try Self.writeArray(store, selection, to: outputFile, check) }
-        var file = try ExportFile(path: outputFile, of: store)
-        let summary = try write { try file.append($0) }
-        // From the name on it is an export.
-        try check()
-        try file.commit()
-        return summary
-      }
+      defer { bar.finish() }
+      guard let outputFile else { return try await store.export(options: options, progress: bar.update) { try Output.writeText($0) } }
+      return try await store.export(to: URL(fileURLWithPath: outputFile), options: options, progress: bar.update)
     }
     try report(summary)
-  }
-
-  private static func writeArray(
-    _ store: MemoryStore, _ selection: ExportSelection, to path: String, _ check: @escaping @Sendable () throws -> Void
-  ) throws -> ExportSummary {
-    var rows = try ExportFile(path: path, of: store)
-    var ids = try ExportFile(path: path + ".ids.txt", of: store)
-    let summary = try store.exportArray(selection, check: check, rows: { try rows.append($0) }, ids: { try ids.append($0) })
-    try check()
-    try ids.commit()
-    try rows.commit()
-    return summary
   }
 
   private func report(_ summary: ExportSummary) throws {

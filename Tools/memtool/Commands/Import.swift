@@ -2,7 +2,6 @@ import ArgumentParser
 import Engram
 import Formats
 import Foundation
-import Synchronization
 
 struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -61,23 +60,28 @@ struct Import: AsyncParsableCommand {
 
   func run() async throws {
     let bar = ProgressBar(isQuiet: quiet || output.json)
-    let summary = try await store.open(dryRun ? .readOnly : .readWrite) { store in
+    let options = ImportOptions(
+      onConflict: onConflict, skipsInvalid: skipInvalid, rejectsFile: rejects.map { URL(fileURLWithPath: $0) }, isLossy: lossy,
+      isDryRun: dryRun)
+    let summary = try await store.open(dryRun ? .readOnly : .readWrite, embeds: true) { store in
       let sources = try files.map(Self.source)
       Interruption.leavesTime()
       defer { bar.finish() }
-      var options = ImportOptions(onConflict: onConflict, skipsInvalid: skipInvalid, isLossy: lossy, isDryRun: dryRun)
-      var rejected: RejectedLines?
-      if let rejects {
-        let lines = RejectedLines(try ExportFile(path: rejects, of: store))
-        options.rejects = { line in try lines.append(line) }
-        rejected = lines
+      return try await Advised.running {
+        try await store.importJSONLines(from: sources, options: options, progress: bar.update)
+      } advice: {
+        advice($0)
       }
-      let summary = try await store.importLines(from: sources, options, embedder: store.pinnedEmbedder, progress: { bar.update($0) })
-      try rejected?.commit()
-      return summary
     }
     explain(summary)
     try report(summary)
+  }
+
+  /// The options that would have imported more.
+  private func advice(_ error: StoreError) -> String? {
+    let conflicts = error.code == .conflict && onConflict == .fail ? "--on-conflict skip, or replace" : nil
+    guard error.cause is ImportFaults, !skipInvalid else { return conflicts }
+    return "--skip-invalid imports the others" + (conflicts.map { "; \($0)" } ?? "")
   }
 
   /// Says on standard error what was left out or taken for something else.
@@ -124,30 +128,8 @@ struct Import: AsyncParsableCommand {
     }
   }
 
-  /// A regular file is read in place; everything else goes through a temporary file, because it is read twice.
   private static func source(_ path: String) throws -> ImportSource {
-    if path == "-" { return try spooled("standard input", FileHandle.standardInput) }
-    if let source = try ImportSource(path: path) { return source }
-    guard let handle = FileHandle(forReadingAtPath: path) else { throw StoreError(.inputOutput, "\(path) cannot be read") }
-    return try spooled(path, handle)
+    guard path == "-" else { return try .file(URL(fileURLWithPath: path), name: path) }
+    return try .stream(name: "standard input") { try FileHandle.standardInput.read(upToCount: 1 << 20).map(Array.init) }
   }
-
-  private static func spooled(_ name: String, _ handle: FileHandle) throws -> ImportSource {
-    try ImportSource(name: name, temporaryDirectory: FileManager.default.temporaryDirectory.path) {
-      guard let data = try handle.read(upToCount: 1 << 20), !data.isEmpty else { return nil }
-      return Array(data)
-    }
-  }
-}
-
-/// The file of the lines that are left out; written to by the thread of the import alone.
-private final class RejectedLines: Sendable {
-  private let file: Mutex<ExportFile?>
-
-  init(_ file: consuming ExportFile) { self.file = Mutex(consume file) }
-
-  func append(_ line: [UInt8]) throws { try file.withLock { try $0?.append(line + [0x0A]) } }
-
-  /// The file is there from now on, empty if no line was left out.
-  func commit() throws { try file.withLock { try $0?.commit() } }
 }

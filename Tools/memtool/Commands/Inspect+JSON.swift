@@ -100,7 +100,7 @@ extension JSONWriter {
     endObject()
   }
 
-  mutating func write(_ inspection: RecordInspection) throws {
+  mutating func write(_ inspection: RecordInspection) {
     beginObject()
     key("database")
     write(inspection.database)
@@ -109,9 +109,9 @@ extension JSONWriter {
     key("bytes")
     write(inspection.sizeBytes)
     key("diagnostic")
-    write(CBORDiagnostic.text(of: inspection.value))
+    write(inspection.diagnosticText)
     key("record")
-    try write(cbor: inspection.value)
+    write(json: inspection.json)
     key("row")
     if let row = inspection.row {
       beginObject()

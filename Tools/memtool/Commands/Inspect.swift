@@ -50,7 +50,7 @@ struct Inspect: AsyncParsableCommand {
         try output.json ? Output.json { $0.write(inspection) } : printTables(inspection)
       } else if let record {
         guard let inspection = try inspect(record, store) else { throw StoreError(.notFound, "there is no record '\(record)'") }
-        try output.json ? Output.json { try $0.write(inspection) } : printFacts(inspection)
+        try output.json ? Output.json { $0.write(inspection) } : printFacts(inspection)
       } else {
         let inspection = try store.inspection()
         if readers {
@@ -150,10 +150,8 @@ struct Inspect: AsyncParsableCommand {
       let found = row.foundChecksum.map { $0 == row.expectedChecksum ? "correct" : "WRONG" } ?? "MISSING"
       facts.add("row", "\(row.number), block \(row.block), checksum \(found)")
     }
-    facts.add("record", CBORDiagnostic.text(of: inspection.value))
-    var json = JSONWriter()
-    try json.write(cbor: inspection.value)
-    facts.add("as JSON", json.string)
+    facts.add("record", inspection.diagnosticText)
+    facts.add("as JSON", inspection.json)
     try facts.print()
   }
 }

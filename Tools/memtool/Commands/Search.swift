@@ -51,11 +51,8 @@ struct Search: AsyncParsableCommand {
 
   func run() async throws {
     guard let scope = scope.scope else { throw ScopeOptions.missing }
-    let results = try await store.open(reading.access) { store in
-      let query = SearchQuery(
-        embedding: try await embedding(store), scope: scope, limit: limit, threshold: threshold, filter: filters.filter,
-        includesExplanation: explain)
-      let results = try store.search(query)
+    let results = try await store.open(reading.access, embeds: true) { store in
+      let results = try await found(in: store, scope)
       if results.isEmpty, try !store.saysIfUnknown(self.scope.user) { Diagnostics.write("nothing found") }
       return results
     }
@@ -66,9 +63,17 @@ struct Search: AsyncParsableCommand {
     }
   }
 
-  private func embedding(_ store: MemoryStore) async throws -> Embedding {
-    if let vector { return try vector.embedding() }
-    return try await store.requiredEmbedder().embed(text ?? "")
+  private func found(in store: MemoryStore, _ scope: SearchScope) async throws -> [SearchResult] {
+    if let vector {
+      return try store.search(
+        SearchQuery(
+          embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, includesExplanation: explain))
+    }
+    guard store.identity.embedder != nil else {
+      throw StoreError(.embedderRequired, "the store has no embedder, so a text cannot be searched for: give a vector with --vector")
+    }
+    return try await store.search(
+      text ?? "", scope: scope, limit: limit, threshold: threshold, filter: filters.filter, includesExplanation: explain)
   }
 
   private func printTable(_ results: [SearchResult]) throws {

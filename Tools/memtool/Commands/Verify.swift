@@ -36,7 +36,11 @@ struct Verify: AsyncParsableCommand {
     let report: VerificationReport
     do {
       defer { bar.finish() }
-      report = try await MemoryStore.verify(at: store.url, deep: deep, access: reading.access, progress: bar.update)
+      report = try await Advised.running {
+        try await MemoryStore.verify(at: store.url, deep: deep, access: reading.access, progress: bar.update)
+      } advice: {
+        reading.access == .readOnly ? Advised.reading($0) : nil
+      }
     }
     try print(report)
     if !report.isIntact { throw ExitCode(Failure.damageFound) }

@@ -5,3 +5,4 @@ public import Engram
 extension Metric: ExpressibleByArgument {}
 extension ImportPolicy: ExpressibleByArgument {}
 extension Interchange.Vectors: ExpressibleByArgument {}
+extension ExportOptions.Format: ExpressibleByArgument {}

@@ -12,18 +12,26 @@ enum Failure {
   static func exit(with error: any Error) -> Never {
     switch error {
     case is StoreError, is JSONError, is CancellationError, is CocoaError, is POSIXError:
-      if let faults = (error as? StoreError)?.cause as? ImportFaults {
-        for fault in faults.first { Diagnostics.write("memtool: \(TerminalText.escaped("\(fault)"))") }
-        Diagnostics.write("memtool: \(faults.count) lines are wrong; nothing was imported (--skip-invalid imports the others)")
-      } else {
-        Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))")
-      }
+      report(error)
       Foundation.exit(code(of: error))
+    case let advised as Advised:
+      report(advised.error, advised.advice)
+      Foundation.exit(code(of: advised.error))
     case let error as AmbiguousID:
       Diagnostics.write("memtool: " + error.lines.joined(separator: "\n"))
       Foundation.exit(failed)
     default:
       exitAsParser(with: error)
+    }
+  }
+
+  private static func report(_ error: any Error, _ advice: String? = nil) {
+    let advice = advice.map { " (\($0))" } ?? ""
+    if let faults = (error as? StoreError)?.cause as? ImportFaults {
+      for fault in faults.first { Diagnostics.write("memtool: \(TerminalText.escaped("\(fault)"))") }
+      Diagnostics.write("memtool: \(faults.count) lines are wrong; nothing was imported\(advice)")
+    } else {
+      Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))\(advice)")
     }
   }
 
@@ -61,6 +69,27 @@ enum Failure {
   static func code(of error: any Error) -> Int32 {
     if let error = error as? StoreError, error.code == .corrupted { return damageFound }
     return failed
+  }
+}
+
+/// An error of the library, with the option of this program that helps: the library knows none.
+struct Advised: Error {
+  let error: StoreError
+  let advice: String
+
+  /// Runs `body`, and adds the advice that a command can give about its error.
+  static func running<Value>(_ body: () async throws -> Value, advice: (StoreError) -> String?) async throws -> Value {
+    do {
+      return try await body()
+    } catch let error as StoreError {
+      guard let advice = advice(error) else { throw error }
+      throw Advised(error: error, advice: advice)
+    }
+  }
+
+  /// What helps if a store cannot be read as it is.
+  static func reading(_ error: StoreError) -> String? {
+    error.code == .readOnlyFileSystem ? "--immutable reads it without locks" : nil
   }
 }
 

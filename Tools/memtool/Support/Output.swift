@@ -32,15 +32,6 @@ enum Output {
   }
 }
 
-extension JSONWriter {
-  mutating func writeOptional(_ value: (some FixedWidthInteger)?) {
-    if let value { write(value) } else { writeNull() }
-  }
-
-  /// Writes a time as ISO 8601 with milliseconds; null where there is none.
-  mutating func write(time: Date?) { writeOptional(time.map(Times.text)) }
-}
-
 /// Times as people and programs read them.
 enum Times {
   static func text(_ date: Date) -> String {

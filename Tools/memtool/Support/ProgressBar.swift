@@ -54,22 +54,10 @@ final class ProgressBar: Sendable {
   /// `checking  [#####-----]  50 %  21,000 lines/s  3 s left`
   static func line(_ progress: OperationProgress, elapsed: Double, width: Int) -> String {
     let fraction = progress.total > 0 ? min(1, Double(progress.done) / Double(progress.total)) : 1
-    let (name, unit) =
-      switch progress.phase {
-      case .checking: ("checking", "lines")
-      case .embedding: ("embedding", "texts")
-      case .writing: ("writing", "lines")
-      case .verifying: ("verifying", "entries")
-      case .copying: ("copying", "records")
-      case .auditing: ("auditing", "memories")
-      case .salvaging: ("salvaging", "entries")
-      case .comparing: ("comparing", "items")
-      case .scanning: ("scanning", "MiB")
-      }
     let rate = elapsed > 0 ? Int(Double(progress.count) / elapsed) : 0
     let left = fraction > 0 ? Int((elapsed / fraction * (1 - fraction)).rounded(.up)) : 0
-    let tail = "  \(Int(fraction * 100)) %  \(rate) \(unit)/s  \(left) s left"
-    let head = name.padding(toLength: 10, withPad: " ", startingAt: 0)
+    let tail = "  \(Int(fraction * 100)) %  \(rate) \(progress.phase.unit)/s  \(left) s left"
+    let head = progress.phase.description.padding(toLength: 10, withPad: " ", startingAt: 0)
     let room = min(40, width - head.count - tail.count - 3)
     guard room >= 5 else { return TerminalText.truncated(head + tail, to: width - 1) }
     let filled = Int(fraction * Double(room))

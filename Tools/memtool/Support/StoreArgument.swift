@@ -13,9 +13,28 @@ struct StoreArgument: ParsableArguments {
   /// Opens the store, lends it to `body` and closes it again.
   ///
   /// A snapshot is kept for as long as the command needs it. Nothing is created.
-  func open<Value>(_ access: StoreOptions.Access, _ body: (MemoryStore) async throws -> Value) async throws -> Value {
-    let options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
-    let store = try await MemoryStore.open(at: url, options: options)
+  /// - Parameter embeds: Whether the command embeds texts: the store then gets the embedder that it is pinned to.
+  func open<Value>(
+    _ access: StoreOptions.Access, embeds: Bool = false, _ body: (MemoryStore) async throws -> Value
+  ) async throws -> Value {
+    var options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
+    var store = try await Advised.running {
+      try await MemoryStore.open(at: url, options: options)
+    } advice: {
+      access == .readOnly ? Advised.reading($0) : nil
+    }
+    if embeds, let pinned = store.identity.embedder {
+      let first = store
+      options.embedder = Embedders.embedder(for: pinned)
+      // The handles share the files: nothing is opened twice.
+      do {
+        store = try await MemoryStore.open(at: url, options: options)
+      } catch {
+        try? await first.close()
+        throw error
+      }
+      try await first.close()
+    }
     let value: Value
     do {
       value = try await body(store)
@@ -75,16 +94,6 @@ struct OutputOptions: ParsableArguments {
 }
 
 extension MemoryStore {
-  /// The embedder that the store is pinned to; nil where it has none.
-  var pinnedEmbedder: (any Embedder)? {
-    guard let pinned = identity.embedder else { return nil }
-    if pinned.name == "hashing", (1...65_536).contains(pinned.dimension) {
-      let hashing = HashingEmbedder(dimension: pinned.dimension)
-      if hashing.identity == pinned { return hashing }
-    }
-    return MissingEmbedder(identity: pinned)
-  }
-
   /// Says on standard error that nobody is called so: the name may be misspelled.
   ///
   /// - Returns: Whether it was said.
@@ -93,24 +102,5 @@ extension MemoryStore {
     guard let userID, try inspection(of: userID, newest: 1) == nil else { return false }
     Diagnostics.write("memtool: the store has no user '\(TerminalText.escaped(userID))'")
     return true
-  }
-
-  /// - Throws: ``StoreError`` `.embedderRequired`.
-  func requiredEmbedder() throws -> any Embedder {
-    guard let embedder = pinnedEmbedder else {
-      throw StoreError(.embedderRequired, "the store has no embedder, so a text cannot be searched for: give a vector with --vector")
-    }
-    return embedder
-  }
-}
-
-/// Stands for an embedder that this program does not have: fails when it is used, by name.
-private struct MissingEmbedder: Embedder {
-  let identity: EmbedderIdentity
-
-  func embed(_ texts: [String]) async throws -> [Embedding] {
-    throw StoreError(
-      .embedderRequired,
-      "the store needs the embedder '\(identity)', which memtool does not have: give embeddings or a vector instead of a text")
   }
 }
