@@ -46,6 +46,8 @@ let package = Package(
       name: "memtool",
       dependencies: ["Engram", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tools/memtool",
+      // A client of the library: the compiler lets it see what any other program sees.
+      packageAccess: false,
       swiftSettings: lifetimes),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .target(name: "SurfaceCalls", dependencies: ["Engram"], path: "Tests/SurfaceCalls", swiftSettings: strict),
@@ -79,6 +81,11 @@ let package = Package(
       dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
       exclude: ["Fixtures"],
       swiftSettings: lifetimes),
+    // Like any other program: no package symbols.
+    .executableTarget(
+      name: "ClientSnippets", dependencies: ["Engram"], path: "Tests/ClientSnippets", packageAccess: false, swiftSettings: strict),
+    .testTarget(
+      name: "EngramClientTests", dependencies: ["ClientSnippets", "Engram", "TestSupport"], packageAccess: false, swiftSettings: strict),
     .testTarget(
       name: "MemtoolTests", dependencies: ["Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "memtool"],
       swiftSettings: lifetimes

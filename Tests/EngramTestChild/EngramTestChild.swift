@@ -51,9 +51,6 @@ enum EngramTestChild {
         try await soak.run()
       case ("soak-writer", let rest) where rest.count == 3: try await SoakWorker(rest).write()
       case ("soak-reader", let rest) where rest.count == 3: try await SoakWorker(rest).read()
-      case ("readme", let rest) where rest.count == 1:
-        guard unsafe chdir(rest[0]) == 0 else { exit(1) }
-        try await readmeSnippet()
       default: exit(64)
       }
     } catch let error as StoreError {

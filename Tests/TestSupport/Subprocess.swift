@@ -1,26 +1,26 @@
 import Foundation
 
 /// A real child process: started by the initialiser, its output collected, killed when the value goes before it has ended.
-package final class Subprocess {
-  package enum Termination: Sendable, Equatable {
+public final class Subprocess {
+  public enum Termination: Sendable, Equatable {
     case exited(Int32)
     case signalled(Int32)
   }
 
-  package struct Outcome: Sendable {
-    package let termination: Termination
-    package let standardOutput: String
-    package let standardError: String
+  public struct Outcome: Sendable {
+    public let termination: Termination
+    public let standardOutput: String
+    public let standardError: String
   }
 
-  package enum Failure: Error, Equatable {
+  public enum Failure: Error, Equatable {
     /// The child did not do what was waited for in time; it has been killed.
     case timedOut(output: String)
     /// The child closed its output before it had printed the line that was waited for.
     case endOfOutput(errorOutput: String)
   }
 
-  package let processID: Int32
+  public let processID: Int32
   private let input: Int32
   private let output: Int32
   private var isInputOpen = true
@@ -34,7 +34,7 @@ package final class Subprocess {
   ///   - arguments: Without the executable's own name.
   ///   - timeout: From the start to the end of the process; every method gives up, and kills the child, when it has passed.
   ///   - environment: Variables on top of this process's own.
-  package init(
+  public init(
     _ executable: String, _ arguments: [String], timeout: Duration = .seconds(60), environment: [String: String] = [:]
   ) throws {
     deadline = ContinuousClock.now + timeout
@@ -54,7 +54,7 @@ package final class Subprocess {
   }
 
   /// Runs a process to its end.
-  package static func run(
+  public static func run(
     _ executable: String, _ arguments: [String], timeout: Duration = .seconds(60), environment: [String: String] = [:]
   ) throws -> Outcome {
     let child = try Subprocess(executable, arguments, timeout: timeout, environment: environment)
@@ -62,7 +62,7 @@ package final class Subprocess {
   }
 
   /// The child's next line of output, without the line feed.
-  package func readLine() throws -> String {
+  public func readLine() throws -> String {
     while true {
       if let end = collected[linesEnd...].firstIndex(of: UInt8(ascii: "\n")) {
         defer { linesEnd = end + 1 }
@@ -73,7 +73,7 @@ package final class Subprocess {
   }
 
   /// Waits until the child prints a further line with this beginning; false if the time passes first. The child is not killed then.
-  package func prints(_ beginning: String, within time: Duration) throws -> Bool {
+  public func prints(_ beginning: String, within time: Duration) throws -> Bool {
     let end = min(deadline, ContinuousClock.now + time)
     // What it printed before the call does not count.
     while isReadable(within: 0) { guard try readMore() else { return false } }
@@ -93,26 +93,26 @@ package final class Subprocess {
   }
 
   /// Gives the child a line of input.
-  package func say(_ line: String) throws {
+  public func say(_ line: String) throws {
     try FileHandle(fileDescriptor: input, closeOnDealloc: false).write(contentsOf: Data("\(line)\n".utf8))
   }
 
   /// Ends the child's input, which the commands of `TestChild` wait for.
-  package func closeInput() {
+  public func closeInput() {
     if isInputOpen { close(input) }
     isInputOpen = false
   }
 
   /// Whether it has exited or was killed.
-  package var hasEnded: Bool { end.status != nil }
+  public var hasEnded: Bool { end.status != nil }
 
   /// Names a thread that waits for a mutex of LMDB which nobody will give back, and the thread that holds it; nil if there is none.
-  package var hangDiagnosis: String? { HangDiagnosis.text(of: processID) }
+  public var hangDiagnosis: String? { HangDiagnosis.text(of: processID) }
 
-  package func kill() { _ = Foundation.kill(processID, SIGKILL) }
+  public func kill() { _ = Foundation.kill(processID, SIGKILL) }
 
   /// Ends the child's input, collects the rest of its output and waits for its end.
-  package func finish() throws -> Outcome {
+  public func finish() throws -> Outcome {
     closeInput()
     while try readMore() {}
     guard let termination = end.wait(milliseconds: remainingMilliseconds()) else { throw timedOut() }

@@ -5,10 +5,10 @@ import Synchronization
 /// process that was killed the next one removes it that makes one.
 ///
 /// Keep it in a stored property of the suite: a local variable may be released after its last use, files and all.
-package final class TemporaryDirectory: Sendable {
-  package let path: String
+public final class TemporaryDirectory: Sendable {
+  public let path: String
 
-  package init() {
+  public init() {
     let base = Self.base
     Self.leftovers.prepare(base)
     var template = Array("\(base)/\(DirectoryMaker.prefix("tests"))-XXXXXX".utf8CString)
@@ -26,7 +26,7 @@ package final class TemporaryDirectory: Sendable {
   }
 
   /// The path of an entry of the directory.
-  package func path(_ name: String) -> String { "\(path)/\(name)" }
+  public func path(_ name: String) -> String { "\(path)/\(name)" }
 
   private static var base: String { ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp" }
   private static let leftovers = Leftovers()

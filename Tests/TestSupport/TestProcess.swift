@@ -1,11 +1,11 @@
 import Foundation
 
 /// What a test can know about the process it runs in.
-package enum TestProcess {
-  package static var id: Int32 { ProcessInfo.processInfo.processIdentifier }
+public enum TestProcess {
+  public static var id: Int32 { ProcessInfo.processInfo.processIdentifier }
 
   /// The path of an executable of this package, which the build puts beside the test bundle.
-  package static func executable(_ name: String) throws -> String {
+  public static func executable(_ name: String) throws -> String {
     #if os(Linux)
       let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
       return URL(fileURLWithPath: own).deletingLastPathComponent().path + "/" + name
@@ -16,10 +16,10 @@ package enum TestProcess {
   }
 
   /// Whether a sanitizer is in that needs terabytes of address space for its shadow memory: no limit can be set on that then.
-  package static let hasShadowMemory = hasThreadSanitizer || has("__asan_init")
+  public static let hasShadowMemory = hasThreadSanitizer || has("__asan_init")
 
   /// Whether the thread sanitizer is in: all takes a multiple of its time and memory, and each process makes a file and removes it at its start.
-  package static let hasThreadSanitizer = has("__tsan_init")
+  public static let hasThreadSanitizer = has("__tsan_init")
 
   private static func has(_ symbol: String) -> Bool {
     // SAFETY: the handle is the whole process, the name NUL-terminated; only the presence of the symbol is asked for.
@@ -28,6 +28,6 @@ package enum TestProcess {
 }
 
 /// Sets the permission bits of a file.
-package func setPermissions(_ path: String, _ permissions: UInt32) throws {
+public func setPermissions(_ path: String, _ permissions: UInt32) throws {
   try FileManager.default.setAttributes([.posixPermissions: Int(permissions)], ofItemAtPath: path)
 }

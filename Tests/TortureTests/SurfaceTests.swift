@@ -13,11 +13,11 @@ import Testing
   private static let sample = 2
   /// Public calls that make no system call on files: they read what is mapped, or have nothing to do.
   private static let withoutSystemCalls: Set = [
-    "audit", "changes", "changesBegin", "context", "count", "countMatching", "embedding", "end", "heldContext",
-    "heldCount",
-    "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldSearch", "heldUsers", "heldWalk", "history", "memories", "memory",
-    "search",
-    "searchText", "snapshot", "users", "wasCommitted",
+    "audit", "changes", "changesBegin", "context", "contextJSON", "contexts", "count", "countMatching", "dueUpkeep", "embedding", "end",
+    "exportSink", "heldContext", "heldCount",
+    "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldSearch", "heldUsers", "heldWalk", "history", "idsMatching",
+    "inspectionOfUser", "memories", "memoriesEnding", "memory", "recordOfContext", "recordOfMemory", "search", "searchText", "snapshot",
+    "users", "wasCommitted",
   ]
 
   @Test(.timeLimit(.minutes(10)), .enabled(if: SurfaceTier.obstacle() == nil))

@@ -54,7 +54,7 @@ extension MemoryStore {
   public func add(_ drafts: [MemoryDraft]) async throws -> [MemoryID] { try await adding(drafts).map(\.id) }
 
   /// Adds memories in one commit, and says of each what became of it.
-  package func adding(_ drafts: [MemoryDraft]) async throws -> [Added] {
+  public func adding(_ drafts: [MemoryDraft]) async throws -> [Added] {
     let writer = try writer()
     let store = core.generation.store
     var prepared: [PreparedDraft] = []

@@ -1,6 +1,6 @@
 /// Why a JSON text was refused, and where.
-package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
-  package enum Code: Sendable, Equatable {
+public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+  public enum Code: Sendable, Equatable {
     /// The text ends inside a value.
     case unexpectedEnd
     /// A byte that the grammar does not allow here.
@@ -27,18 +27,18 @@ package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     case invalidForm
   }
 
-  package let code: Code
+  public let code: Code
   /// Zero-based byte offset into the text; for an error of a writer, the length of its output.
-  package let offset: Int
+  public let offset: Int
   /// English, without the offset.
-  package let message: String
+  public let message: String
 
-  package init(_ code: Code, offset: Int, _ message: String) {
+  public init(_ code: Code, offset: Int, _ message: String) {
     self.code = code
     self.offset = offset
     self.message = message
   }
 
   /// The message with a column that counts bytes from 1, as editors do for ASCII.
-  package var description: String { "\(message) (column \(offset + 1))" }
+  public var description: String { "\(message) (column \(offset + 1))" }
 }

@@ -1,5 +1,5 @@
 /// A JSON number, with integers kept apart from reals by how they are written: `3` is an integer, `3.0` and `3e0` are reals.
-package enum JSONNumber: Sendable, Equatable {
+public enum JSONNumber: Sendable, Equatable {
   case integer(Int64)
   /// Only values above `Int64.max`.
   case unsigned(UInt64)
@@ -11,7 +11,7 @@ package enum JSONNumber: Sendable, Equatable {
 
 extension JSONReader {
   /// Reads a number of any size, with the rules of ``JSONNumber``. `-0` is the integer 0.
-  package mutating func readNumber() throws(JSONError) -> JSONNumber {
+  public mutating func readNumber() throws(JSONError) -> JSONNumber {
     try expect(.number)
     let number = try scanNumber()
     if let integer = integer(number) { return integer }
@@ -19,19 +19,19 @@ extension JSONReader {
   }
 
   /// Reads a number as the nearest double; `-0` keeps its sign.
-  package mutating func readDouble() throws(JSONError) -> Double {
+  public mutating func readDouble() throws(JSONError) -> Double {
     try expect(.number)
     return try double(scanNumber())
   }
 
   /// Reads a number as the nearest float, rounded once.
-  package mutating func readFloat() throws(JSONError) -> Float {
+  public mutating func readFloat() throws(JSONError) -> Float {
     try expect(.number)
     return try float(scanNumber())
   }
 
   /// Reads a number that is written as an integer and lies in the range of Int64.
-  package mutating func readInt64() throws(JSONError) -> Int64 {
+  public mutating func readInt64() throws(JSONError) -> Int64 {
     try expect(.number)
     let number = try scanNumber()
     guard number.isInteger else { throw JSONError(.typeMismatch, offset: number.start, "expected an integer, found a real number") }
@@ -44,7 +44,7 @@ extension JSONReader {
   /// Reads an array of numbers; `floats` is emptied first and keeps its capacity.
   ///
   /// - Throws: also ``JSONError/Code/wrongCount`` for more than `limit` numbers: memory follows what is wanted, not what is sent.
-  package mutating func readFloatArray(into floats: inout [Float], atMost limit: Int = .max) throws(JSONError) {
+  public mutating func readFloatArray(into floats: inout [Float], atMost limit: Int = .max) throws(JSONError) {
     floats.removeAll(keepingCapacity: true)
     try expect(.array)
     let start = position
@@ -56,7 +56,7 @@ extension JSONReader {
   }
 
   /// Reads an array of exactly `expected` numbers.
-  package mutating func readFloatArray(expected: Int) throws(JSONError) -> [Float] {
+  public mutating func readFloatArray(expected: Int) throws(JSONError) -> [Float] {
     try expect(.array)
     let start = position
     var floats: [Float] = []

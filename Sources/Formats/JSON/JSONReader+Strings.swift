@@ -1,20 +1,20 @@
 extension JSONReader {
-  package mutating func readString() throws(JSONError) -> String { try readStringBytes().string }
+  public mutating func readString() throws(JSONError) -> String { try readStringBytes().string }
 
   /// Reads a string without copying it; see ``JSONText``.
-  package mutating func readStringBytes() throws(JSONError) -> JSONText {
+  public mutating func readStringBytes() throws(JSONError) -> JSONText {
     try expect(.string)
     return try scanString()
   }
 
   /// Reads a string of standard base64 (see ``Base64``); an error points at the character.
-  package mutating func readBase64() throws(JSONError) -> [UInt8] {
+  public mutating func readBase64() throws(JSONError) -> [UInt8] {
     let text = try readStringBytes()
     return try base64(text) { span throws(Base64.Failure) in try Base64.decode(span) }
   }
 
   /// Reads a string of standard base64 over little-endian float32.
-  package mutating func readBase64Floats() throws(JSONError) -> [Float] {
+  public mutating func readBase64Floats() throws(JSONError) -> [Float] {
     let text = try readStringBytes()
     return try base64(text) { span throws(Base64.Failure) in try Base64.decodeFloats(span) }
   }

@@ -17,18 +17,18 @@
 /// Each key or element must be followed by exactly one read of its value. Keys are not compared with each other here: the caller's `switch`
 /// sees a key that comes twice. Only ``readValue()`` and `readCBOR()` refuse duplicates themselves.
 @safe
-package struct JSONReader {
+public struct JSONReader {
   /// The deepest nesting of arrays and objects that is accepted.
-  package static let defaultMaximumDepth = 128
+  public static let defaultMaximumDepth = 128
 
   // Whoever made the reader keeps these bytes alive and unchanged while it is used: see the initialiser.
   let bytes: UnsafeRawBufferPointer
   /// Takes a half of a surrogate pair that stands alone for U+FFFD, and counts it.
-  package var replacesLoneSurrogates = false
-  package internal(set) var replacedSurrogates = 0
+  public var replacesLoneSurrogates = false
+  public internal(set) var replacedSurrogates = 0
   /// Offset of the next byte to read.
-  package internal(set) var position = 0
-  package private(set) var depth = 0
+  public internal(set) var position = 0
+  public private(set) var depth = 0
   var maximumDepth: Int
   /// What `readCBOR` may still make of a text: an item of a byte takes 40 bytes of memory.
   var itemBytesLeft = Int.max
@@ -37,7 +37,7 @@ package struct JSONReader {
 
   /// Makes a reader over `bytes`, which must stay alive and unchanged as long as the reader and every ``JSONText`` from it are used.
   @unsafe
-  package init(unsafe bytes: UnsafeRawBufferPointer, maximumDepth: Int = JSONReader.defaultMaximumDepth) {
+  public init(unsafe bytes: UnsafeRawBufferPointer, maximumDepth: Int = JSONReader.defaultMaximumDepth) {
     unsafe self.bytes = bytes
     self.maximumDepth = maximumDepth
   }
@@ -45,7 +45,7 @@ package struct JSONReader {
   /// Reads one whole text: calls `body` with a reader over `text`, then checks that nothing follows the value.
   ///
   /// Neither the reader nor a ``JSONText`` may leave `body`.
-  package static func read<R>(
+  public static func read<R>(
     _ text: RawSpan, maximumDepth: Int = JSONReader.defaultMaximumDepth, _ body: (inout JSONReader) throws -> R
   ) throws -> R {
     try unsafe text.withUnsafeBytes { buffer in
@@ -57,7 +57,7 @@ package struct JSONReader {
   }
 
   /// As ``read(_:maximumDepth:_:)`` over a span.
-  package static func read<R>(
+  public static func read<R>(
     _ text: [UInt8], maximumDepth: Int = JSONReader.defaultMaximumDepth, _ body: (inout JSONReader) throws -> R
   ) throws -> R {
     // Bytes have no padding: every byte of the span is initialised.
@@ -66,12 +66,12 @@ package struct JSONReader {
 
   // MARK: Containers
 
-  package mutating func beginObject() throws(JSONError) { try begin(.object) }
+  public mutating func beginObject() throws(JSONError) { try begin(.object) }
 
-  package mutating func beginArray() throws(JSONError) { try begin(.array) }
+  public mutating func beginArray() throws(JSONError) { try begin(.array) }
 
   /// Returns the next key of the innermost object, or nil at its end.
-  package mutating func nextKey() throws(JSONError) -> JSONText? {
+  public mutating func nextKey() throws(JSONError) -> JSONText? {
     guard try nextItem(closing: UInt8(ascii: "}")) else { return nil }
     guard position < count, byte(position) == UInt8(ascii: "\"") else { throw unexpected("a key in quotes") }
     let key = try scanString()
@@ -82,7 +82,7 @@ package struct JSONReader {
   }
 
   /// Whether the innermost array has another element; at its end it is left.
-  package mutating func nextElement() throws(JSONError) -> Bool { try nextItem(closing: UInt8(ascii: "]")) }
+  public mutating func nextElement() throws(JSONError) -> Bool { try nextItem(closing: UInt8(ascii: "]")) }
 
   @inline(__always)
   private mutating func begin(_ kind: JSONKind) throws(JSONError) {
@@ -121,7 +121,7 @@ package struct JSONReader {
   // MARK: Scalars
 
   /// The kind of the next value, which stays unread.
-  package mutating func peek() throws(JSONError) -> JSONKind {
+  public mutating func peek() throws(JSONError) -> JSONKind {
     skipWhitespace()
     guard position < count else { throw unexpected("a value") }
     switch byte(position) {
@@ -135,7 +135,7 @@ package struct JSONReader {
     }
   }
 
-  package mutating func readBool() throws(JSONError) -> Bool {
+  public mutating func readBool() throws(JSONError) -> Bool {
     try expect(.bool)
     if byte(position) == UInt8(ascii: "t") {
       try readLiteral("true")
@@ -145,20 +145,20 @@ package struct JSONReader {
     return false
   }
 
-  package mutating func readNull() throws(JSONError) {
+  public mutating func readNull() throws(JSONError) {
     try expect(.null)
     try readLiteral("null")
   }
 
   /// Reads a null and returns true, or returns false and leaves the value unread.
-  package mutating func readNullIfPresent() throws(JSONError) -> Bool {
+  public mutating func readNullIfPresent() throws(JSONError) -> Bool {
     guard try peek() == .null else { return false }
     try readLiteral("null")
     return true
   }
 
   /// Reads past the next value, whatever it is; it is checked as strictly as if it were wanted.
-  package mutating func skipValue() throws(JSONError) {
+  public mutating func skipValue() throws(JSONError) {
     switch try peek() {
     case .object:
       try beginObject()
@@ -174,7 +174,7 @@ package struct JSONReader {
   }
 
   /// Checks that only white space is left.
-  package mutating func finish() throws(JSONError) {
+  public mutating func finish() throws(JSONError) {
     skipWhitespace()
     guard position == count else { throw JSONError(.trailingContent, offset: position, "something follows the value") }
   }
@@ -236,7 +236,7 @@ package struct JSONReader {
 }
 
 /// The six kinds of JSON value; the raw value is the name for messages.
-package enum JSONKind: String, Sendable {
+public enum JSONKind: String, Sendable {
   case object = "an object"
   case array = "an array"
   case string = "a string"

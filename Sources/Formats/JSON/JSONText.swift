@@ -2,12 +2,12 @@
 ///
 /// It points into the bytes that the reader was made over and must not outlive them.
 @safe
-package struct JSONText {
+public struct JSONText {
   /// What stands between the quotes. The reader has checked it: valid UTF-8, valid escapes, paired surrogates unless lone ones are replaced.
   let raw: UnsafeRawBufferPointer
   let hasEscapes: Bool
   /// Offset of the first byte after the opening quote.
-  package let offset: Int
+  public let offset: Int
 
   init(raw: UnsafeRawBufferPointer, hasEscapes: Bool, offset: Int) {
     unsafe self.raw = raw
@@ -16,17 +16,17 @@ package struct JSONText {
   }
 
   /// As it stands between the quotes, escapes and all.
-  package var byteCount: Int { unsafe raw.count }
+  public var byteCount: Int { unsafe raw.count }
 
   /// The text itself; allocates when it is longer than a small string.
-  package var string: String {
+  public var string: String {
     if hasEscapes { return String(decoding: unescaped(), as: UTF8.self) }
     // The bytes are alive: see the type's comment.
     return unsafe String(decoding: raw, as: UTF8.self)
   }
 
   /// Calls `body` with the UTF-8 of the text, without a copy when it holds no escapes.
-  package func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+  public func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     if hasEscapes {
       let decoded = unescaped()
       // Bytes have no padding: every byte of the span is initialised.
@@ -37,7 +37,7 @@ package struct JSONText {
   }
 
   /// Whether the text is `name`, byte for byte; allocates only when the text holds escapes.
-  package func equals(_ name: StaticString) -> Bool {
+  public func equals(_ name: StaticString) -> Bool {
     if hasEscapes {
       // An escape of six bytes stands for one at least: a long key is not decoded again for each name that it is compared with.
       guard unsafe raw.count <= 6 * name.utf8CodeUnitCount else { return false }
@@ -48,7 +48,7 @@ package struct JSONText {
   }
 
   /// Lets a `switch` over a key name its cases as literals.
-  package static func ~= (name: StaticString, text: JSONText) -> Bool { text.equals(name) }
+  public static func ~= (name: StaticString, text: JSONText) -> Bool { text.equals(name) }
 
   private static func equal(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
     // The closure gets the literal's own storage, which lives for ever; both indices stay below the common count.

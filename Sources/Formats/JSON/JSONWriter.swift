@@ -2,37 +2,37 @@
 ///
 /// The output has no white space, and only the escapes that programs and terminals need. The caller keeps containers balanced and gives every member a key; that is
 /// not checked, except that ``endLine()`` wants all containers closed.
-package struct JSONWriter: Sendable {
+public struct JSONWriter: Sendable {
   /// The output so far. May be taken out and emptied between lines.
-  package var bytes: [UInt8]
+  public var bytes: [UInt8]
   /// How many arrays and objects are open.
-  package private(set) var depth = 0
+  public private(set) var depth = 0
   private var needsComma = false
 
-  package init(reservingCapacity capacity: Int = 0) {
+  public init(reservingCapacity capacity: Int = 0) {
     bytes = []
     bytes.reserveCapacity(capacity)
   }
 
   /// The output as text.
-  package var string: String { String(decoding: bytes, as: UTF8.self) }
+  public var string: String { String(decoding: bytes, as: UTF8.self) }
 
   // MARK: Containers
 
-  package mutating func beginObject() { open(UInt8(ascii: "{")) }
-  package mutating func endObject() { close(UInt8(ascii: "}")) }
-  package mutating func beginArray() { open(UInt8(ascii: "[")) }
-  package mutating func endArray() { close(UInt8(ascii: "]")) }
+  public mutating func beginObject() { open(UInt8(ascii: "{")) }
+  public mutating func endObject() { close(UInt8(ascii: "}")) }
+  public mutating func beginArray() { open(UInt8(ascii: "[")) }
+  public mutating func endArray() { close(UInt8(ascii: "]")) }
 
   /// Ends a line of JSON Lines.
-  package mutating func endLine() {
+  public mutating func endLine() {
     precondition(depth == 0, "an array or object is still open")
     bytes.append(0x0A)
     needsComma = false
   }
 
   /// Writes the key of the next member; allocates nothing.
-  package mutating func key(_ name: StaticString) {
+  public mutating func key(_ name: StaticString) {
     separate()
     // The closure gets the literal's own storage, which lives for ever.
     name.withUTF8Buffer { unsafe appendQuoted($0) }
@@ -40,7 +40,7 @@ package struct JSONWriter: Sendable {
   }
 
   /// Writes the key of the next member.
-  package mutating func key(text: String) {
+  public mutating func key(text: String) {
     separate()
     quote(text)
     endKey()
@@ -48,28 +48,28 @@ package struct JSONWriter: Sendable {
 
   // MARK: Scalars
 
-  package mutating func writeNull() {
+  public mutating func writeNull() {
     separate()
     append("null")
   }
 
-  package mutating func write(_ value: Bool) {
+  public mutating func write(_ value: Bool) {
     separate()
     append(value ? "true" : "false")
   }
 
-  package mutating func write(_ value: String) {
+  public mutating func write(_ value: String) {
     separate()
     quote(value)
   }
 
-  package mutating func write(_ value: some FixedWidthInteger) {
+  public mutating func write(_ value: some FixedWidthInteger) {
     separate()
     appendDigits(UInt64(value.magnitude), isNegative: value < 0)
   }
 
   /// Writes the integer −1 − `complement`.
-  package mutating func writeNegative(_ complement: UInt64) {
+  public mutating func writeNegative(_ complement: UInt64) {
     separate()
     append("-")
     appendMagnitude(ofNegative: complement)
@@ -78,21 +78,21 @@ package struct JSONWriter: Sendable {
   /// Writes the shortest decimal that reads back as the same double, always with a point or an exponent.
   ///
   /// `value` is finite: JSON has no other numbers.
-  package mutating func write(_ value: Double) {
+  public mutating func write(_ value: Double) {
     precondition(value.isFinite, "JSON has no infinity and no NaN")
     separate()
     bytes.append(contentsOf: value.description.utf8)
   }
 
   /// Writes the shortest decimal that reads back as the same float, always with a point or an exponent; `value` is finite.
-  package mutating func write(_ value: Float) {
+  public mutating func write(_ value: Float) {
     precondition(value.isFinite, "JSON has no infinity and no NaN")
     separate()
     bytes.append(contentsOf: value.description.utf8)
   }
 
   /// Writes an array of finite floats.
-  package mutating func writeFloats(_ floats: Span<Float>) {
+  public mutating func writeFloats(_ floats: Span<Float>) {
     beginArray()
     bytes.reserveCapacity(bytes.count + 14 * floats.count)
     for index in floats.indices { write(floats[index]) }
@@ -100,16 +100,16 @@ package struct JSONWriter: Sendable {
   }
 
   /// Writes an array of finite floats.
-  package mutating func writeFloats(_ floats: [Float]) { writeFloats(floats.span) }
+  public mutating func writeFloats(_ floats: [Float]) { writeFloats(floats.span) }
 
   /// Writes a string of base64.
-  package mutating func writeBase64(_ data: [UInt8]) {
+  public mutating func writeBase64(_ data: [UInt8]) {
     // Bytes have no padding: every byte of the span is initialised.
     writeBase64(unsafe data.span.bytes)
   }
 
   /// Writes a string of base64.
-  package mutating func writeBase64(_ data: RawSpan) {
+  public mutating func writeBase64(_ data: RawSpan) {
     separate()
     bytes.append(UInt8(ascii: "\""))
     Base64.encode(data, into: &bytes)
@@ -117,7 +117,7 @@ package struct JSONWriter: Sendable {
   }
 
   /// Writes a string of base64 over little-endian float32.
-  package mutating func writeBase64(floats: Span<Float>) {
+  public mutating func writeBase64(floats: Span<Float>) {
     separate()
     bytes.append(UInt8(ascii: "\""))
     Base64.encodeFloats(floats, into: &bytes)
@@ -129,7 +129,7 @@ package struct JSONWriter: Sendable {
   /// Writes a value that is JSON already.
   ///
   /// - Parameter json: One valid value without white space around it; not checked.
-  package mutating func write(json: String) {
+  public mutating func write(json: String) {
     separate()
     bytes.append(contentsOf: json.utf8)
   }
@@ -137,7 +137,7 @@ package struct JSONWriter: Sendable {
   /// Writes the members of an object that is JSON already into the open object.
   ///
   /// - Parameter json: One valid object without white space around it; not checked.
-  package mutating func writeMembers(ofJSON json: String) {
+  public mutating func writeMembers(ofJSON json: String) {
     let members = json.utf8.dropFirst().dropLast()
     guard !members.isEmpty else { return }
     separate()

@@ -1,11 +1,11 @@
 /// Text of unknown origin for tables on a terminal: nothing in it may move the cursor, reorder the line or hide itself.
-package enum TerminalText {
+public enum TerminalText {
   /// Returns `text` with every character that is not for showing as `\u{…}`: C0 and C1 controls (ESC, DEL, tab and line ends too), line and
   /// paragraph separators, bidirectional controls, zero-width and blank characters, byte order marks, tags, annotation marks and the
   /// variation selectors that no text needs. The two of emoji stay.
   ///
   /// - Complexity: O(length); a text without such characters is returned as it is.
-  package static func escaped(_ text: String) -> String {
+  public static func escaped(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isHidden) else { return text }
     var result = ""
     for scalar in text.unicodeScalars {
@@ -19,7 +19,7 @@ package enum TerminalText {
   }
 
   /// As ``escaped(_:)``, but for line feeds, and carriage returns before them.
-  package static func escapedLines(_ text: String) -> String {
+  public static func escapedLines(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.last == "\r" ? escaped(String(line.dropLast())) + "\r" : escaped(String(line))
     }.joined(separator: "\n")
@@ -28,7 +28,7 @@ package enum TerminalText {
   /// The first `limit` characters, escaped: what an error quotes of data whose length nobody has checked yet.
   ///
   /// By scalars: one character as people see it may have any number of them.
-  package static func excerpt(_ text: some StringProtocol, limit: Int = 64) -> String {
+  public static func excerpt(_ text: some StringProtocol, limit: Int = 64) -> String {
     let scalars = text.unicodeScalars.prefix(limit + 1)
     return escaped(String(String.UnicodeScalarView(scalars.prefix(limit)))) + (scalars.count > limit ? "…" : "")
   }
@@ -36,12 +36,12 @@ package enum TerminalText {
   /// How many columns `text` takes; East Asian wide characters and emoji take two, combining marks none.
   ///
   /// Terminals differ on the newest emoji; this follows the common `wcwidth`, by grapheme.
-  package static func width(_ text: String) -> Int { text.reduce(0) { $0 + width($1) } }
+  public static func width(_ text: String) -> Int { text.reduce(0) { $0 + width($1) } }
 
   /// Returns `text` if it takes at most `limit` columns, else its longest beginning that leaves one column for `…`.
   ///
   /// - Complexity: O(limit) characters, however long the text.
-  package static func truncated(_ text: String, to limit: Int) -> String {
+  public static func truncated(_ text: String, to limit: Int) -> String {
     guard limit > 0 else { return "" }
     var columns = 0
     var cut = text.startIndex
@@ -56,7 +56,7 @@ package enum TerminalText {
   }
 
   /// Returns `text` cut or filled with spaces to exactly `limit` columns, the spaces before it if `alignRight`.
-  package static func fitted(_ text: String, to limit: Int, alignRight: Bool = false) -> String {
+  public static func fitted(_ text: String, to limit: Int, alignRight: Bool = false) -> String {
     let cut = truncated(text, to: limit)
     let spaces = String(repeating: " ", count: max(0, limit - width(cut)))
     return alignRight ? spaces + cut : cut + spaces

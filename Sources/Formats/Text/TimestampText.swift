@@ -1,18 +1,18 @@
 /// Times as text: Int64 milliseconds since 1970 ↔ `2026-01-02T03:04:05.678Z` (RFC 3339, proleptic Gregorian calendar).
 ///
 /// Years 0001 to 9999, in UTC. The calendar arithmetic is Howard Hinnant's ("chrono-Compatible Low-Level Date Algorithms").
-package enum TimestampText {
+public enum TimestampText {
   /// 0001-01-01T00:00:00.000Z … 9999-12-31T23:59:59.999Z.
-  package static let range: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
+  public static let range: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 
   /// The text of 24 characters, or nil outside of ``range``.
-  package static func string(_ milliseconds: Int64) -> String? {
+  public static func string(_ milliseconds: Int64) -> String? {
     var bytes: [UInt8] = []
     return append(milliseconds, to: &bytes) ? String(decoding: bytes, as: UTF8.self) : nil
   }
 
   /// Appends the text of 24 characters; outside of ``range`` it appends nothing and returns false.
-  package static func append(_ milliseconds: Int64, to bytes: inout [UInt8]) -> Bool {
+  public static func append(_ milliseconds: Int64, to bytes: inout [UInt8]) -> Bool {
     guard range.contains(milliseconds) else { return false }
     let days = floorDivide(milliseconds, millisecondsPerDay)
     let time = milliseconds - days * millisecondsPerDay
@@ -39,27 +39,27 @@ package enum TimestampText {
   /// Accepted are `2026-01-02T03:04:05` with no or 1–9 decimals (those past the third are dropped, so the result is the floor) and `Z` or
   /// an offset `±hh:mm` or `±hhmm`; `t`, `z` and a space for `T`; and a date alone, which is its midnight in UTC. Second 60, a leap second, is
   /// the first second of the next minute.
-  package static func milliseconds(_ text: String) -> Int64? {
+  public static func milliseconds(_ text: String) -> Int64? {
     var text = text
     return text.withUTF8 { unsafe milliseconds(UnsafeRawBufferPointer($0).bytes) }
   }
 
   /// As ``milliseconds(_:)-(String)``, over UTF-8.
-  package static func milliseconds(_ text: RawSpan) -> Int64? {
+  public static func milliseconds(_ text: RawSpan) -> Int64? {
     var cursor = Cursor(position: 0)
     guard let result = cursor.timestamp(text), cursor.position == text.byteCount, range.contains(result) else { return nil }
     return result
   }
 
   /// What is wrong with a text that is no time.
-  package static func fault(_ text: String) -> String {
+  public static func fault(_ text: String) -> String {
     if milliseconds(text + "Z") != nil { return "the time has no zone: add Z or +hh:mm" }
     return "not a time such as 2026-01-02T03:04:05.678Z, in the years 1 to 9999"
   }
 
   /// The milliseconds that a number stands for: seconds since 1970 below 10¹¹, which is the year 5138, milliseconds otherwise. Nil outside of
   /// ``range``.
-  package static func milliseconds(number: Double) -> (milliseconds: Int64, areSeconds: Bool)? {
+  public static func milliseconds(number: Double) -> (milliseconds: Int64, areSeconds: Bool)? {
     let areSeconds = abs(number) < 1e11
     let value = (areSeconds ? number * 1000 : number).rounded()
     guard let milliseconds = Int64(exactly: value), range.contains(milliseconds) else { return nil }

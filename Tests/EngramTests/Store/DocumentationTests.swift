@@ -17,30 +17,6 @@ import Testing
 
   private func text(_ path: String) throws -> String { try String(contentsOf: Self.root.appending(path: path), encoding: .utf8) }
 
-  /// The first block of Swift code, line by line, without blanks at the ends.
-  private func snippet(_ path: String) throws -> [String] {
-    let parts = try text(path).components(separatedBy: "```swift\n")
-    let block = try #require(parts.dropFirst().first?.components(separatedBy: "```").first)
-    return lines(block)
-  }
-
-  private func lines(_ text: String) -> [String] {
-    text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-  }
-
-  /// The bug: the first snippet did not compile, because `URL` needs Foundation, and its search found the right memory by chance.
-  @Test func theFirstSnippetOfTheReadmeCompilesAndRuns() async throws {
-    let copy = lines(try text("Tests/EngramTestChild/ReadmeSnippet.swift"))
-    let opening = try #require(copy.firstIndex(of: "func readmeSnippet() async throws {"))
-    let imports = copy.filter { $0.hasPrefix("import ") }
-    #expect(try snippet("README.md") == imports + copy[(opening + 1)...].dropLast())
-    let outcome = try await ChildProcess.run(["readme", directory.path])
-    #expect(outcome.termination == .exited(0), "\(outcome)")
-    let printed = outcome.standardOutput.split(separator: "\n")
-    #expect(printed.count >= 4 && printed[0] == "1" && printed[1].hasSuffix(" loves ramen with extra egg"), "\(outcome)")
-    #expect(printed[2] == "erased user ada: 1 memory, 1 embedding, 1 context, 1 earlier version", "\(outcome)")
-  }
-
   /// A question of an example shares words with what it is to find: the embedder of the examples knows no synonyms.
   @Test(arguments: [
     ("README.md", "loves ramen with extra egg", "which ramen does she love?"),

@@ -67,7 +67,8 @@ struct Search: AsyncParsableCommand {
     if let vector {
       return try store.search(
         SearchQuery(
-          embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, includesExplanation: explain))
+          embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter,
+          includesExplanation: explain))
     }
     guard store.identity.embedder != nil else {
       throw StoreError(.embedderRequired, "the store has no embedder, so a text cannot be searched for: give a vector with --vector")

@@ -2,7 +2,7 @@
 public import ArgumentParser
 public import Engram
 
-extension Metric: ExpressibleByArgument {}
-extension ImportPolicy: ExpressibleByArgument {}
-extension Interchange.Vectors: ExpressibleByArgument {}
-extension ExportOptions.Format: ExpressibleByArgument {}
+extension Metric: @retroactive ExpressibleByArgument {}
+extension ImportPolicy: @retroactive ExpressibleByArgument {}
+extension Interchange.Vectors: @retroactive ExpressibleByArgument {}
+extension ExportOptions.Format: @retroactive ExpressibleByArgument {}

@@ -53,13 +53,7 @@ enum Failure {
 
   static func message(of error: any Error) -> String {
     switch error {
-    case let error as StoreError:
-      // What the layers below said is in the message already, but for the place in a record or a text.
-      switch error.cause {
-      case let cause as CBORError: "\(error.message): \(cause)"
-      case let cause as JSONError: "\(error.message): \(cause)"
-      default: error.message
-      }
+    case let error as StoreError: error.detailedMessage
     case let error as JSONError: error.description
     case is CancellationError: "cancelled"
     default: (error as NSError).localizedDescription
@@ -89,7 +83,7 @@ struct Advised: Error {
 
   /// What helps if a store cannot be read as it is.
   static func reading(_ error: StoreError) -> String? {
-    error.code == .readOnlyFileSystem ? "--immutable reads it without locks" : nil
+    [.readOnlyFileSystem, .storeBusy, .writerBusy].contains(error.code) ? "--immutable reads a store that nobody writes to" : nil
   }
 }
 

@@ -32,7 +32,7 @@ extension JSONWriter {
   /// Writes metadata in the order of its keys: shorter ones first, then by bytes.
   mutating func write(_ metadata: [String: MetadataValue]) {
     beginObject()
-    for (name, value) in metadata.sorted(by: { CBORKeyOrder.precedes($0.key, $1.key) }) {
+    for (name, value) in metadata.sorted(by: { Self.precedes($0.key, $1.key) }) {
       key(text: name)
       switch value {
       case .string(let value): write(value)
@@ -42,6 +42,10 @@ extension JSONWriter {
       }
     }
     endObject()
+  }
+
+  private static func precedes(_ left: String, _ right: String) -> Bool {
+    left.utf8.count != right.utf8.count ? left.utf8.count < right.utf8.count : left.utf8.lexicographicallyPrecedes(right.utf8)
   }
 }
 

@@ -1,0 +1,122 @@
+import Engram
+import Foundation
+
+// The Swift code of README.md and the guides, as printed. A test compares the lines between `begin PAGE NUMBER` and `end` with the blocks of the page,
+// without their imports, and runs the functions of `ClientSnippets`. What is not between is there to make a program of them.
+
+func readme() async throws {
+  // begin README.md 1
+  let url = URL(fileURLWithPath: "bot.memory")
+  let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder()))
+
+  try await store.updateContext(for: "ada", message: "Hi", response: "Hello!")
+  try await store.updateContext(for: "ada") { $0.with(friendshipLevel: $0.friendshipLevel + 1) }
+  if let ada = try store.context(for: "ada") { print(ada.friendshipLevel) }  // a few microseconds
+
+  try await store.add(MemoryDraft(userID: "ada", text: "loves ramen with extra egg", kind: "preference"))
+  let hits = try await store.search("which ramen does she love?", scope: .user("ada"), limit: 5)
+  for hit in hits { print(hit.score, hit.memory.text) }
+
+  try await store.backup(to: URL(fileURLWithPath: "bot-backup.memory"))  // verified, whole or not at all
+  try await store.compact()  // rebuilds the files; the store also does it by itself
+  print(try await store.forget(userID: "ada", verifiesErasure: true))  // hidden at once, then gone from the files
+  try await store.close()
+  // end
+}
+
+func overview() async throws {
+  // begin Engram.md 1
+  let url = URL(fileURLWithPath: "bot.memory")
+  let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder()))
+  try await store.updateContext(for: "ada", message: "Hi", response: "Hello!")
+  try await store.add(MemoryDraft(userID: "ada", text: "loves ramen with extra egg", kind: "preference"))
+  let hits = try await store.search("which ramen does she love?", scope: .user("ada"), limit: 5)
+  // end
+  for hit in hits { print(hit.memory.text) }
+  try await store.close()
+}
+
+func gettingStarted() async throws {
+  // begin GettingStarted.md 1
+  let url = URL(fileURLWithPath: "bot.memory")
+  let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder()))
+  // end
+  // begin GettingStarted.md 2
+  try await store.updateContext(for: "ada", message: "Hi", response: "Hello!")
+  try await store.updateContext(for: "ada") { $0.with(friendshipLevel: $0.friendshipLevel + 1) }
+  let ada = try store.context(for: "ada")  // UserContext?, in microseconds, never blocked
+  // end
+  print(ada?.friendshipLevel ?? -1)
+  // begin GettingStarted.md 3
+  try await store.add(MemoryDraft(userID: "ada", text: "moves to Lisbon in March", kind: "plan", sessionID: "s-12"))
+  let hits = try await store.search("when does she move to Lisbon?", scope: .user("ada"), limit: 5, filter: .kind("plan"))
+  for hit in hits { print(hit.score, hit.memory.text) }
+  // end
+  // begin GettingStarted.md 4
+  let page = try store.memories(for: "ada", limit: 20, filter: .kind("plan"))
+  let next = page.next.map { "/memories?after=\($0)" }  // nil: this was the last page
+  // end
+  print(page.elements.count, next ?? "the last page")
+  // begin GettingStarted.md 5
+  let text = "has a dog named Turing"
+  let embedding = try await HashingEmbedder().embed(text)
+  let id = try await store.write { transaction in
+    try transaction.updateContext(for: "ada") { $0.with(topics: $0.topics + ["dogs"]) }
+    return try transaction.add(MemoryDraft(userID: "ada", text: text, embedding: embedding))
+  }
+  let (context, count) = try store.read { snapshot in
+    (try snapshot.context(for: "ada"), try snapshot.count(scope: .user("ada")))
+  }
+  // end
+  _ = id
+  print(context?.topics ?? [], count)
+  // begin GettingStarted.md 6
+  try await store.close()
+  // end
+}
+
+func lifecycle() async throws {
+  let url = URL(fileURLWithPath: "bot.memory")
+  let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder()))
+  try await store.add(MemoryDraft(userID: "maya", text: "teaches pottery"))
+  try await compacting(store)
+  try await backingUp(store)
+  try await forgetting(store)
+  try await store.close()
+}
+
+private func compacting(_ store: MemoryStore) async throws {
+  // begin Lifecycle.md 1
+  let report = try await store.compact { step in print(step.phase, step.done, step.total) }
+  print(report.bytesBefore, report.bytesAfter, report.writerPause)
+  // end
+}
+
+private func backingUp(_ store: MemoryStore) async throws {
+  // begin Lifecycle.md 2
+  let report = try await store.backup(to: URL(fileURLWithPath: "bot-2026-01-31.memory"))
+  let copy = try await MemoryStore.open(at: URL(fileURLWithPath: "bot-2026-01-31.memory"))
+  // end
+  print(report.memories, try copy.count())
+  try await copy.close()
+}
+
+private func forgetting(_ store: MemoryStore) async throws {
+  // begin Lifecycle.md 3
+  let receipt = try await store.forget(userID: "maya", verifiesErasure: true)
+  guard receipt.isComplete, receipt.scan?.isClean == true else { return print("not gone yet: \(receipt)") }
+  // end
+  print("gone")
+}
+
+func interchange() async throws {
+  // begin Interchange.md 1
+  let store = try await MemoryStore.open(at: URL(fileURLWithPath: "bot.memory"))
+  let written = try await store.export(to: URL(fileURLWithPath: "all.jsonl"))
+  let copy = try await MemoryStore.open(at: URL(fileURLWithPath: "copy.memory"))
+  let read = try await copy.importJSONLines(from: [URL(fileURLWithPath: "all.jsonl")], options: ImportOptions(onConflict: .skip))
+  print(written.memories, read.memories)
+  // end
+  try await copy.close()
+  try await store.close()
+}

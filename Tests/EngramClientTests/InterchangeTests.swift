@@ -1,0 +1,60 @@
+import Engram
+import Foundation
+import TestSupport
+import Testing
+
+/// The page about the exchange format says what an export has.
+@Suite struct InterchangeTests {
+  private let directory = TemporaryDirectory()
+
+  private func exported() async throws -> [[String: Any]] {
+    let url = URL(fileURLWithPath: directory.path("bot.memory"))
+    let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder(dimension: 8)))
+    try await store.put(UserContext(userID: "ada"))
+    try await store.putContext(json: Array(#"{"score":1.5}"#.utf8), as: "Mood", for: "ada", schema: 2)
+    try await store.add(
+      MemoryDraft(
+        userID: "ada", text: "loves ramen", kind: "preference", sessionID: "s", speaker: "ada", importance: 0.75,
+        expiresAt: Date(timeIntervalSinceNow: 3600), dedupeKey: "ramen", metadata: ["food": .string("ramen")]))
+    let file = URL(fileURLWithPath: directory.path("all.jsonl"))
+    try await store.export(to: file)
+    try await store.close()
+    return try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map {
+      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+  }
+
+  /// The keys in the first column of the table under a heading of the page.
+  private func documented(_ heading: String) throws -> [String] {
+    let page = try String(
+      contentsOf: Pages.root.appending(path: "Sources/Engram/Documentation.docc/Interchange.md"), encoding: .utf8)
+    let section = try #require(page.components(separatedBy: "## \(heading)\n").dropFirst().first?.components(separatedBy: "\n## ")[0])
+    return section.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { String($0.dropFirst(3).prefix { $0 != "`" }) }
+  }
+
+  @Test func everyKeyOfAnExportIsOnThePageAndTheOtherWayRound() async throws {
+    let lines = try await exported()
+    #expect(lines.map { $0["type"] as? String } == ["store", "context", "context", "memory"])
+    for (heading, type) in [("The store line", "store"), ("A context", "context"), ("A memory", "memory")] {
+      var keys: Set<String> = []
+      for line in lines where line["type"] as? String == type { keys.formUnion(line.keys) }
+      #expect(try Set(documented(heading)) == keys, "\(heading)")
+    }
+  }
+
+  /// A null would hide that a field is not written.
+  @Test func everyFieldOfTheMemoryIsSet() async throws {
+    let memory = try #require(try await exported().last)
+    for (key, value) in memory { #expect(!(value is NSNull), "\(key)") }
+  }
+
+  /// What `json` of a memory has is what its line has, but for the type and the embedding.
+  @Test func theJSONOfAMemoryHasTheKeysOfItsLine() async throws {
+    let line = try #require(try await exported().last)
+    let store = try await MemoryStore.open(at: URL(fileURLWithPath: directory.path("bot.memory")))
+    let memory = try #require(try store.memories(for: "ada").first)
+    let object = try #require(try JSONSerialization.jsonObject(with: Data(memory.json.utf8)) as? [String: Any])
+    #expect(Set(object.keys) == Set(line.keys).subtracting(["type", "embedding"]))
+    try await store.close()
+  }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The code of the pages that people read first.
+@Suite struct SnippetTests {
+  private let directory = TemporaryDirectory()
+
+  /// What each page's code prints, line by line, a prefix of each: only what is worth the comparison.
+  @Test(
+    arguments: [
+      ("README.md", ["1", "", "erased user ada: 1 memory, 1 embedding, 1 context, 1 earlier version"]),
+      ("Engram.md", ["loves ramen with extra egg"]), ("GettingStarted.md", ["1", "", "1 the last page", #"["dogs"] 2"#]),
+      ("Lifecycle.md", []),
+      ("Interchange.md", ["0 0"]),
+    ])
+  func theCodeOfAPageRuns(page: String, printed: [String]) throws {
+    let outcome = try Subprocess.run(try TestProcess.executable("ClientSnippets"), [page, directory.path])
+    #expect(outcome.termination == .exited(0), "\(outcome)")
+    let lines = outcome.standardOutput.split(separator: "\n")
+    for (number, beginning) in printed.enumerated() {
+      #expect(number < lines.count && lines[number].hasPrefix(beginning), "\(outcome)")
+    }
+    if page == "Lifecycle.md" { #expect(lines.last == "gone" && lines.contains { $0.hasPrefix("copying ") }, "\(outcome)") }
+  }
+
+  /// The bug: the first snippet did not compile, because `URL` needs Foundation. The fix: all code of the pages is compiled and run as it is printed.
+  @Test func theCodeThatRunsIsWhatThePagesPrint() throws {
+    let program = try compiled()
+    var printed: [String: [String]] = [:]
+    for url in try Pages.all {
+      for (number, block) in try blocks(url).enumerated() { printed["\(url.lastPathComponent) \(number + 1)"] = block }
+    }
+    #expect(printed.count >= 11)
+    #expect(Set(printed.keys) == Set(program.keys))
+    for (name, block) in printed { #expect(program[name] == block, "\(name)") }
+  }
+
+  /// The blocks of Swift code of a page but for those of a manifest, without imports.
+  private func blocks(_ page: URL) throws -> [[String]] {
+    let parts = try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```swift\n").dropFirst()
+    return parts.map { lines($0.components(separatedBy: "```")[0]).filter { !$0.hasPrefix("import ") } }
+      .filter { $0.first?.hasPrefix(".package(") != true }
+  }
+
+  /// The lines between `begin NAME` and `end` of the program, by name.
+  private func compiled() throws -> [String: [String]] {
+    var found: [String: [String]] = [:]
+    var name: String?
+    for line in lines(try String(contentsOf: Pages.root.appending(path: "Tests/ClientSnippets/Snippets.swift"), encoding: .utf8)) {
+      if line.hasPrefix("// begin ") {
+        name = String(line.dropFirst(9))
+        found[name ?? "", default: []] = []
+      } else if line == "// end" {
+        name = nil
+      } else if let name {
+        found[name]?.append(line)
+      }
+    }
+    return found
+  }
+
+  /// Without blanks at the ends, and with one blank for several, as `swift format` leaves it.
+  private func lines(_ text: String) -> [String] {
+    text.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }.filter { !$0.isEmpty }
+  }
+}
+
+/// README.md and the pages of the documentation.
+enum Pages {
+  static let root: URL = {
+    // From Tests/EngramClientTests/ to the package's root.
+    var url = URL(filePath: #filePath)
+    for _ in 0..<3 { url.deleteLastPathComponent() }
+    return url
+  }()
+
+  static var all: [URL] {
+    get throws {
+      let guides = try FileManager.default.contentsOfDirectory(
+        at: root.appending(path: "Sources/Engram/Documentation.docc"), includingPropertiesForKeys: nil)
+      return [root.appending(path: "README.md")] + guides.filter { $0.pathExtension == "md" }
+    }
+  }
+}
