@@ -52,6 +52,7 @@ struct SalvagePass {
       try visit(entry, true)
       return true
     }
+    try meter.finish()
     return Outcome(
       problems: salvage.problems, omittedProblems: salvage.omittedProblemCount, searchedLostPages: searched,
       recordedEntries: salvage.recordedEntries)
@@ -76,5 +77,8 @@ struct SalvagePass {
       bytesAtReport = bytes
       try progress(.init(phase: .salvaging, done: min(bytes, total), total: total, count: entries))
     }
+
+    /// Reports the end: free pages and the rest of those in use are no bytes of values.
+    func finish() throws { try progress(.init(phase: .salvaging, done: total, total: total, count: entries)) }
   }
 }

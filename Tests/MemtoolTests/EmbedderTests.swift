@@ -1,0 +1,45 @@
+import Engram
+import TestSupport
+import Testing
+
+@testable import memtool
+
+/// The table of embedders.
+@Suite struct EmbedderTests {
+  private let tool: Tool
+
+  init() throws { tool = try Tool() }
+
+  @Test func anUnknownNameIsAnsweredWithTheKnownOnesAndTheNearest() throws {
+    let outcome = try tool.run("create", tool.path("s.memory"), "--embedder", "hashin", exit: 64)
+    #expect(outcome.standardError.contains("There is no embedder 'hashin'. Did you mean 'hashing'? There are: none, hashing."))
+    #expect(
+      try tool.run("create", tool.path("s.memory"), "--embedder", "hashing:384", exit: 64).standardError
+        .contains("The embedder 'hashing' takes nothing behind its name."))
+  }
+
+  @Test func helpListsTheTable() throws {
+    // Without the breaks of lines.
+    let help = try tool.run("create", "--help").standardOutput.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    #expect(help.contains("--embedder <\(Embedders.forms)>"))
+    for maker in Embedders.all { #expect(help.contains("\(maker.form): \(maker.summary)"), "\(maker.form)") }
+  }
+
+  @Test func theNamesAreDifferentAndTheFirstIsNone() {
+    #expect(Embedders.all.first?.form == "none")
+    #expect(Set(Embedders.all.map(\.name)).count == Embedders.all.count)
+  }
+
+  /// What a store is pinned to is made again; of what no maker knows, the use fails by name.
+  @Test func theEmbedderOfAStoreIsFoundByItsIdentity() async throws {
+    let known = HashingEmbedder(dimension: 64)
+    #expect(Embedders.embedder(for: known.identity) is HashingEmbedder)
+    let unknown = EmbedderIdentity(name: "bert", dimension: 64, version: "1")
+    let missing = Embedders.embedder(for: unknown)
+    #expect(missing.identity == unknown)
+    let error = await #expect(throws: StoreError.self) { try await missing.embed("text") }
+    #expect(error?.code == .embedderRequired && error?.message.contains("bert, version 1") == true)
+    // Another version of the hashing embedder makes other vectors.
+    #expect(!(Embedders.embedder(for: EmbedderIdentity(name: "hashing", dimension: 64, version: "0")) is HashingEmbedder))
+  }
+}
