@@ -20,7 +20,7 @@ public final class MemoryStore: Sendable {
   /// Opens the store at `url`, making it first where there is none.
   ///
   /// A store that this process has open already is not opened a second time: the handles share it, and the first one's durability,
-  /// deadlines and limits hold.
+  /// timeouts and limits hold.
   ///
   /// - Throws: ``StoreError``; see the codes there. Nothing is changed on a failure.
   public static func open(at url: URL, options: StoreOptions = StoreOptions()) async throws -> MemoryStore {

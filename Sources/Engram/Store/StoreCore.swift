@@ -200,7 +200,7 @@ final class StoreCore: Sendable {
     try await wait(until: deadline) {
       work.withLock { $0.count } == 0
     } otherwise: {
-      "a rebuild was still under way at the deadline of close: close again later"
+      "a rebuild was still under way when the timeout of close was over: close again later"
     }
     coordinator?.queue.close()
     maintenance.withLock { $0?.cancel() }
@@ -210,7 +210,7 @@ final class StoreCore: Sendable {
     } otherwise: {
       let holders = ((try? paths.writerLock).map { LockHolders.processes(locking: $0) } ?? []).filter { $0 != MachineIdentity.processID }
       let holder = holders.first.map { ", waiting for process \($0), which holds writer.lock" } ?? ""
-      return "writes were still under way at the deadline of close\(holder): close again later"
+      return "writes were still under way when the timeout of close was over\(holder): close again later"
     }
     // What it is in the middle of may be a call into LMDB, which counts as a transaction.
     if let task = maintenance.withLock({ $0 }) { await task.value }
@@ -220,7 +220,7 @@ final class StoreCore: Sendable {
     try await wait(until: deadline) {
       live.liveTransactionCount == 0
     } otherwise: {
-      stillHeld("at the deadline of close")
+      stillHeld("when the timeout of close was over")
     }
   }
 

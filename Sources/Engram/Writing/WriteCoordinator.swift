@@ -119,7 +119,7 @@ actor WriteCoordinator {
     let holder = waits ? lock.readNote().flatMap { Int32($0) } : MachineIdentity.processID
     let who = waits ? holder.map { "process \($0)" } ?? "another process" : "this process's own earlier writes"
     return StoreError(
-      .writerBusy, "\(who) kept the store's writer busy past the deadline; nothing was written: try again", holder: holder)
+      .writerBusy, "\(who) kept the store's writer busy for longer than the timeout; nothing was written: try again", holder: holder)
   }
 
   /// Flushes what `.eventual` commits left to the system.
