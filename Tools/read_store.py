@@ -30,6 +30,8 @@ DATABASES = [
     "blocks", "columns", "expiry", "dedupe", "tokens", "log",
 ]
 NEVER = (1 << 63) - 1
+ALWAYS = -(1 << 63)
+TRUST = [None, "low", "medium", "high"]
 
 
 class Damage(Exception):
@@ -88,29 +90,45 @@ def read_block(value):
     """A record of `blocks`: up to 128 consecutive rows of a user. The key is userKey ‖ number."""
     first, capacity, used, flags = struct.unpack_from(">QBBB", value)
     live = int.from_bytes(value[11:27], "big")
-    return {"first": first, "capacity": capacity, "used": used, "has_expiry": bool(flags & 1), "live": live}
+    return {"first": first, "capacity": capacity, "used": used, "has_expiry": bool(flags & 1), "has_superseded": bool(flags & 2), "live": live}
 
 
 def read_columns(value):
-    """A record of `columns`: id, times, kind and session of a block's slots, each field packed on its own."""
+    """A record of `columns`: what filters need of a block's slots, each field packed on its own. Version 2 has more of them."""
     version, count, kind_count, session_count = struct.unpack_from("BBBB", value)
-    if version != 1:
+    if version not in (1, 2):
         raise Damage(f"a record of columns has version {version}")
-    ids = [value[4 + 16 * slot : 20 + 16 * slot] for slot in range(count)]
-    created = struct.unpack_from(f">{count}q", value, 4 + 16 * count)
-    expires = struct.unpack_from(f">{count}q", value, 4 + 24 * count)
-    kinds = value[4 + 32 * count : 4 + 33 * count]
-    sessions = value[4 + 33 * count : 4 + 34 * count]
-    strings, offset = [None], 4 + 34 * count
-    for _ in range(kind_count + session_count):
+    start, tag_count = 4, 0
+    if version == 2:
+        start, (tag_count,) = 8, struct.unpack_from(">I", value, 4)
+    ids = [value[start + 16 * slot : start + 16 + 16 * slot] for slot in range(count)]
+    created = struct.unpack_from(f">{count}q", value, start + 16 * count)
+    expires = struct.unpack_from(f">{count}q", value, start + 24 * count)
+    kinds = value[start + 32 * count : start + 33 * count]
+    sessions = value[start + 33 * count : start + 34 * count]
+    offset = start + 34 * count
+    valid_from, valid_until, trust, masks = [ALWAYS] * count, [NEVER] * count, bytes(count), [0]
+    if version == 2:
+        valid_from = struct.unpack_from(f">{count}q", value, offset)
+        valid_until = struct.unpack_from(f">{count}q", value, offset + 8 * count)
+        trust = value[offset + 16 * count : offset + 17 * count]
+        offset += 17 * count
+        masks = [int.from_bytes(value[offset + 16 * n : offset + 16 * n + 16], "big") for n in range(1 + tag_count)]
+        offset += 16 * (1 + tag_count)
+    strings = [None]
+    for _ in range(kind_count + session_count + tag_count):
         (length,) = struct.unpack_from(">H", value, offset)
         strings.append(value[offset + 2 : offset + 2 + length].decode())
         offset += 2 + length
-    names, session_names = strings[: 1 + kind_count], [None] + strings[1 + kind_count :]
+    names, session_names = strings[: 1 + kind_count], [None] + strings[1 + kind_count : 1 + kind_count + session_count]
+    tags = strings[1 + kind_count + session_count :]
     return [
         {
             "id": ids[slot], "createdAt": created[slot], "expiresAt": None if expires[slot] == NEVER else expires[slot],
-            "kind": names[kinds[slot]], "sessionID": session_names[sessions[slot]],
+            "kind": names[kinds[slot]], "sessionID": session_names[sessions[slot]], "superseded": bool(masks[0] >> slot & 1),
+            "validFrom": None if valid_from[slot] == ALWAYS else valid_from[slot],
+            "validUntil": None if valid_until[slot] == NEVER else valid_until[slot], "trust": trust[slot],
+            "tags": sorted((tag for tag, mask in zip(tags, masks[1:]) if mask >> slot & 1), key=str.encode),
         }
         for slot in range(count)
     ]
@@ -119,6 +137,17 @@ def read_columns(value):
 def ordered(number):
     """The eight bytes under which a signed time stands in a key: big-endian with the sign bit turned, so that they sort."""
     return struct.pack(">Q", (number + (1 << 63)) & ((1 << 64) - 1))
+
+
+def details(memory):
+    """The fields that few memories have, as an export writes them; times in milliseconds."""
+    found = {name: memory[name] for name in ["tags", "caption", "validFrom", "validUntil", "source"] if name in memory}
+    if "trust" in memory:
+        found["trust"] = TRUST[memory["trust"]]
+    if "derivedFrom" in memory:
+        found["derivedFrom"] = [str(uuid.UUID(bytes=identity)) for identity in memory["derivedFrom"]]
+    found.update({name: str(uuid.UUID(bytes=memory[name])) for name in ["replaces", "supersededBy"] if name in memory})
+    return found
 
 
 def vector(row, form):
@@ -206,7 +235,8 @@ def read_store(directory, form):
             column = columns[block_key][slot]
             if block_key != owner + struct.pack(">I", memory["block"]) or column != {
                 "id": key, "createdAt": memory["createdAt"], "expiresAt": memory.get("expiresAt"), "kind": memory.get("kind"),
-                "sessionID": memory.get("sessionID"),
+                "sessionID": memory.get("sessionID"), "superseded": "supersededBy" in memory, "validFrom": memory.get("validFrom"),
+                "validUntil": memory.get("validUntil"), "trust": memory.get("trust", 0), "tags": memory.get("tags", []),
             }:
                 raise Damage(f"memory {name} and the columns of its row disagree")
             embedding = vector(row, form)
@@ -214,7 +244,7 @@ def read_store(directory, form):
             "type": "memory", "id": name, "userID": memory["userID"], "text": memory["text"], "kind": memory.get("kind"),
             "sessionID": memory.get("sessionID"), "speaker": memory.get("speaker"), "createdAt": memory["createdAt"],
             "importance": memory["importance"], "expiresAt": memory.get("expiresAt"), "dedupeKey": memory.get("dedupeKey"),
-            "metadata": memory.get("metadata", {}), "embedding": embedding,
+            "metadata": memory.get("metadata", {}), "embedding": embedding, **details(memory),
         }
     if with_row != len(live) or len(databases["timeline"]) != state["memories"]:
         raise Damage("rows or the timeline name memories that are not there")

@@ -50,6 +50,26 @@ import Testing
     try tool.run("verify", store)
   }
 
+  @Test func whatFewMemoriesHaveIsAddedShownAndFilteredBy() throws {
+    let old = try add("--user", "maya", "Maya lives in Graz")
+    let new = try add(
+      "--user", "maya", "Maya lives in Linz", "--tag", "home", "--tag", "city", "--source", "chat", "--trust", "high", "--replaces", old,
+      "--caption", "a map", "--valid-from", "2026-01-01", "--valid-until", "2027-01-01")
+    let shown = try tool.run("get", store, new).standardOutput
+    for words in ["city, home", "chat", "high", "a map", "2026-01-01", "2027-01-01", old] { #expect(shown.contains(words), "\(shown)") }
+    #expect(try tool.run("get", store, old).standardOutput.contains(new))
+    func found(_ arguments: String...) throws -> [String] {
+      try tool.run(["search", store, "Maya lives", "--user", "maya", "--json"] + arguments).standardOutput.split(separator: "\n")
+        .map { try #require(try object(String($0))["id"] as? String) }
+    }
+    #expect(try found() == [new] && found("--superseded") == [old])
+    #expect(try found("--tag", "home", "--tag", "city") == [new] && found("--tag", "hom") == [])
+    #expect(try found("--source", "chat") == [new] && found("--trust", "medium") == [new])
+    #expect(try found("--valid-at", "2026-06-01") == [new] && found("--valid-at", "2027-06-01") == [])
+    #expect(try tool.run("add", store, "--user", "maya", "x", "--trust", "total", exit: 64).standardError.contains("low"))
+    #expect(try tool.run("add", store, "--user", "noah", "x", "--replaces", old, exit: 1).standardError.contains("no memory"))
+  }
+
   @Test func dedupeKeyReturnsTheFirstID() throws {
     let id = try add("--user", "u", "once", "--dedupe-key", "k")
     #expect(try add("--user", "u", "twice", "--dedupe-key", "k") == id)

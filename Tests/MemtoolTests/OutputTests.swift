@@ -27,7 +27,9 @@ import Engram
   @Test func csvNeutralisesFormulas() throws {
     let store = try tool.store("s.memory", lines: Self.evil)
     let rows = try tool.export(store, "--format", "csv").components(separatedBy: "\r\n")
-    #expect(rows[0] == "id,userID,text,kind,sessionID,speaker,createdAt,importance,expiresAt,dedupeKey,metadata")
+    #expect(
+      rows[0] == "id,userID,text,kind,sessionID,speaker,createdAt,importance,expiresAt,dedupeKey,metadata,"
+        + "tags,caption,validFrom,validUntil,source,trust,derivedFrom,replaces,supersededBy")
     #expect(rows[1].dropFirst(36).hasPrefix(",'=u\u{1B}[31m,'=1+1 "))
     #expect(rows[1].contains(",'@k,'+s,'-s,"))
     #expect(rows.count == 3 && rows[2].isEmpty)

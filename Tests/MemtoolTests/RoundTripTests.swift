@@ -26,7 +26,10 @@ import Testing
     let line =
       #"{"type":"memory","id":"019b76da-a800-7000-8000-000000000000","userID":"ü/%_","text":"a\"b\\c\u0000","kind":"k","sessionID":"s","#
       + #""speaker":"p","createdAt":"2026-01-02T03:04:05.678Z","importance":0.25,"expiresAt":"2999-12-31T00:00:00.000Z","dedupeKey":"d","#
-      + #""metadata":{"b":true,"d":1.0,"i":1,"s":"x"},"embedding":"AACAPwAAAAA="}"#
+      + #""metadata":{"b":true,"d":1.0,"i":1,"s":"x"},"tags":["a,b","t"],"caption":"c","validFrom":"2026-01-02T03:04:05.678Z","#
+      + #""validUntil":"2027-01-02T03:04:05.678Z","source":"web","trust":"low","derivedFrom":["019b76da-a800-7000-8000-000000000001"],"#
+      + #""replaces":"019b76da-a800-7000-8000-000000000002","supersededBy":"019b76da-a800-7000-8000-000000000003","#
+      + #""embedding":"AACAPwAAAAA="}"#
     let store = try tool.store("s.memory", "--dimension", "2", "--metric", "dot", lines: line + "\n")
     #expect(
       try tool.export(store)

@@ -169,6 +169,36 @@ extension JSONWriter {
     writeOptional(memory.dedupeKey)
     key("metadata")
     write(memory.metadata)
+    if memory.hasDetails { writeDetails(of: memory) }
+  }
+
+  /// The keys that few memories have, only those that are set.
+  private mutating func writeDetails(of memory: Memory) {
+    if !memory.tags.isEmpty {
+      key("tags")
+      beginArray()
+      for tag in memory.tags { write(tag) }
+      endArray()
+    }
+    write(memory.caption, "caption")
+    write(memory.validFrom.flatMap { TimestampText.string($0.milliseconds) }, "validFrom")
+    write(memory.validUntil.flatMap { TimestampText.string($0.milliseconds) }, "validUntil")
+    write(memory.source, "source")
+    write(memory.trust?.rawValue, "trust")
+    if !memory.derivedFrom.isEmpty {
+      key("derivedFrom")
+      beginArray()
+      for id in memory.derivedFrom { write(id.description) }
+      endArray()
+    }
+    write(memory.replaces?.description, "replaces")
+    write(memory.supersededBy?.description, "supersededBy")
+  }
+
+  private mutating func write(_ text: String?, _ name: StaticString) {
+    guard let text else { return }
+    key(name)
+    write(text)
   }
 
   fileprivate mutating func writeOptional(_ text: String?) {

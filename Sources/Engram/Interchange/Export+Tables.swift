@@ -11,7 +11,9 @@ extension MemoryStore {
   ) throws -> ExportSummary {
     var summary = ExportSummary()
     var table = CSVWriter()
-    for name in ["id", "userID", "text", "kind", "sessionID", "speaker", "createdAt", "importance", "expiresAt", "dedupeKey", "metadata"] {
+    for name in ["id", "userID", "text", "kind", "sessionID", "speaker", "createdAt", "importance", "expiresAt", "dedupeKey", "metadata"]
+      + detailColumns
+    {
       table.write(name)
     }
     table.endRow()
@@ -79,6 +81,11 @@ extension MemoryStore {
   }
 }
 
+/// As in the lines of an exchange file; `tags` is a JSON array, and the ids of `derivedFrom` stand behind each other with spaces between.
+private let detailColumns = [
+  "tags", "caption", "validFrom", "validUntil", "source", "trust", "derivedFrom", "replaces", "supersededBy",
+]
+
 extension CSVWriter {
   fileprivate mutating func write(_ memory: Memory) {
     write(memory.id.description)
@@ -94,6 +101,19 @@ extension CSVWriter {
     var metadata = JSONWriter()
     metadata.write(memory.metadata)
     write(metadata.string)
+    var tags = JSONWriter()
+    tags.beginArray()
+    for tag in memory.tags { tags.write(tag) }
+    tags.endArray()
+    write(memory.tags.isEmpty ? nil : tags.string)
+    write(memory.caption)
+    write(memory.validFrom.flatMap { TimestampText.string($0.milliseconds) })
+    write(memory.validUntil.flatMap { TimestampText.string($0.milliseconds) })
+    write(memory.source)
+    write(memory.trust?.rawValue)
+    write(memory.derivedFrom.isEmpty ? nil : memory.derivedFrom.map(\.description).joined(separator: " "))
+    write(memory.replaces?.description)
+    write(memory.supersededBy?.description)
     endRow()
   }
 }

@@ -201,7 +201,7 @@ private struct Importer {
       }
     }
     // A line says whether it wants an embedding.
-    _ = try transaction.add(try PreparedDraft(draft, store: transaction.batch.store))
+    _ = try transaction.add(try PreparedDraft(draft, store: transaction.batch.store), marksReplaced: false)
   }
 
   /// The live memories that stand in the draft's place.

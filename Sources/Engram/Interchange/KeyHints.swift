@@ -2,7 +2,9 @@
 enum KeyHints {
   private static let keys = [
     "type", "id", "userID", "text", "kind", "sessionID", "speaker", "createdAt", "importance", "expiresAt", "dedupeKey", "metadata",
-    "embedding", "recordType", "schema", "value",
+    "embedding", "recordType", "schema", "value", "tags", "caption", "validFrom", "validUntil", "source", "trust", "derivedFrom",
+    "replaces",
+    "supersededBy",
   ]
 
   private static let others = [
@@ -10,6 +12,8 @@ enum KeyHints {
     "role": "speaker", "author": "speaker", "name": "speaker", "created": "createdAt", "timestamp": "createdAt", "time": "createdAt",
     "date": "createdAt", "session": "sessionID", "conversationid": "sessionID", "threadid": "sessionID", "category": "kind",
     "vector": "embedding", "expires": "expiresAt", "expiry": "expiresAt", "uuid": "id", "score": "importance", "meta": "metadata",
+    "labels": "tags",
+    "keywords": "tags", "origin": "source", "provenance": "source", "supersedes": "replaces",
   ]
 
   private static let known: [String: String] = others.merging(keys.map { (folded($0), $0) }) { $1 }

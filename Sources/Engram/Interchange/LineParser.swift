@@ -45,6 +45,7 @@ struct LineParser: Sendable {
     var expiresAt: Int64?
     var dedupeKey: String?
     var metadata: [String: MetadataValue] = [:]
+    var details = MemoryDetails()
     var embedding: [Float]?
     var hasEmbeddingKey = false
     /// A bit for each known key: a second one is an error.
@@ -154,6 +155,33 @@ struct LineParser: Sendable {
     case "vectors":
       try once(20)
       fields.store.vectors = try reader.readOptionalString()
+    case "tags":
+      try once(21)
+      fields.details.setTags(try reader.readList(atMost: Limits.tags) { reader throws(JSONError) in try reader.readString() })
+    case "caption":
+      try once(22)
+      fields.details.caption = try reader.readOptionalString()
+    case "validFrom":
+      try once(23)
+      fields.details.validFrom = try reader.readOptionalTime(&fields.numbers).map { Date(milliseconds: $0) }
+    case "validUntil":
+      try once(24)
+      fields.details.validUntil = try reader.readOptionalTime(&fields.numbers).map { Date(milliseconds: $0) }
+    case "source":
+      try once(25)
+      fields.details.source = try reader.readOptionalString()
+    case "trust":
+      try once(26)
+      fields.details.trust = try reader.readTrust()
+    case "derivedFrom":
+      try once(27)
+      fields.details.derivedFrom = try reader.readList(atMost: Limits.origins) { reader throws(JSONError) in try reader.readRequiredID() }
+    case "replaces":
+      try once(28)
+      fields.details.replaces = try reader.readID()
+    case "supersededBy":
+      try once(29)
+      fields.details.supersededBy = try reader.readID()
     default:
       let name = key.string
       guard fields.unknown.insert(name) else { throw JSONError.duplicate(name, at: key.offset) }
@@ -188,11 +216,12 @@ struct LineParser: Sendable {
   }
 
   private func memory(_ fields: Fields) throws(StoreError) -> MemoryLine {
-    let draft = MemoryDraft(
+    var draft = MemoryDraft(
       userID: try Self.required(fields.userID, "userID", fields), text: try Self.required(fields.text, "text", fields),
       embedding: fields.embedding.map { Embedding($0) }, kind: fields.kind, sessionID: fields.sessionID, speaker: fields.speaker,
       createdAt: fields.createdAt.map { Date(milliseconds: $0) }, importance: fields.importance ?? 0.5,
       expiresAt: fields.expiresAt.map { Date(milliseconds: $0) }, dedupeKey: fields.dedupeKey, metadata: fields.metadata, id: fields.id)
+    draft.details = fields.details
     return MemoryLine(draft: draft, wantsEmbedding: !fields.hasEmbeddingKey)
   }
 
@@ -266,10 +295,36 @@ extension JSONReader {
   }
 
   fileprivate mutating func readID() throws(JSONError) -> MemoryID? {
-    if try readNullIfPresent() { return nil }
+    try readNullIfPresent() ? nil : try readRequiredID()
+  }
+
+  fileprivate mutating func readRequiredID() throws(JSONError) -> MemoryID {
     let text = try readStringBytes()
     guard let id = MemoryID(text.string) else { throw JSONError(.invalidForm, offset: text.offset, "not the 36 characters of a UUID") }
     return id
+  }
+
+  fileprivate mutating func readTrust() throws(JSONError) -> Trust? {
+    if try readNullIfPresent() { return nil }
+    let text = try readStringBytes()
+    guard let trust = Trust(rawValue: text.string) else {
+      throw JSONError(.invalidForm, offset: text.offset, "not \(Trust.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return trust
+  }
+
+  /// An array, or null for an empty one.
+  fileprivate mutating func readList<Element>(
+    atMost limit: Int, _ element: (inout JSONReader) throws(JSONError) -> Element
+  ) throws(JSONError) -> [Element] {
+    var elements: [Element] = []
+    if try readNullIfPresent() { return elements }
+    try beginArray()
+    while try nextElement() {
+      guard elements.count < limit else { throw JSONError(.tooLarge, offset: position, "more than \(limit) elements") }
+      elements.append(try element(&self))
+    }
+    return elements
   }
 
   /// - Parameter numbers: Gets an entry for a time that is a number: whether it is seconds.

@@ -4,7 +4,8 @@ import Foundation
 // {"metadata": {"key": "city", "equals": "Rome"}}, {"and": [{…}, {…}]}, {"not": {…}}. Dates are as the encoder writes dates.
 extension Filter: Codable {
   private enum CodingKeys: String, CodingKey {
-    case kind, session, speaker, ids, created, expires, importance, metadata, metadataRange, hasMetadata, and, or, not
+    case kind, session, speaker, ids, created, expires, importance, metadata, metadataRange, hasMetadata, tag, source, trust, valid,
+      superseded, and, or, not
   }
 
   private struct DateRange: Codable {
@@ -12,8 +13,12 @@ extension Filter: Codable {
     var to: Date?
   }
 
-  private struct Least: Codable {
-    var atLeast: Double
+  private struct Least<Value: Codable>: Codable {
+    var atLeast: Value
+  }
+
+  private struct Instant: Codable {
+    var at: Date
   }
 
   private struct Entry: Codable {
@@ -46,7 +51,7 @@ extension Filter: Codable {
     case .expires:
       let range = try value(DateRange.self)
       self = .expires(from: range.from, to: range.to)
-    case .importance: self = .importance(atLeast: try value(Least.self).atLeast)
+    case .importance: self = .importance(atLeast: try value(Least<Double>.self).atLeast)
     case .metadata:
       let entry = try value(Entry.self)
       self = .metadata(entry.key, equals: entry.equals)
@@ -54,6 +59,15 @@ extension Filter: Codable {
       let range = try value(EntryRange.self)
       self = .metadataRange(range.key, from: range.from, to: range.to)
     case .hasMetadata: self = .hasMetadata(try value())
+    case .tag: self = .tag(try value())
+    case .source: self = .source(try value())
+    case .trust: self = .trust(atLeast: try value(Least<Trust>.self).atLeast)
+    case .valid: self = .valid(at: try value(Instant.self).at)
+    case .superseded:
+      guard try value(Bool.self) else {
+        throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "superseded can only be true: use not")
+      }
+      self = .superseded
     case .and: self = .and(try value())
     case .or: self = .or(try value())
     case .not: self = .not(try value())
@@ -74,6 +88,11 @@ extension Filter: Codable {
     case .metadataRange(let key, let from, let to):
       try container.encode(EntryRange(key: key, from: from, to: to), forKey: .metadataRange)
     case .hasMetadata(let key): try container.encode(key, forKey: .hasMetadata)
+    case .tag(let tag): try container.encode(tag, forKey: .tag)
+    case .source(let source): try container.encode(source, forKey: .source)
+    case .trust(let least): try container.encode(Least(atLeast: least), forKey: .trust)
+    case .valid(let date): try container.encode(Instant(at: date), forKey: .valid)
+    case .superseded: try container.encode(true, forKey: .superseded)
     case .and(let parts): try container.encode(parts, forKey: .and)
     case .or(let parts): try container.encode(parts, forKey: .or)
     case .not(let part): try container.encode(part, forKey: .not)

@@ -19,6 +19,15 @@ public indirect enum Filter: Sendable, Hashable {
   /// The metadata has this key with a number (or, for string bounds, a string, by its bytes) in `from` ≤ value < `to`.
   case metadataRange(String, from: MetadataValue?, to: MetadataValue?)
   case hasMetadata(String)
+  /// The memory has this tag.
+  case tag(String)
+  case source(String)
+  /// The memory has a trust of at least this; one without a trust does not match.
+  case trust(atLeast: Trust)
+  /// `validFrom` ≤ date < `validUntil`, as far as the memory has either.
+  case valid(at: Date)
+  /// Another memory was added in this one's place.
+  case superseded
   case and([Filter])
   case or([Filter])
   case not(Filter)
@@ -31,13 +40,16 @@ public indirect enum Filter: Sendable, Hashable {
   public static func == (left: Filter, right: Filter) -> Bool {
     switch (left, right) {
     case (.kind(let left), .kind(let right)), (.session(let left), .session(let right)), (.speaker(let left), .speaker(let right)),
-      (.hasMetadata(let left), .hasMetadata(let right)):
+      (.hasMetadata(let left), .hasMetadata(let right)), (.tag(let left), .tag(let right)), (.source(let left), .source(let right)):
       left.hasSameBytes(as: right)
     case (.ids(let left), .ids(let right)): left == right
     case (.created(let leftFrom, let leftTo), .created(let rightFrom, let rightTo)),
       (.expires(let leftFrom, let leftTo), .expires(let rightFrom, let rightTo)):
       leftFrom == rightFrom && leftTo == rightTo
     case (.importance(let left), .importance(let right)): left == right
+    case (.trust(let left), .trust(let right)): left == right
+    case (.valid(let left), .valid(let right)): left == right
+    case (.superseded, .superseded): true
     case (.metadata(let leftKey, let left), .metadata(let rightKey, let right)): leftKey.hasSameBytes(as: rightKey) && left == right
     case (.metadataRange(let leftKey, let leftFrom, let leftTo), .metadataRange(let rightKey, let rightFrom, let rightTo)):
       leftKey.hasSameBytes(as: rightKey) && leftFrom == rightFrom && leftTo == rightTo
@@ -49,12 +61,16 @@ public indirect enum Filter: Sendable, Hashable {
 
   public func hash(into hasher: inout Hasher) {
     switch self {
-    case .kind(let name), .session(let name), .speaker(let name), .hasMetadata(let name): name.hash(bytesInto: &hasher)
+    case .kind(let name), .session(let name), .speaker(let name), .hasMetadata(let name), .tag(let name), .source(let name):
+      name.hash(bytesInto: &hasher)
     case .ids(let ids): hasher.combine(ids)
     case .created(let from, let to), .expires(let from, let to):
       hasher.combine(from)
       hasher.combine(to)
     case .importance(let least): hasher.combine(least)
+    case .trust(let least): hasher.combine(least)
+    case .valid(let date): hasher.combine(date)
+    case .superseded: hasher.combine(0)
     case .metadata(let key, let value):
       key.hash(bytesInto: &hasher)
       hasher.combine(value)

@@ -32,7 +32,8 @@ extension Limits {
   /// - Throws: ``StoreError`` `.invalidArgument`.
   static func check(_ filter: Filter?) throws(StoreError) {
     switch filter {
-    case nil, .kind, .session, .speaker, .ids, .hasMetadata: return
+    case nil, .kind, .session, .speaker, .ids, .hasMetadata, .tag, .source, .trust, .superseded: return
+    case .valid(let date): try check(date, "the filter's valid(at:)")
     case .created(let from, let to):
       try check(from, "the filter's created(from:)")
       try check(to, "the filter's created(to:)")

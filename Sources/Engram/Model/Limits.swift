@@ -4,8 +4,13 @@ import Formats
 enum Limits {
   static let userIDBytes = 1024
   static let textBytes = 1 << 20
-  /// kind, sessionID, speaker, dedupeKey, metadata keys.
+  /// kind, sessionID, speaker, dedupeKey, source, metadata keys.
   static let nameBytes = 1024
+  static let captionBytes = 64 << 10
+  static let tags = 32
+  static let tagBytes = 128
+  /// Memories that one is derived from.
+  static let origins = 64
   static let metadataBytes = 256 << 10
   /// What a metadata entry counts beside its key and its text.
   static let metadataEntryBytes = 9
@@ -64,6 +69,7 @@ enum Limits {
     if let expiresAt = memory.expiresAt, !WallClock.range.contains(expiresAt.milliseconds) {
       throw StoreError(.invalidArgument, "expiresAt lies outside the years 1 to 9999")
     }
+    if memory.hasDetails { try check(memory.details, of: memory.id) }
     var bytes = 0
     for (key, value) in memory.metadata {
       try checkName(key, "a metadata key")
@@ -77,6 +83,37 @@ enum Limits {
     }
     guard bytes <= metadataBytes else {
       throw StoreError(.valueTooLarge, "the metadata has about \(bytes) bytes, at most \(metadataBytes) are allowed")
+    }
+  }
+
+  private static func check(_ details: MemoryDetails, of id: MemoryID) throws(StoreError) {
+    guard details.tags.count <= tags else {
+      throw StoreError(.valueTooLarge, "a memory has \(details.tags.count) tags, at most \(tags) are allowed")
+    }
+    for tag in details.tags { try check(tag: tag) }
+    try checkName(details.source, "source")
+    if let count = details.caption?.utf8.count, count > captionBytes {
+      throw StoreError(.valueTooLarge, "the caption has \(count) UTF-8 bytes, at most \(captionBytes) are allowed")
+    }
+    for (date, name) in [(details.validFrom, "validFrom"), (details.validUntil, "validUntil")] {
+      guard let date, !WallClock.range.contains(date.milliseconds) else { continue }
+      throw StoreError(.invalidArgument, "\(name) lies outside the years 1 to 9999")
+    }
+    if let from = details.validFrom, let until = details.validUntil, until < from {
+      throw StoreError(.invalidArgument, "validUntil lies before validFrom")
+    }
+    guard details.derivedFrom.count <= origins else {
+      throw StoreError(.valueTooLarge, "a memory is derived from \(details.derivedFrom.count) others, at most \(origins) are allowed")
+    }
+    guard !details.derivedFrom.contains(id), details.replaces != id, details.supersededBy != id else {
+      throw StoreError(.invalidArgument, "memory \(id) cannot be derived from itself, or replace itself")
+    }
+  }
+
+  static func check(tag: String) throws(StoreError) {
+    let count = tag.utf8.count
+    guard (1...tagBytes).contains(count) else {
+      throw StoreError(.invalidArgument, "the tag '\(TerminalText.excerpt(tag))' has \(count) UTF-8 bytes, it needs 1 to \(tagBytes)")
     }
   }
 }

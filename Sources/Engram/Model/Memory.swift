@@ -25,10 +25,40 @@ public struct Memory: Sendable, Hashable, Identifiable {
   /// A dictionary of Swift holds one of two keys that differ only as é does from e with an accent: keep names in one form. The store tells
   /// them apart everywhere, and an import that would lose one of them is refused.
   public let metadata: [String: MetadataValue]
+  /// What few memories have: one word in all others.
+  private let box: Box?
+
+  private final class Box: Sendable {
+    let details: MemoryDetails
+
+    init(_ details: MemoryDetails) { self.details = details }
+  }
+
+  var details: MemoryDetails { box?.details ?? MemoryDetails() }
+  var hasDetails: Bool { box != nil }
+
+  /// Words to filter by, such as `travel`: at most 32 of 1 to 128 bytes, each once, sorted by their bytes.
+  public var tags: [String] { box?.details.tags ?? [] }
+  /// What an attachment shows, such as the description of a picture that was sent with the text; at most 64 KiB of UTF-8.
+  public var caption: String? { box?.details.caption }
+  /// When what the memory says begins to hold; nil: it always did. Not before that the memory is stored: see ``createdAt``.
+  public var validFrom: Date? { box?.details.validFrom }
+  /// From this instant on what the memory says no longer holds; nil: no end is known. The memory stays, unlike one past ``expiresAt``.
+  public var validUntil: Date? { box?.details.validUntil }
+  /// Where the memory comes from, such as an address, a file or a tool: the application's own words.
+  public var source: String? { box?.details.source }
+  /// How far what the memory says can be relied on; nil: nobody said.
+  public var trust: Trust? { box?.details.trust }
+  /// The memories of the same user that this one was made of, in the order given; at most 64. They may be gone by now.
+  public var derivedFrom: [MemoryID] { box?.details.derivedFrom ?? [] }
+  /// The memory of the same user in whose place this one was added. It may be gone by now.
+  public var replaces: MemoryID? { box?.details.replaces }
+  /// The memory that was added in this one's place, which may be gone by now; nil: this one is current.
+  public var supersededBy: MemoryID? { box?.details.supersededBy }
 
   init(
     id: MemoryID, userID: String, text: String, kind: String?, sessionID: String?, speaker: String?, createdAt: Date,
-    importance: Double, expiresAt: Date?, dedupeKey: String?, metadata: [String: MetadataValue]
+    importance: Double, expiresAt: Date?, dedupeKey: String?, metadata: [String: MetadataValue], details: MemoryDetails = MemoryDetails()
   ) {
     self.id = id
     self.userID = userID
@@ -41,6 +71,7 @@ public struct Memory: Sendable, Hashable, Identifiable {
     self.expiresAt = expiresAt
     self.dedupeKey = dedupeKey
     self.metadata = metadata
+    box = details.isEmpty ? nil : Box(details)
   }
 
   /// Whether all fields are the same, texts byte for byte.
@@ -49,7 +80,7 @@ public struct Memory: Sendable, Hashable, Identifiable {
       && left.kind.hasSameBytes(as: right.kind) && left.sessionID.hasSameBytes(as: right.sessionID)
       && left.speaker.hasSameBytes(as: right.speaker) && left.createdAt == right.createdAt && left.importance == right.importance
       && left.expiresAt == right.expiresAt && left.dedupeKey.hasSameBytes(as: right.dedupeKey)
-      && left.metadata.hasSameBytes(as: right.metadata)
+      && left.metadata.hasSameBytes(as: right.metadata) && (left.box === right.box || left.details == right.details)
   }
 
   public func hash(into hasher: inout Hasher) {
@@ -57,12 +88,25 @@ public struct Memory: Sendable, Hashable, Identifiable {
     text.hash(bytesInto: &hasher)
   }
 
-  /// A copy in which the given fields are changed; id, userID, creation time and dedupe key stay.
+  /// A copy in which the given fields are changed; id, userID, creation time, dedupe key and ``replaces`` stay.
+  ///
+  /// - Parameter supersededBy: `.some(nil)` makes a superseded memory current again.
   public func with(
     text: String? = nil, kind: String?? = nil, sessionID: String?? = nil, speaker: String?? = nil, importance: Double? = nil,
-    expiresAt: Date?? = nil, metadata: [String: MetadataValue]? = nil
+    expiresAt: Date?? = nil, metadata: [String: MetadataValue]? = nil, tags: [String]? = nil, caption: String?? = nil,
+    validFrom: Date?? = nil, validUntil: Date?? = nil, source: String?? = nil, trust: Trust?? = nil, derivedFrom: [MemoryID]? = nil,
+    supersededBy: MemoryID?? = nil
   ) -> Memory {
-    Memory(
+    var details = details
+    if let tags { details.setTags(tags) }
+    if let caption { details.caption = caption }
+    if let validFrom { details.validFrom = validFrom?.roundedToMilliseconds }
+    if let validUntil { details.validUntil = validUntil?.roundedToMilliseconds }
+    if let source { details.source = source }
+    if let trust { details.trust = trust }
+    if let derivedFrom { details.derivedFrom = derivedFrom }
+    if let supersededBy { details.supersededBy = supersededBy }
+    return Memory(
       id: id, userID: userID,
       text: text ?? self.text,
       kind: kind ?? self.kind,
@@ -72,7 +116,8 @@ public struct Memory: Sendable, Hashable, Identifiable {
       importance: importance ?? self.importance,
       expiresAt: (expiresAt ?? self.expiresAt)?.roundedToMilliseconds,
       dedupeKey: dedupeKey,
-      metadata: metadata ?? self.metadata)
+      metadata: metadata ?? self.metadata,
+      details: details)
   }
 }
 
@@ -88,65 +133,4 @@ public struct Added: Sendable, Hashable {
 
   public let id: MemoryID
   public let outcome: Outcome
-}
-
-/// A memory that is not stored yet. The store gives it an id, unless it brings one.
-public struct MemoryDraft: Sendable, Hashable {
-  /// Nil: the store makes one.
-  public var id: MemoryID?
-  /// 1 to 1024 UTF-8 bytes, any characters.
-  public var userID: String
-  /// At most 1 MiB of UTF-8.
-  public var text: String
-  /// Nil: the store's embedder supplies one if there is one, else the memory is not found by vector. Inside a write no embedder is asked: see
-  /// ``WriteTransaction/add(_:)-(MemoryDraft)``.
-  public var embedding: Embedding?
-  /// Stored without an embedding on purpose, also in a store with an embedder: no search by vector finds it.
-  public var isTextOnly: Bool
-  public var kind: String?
-  public var sessionID: String?
-  public var speaker: String?
-  /// Rounded to milliseconds; nil: the moment of the commit.
-  public var createdAt: Date?
-  /// 0…1.
-  public var importance: Double
-  public var expiresAt: Date?
-  /// Adding a second memory of the same user and key adds nothing and returns the first one's id.
-  public var dedupeKey: String?
-  public var metadata: [String: MetadataValue]
-
-  public init(
-    userID: String, text: String, embedding: Embedding? = nil, kind: String? = nil, sessionID: String? = nil,
-    speaker: String? = nil, createdAt: Date? = nil, importance: Double = 0.5, expiresAt: Date? = nil, dedupeKey: String? = nil,
-    metadata: [String: MetadataValue] = [:], id: MemoryID? = nil, isTextOnly: Bool = false
-  ) {
-    self.id = id
-    self.userID = userID
-    self.text = text
-    self.embedding = embedding
-    self.isTextOnly = isTextOnly
-    self.kind = kind
-    self.sessionID = sessionID
-    self.speaker = speaker
-    self.createdAt = createdAt
-    self.importance = importance
-    self.expiresAt = expiresAt
-    self.dedupeKey = dedupeKey
-    self.metadata = metadata
-  }
-
-  /// Whether all fields are the same, texts byte for byte.
-  public static func == (left: MemoryDraft, right: MemoryDraft) -> Bool {
-    left.id == right.id && left.userID.hasSameBytes(as: right.userID) && left.text.hasSameBytes(as: right.text)
-      && left.embedding == right.embedding && left.kind.hasSameBytes(as: right.kind)
-      && left.sessionID.hasSameBytes(as: right.sessionID) && left.speaker.hasSameBytes(as: right.speaker)
-      && left.createdAt == right.createdAt && left.importance == right.importance && left.expiresAt == right.expiresAt
-      && left.dedupeKey.hasSameBytes(as: right.dedupeKey) && left.metadata.hasSameBytes(as: right.metadata)
-  }
-
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(id)
-    userID.hash(bytesInto: &hasher)
-    text.hash(bytesInto: &hasher)
-  }
 }

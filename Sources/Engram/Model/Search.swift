@@ -38,26 +38,29 @@ public struct SearchQuery: Sendable, Hashable {
   /// Results below this score are left out; nil: none are.
   public var threshold: Float?
   public var filter: Filter?
+  /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``.
+  public var includesSuperseded: Bool
   /// Whether each result says how its score came about.
   public var includesExplanation: Bool
 
   public init(
     embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,
-    includesExplanation: Bool = false
+    includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) {
     self.embedding = embedding
     self.scope = scope
     self.limit = limit
     self.threshold = threshold
     self.filter = filter
+    self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
   }
 }
 
 extension SearchQuery: Codable {
-  private enum CodingKeys: String, CodingKey { case embedding, scope, limit, threshold, filter, includesExplanation }
+  private enum CodingKeys: String, CodingKey { case embedding, scope, limit, threshold, filter, includesSuperseded, includesExplanation }
 
-  /// Only `embedding` and `scope` are needed; the defaults are those of ``init(embedding:scope:limit:threshold:filter:includesExplanation:)``.
+  /// Only `embedding` and `scope` are needed; the defaults are those of ``init(embedding:scope:limit:threshold:filter:includesSuperseded:includesExplanation:)``.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -65,12 +68,13 @@ extension SearchQuery: Codable {
       limit: try container.decodeIfPresent(Int.self, forKey: .limit) ?? 10,
       threshold: try container.decodeIfPresent(Float.self, forKey: .threshold),
       filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
+      includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
       includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
   }
 }
 
 /// One memory found, with its score.
-public struct SearchResult: Sendable, Hashable {
+public struct SearchResult: Sendable, Hashable, Codable {
   public let memory: Memory
   /// The `cblas_sdot` of the query with the memory's row; higher is better.
   public let score: Float

@@ -5,8 +5,9 @@ import VectorSearch
 
 /// A record of `columns` under construction: what a filter and a result list need of a block's rows, slot by slot.
 struct BlockColumns: Sendable, Equatable {
-  static let formatVersion: UInt8 = 1
   static let never = Int64.max
+  /// What ``validFrom`` is in a slot of a memory that was always valid.
+  static let always = Int64.min
 
   /// One row's share. A dead slot holds ``Slot/empty``, so that nothing of a deleted memory stays.
   struct Slot: Sendable, Equatable {
@@ -16,40 +17,66 @@ struct BlockColumns: Sendable, Equatable {
     var expiresAt: Int64
     var kind: String?
     var session: String?
+    var details: Details?
+
+    /// What only version 2 has; nil in a slot whose memory has none of it.
+    struct Details: Sendable, Equatable {
+      var isSuperseded = false
+      /// 0: none.
+      var trust: UInt8 = 0
+      /// ``always`` to ``never``: whenever.
+      var validFrom = always
+      var validUntil = never
+      /// Sorted by bytes.
+      var tags: [String] = []
+
+      static let none = Details()
+
+      static func == (left: Details, right: Details) -> Bool {
+        left.isSuperseded == right.isSuperseded && left.trust == right.trust && left.validFrom == right.validFrom
+          && left.validUntil == right.validUntil && left.tags.hasSameBytes(as: right.tags)
+      }
+    }
 
     static let empty = Slot(id: MemoryID(high: 0, low: 0), createdAt: 0, expiresAt: never, kind: nil, session: nil)
 
-    init(id: MemoryID, createdAt: Int64, expiresAt: Int64, kind: String?, session: String?) {
+    init(id: MemoryID, createdAt: Int64, expiresAt: Int64, kind: String?, session: String?, details: Details? = nil) {
       self.id = id
       self.createdAt = createdAt
       self.expiresAt = expiresAt
       self.kind = kind
       self.session = session
+      self.details = details == Details.none ? nil : details
     }
 
     init(_ memory: Memory) {
       self.init(
         id: memory.id, createdAt: memory.createdAt.milliseconds,
-        expiresAt: memory.expiresAt?.milliseconds ?? never, kind: memory.kind, session: memory.sessionID)
+        expiresAt: memory.expiresAt?.milliseconds ?? never, kind: memory.kind, session: memory.sessionID,
+        details: memory.hasDetails ? Details(memory.details) : nil)
     }
 
     static func == (left: Slot, right: Slot) -> Bool {
       left.id == right.id && left.createdAt == right.createdAt && left.expiresAt == right.expiresAt
         && left.kind.hasSameBytes(as: right.kind) && left.session.hasSameBytes(as: right.session)
+        && left.details == right.details
     }
   }
 
   var slots: [Slot] = []
 
+  /// Version 1 unless a slot needs version 2: a store in which nobody has used what came later stays as it was.
   func encode(into bytes: inout [UInt8]) {
     var kinds = StringTable()
     var sessions = StringTable()
     let kindIndexes = slots.map { kinds.index(of: $0.kind) }
     let sessionIndexes = slots.map { sessions.index(of: $0.session) }
-    bytes.append(Self.formatVersion)
+    let tags = slots.contains { $0.details != nil } ? TagTable(slots) : nil
+    bytes.append(tags == nil ? 1 : 2)
     bytes.append(UInt8(slots.count))
     bytes.append(UInt8(kinds.strings.count))
     bytes.append(UInt8(sessions.strings.count))
+    if let tags { bytes.appendBigEndian(UInt32(tags.strings.count)) }
     for slot in slots {
       bytes.appendBigEndian(slot.id.high)
       bytes.appendBigEndian(slot.id.low)
@@ -58,10 +85,21 @@ struct BlockColumns: Sendable, Equatable {
     for slot in slots { bytes.appendBigEndian(slot.expiresAt) }
     bytes.append(contentsOf: kindIndexes)
     bytes.append(contentsOf: sessionIndexes)
-    for string in kinds.strings + sessions.strings {
+    if let tags { encodeDetails(tags, into: &bytes) }
+    for string in kinds.strings + sessions.strings + (tags?.strings ?? []) {
       bytes.appendBigEndian(UInt16(string.utf8.count))
       bytes.append(contentsOf: string.utf8)
     }
+  }
+
+  private func encodeDetails(_ tags: TagTable, into bytes: inout [UInt8]) {
+    let details = slots.map { $0.details ?? .none }
+    for detail in details { bytes.appendBigEndian(detail.validFrom) }
+    for detail in details { bytes.appendBigEndian(detail.validUntil) }
+    for detail in details { bytes.append(detail.trust) }
+    var superseded: LiveMask = 0
+    for (slot, detail) in details.enumerated() where detail.isSuperseded { superseded |= 1 << LiveMask(slot) }
+    for mask in [superseded] + tags.masks { bytes.append(mask: mask) }
   }
 
   init() {}
@@ -69,11 +107,13 @@ struct BlockColumns: Sendable, Equatable {
   init(_ view: borrowing ColumnsView) {
     let kinds = view.kinds()
     let sessions = view.sessions()
+    let details = view.hasDetails ? Slot.Details.decode(view) : []
     slots = (0..<view.count).map { slot in
       Slot(
         id: view.id(slot), createdAt: view.createdAt(slot), expiresAt: view.expiresAt(slot),
         kind: view.kindIndex(slot) == 0 ? nil : kinds[view.kindIndex(slot) - 1],
-        session: view.sessionIndex(slot) == 0 ? nil : sessions[view.sessionIndex(slot) - 1])
+        session: view.sessionIndex(slot) == 0 ? nil : sessions[view.sessionIndex(slot) - 1],
+        details: details.isEmpty ? nil : details[slot])
     }
   }
 
@@ -90,60 +130,56 @@ struct BlockColumns: Sendable, Equatable {
       return UInt8(strings.count)
     }
   }
-}
 
-/// A record of `columns` where it lies in the map: reads single fields without decoding the rest.
-struct ColumnsView: ~Escapable {
-  private let bytes: RawSpan
-  /// Slots in use.
-  let count: Int
-  private let kindCount: Int
-  private let sessionCount: Int
+  /// The distinct tags of a block, in the order of their first use, and the slots that have each.
+  private struct TagTable {
+    var strings: [String] = []
+    var masks: [LiveMask] = []
 
-  /// - Throws: ``StoreError`` `.corrupted` where the lengths do not fit each other.
-  @_lifetime(copy bytes)
-  init(_ bytes: RawSpan) throws(StoreError) {
-    self.bytes = bytes
-    guard bytes.byteCount >= 4, bytes.bigEndian(at: 0, as: UInt8.self) == BlockColumns.formatVersion else {
-      throw StoreError(.corrupted, "a record of columns has an unknown version")
-    }
-    count = Int(bytes.bigEndian(at: 1, as: UInt8.self))
-    kindCount = Int(bytes.bigEndian(at: 2, as: UInt8.self))
-    sessionCount = Int(bytes.bigEndian(at: 3, as: UInt8.self))
-    var end = 4 + 34 * count
-    for _ in 0..<(kindCount + sessionCount) {
-      guard end + 2 <= bytes.byteCount else { throw StoreError(.corrupted, "a record of columns contradicts itself") }
-      end += 2 + Int(bytes.bigEndian(at: end, as: UInt16.self))
-    }
-    guard count <= RowFile.blockCapacity, end == bytes.byteCount else {
-      throw StoreError(.corrupted, "a record of columns contradicts itself")
-    }
-    for slot in 0..<count where kindIndex(slot) > kindCount || sessionIndex(slot) > sessionCount {
-      throw StoreError(.corrupted, "a record of columns contradicts itself")
+    init(_ slots: [Slot]) {
+      var indexes: [Exact<String>: Int] = [:]
+      for (slot, tags) in slots.lazy.map({ $0.details?.tags ?? [] }).enumerated() {
+        for tag in tags {
+          let index = indexes[Exact(tag)] ?? strings.count
+          if index == strings.count {
+            indexes[Exact(tag)] = index
+            strings.append(tag)
+            masks.append(0)
+          }
+          masks[index] |= 1 << LiveMask(slot)
+        }
+      }
     }
   }
+}
 
-  func id(_ slot: Int) -> MemoryID { MemoryID(bytes, at: 4 + 16 * slot) }
-  func createdAt(_ slot: Int) -> Int64 { bytes.bigEndian(at: 4 + 16 * count + 8 * slot) }
-  func expiresAt(_ slot: Int) -> Int64 { bytes.bigEndian(at: 4 + 24 * count + 8 * slot) }
-  /// 0: none; else one more than the index in ``kinds()``.
-  func kindIndex(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 4 + 32 * count + slot, as: UInt8.self)) }
-  func sessionIndex(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 4 + 33 * count + slot, as: UInt8.self)) }
+extension BlockColumns.Slot.Details {
+  init(_ details: MemoryDetails) {
+    isSuperseded = details.supersededBy != nil
+    trust = details.trust?.level ?? 0
+    validFrom = details.validFrom?.milliseconds ?? BlockColumns.always
+    validUntil = details.validUntil?.milliseconds ?? BlockColumns.never
+    tags = details.tags
+  }
 
-  func kinds() -> [String] { strings(from: 0, count: kindCount) }
-  func sessions() -> [String] { strings(from: kindCount, count: sessionCount) }
-
-  private func strings(from first: Int, count wanted: Int) -> [String] {
-    var offset = 4 + 34 * count
-    var strings: [String] = []
-    for index in 0..<(first + wanted) {
-      let length = Int(bytes.bigEndian(at: offset, as: UInt16.self))
-      if index >= first {
-        let part = bytes.extracting(offset + 2..<offset + 2 + length)
-        strings.append(unsafe part.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) })
-      }
-      offset += 2 + length
+  /// Those of all slots.
+  static func decode(_ view: borrowing ColumnsView) -> [Self] {
+    var details = (0..<view.count).map { slot in
+      Self(
+        isSuperseded: view.superseded >> LiveMask(slot) & 1 == 1, trust: view.trustLevel(slot), validFrom: view.validFrom(slot),
+        validUntil: view.validUntil(slot))
     }
-    return strings
+    for (index, tag) in view.tags().enumerated() {
+      for slot in 0..<view.count where view.tagMask(index) >> LiveMask(slot) & 1 == 1 { details[slot].tags.append(tag) }
+    }
+    for slot in details.indices { details[slot].tags = MemoryDetails.sorted(tags: details[slot].tags) }
+    return details
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(mask: LiveMask) {
+    appendBigEndian(UInt64(truncatingIfNeeded: mask >> 64))
+    appendBigEndian(UInt64(truncatingIfNeeded: mask))
   }
 }

@@ -14,6 +14,8 @@ struct BlockRecord: Sendable, Equatable {
   var live: LiveMask = 0
   /// Some live row expires, so that a scan must look at the columns.
   var hasExpiry = false
+  /// Some live row is that of a superseded memory, likewise.
+  var hasSuperseded = false
 
   static let byteCount = 27
 
@@ -26,7 +28,7 @@ struct BlockRecord: Sendable, Equatable {
     bytes.appendBigEndian(UInt64(firstRow))
     bytes.append(UInt8(capacity))
     bytes.append(UInt8(used))
-    bytes.append(hasExpiry ? 1 : 0)
+    bytes.append((hasExpiry ? 1 : 0) | (hasSuperseded ? 2 : 0))
     bytes.appendBigEndian(live)
   }
 
@@ -35,7 +37,8 @@ struct BlockRecord: Sendable, Equatable {
     firstRow = Int(truncatingIfNeeded: value.bigEndian(at: 0, as: UInt64.self))
     capacity = Int(value.bigEndian(at: 8, as: UInt8.self))
     used = Int(value.bigEndian(at: 9, as: UInt8.self))
-    hasExpiry = value.bigEndian(at: 10, as: UInt8.self) & 1 != 0
+    let marks = value.bigEndian(at: 10, as: UInt8.self)
+    (hasExpiry, hasSuperseded) = (marks & 1 != 0, marks & 2 != 0)
     live = value.bigEndian(at: 11)
     guard Limits.rows.contains(firstRow), used <= capacity, capacity <= RowFile.blockCapacity, used == 128 || live >> UInt128(used) == 0
     else {

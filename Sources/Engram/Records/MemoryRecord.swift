@@ -4,7 +4,8 @@ import LMDB
 
 /// A record of `memories`: the memory, and where its embedding lies.
 struct MemoryRecord: Sendable, Equatable {
-  static let schemaVersion = 1
+  /// 2: one of ``MemoryDetails`` is set.
+  static func schemaVersion(of memory: Memory) -> Int { memory.hasDetails ? 2 : 1 }
 
   var memory: Memory
   /// Nil: a memory without an embedding.
@@ -24,7 +25,8 @@ struct MemoryRecord: Sendable, Equatable {
       memory.kind != nil, memory.sessionID != nil, memory.speaker != nil, memory.expiresAt != nil,
       memory.dedupeKey != nil, !memory.metadata.isEmpty,
     ]
-    writer.map(count: 5 + optionals.count { $0 } + (row == nil ? 0 : 3))
+    let details = memory.details
+    writer.map(count: 5 + optionals.count { $0 } + (row == nil ? 0 : 3) + details.fieldCount)
     if let row {
       writer.key("row")
       writer.int(row.row)
@@ -33,16 +35,33 @@ struct MemoryRecord: Sendable, Equatable {
       writer.key("kind")
       writer.text(kind)
     }
+    if !details.tags.isEmpty {
+      writer.key("tags")
+      writer.array(count: details.tags.count)
+      for tag in details.tags { writer.text(tag) }
+    }
     writer.key("text")
     writer.text(memory.text)
     if let row {
       writer.key("block")
       writer.unsigned(UInt64(row.block))
     }
+    if let trust = details.trust {
+      writer.key("trust")
+      writer.unsigned(UInt64(trust.level))
+    }
     writer.key("schema")
-    writer.int(Self.schemaVersion)
+    writer.int(Self.schemaVersion(of: memory))
+    if let source = details.source {
+      writer.key("source")
+      writer.text(source)
+    }
     writer.key("userID")
     writer.text(memory.userID)
+    if let caption = details.caption {
+      writer.key("caption")
+      writer.text(caption)
+    }
     if let speaker = memory.speaker {
       writer.key("speaker")
       writer.text(speaker)
@@ -50,6 +69,10 @@ struct MemoryRecord: Sendable, Equatable {
     if !memory.metadata.isEmpty {
       writer.key("metadata")
       memory.metadata.encode(into: &writer)
+    }
+    if let replaces = details.replaces {
+      writer.key("replaces")
+      writer.bytes(replaces.bytes)
     }
     writer.key("createdAt")
     writer.int(memory.createdAt.milliseconds)
@@ -65,11 +88,28 @@ struct MemoryRecord: Sendable, Equatable {
       writer.key("sessionID")
       writer.text(sessionID)
     }
+    if let validFrom = details.validFrom {
+      writer.key("validFrom")
+      writer.int(validFrom.milliseconds)
+    }
     writer.key("importance")
     writer.double(memory.importance)
+    if let validUntil = details.validUntil {
+      writer.key("validUntil")
+      writer.int(validUntil.milliseconds)
+    }
+    if !details.derivedFrom.isEmpty {
+      writer.key("derivedFrom")
+      writer.array(count: details.derivedFrom.count)
+      for id in details.derivedFrom { writer.bytes(id.bytes) }
+    }
     if let row {
       writer.key("rowChecksum")
       writer.unsigned(row.checksum)
+    }
+    if let supersededBy = details.supersededBy {
+      writer.key("supersededBy")
+      writer.bytes(supersededBy.bytes)
     }
   }
 
@@ -94,6 +134,7 @@ struct MemoryRecord: Sendable, Equatable {
     var importance = 0.5
     var expiresAt: Int64?
     var metadata: [String: MetadataValue] = [:]
+    var details = MemoryDetails()
     var row: Int?
     var block: UInt32?
     var checksum: UInt64?
@@ -125,14 +166,15 @@ struct MemoryRecord: Sendable, Equatable {
       } else if unsafe key.equals("rowChecksum") {
         checksum = try reader.readUInt64()
       } else {
-        return false
+        return unsafe try details.read(key, &reader)
       }
       return true
     }
     memory = Memory(
       id: id, userID: try reader.required(userID, "userID"), text: try reader.required(text, "text"), kind: kind,
       sessionID: sessionID, speaker: speaker, createdAt: Date(milliseconds: try reader.required(createdAt, "createdAt")),
-      importance: importance, expiresAt: expiresAt.map { Date(milliseconds: $0) }, dedupeKey: dedupeKey, metadata: metadata)
+      importance: importance, expiresAt: expiresAt.map { Date(milliseconds: $0) }, dedupeKey: dedupeKey, metadata: metadata,
+      details: details)
     if let row {
       guard Limits.rows.contains(row) else { throw CBORError(.integerOutOfRange, at: reader.offset, "there is no row \(row)") }
       self.row = RowReference(

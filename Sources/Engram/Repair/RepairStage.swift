@@ -194,6 +194,6 @@ extension Memory {
   fileprivate var withoutDedupeKey: Memory {
     Memory(
       id: id, userID: userID, text: text, kind: kind, sessionID: sessionID, speaker: speaker, createdAt: createdAt,
-      importance: importance, expiresAt: expiresAt, dedupeKey: nil, metadata: metadata)
+      importance: importance, expiresAt: expiresAt, dedupeKey: nil, metadata: metadata, details: details)
   }
 }

@@ -52,11 +52,11 @@ struct ExactSearch: ~Escapable {
   ///   - members: The places of its queries in `searches`.
   ///   - bytes: Of rows since the last check.
   private func scan(_ users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
-    let filters = members.map { searches[$0].plan.query.filter }
+    let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
     try BlockScan(reader, rowsHigh: state.rowsHigh).forEachBlock(of: users) { block in
-      for (member, candidates) in zip(members, try BlockCandidates.of(block, filters)) {
+      for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
         searches[member].count(candidates)
         scored.removeAll(keepingCapacity: true)
         let (embedding, bound) = (searches[member].plan.embedding, searches[member].hits.bound)

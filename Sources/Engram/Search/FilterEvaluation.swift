@@ -39,7 +39,16 @@ extension Filter {
     case .expires(let from, let to):
       return .exactly(
         Self.mask(columns.count) { columns.expiresAt($0) != BlockColumns.never && Self.contains(columns.expiresAt($0), from, to) })
-    case .speaker, .importance, .metadata, .metadataRange, .hasMetadata:
+    case .tag(let tag):
+      return .exactly(columns.mask(ofTag: tag))
+    case .trust(let least):
+      return .exactly(Self.mask(columns.count) { columns.trustLevel($0) >= least.level })
+    case .valid(let date):
+      let time = date.milliseconds
+      return .exactly(Self.mask(columns.count) { columns.validFrom($0) <= time && time < columns.validUntil($0) })
+    case .superseded:
+      return .exactly(columns.superseded)
+    case .speaker, .importance, .metadata, .metadataRange, .hasMetadata, .source:
       return .undecided
     case .and(let parts):
       return parts.reduce(into: .all) { masks, part in
@@ -84,6 +93,13 @@ extension Filter {
       guard let value = memory.metadata.value(forBytesOf: key) else { return false }
       return (from.map { $0.precedes(value) || $0.isOrdered && $0.matches(value) } ?? true) && (to.map { value.precedes($0) } ?? true)
     case .hasMetadata(let key): return memory.metadata.value(forBytesOf: key) != nil
+    case .tag(let tag): return memory.tags.contains { $0.hasSameBytes(as: tag) }
+    case .source(let source): return memory.source.hasSameBytes(as: source)
+    case .trust(let least): return memory.trust.map { $0 >= least } ?? false
+    case .valid(let date):
+      let time = date.milliseconds
+      return memory.validFrom.map { $0.milliseconds <= time } ?? true && memory.validUntil.map { time < $0.milliseconds } ?? true
+    case .superseded: return memory.supersededBy != nil
     case .and(let parts): return parts.allSatisfy { $0.matches(memory) }
     case .or(let parts): return parts.contains { $0.matches(memory) }
     case .not(let part): return !part.matches(memory)

@@ -9,6 +9,8 @@ struct SearchPlan {
   /// Each once, in ascending order; nil: all users.
   let users: [UserKey]?
 
+  var condition: BlockCandidates.Condition { .init(filter: query.filter, includesSuperseded: query.includesSuperseded) }
+
   /// - Throws: ``StoreError`` of a vector that does not fit the store, or of another parameter out of its range.
   init(_ query: SearchQuery, _ reader: borrowing RecordReader, _ rows: RowFile) throws {
     try Limits.check(query)

@@ -32,13 +32,14 @@ extension MemoryStore {
   @concurrent
   public func search(
     _ text: String, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,
-    includesExplanation: Bool = false
+    includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
     try Limits.checkText(text)
     try Limits.check(scope)
     let embedding = try await embed([text])[0]
     let query = SearchQuery(
-      embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, includesExplanation: includesExplanation)
+      embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, includesSuperseded: includesSuperseded,
+      includesExplanation: includesExplanation)
     guard try rowBytes(in: scope) > Self.cooperativeBytes else { return try search(query) }
     return try await onCancellableThread { check in try self.search(batch: [query], check: check)[0] }
   }

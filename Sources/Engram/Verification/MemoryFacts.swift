@@ -21,7 +21,7 @@ struct MemoryFacts: KeyedElement {
   let rowChecksum: UInt64
   let createdAt: Int64
   let expiresAt: Int64
-  /// Of kind and session together.
+  /// Of kind, session and what the columns hold of its details together.
   let labels: UInt64
   /// Half of the dedupe key's hash, which is as good as a checksum; 0 where there is none.
   let dedupe: UInt64
@@ -36,7 +36,9 @@ struct MemoryFacts: KeyedElement {
     rowChecksum = record.row?.checksum ?? 0
     createdAt = record.memory.createdAt.milliseconds
     expiresAt = record.memory.expiresAt?.milliseconds ?? BlockColumns.never
-    labels = Self.labels(Self.label(record.memory.kind), Self.label(record.memory.sessionID))
+    labels = Self.labels(
+      Self.label(record.memory.kind), Self.label(record.memory.sessionID),
+      record.memory.hasDetails ? Self.label(BlockColumns.Slot.Details(record.memory.details)) : 0)
     dedupe = dedupeKey.map(Self.half) ?? 0
     found = []
     if record.memory.expiresAt == nil { found.insert(.expiry) }
@@ -51,5 +53,20 @@ struct MemoryFacts: KeyedElement {
     return text.withUTF8 { unsafe XXH3.hash64(UnsafeRawBufferPointer($0), seed: 1) }  // Lent for the call.
   }
 
-  static func labels(_ kind: UInt64, _ session: UInt64) -> UInt64 { kind ^ (session << 1 | session >> 63) }
+  /// 0 for those of a memory that has none of what the columns hold.
+  static func label(_ details: BlockColumns.Slot.Details) -> UInt64 {
+    if details == .none { return 0 }
+    var bytes: [UInt8] = [details.isSuperseded ? 1 : 0, details.trust]
+    bytes.appendBigEndian(details.validFrom)
+    bytes.appendBigEndian(details.validUntil)
+    for tag in details.tags {
+      bytes.appendBigEndian(UInt16(tag.utf8.count))
+      bytes.append(contentsOf: tag.utf8)
+    }
+    return unsafe bytes.withUnsafeBytes { unsafe XXH3.hash64($0, seed: 2) }  // Lent for the call.
+  }
+
+  static func labels(_ kind: UInt64, _ session: UInt64, _ details: UInt64) -> UInt64 {
+    kind ^ (session << 1 | session >> 63) ^ (details << 2 | details >> 62)
+  }
 }

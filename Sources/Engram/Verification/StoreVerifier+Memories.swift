@@ -15,6 +15,9 @@ extension StoreVerifier {
     } catch {
       report.add("memories: memory \(id): \(error.message)")
     }
+    if record.memory.hasDetails, features.incompatible & StoreRecord.Features.memoryDetails == 0 {
+      report.add("meta: memory \(id) has fields of a later format, which the store does not announce")
+    }
     let known = MemoryFacts(record, user: user, dedupeKey: record.memory.dedupeKey.map { reader.userKey($0) })
     let number = memories.number(of: id, else: known)
     if let row = record.row?.row { claimRow(row, number) }
@@ -144,6 +147,7 @@ extension StoreVerifier {
     // Index 0 means none.
     let kinds = [0] + columns.kinds().map { MemoryFacts.label($0) }
     let sessions = [0] + columns.sessions().map { MemoryFacts.label($0) }
+    let details = columns.hasDetails ? BlockColumns.Slot.Details.decode(columns) : []
     for slot in 0..<block.used {
       let (id, row) = (columns.id(slot), block.firstRow + slot)
       guard block.live & (1 << LiveMask(slot)) != 0 else {
@@ -161,7 +165,11 @@ extension StoreVerifier {
       }
       memories.elements[number].found.insert(.slot)
       let expiresAt = columns.expiresAt(slot)
-      let labels = MemoryFacts.labels(kinds[columns.kindIndex(slot)], sessions[columns.sessionIndex(slot)])
+      let labels = MemoryFacts.labels(
+        kinds[columns.kindIndex(slot)], sessions[columns.sessionIndex(slot)], details.isEmpty ? 0 : MemoryFacts.label(details[slot]))
+      if columns.superseded >> LiveMask(slot) & 1 == 1, !block.hasSuperseded {
+        report.add("blocks: the block of memory \(id), which is superseded, says that none is")
+      }
       if columns.createdAt(slot) != known.createdAt || expiresAt != known.expiresAt || labels != known.labels {
         report.add("columns: what they say of row \(row) is not what memory \(id) says")
       }

@@ -12,6 +12,7 @@ extension StoreVerifier {
         record.dimension == reader.store.dimension,
         record.metric == reader.store.metric, record.secret == reader.store.secret
       else { throw StoreError(.corrupted, "the store's own record has changed since it was opened") }
+      features = record.features
     case .state: _ = try StateRecord(value)
     }
   }

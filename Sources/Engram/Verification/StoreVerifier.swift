@@ -18,6 +18,8 @@ struct StoreVerifier: ~Escapable {
   /// No entry of columns is without its block, by count.
   var columnsAreMatched = false
   var state = StateRecord()
+  /// What the store's own record announces.
+  var features = StoreRecord.Features()
   /// Rows that lie inside the file.
   private(set) var readableRows = 0
   /// The numbers of the tables that were walked.

@@ -35,9 +35,10 @@ struct PreparedDraft: Sendable {
     Memory(
       id: id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
       createdAt: draft.createdAt?.roundedToMilliseconds ?? Date(milliseconds: now), importance: draft.importance,
-      expiresAt: draft.expiresAt?.roundedToMilliseconds, dedupeKey: draft.dedupeKey, metadata: draft.metadata)
+      expiresAt: draft.expiresAt?.roundedToMilliseconds, dedupeKey: draft.dedupeKey, metadata: draft.metadata,
+      details: draft.details.rounded)
   }
 
   /// About what storing it takes.
-  var sizeBytes: Int { 512 + draft.text.utf8.count + (components?.count ?? 0) * 4 }
+  var sizeBytes: Int { 512 + draft.text.utf8.count + (draft.caption?.utf8.count ?? 0) + (components?.count ?? 0) * 4 }
 }

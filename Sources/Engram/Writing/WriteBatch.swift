@@ -12,6 +12,12 @@ struct WriteBatch: ~Copyable {
   struct Block: Sendable, Equatable {
     var record: BlockRecord
     var columns: BlockColumns
+
+    /// Says in the record what a scan must look at the columns for.
+    mutating func markBySlots() {
+      record.hasExpiry = columns.slots.contains { $0.expiresAt != BlockColumns.never }
+      record.hasSuperseded = columns.slots.contains { $0.details?.isSuperseded == true }
+    }
   }
 
   /// Changed by bodies through ``put(_:_:in:)`` and ``delete(_:in:)``, which can be undone; directly only by ``finish(adopting:)``.
@@ -37,6 +43,8 @@ struct WriteBatch: ~Copyable {
   private(set) var failure: LMDBError?
   /// Bytes of keys and values that were stored, each time that they were.
   private(set) var storedBytes = 0
+  /// Features that this batch need not announce any more.
+  var announced: UInt64 = 0
   private var writer = CBORWriter()
 
   /// Blocks kept in memory before they are written out, in a large import.
@@ -214,6 +222,7 @@ struct WriteBatch: ~Copyable {
     block.record.live |= 1 << LiveMask(slot)
     block.columns.slots.append(BlockColumns.Slot(memory))
     if memory.expiresAt != nil { block.record.hasExpiry = true }
+    if memory.supersededBy != nil { block.record.hasSuperseded = true }
     try setBlock(BlockKey(user: key, number: number), block)
     try staging?.append(row: row, components)
     user.rows += 1
@@ -245,7 +254,7 @@ struct WriteBatch: ~Copyable {
     }
     block.record.live &= ~(1 << LiveMask(slot))
     block.columns.slots[slot] = .empty
-    block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
+    block.markBySlots()
     let isDead = block.record.live == 0 && block.record.used == block.record.capacity
     try setBlock(blockKey, isDead ? nil : block)
     if isDead, reference.block == user.firstOpenBlock { user.firstOpenBlock += 1 }
@@ -263,7 +272,7 @@ struct WriteBatch: ~Copyable {
       throw StoreError(.corrupted, "the columns of row \(reference.row) name another memory than \(memory.id)")
     }
     block.columns.slots[slot] = BlockColumns.Slot(memory)
-    block.record.hasExpiry = block.columns.slots.contains { $0.expiresAt != BlockColumns.never }
+    block.markBySlots()
     try setBlock(blockKey, block)
   }
 
@@ -290,6 +299,9 @@ struct WriteBatch: ~Copyable {
   }
 
   mutating func endJournal() { journal = nil }
+
+  /// Whether what is done now may be taken back by ``undo()``.
+  var canBeUndone: Bool { journal != nil }
 
   /// Takes back everything since ``beginJournal()``.
   mutating func undo() throws(LMDBError) {

@@ -40,7 +40,8 @@ extension WriteTransaction {
     return ids
   }
 
-  mutating func add(_ prepared: PreparedDraft) throws -> Added {
+  /// - Parameter marksReplaced: False for what is stored as it was elsewhere, where the memory that was replaced bears its mark already.
+  mutating func add(_ prepared: PreparedDraft, marksReplaced: Bool = true) throws -> Added {
     let memory = prepared.memory(now: batch.now)
     if let dedupeKey = memory.dedupeKey, let existing = try batch.reader.dedupe(memory.userID, dedupeKey) {
       guard let record = try batch.reader.memoryRecord(existing), record.memory.userID.hasSameBytes(as: memory.userID),
@@ -55,6 +56,7 @@ extension WriteTransaction {
       }
       try remove(record)
     }
+    if marksReplaced { try supersede(by: memory) }
     try insert(memory, prepared.components)
     return Added(id: memory.id, outcome: batch.reader.isExpired(memory) ? .expired : .added)
   }
@@ -75,7 +77,22 @@ extension WriteTransaction {
     try batch.writeBlocksIfMany()
   }
 
+  /// Marks the memory that a new one says it replaces.
+  ///
+  /// - Throws: ``StoreError`` `.notFound` if the user has no such memory, `.conflict` if another has replaced it before.
+  private mutating func supersede(by memory: Memory) throws {
+    guard let replaced = memory.replaces else { return }
+    guard let old = try batch.reader.liveMemoryRecord(replaced), old.memory.userID.hasSameBytes(as: memory.userID) else {
+      throw StoreError(.notFound, "'\(memory.userID)' has no memory \(replaced) to be replaced")
+    }
+    if let other = old.memory.supersededBy, other != memory.id {
+      throw StoreError(.conflict, "memory \(replaced) was replaced by \(other) before")
+    }
+    try put(old.memory.with(supersededBy: memory.id), in: old)
+  }
+
   private mutating func putRecord(_ record: MemoryRecord) throws {
+    if record.memory.hasDetails { try batch.require(StoreRecord.Features.memoryDetails) }
     let value = batch.encoded { record.encode(into: &$0) }
     try batch.put(record.memory.id, value, in: Tables.Memories.self)
     batch.append(LogRecord(operation: .putMemory, userID: record.memory.userID, memoryID: record.memory.id))
@@ -99,7 +116,7 @@ extension WriteTransaction {
     guard let old = try batch.reader.liveMemoryRecord(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
     let changed = try transform(old.memory)
     guard changed.id == id, changed.userID.hasSameBytes(as: old.memory.userID), changed.createdAt == old.memory.createdAt,
-      changed.dedupeKey.hasSameBytes(as: old.memory.dedupeKey)
+      changed.dedupeKey.hasSameBytes(as: old.memory.dedupeKey), changed.replaces == old.memory.replaces
     else {
       throw StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
     }
@@ -108,6 +125,14 @@ extension WriteTransaction {
       throw StoreError(.embeddingRequired, "the text of memory \(id) changed: give its new embedding, or open the store with an embedder")
     }
     let components = try embedding.map { try PreparedDraft.components($0, store: batch.store) }
+    try put(changed, components, in: old)
+    return changed
+  }
+
+  /// Stores a changed memory in the place of its old record.
+  ///
+  /// - Parameter components: Its new row; nil keeps the old one.
+  private mutating func put(_ changed: Memory, _ components: [Float]? = nil, in old: MemoryRecord) throws {
     let key = batch.reader.userKey(changed.userID)
     var record = MemoryRecord(memory: changed, row: old.row)
     if let components {
@@ -120,7 +145,6 @@ extension WriteTransaction {
     }
     try batch.replaceIndexEntries(of: old.memory, by: changed, key)
     try putRecord(record)
-    return changed
   }
 
   // MARK: Deleting

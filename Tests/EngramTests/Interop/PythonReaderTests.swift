@@ -57,6 +57,8 @@ import Testing
         draft.text = random.text(40)
         draft.metadata["big"] = .integer(.max)
         if index % 9 == 0 { draft.dedupeKey = "d\(index)" }
+        // The first block of a user stays one of version 1.
+        if index > 300 { RandomFilter.addDetails(to: &draft, &random) }
         return draft
       })
     for id in ids[..<60] { try await store.delete(id) }
@@ -98,6 +100,13 @@ import Testing
       #expect((line["importance"] as? NSNumber)?.doubleValue == memory.importance && line["dedupeKey"] as? String == memory.dedupeKey)
       let metadata = line["metadata"] as? [String: Any] ?? [:]
       #expect(metadata.count == memory.metadata.count && memory.metadata.allSatisfy { same(metadata[$0.key], $0.value) })
+      #expect(line["tags"] as? [String] ?? [] == memory.tags && line["caption"] as? String == memory.caption)
+      #expect(line["source"] as? String == memory.source && line["trust"] as? String == memory.trust?.rawValue)
+      #expect((line["validFrom"] as? NSNumber)?.int64Value == memory.validFrom?.milliseconds)
+      #expect((line["validUntil"] as? NSNumber)?.int64Value == memory.validUntil?.milliseconds)
+      #expect(line["derivedFrom"] as? [String] ?? [] == memory.derivedFrom.map(\.description))
+      #expect(line["replaces"] as? String == memory.replaces?.description)
+      #expect(line["supersededBy"] as? String == memory.supersededBy?.description)
       let bytes = (line["embedding"] as? String).flatMap { Data(base64Encoded: $0) }
       #expect(bytes.map(floats) == embedding?.values)
     }

@@ -53,12 +53,25 @@ import TestSupport
       default: metadata[random.text(40)] = .bool(random.chance(percent: 50))
       }
     }
+    var details = MemoryDetails()
+    if random.chance(percent: 60) {
+      details.setTags((0..<Int.random(in: 0...5, using: &random)).map { _ in random.text(30) })
+      details.caption = maybe(&random)
+      details.source = maybe(&random)
+      details.validFrom = random.chance(percent: 50) ? random.date() : nil
+      details.validUntil = random.chance(percent: 50) ? random.date() : nil
+      details.trust = random.element(of: [nil, .low, .medium, .high])
+      details.derivedFrom = (0..<Int.random(in: 0...3, using: &random)).map { _ in MemoryID(high: random.next(), low: random.next()) }
+      details.replaces = random.chance(percent: 30) ? MemoryID(high: random.next(), low: random.next()) : nil
+      details.supersededBy = random.chance(percent: 30) ? MemoryID(high: random.next(), low: random.next()) : nil
+    }
     return Memory(
       id: MemoryID(high: random.next(), low: random.next()), userID: "u" + random.text(20),
       text: random.text(70_000 >> Int.random(in: 0...16, using: &random)),
       kind: maybe(&random), sessionID: maybe(&random), speaker: maybe(&random), createdAt: random.date(),
       importance: Double.random(in: 0...1, using: &random), expiresAt: random.chance(percent: 50) ? random.date() : nil,
-      dedupeKey: maybe(&random), metadata: metadata)
+      dedupeKey: maybe(&random), metadata: metadata,
+      details: details)
   }
 
   @Test func memoryRecordsAreDeterministicAndComeBackEqual() throws {
@@ -158,6 +171,7 @@ import TestSupport
       block.used = count
       block.live = count == 0 ? 0 : .max >> UInt128(128 - count)
       block.hasExpiry = random.chance(percent: 50)
+      block.hasSuperseded = random.chance(percent: 50)
       var record: [UInt8] = []
       block.encode(into: &record)
       #expect(record.count == BlockRecord.byteCount)

@@ -24,7 +24,8 @@ struct ReferenceStore {
     let memory = Memory(
       id: id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
       createdAt: createdAt,
-      importance: draft.importance, expiresAt: draft.expiresAt, dedupeKey: draft.dedupeKey, metadata: draft.metadata)
+      importance: draft.importance, expiresAt: draft.expiresAt, dedupeKey: draft.dedupeKey, metadata: draft.metadata,
+      details: draft.details)
     entries[id] = Entry(memory: memory, components: draft.embedding?.values)
   }
 
@@ -60,9 +61,9 @@ struct ReferenceStore {
     func dot(_ left: [Float], _ right: [Float]) -> Double { zip(left, right).reduce(0) { $0 + Double($1.0) * Double($1.1) } }
     let queryNorm = dot(query.embedding.values, query.embedding.values).squareRoot()
     return entries.values.compactMap { entry -> (memory: Memory, score: Double)? in
-      guard let components = entry.components, isInScope(entry.memory, query.scope), query.filter?.matches(entry.memory) ?? true else {
-        return nil
-      }
+      guard let components = entry.components, isInScope(entry.memory, query.scope), query.filter?.matches(entry.memory) ?? true,
+        query.includesSuperseded || entry.memory.supersededBy == nil
+      else { return nil }
       var score = dot(components, query.embedding.values)
       if metric == .cosine { score /= dot(components, components).squareRoot() * queryNorm }
       if let threshold = query.threshold, metric == .dot, score < Double(threshold) { return nil }
@@ -114,6 +115,7 @@ struct RandomFilter {
   static let kinds = ["fact", "message", "", "e\u{301}", "\u{E9}", "zzz"]
   static let sessions = ["s1", "s2", "s3"]
   static let keys = ["city", "age", "score", "flag"]
+  static let tags = ["travel", "food", "caf\u{E9}", "cafe\u{301}", "t"]
 
   static func date<Generator: RandomNumberGenerator>(_ random: inout Generator) -> Date {
     Date(milliseconds: 1_000 * Int64.random(in: -3...12, using: &random))
@@ -129,7 +131,7 @@ struct RandomFilter {
   }
 
   /// One condition of the given sort, 0..<``leafCount``.
-  static let leafCount = 10
+  static let leafCount = 15
   static func leaf<Generator: RandomNumberGenerator>(_ sort: Int, _ ids: [MemoryID], _ random: inout Generator) -> Filter {
     func maybe<Value>(_ value: Value, _ random: inout Generator) -> Value? { Int.random(in: 0..<4, using: &random) == 0 ? nil : value }
     let key = keys.randomElement(using: &random) ?? ""
@@ -145,7 +147,12 @@ struct RandomFilter {
     case 6: return .importance(atLeast: Double(Int.random(in: 0...10, using: &random)) / 10)
     case 7: return .metadata(key, equals: value(&random))
     case 8: return .metadataRange(key, from: maybe(value(&random), &random), to: maybe(value(&random), &random))
-    default: return .hasMetadata(key)
+    case 9: return .hasMetadata(key)
+    case 10: return .tag((tags + ["none"]).randomElement(using: &random) ?? "")
+    case 11: return .source(["web", "mail", "none"].randomElement(using: &random) ?? "")
+    case 12: return .trust(atLeast: Trust.allCases.randomElement(using: &random) ?? .low)
+    case 13: return .valid(at: date(&random))
+    default: return .superseded
     }
   }
 
@@ -155,6 +162,20 @@ struct RandomFilter {
     if sort == 0 { return .not(tree(ids, &random, depth: depth - 1)) }
     let parts = (0..<Int.random(in: 0...3, using: &random)).map { _ in tree(ids, &random, depth: depth - 1) }
     return sort == 1 ? .and(parts) : .or(parts)
+  }
+
+  /// The fields of version 2, from the same vocabulary; nothing for every third memory.
+  static func addDetails<Generator: RandomNumberGenerator>(to draft: inout MemoryDraft, _ random: inout Generator) {
+    func maybe<Value>(_ value: Value?, _ random: inout Generator) -> Value? { Bool.random(using: &random) ? value : nil }
+    guard Int.random(in: 0..<3, using: &random) > 0 else { return }
+    draft.tags = tags.filter { _ in Int.random(in: 0..<3, using: &random) == 0 }
+    draft.caption = maybe("a picture", &random)
+    draft.source = maybe(["web", "mail"].randomElement(using: &random), &random)
+    draft.trust = maybe(Trust.allCases.randomElement(using: &random), &random)
+    let (first, second) = (date(&random), date(&random))
+    draft.validFrom = maybe(min(first, second), &random)
+    draft.validUntil = maybe(max(first, second), &random)
+    draft.derivedFrom = (0..<Int.random(in: 0..<3, using: &random)).map { MemoryID(high: UInt64($0), low: 7) }
   }
 
   /// A draft whose fields come from the same vocabulary. Times are whole seconds around 1970, ends far in the future.

@@ -14,9 +14,18 @@ import VectorSearch
     var random = SeededGenerator(seed: seed)
     let store = try await scratch.open(dimension: 4, metric: .dot)
     var reference = ReferenceStore()
-    let drafts = (0..<count).map { _ in RandomFilter.draft(user: random.element(of: ["a", "b"]), embedding: random.wholeVector(4), &random)
+    let drafts = (0..<count).map { _ -> MemoryDraft in
+      var draft = RandomFilter.draft(user: random.element(of: ["a", "b"]), embedding: random.wholeVector(4), &random)
+      RandomFilter.addDetails(to: &draft, &random)
+      return draft
     }
-    for (draft, id) in zip(drafts, try await store.add(drafts)) { reference.add(draft, id: id, createdAt: try #require(draft.createdAt)) }
+    let ids = try await store.add(drafts)
+    for (draft, id) in zip(drafts, ids) { reference.add(draft, id: id, createdAt: try #require(draft.createdAt)) }
+    // Marks on every tenth.
+    for id in ids where random.chance(percent: 10) {
+      let memory = try await store.update(id) { $0.with(supersededBy: MemoryID(high: 1, low: 1)) }
+      reference.entries[id]?.memory = memory
+    }
     return (store, reference)
   }
 
@@ -28,11 +37,12 @@ import VectorSearch
       var (nothing, something) = (0, 0)
       for _ in 0..<25 {
         let filter = RandomFilter.leaf(sort, ids, &random)
-        let query = SearchQuery(embedding: [1, 2, 3, 4], scope: .all, limit: 1_000, filter: filter)
+        let query = SearchQuery(embedding: [1, 2, 3, 4], scope: .all, limit: 1_000, filter: filter, includesSuperseded: true)
         let found = try store.search(query)
         reference.expectExact(found, query)
         if found.isEmpty { nothing += 1 } else { something += 1 }
-        let negated = try store.search(SearchQuery(embedding: [1, 2, 3, 4], scope: .all, limit: 1_000, filter: !filter))
+        let negated = try store.search(
+          SearchQuery(embedding: [1, 2, 3, 4], scope: .all, limit: 1_000, filter: !filter, includesSuperseded: true))
         #expect(found.count + negated.count == 700)
         #expect(Set(found.map(\.memory.id)).isDisjoint(with: negated.map(\.memory.id)))
       }
@@ -49,7 +59,7 @@ import VectorSearch
       let filter = RandomFilter.tree(ids, &random)
       let query = SearchQuery(
         embedding: Embedding(random.wholeVector(4)), scope: random.chance(percent: 50) ? .all : .user("a"),
-        limit: random.element(of: [1, 5, 1_000]), filter: filter)
+        limit: random.element(of: [1, 5, 1_000]), filter: filter, includesSuperseded: random.chance(percent: 50))
       reference.expectExact(try store.search(query), query)
       let expected = reference.timeline("a").filter(filter.matches)
       #expect(try store.memories(for: "a", newestFirst: false, limit: 1_000, filter: filter).elements == expected)
@@ -63,7 +73,11 @@ import VectorSearch
     for count in [0, 1, 60, 128] {
       let memories = (0..<count).map { _ -> Memory in
         var reference = ReferenceStore()
-        let draft = RandomFilter.draft(user: "u", embedding: nil, &random)
+        var draft = RandomFilter.draft(user: "u", embedding: nil, &random)
+        if count > 60 {
+          RandomFilter.addDetails(to: &draft, &random)
+          draft.details.supersededBy = random.chance(percent: 30) ? MemoryID(high: 1, low: 1) : nil
+        }
         reference.add(draft, id: MemoryID(high: random.next(), low: random.next()), createdAt: draft.createdAt ?? Date())
         // One was added.
         return reference.entries.values.first!.memory

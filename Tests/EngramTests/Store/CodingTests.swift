@@ -56,11 +56,32 @@ import Testing
     #expect(try roundTrip(filter) == filter)
   }
 
+  @Test func memoriesAndDraftsComeBackAsTheyWere() throws {
+    var random = SeededGenerator(seed: 92)
+    for number in 0..<100 {
+      var draft = RandomFilter.draft(user: "ada", embedding: number % 2 == 0 ? [1, 2] : nil, &random)
+      RandomFilter.addDetails(to: &draft, &random)
+      draft.replaces = number % 3 == 0 ? MemoryID(high: 3, low: 4) : nil
+      draft.isTextOnly = number % 5 == 0
+      draft.metadata = draft.metadata.mapValues { if case .double = $0 { .double(0.25) } else { $0 } }
+      #expect(try roundTrip(draft) == draft)
+      var reference = ReferenceStore()
+      reference.add(draft, id: MemoryID(high: 1, low: 2), createdAt: Date(timeIntervalSince1970: 1.5))
+      let memory = try #require(reference.entries.values.first).memory.with(supersededBy: number % 7 == 0 ? .some(MemoryID()) : nil)
+      #expect(try roundTrip(memory) == memory)
+    }
+    let least = #"{"userID":"ada","text":"t"}"#
+    #expect(try Self.value(least) == MemoryDraft(userID: "ada", text: "t"))
+    #expect(throws: DecodingError.self) { try Self.value(least, Memory.self) }
+    #expect(throws: DecodingError.self) { try Self.value(#"{"userID":"ada","text":"t","trust":"total"}"#, MemoryDraft.self) }
+  }
+
   @Test func aQueryNeedsOnlyAnEmbeddingAndAScope() throws {
     let query = SearchQuery(embedding: [1, 0.5], scope: .user("ada"))
     #expect(try Self.value(#"{"embedding":[1,0.5],"scope":{"user":"ada"}}"#) == query)
     let full = SearchQuery(
-      embedding: [0.1, -3], scope: .users(["a", "b"]), limit: 3, threshold: 0.25, filter: .kind("fact"), includesExplanation: true)
+      embedding: [0.1, -3], scope: .users(["a", "b"]), limit: 3, threshold: 0.25, filter: .kind("fact"), includesSuperseded: true,
+      includesExplanation: true)
     #expect(try roundTrip(full) == full)
     #expect(throws: DecodingError.self) { try Self.value(#"{"embedding":[1,0.5]}"#, SearchQuery.self) }
   }

@@ -32,7 +32,9 @@ enum RecordTarget {
       unsafe record.encoded().withUnsafeBytes { unsafe writer.encoded($0) }
     }
     guard let record else { return }
-    try require(record.format <= StoreRecord.currentFormat && record.features.incompatible == 0, "a store of a later version is accepted")
+    try require(
+      record.format <= StoreRecord.currentFormat && record.features.incompatible & ~StoreRecord.Features.knownIncompatible == 0,
+      "a store of a later version is accepted")
     try require(
       record.storeID.count == 16 && record.secret.count == 192 && record.dimension.map(Limits.dimension.contains) ?? true,
       "\(record) has no files")
@@ -46,7 +48,7 @@ enum RecordTarget {
     record.encode(into: &bytes)
     // The bits of the flags that have no meaning are not kept.
     var expected = input
-    expected[10] &= 1
+    expected[10] &= 3
     try require(bytes == expected, "a block is written as other bytes")
     try require(
       (0..<128).allSatisfy { record.live >> UInt128($0) & 1 == 0 || $0 < record.used } && record.used <= record.capacity,
@@ -116,7 +118,7 @@ enum MemoryTarget {
     let second = Memory(
       id: memory.id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
       createdAt: draft.createdAt ?? .distantFuture, importance: draft.importance, expiresAt: draft.expiresAt,
-      dedupeKey: draft.dedupeKey, metadata: draft.metadata)
+      dedupeKey: draft.dedupeKey, metadata: draft.metadata, details: draft.details)
     try require(
       second == memory && draft.id == memory.id && parser.unknownKeyCount == 0, "\(fields(memory)) comes back as \(fields(second))")
   }
@@ -135,6 +137,7 @@ enum ColumnsTarget {
     try require(second == bytes, "columns are not written deterministically")
     for filter in [
       Filter.kind("fact"), .session("s1"), .not(.created(from: .distantPast, to: nil)), .expires(from: nil, to: .distantFuture),
+      .tag("t"), .trust(atLeast: .low), .valid(at: .distantPast), .superseded,
     ] {
       let masks = try withSpan(input) { filter.masks(try ColumnsView($0)) }
       try require(masks.certain & ~masks.possible == 0, "a slot matches \(filter) for certain and not possibly")

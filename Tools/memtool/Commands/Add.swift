@@ -47,6 +47,27 @@ struct Add: AsyncParsableCommand {
   @Option(help: ArgumentHelp("A value to keep with it; may be given more than once.", valueName: "key=value"))
   var metadata: [MetadataArgument] = []
 
+  @Option(help: ArgumentHelp("A word to filter by; may be given more than once.", valueName: "tag"))
+  var tag: [String] = []
+
+  @Option(help: "What a picture that belongs to it shows.")
+  var caption: String?
+
+  @Option(help: ArgumentHelp("When what it says begins to hold.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  var validFrom: TimeArgument?
+
+  @Option(help: ArgumentHelp("From when on it no longer holds.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  var validUntil: TimeArgument?
+
+  @Option(help: ArgumentHelp("Where it comes from, such as an address.", valueName: "words"))
+  var source: String?
+
+  @Option(help: "How far it can be relied on.")
+  var trust: Trust?
+
+  @Option(help: ArgumentHelp("The id of a memory of the user that it takes the place of; searches find that one no more.", valueName: "id"))
+  var replaces: MemoryID?
+
   @Option(help: ArgumentHelp("Its embedding: a JSON array, or a file that holds one.", valueName: "file|json"))
   var vector: VectorArgument?
 
@@ -61,7 +82,8 @@ struct Add: AsyncParsableCommand {
     let draft = MemoryDraft(
       userID: user, text: try InputFile.text(text), embedding: try vector?.embedding(), kind: kind, sessionID: session, speaker: speaker,
       importance: importance, expiresAt: expiresAt?.date, dedupeKey: dedupeKey,
-      metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first })
+      metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first }, tags: tag,
+      caption: caption, validFrom: validFrom?.date, validUntil: validUntil?.date, source: source, trust: trust, replaces: replaces)
     let added = try await store.open(.readWrite, embeds: true) { store in try await store.adding([draft])[0] }
     switch added.outcome {
     case .added: if Terminal.diagnosticsAreTerminal { Diagnostics.write("memtool: added") }

@@ -68,6 +68,15 @@ struct Get: AsyncParsableCommand {
       json.write(memory.metadata)
       facts.add("metadata", json.string)
     }
+    if !memory.tags.isEmpty { facts.add("tags", memory.tags.joined(separator: ", ")) }
+    facts.add("caption", memory.caption)
+    facts.add("valid from", memory.validFrom.map(Times.text))
+    facts.add("valid until", memory.validUntil.map(Times.text))
+    facts.add("source", memory.source)
+    facts.add("trust", memory.trust?.rawValue)
+    if !memory.derivedFrom.isEmpty { facts.add("derived from", memory.derivedFrom.map(\.description).joined(separator: ", ")) }
+    facts.add("replaces", memory.replaces?.description)
+    facts.add("superseded by", memory.supersededBy?.description)
     if vector {
       var json = JSONWriter()
       if let embedding { json.writeFloats(embedding.values) }

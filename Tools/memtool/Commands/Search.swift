@@ -68,13 +68,14 @@ struct Search: AsyncParsableCommand {
       return try store.search(
         SearchQuery(
           embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter,
-          includesExplanation: explain))
+          includesSuperseded: filters.superseded, includesExplanation: explain))
     }
     guard store.identity.embedder != nil else {
       throw StoreError(.embedderRequired, "the store has no embedder, so a text cannot be searched for: give a vector with --vector")
     }
     return try await store.search(
-      text ?? "", scope: scope, limit: limit, threshold: threshold, filter: filters.filter, includesExplanation: explain)
+      text ?? "", scope: scope, limit: limit, threshold: threshold, filter: filters.filter, includesSuperseded: filters.superseded,
+      includesExplanation: explain)
   }
 
   private func printTable(_ results: [SearchResult]) throws {

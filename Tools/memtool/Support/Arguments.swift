@@ -124,6 +124,21 @@ struct FilterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only memories created before this time.", valueName: "time"), transform: TimeArgument.init(parsing:))
   var until: TimeArgument?
 
+  @Option(help: ArgumentHelp("Only memories that have this tag; may be given more than once.", valueName: "tag"))
+  var tag: [String] = []
+
+  @Option(help: ArgumentHelp("Only memories from this source.", valueName: "words"))
+  var source: String?
+
+  @Option(help: "Only memories that can be relied on as far as this, at least.")
+  var trust: Trust?
+
+  @Option(help: ArgumentHelp("Only what holds at this time.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  var validAt: TimeArgument?
+
+  @Flag(help: "Only memories in whose place others were added, which a search leaves out otherwise.")
+  var superseded = false
+
   @Option(
     name: .customLong("metadata"),
     help: ArgumentHelp("Only memories whose metadata has this value; may be given more than once.", valueName: "key=value"))
@@ -136,6 +151,11 @@ struct FilterOptions: ParsableArguments {
     if let session { filters.append(.session(session)) }
     if let speaker { filters.append(.speaker(speaker)) }
     if since != nil || until != nil { filters.append(.created(from: since?.date, to: until?.date)) }
+    for tag in tag { filters.append(.tag(tag)) }
+    if let source { filters.append(.source(source)) }
+    if let trust { filters.append(.trust(atLeast: trust)) }
+    if let validAt { filters.append(.valid(at: validAt.date)) }
+    if superseded { filters.append(.superseded) }
     for pair in metadata { filters.append(.metadata(pair.key, equals: pair.value)) }
     return filters.isEmpty ? nil : filters.count == 1 ? filters[0] : .and(filters)
   }

@@ -6,3 +6,5 @@ extension Metric: @retroactive ExpressibleByArgument {}
 extension ImportPolicy: @retroactive ExpressibleByArgument {}
 extension Interchange.Vectors: @retroactive ExpressibleByArgument {}
 extension ExportOptions.Format: @retroactive ExpressibleByArgument {}
+extension MemoryID: @retroactive ExpressibleByArgument {}
+extension Trust: @retroactive ExpressibleByArgument {}
