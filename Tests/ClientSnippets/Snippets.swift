@@ -53,11 +53,21 @@ func gettingStarted() async throws {
   for hit in hits { print(hit.score, hit.memory.text) }
   // end
   // begin GettingStarted.md 4
+  let added = try await store.add(MemoryDraft(userID: "ada", text: "prefers tea"), onEmbeddingFailure: .keepText)
+  if !added.isEmbedded { print("no search by vector finds \(added.id)") }
+  // end
+  // begin GettingStarted.md 5
+  try await store.upsert(MemoryDraft(userID: "ada", text: "lives in Lisbon", dedupeKey: "home"))
+  let home = try store.memory(dedupeKey: "home", for: "ada")
+  let around = try hits.first.map { try store.neighbors(of: $0.memory.id, for: "ada", count: 2) }
+  // end
+  _ = (home, around)
+  // begin GettingStarted.md 6
   let page = try store.memories(for: "ada", limit: 20, filter: .kind("plan"))
   let next = page.next.map { "/memories?after=\($0)" }  // nil: this was the last page
   // end
   print(page.elements.count, next ?? "the last page")
-  // begin GettingStarted.md 5
+  // begin GettingStarted.md 7
   let text = "has a dog named Turing"
   let embedding = try await HashingEmbedder().embed(text)
   let id = try await store.write { transaction in
@@ -70,7 +80,7 @@ func gettingStarted() async throws {
   // end
   _ = id
   print(context?.topics ?? [], count)
-  // begin GettingStarted.md 6
+  // begin GettingStarted.md 8
   try await store.close()
   // end
 }

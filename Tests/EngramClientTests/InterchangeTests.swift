@@ -12,16 +12,16 @@ import Testing
     let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder(dimension: 8)))
     try await store.put(UserContext(userID: "ada"))
     try await store.putContext(json: Array(#"{"score":1.5}"#.utf8), as: "Mood", for: "ada", schema: 2)
-    let replaced = try await store.add(MemoryDraft(userID: "ada", text: "loves soup"))
+    let replaced = try await store.add(MemoryDraft(userID: "ada", text: "loves soup")).id
     let id = try await store.add(
       MemoryDraft(
         userID: "ada", text: "loves ramen", kind: "preference", sessionID: "s", speaker: "ada", importance: 0.75,
         expiresAt: Date(timeIntervalSinceNow: 3600), dedupeKey: "ramen", metadata: ["food": .string("ramen")], tags: ["food"],
         caption: "a bowl", validFrom: Date(timeIntervalSince1970: 1), validUntil: Date(timeIntervalSince1970: 2), source: "chat",
         trust: .high,
-        derivedFrom: [replaced], replaces: replaced))
-    try await store.delete(replaced)
-    try await store.update(id) { $0.with(supersededBy: MemoryID()) }
+        derivedFrom: [replaced], replaces: replaced)).id
+    try await store.delete(replaced, for: "ada")
+    try await store.update(id, for: "ada") { $0.with(supersededBy: MemoryID()) }
     let file = URL(fileURLWithPath: directory.path("all.jsonl"))
     try await store.export(to: file)
     try await store.close()

@@ -29,20 +29,20 @@ enum FailedFlush {
       ("deleteContext", { try await store.deleteContext(UserContext.self, for: "u") }),
       ("add", { try await store.add(draft) }),
       ("addMany", { try await store.add([draft, draft]) }),
-      ("update", { try await store.update(known) { $0.with(importance: 1) } }),
-      ("delete", { try await store.delete(known) }),
+      ("update", { try await store.update(known, for: "u") { $0.with(importance: 1) } }),
+      ("delete", { try await store.delete(known, for: "u") }),
       ("deleteWhere", { try await store.delete(where: .kind("fact"), scope: .all) }),
       ("write", { try await store.write(token: "token") { _ = try $0.add(draft) } }),
       ("emptyWrite", { try await store.write { _ in } }),
       ("forget", { try await store.forget(userID: "u") }),
       ("forgetProving", { try await store.forget(userID: "u", verifiesErasure: true) }),
-      ("erase", { try await store.erase([known]) }),
+      ("erase", { try await store.erase([known], for: "u") }),
       ("importLines", { _ = try await store.importLines(from: [source], onConflict: .fail) }),
       ("compact", { try await store.compact() }),
     ]
     for (name, call) in calls { EngramTestChild.say("\(name) \(await FailedCommits.code(call))") }
     EngramTestChild.say("status \(try store.status.poison.map { "\($0.code)" } ?? "none")")
-    guard try store.count() == count, try store.memory(known)?.importance != 1, try store.embedding(of: known) != nil,
+    guard try store.count() == count, try store.memory(known, for: "u")?.importance != 1, try store.embedding(of: known, for: "u") != nil,
       try store.search(SearchQuery(embedding: Embedding([1, 2, 3, 4, 5, 6, 7, 8]), scope: .all)).count == count,
       try !store.wasCommitted("token")
     else { throw StoreError(.notFound, "a read shows something else than before") }

@@ -13,7 +13,7 @@ enum GrowingReader {
           "embedding",
           {
             guard let memory = try store.memories(for: user, limit: 1).first else { throw StoreError(.notFound, "\(user) has no memory") }
-            _ = try store.embedding(of: memory.id)
+            _ = try store.embedding(of: memory.id, for: user)
           }
         ),
         (

@@ -43,7 +43,7 @@ struct SoakWorker {
 
   private func writeTask(_ store: MemoryStore, _ task: Int) async -> Report {
     var report = Report()
-    var own: [MemoryID] = []
+    var own: [(MemoryID, String)] = []
     var number = 0
     do {
       while ContinuousClock.now < deadline {
@@ -56,11 +56,11 @@ struct SoakWorker {
           draft.embedding = Embedding(SoakVector.components(of: draft.text))
           return draft
         }
-        own += try await store.add(drafts)
+        own += try await store.add(drafts).map { ($0.id, user) }
         report.memories += drafts.count
         if number % 3 == 2 {
-          let id = own.remove(at: number % own.count)
-          guard try await store.delete(id) else { throw StoreError(.notFound, "memory \(id) was added and is gone") }
+          let (id, owner) = own.remove(at: number % own.count)
+          guard try await store.delete(id, for: owner) else { throw StoreError(.notFound, "memory \(id) was added and is gone") }
           report.memories -= 1
         }
         report.operations += 3
@@ -87,7 +87,7 @@ struct SoakWorker {
         try store.read { snapshot in
           let hits = try snapshot.search(query)
           for hit in hits {
-            guard let embedding = try snapshot.embedding(of: hit.memory.id) else {
+            guard let embedding = try snapshot.embedding(of: hit.memory.id, for: hit.memory.userID) else {
               throw StoreError(.notFound, "the hit \(hit.memory.id) has no embedding in its own snapshot")
             }
             guard SoakVector.matches(embedding, hit.memory.text) else {

@@ -23,7 +23,7 @@ enum StoreCommands {
   /// Adds memories with embeddings in one commit and prints the id of each.
   static func add(_ path: String, user: String, count: String) async throws {
     let store = try await store(path)
-    let ids = try await store.add((0..<(Int(count) ?? 0)).map { SoakVector.draft(user: user, number: $0) })
+    let ids = try await store.add((0..<(Int(count) ?? 0)).map { SoakVector.draft(user: user, number: $0) }).map(\.id)
     for id in ids { EngramTestChild.say("\(id)") }
     try await store.close()
   }
@@ -105,7 +105,7 @@ enum StoreCommands {
       for number in 0... {
         var draft = SoakVector.draft(user: "u", number: number)
         draft.text = String(repeating: "x", count: 20_000)
-        EngramTestChild.say("\(try await store.add(draft))")
+        EngramTestChild.say("\(try await store.add(draft).id)")
       }
     } catch let error as StoreError {
       EngramTestChild.say("full \(error.code)")
@@ -125,7 +125,7 @@ enum StoreCommands {
   /// Uses a store where no thread can be started any more, and prints how each call ends.
   static func withoutThreads(_ path: String) async throws {
     let store = try await store(path)
-    let id = try await store.add(SoakVector.draft(user: "u", number: 0))
+    let id = try await store.add(SoakVector.draft(user: "u", number: 0)).id
     // The pool's own threads are there before the limit.
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<8 { group.addTask { usleep(20_000) } }
@@ -136,8 +136,8 @@ enum StoreCommands {
     if getuid() == 0, setuid(65534) != 0 { exit(3) }
     EngramTestChild.say("compact \(await FailedCommits.code { try await store.compact() })")
     EngramTestChild.say("open \(await FailedCommits.code { _ = try await self.store(path + "-other") })")
-    EngramTestChild.say("read \(await FailedCommits.code { _ = try store.memory(id) })")
-    EngramTestChild.say("write \(await FailedCommits.code { try await store.delete(id) })")
+    EngramTestChild.say("read \(await FailedCommits.code { _ = try store.memory(id, for: "u") })")
+    EngramTestChild.say("write \(await FailedCommits.code { try await store.delete(id, for: "u") })")
     exit(0)
   }
 

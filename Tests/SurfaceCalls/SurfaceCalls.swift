@@ -33,7 +33,7 @@ package final class SurfaceCalls {
     self.report = report
     embedder = HashingEmbedder()
     store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: embedder))
-    id = try await store.add(MemoryDraft(userID: "u", text: "first"))
+    id = try await store.add(MemoryDraft(userID: "u", text: "first")).id
     try await store.put(UserContext(userID: "u"))
     held = try store.snapshot()
     changes = try store.changes().makeAsyncIterator()
@@ -57,12 +57,15 @@ package final class SurfaceCalls {
     let (store, id, drafts, report, scratch) = (store, id, drafts(rows), report, scratch)
     return [
       ("add", { _ = try await store.add(MemoryDraft(userID: "u", text: "one")) }),
+      ("addKeepingText", { _ = try await store.add(MemoryDraft(userID: "u", text: "two"), onEmbeddingFailure: .keepText) }),
+      ("upsert", { _ = try await store.upsert(MemoryDraft(userID: "u", text: "by key", dedupeKey: "k")) }),
+      ("writeOfUsers", { try await store.write(users: ["u"]) { _ = try $0.context(for: "u") } }),
       ("addMany", { _ = try await store.add(drafts) }),
       ("put", { try await store.put(UserContext(userID: "v")) }),
       ("updateContext", { _ = try await store.updateContext(for: "u", message: "a", response: "b") }),
       ("transformContext", { _ = try await store.updateContext(for: "u") { $0 } }),
       ("transformRecord", { _ = try await store.updateContext(UserContext.self, for: "u") { $0 ?? UserContext(userID: "u") } }),
-      ("update", { _ = try await store.update(id) { $0.with(text: "changed") } }),
+      ("update", { _ = try await store.update(id, for: "u") { $0.with(text: "changed") } }),
       (
         "writeAdding",
         { try await store.write { transaction in try Self.caught(report) { for draft in drafts { _ = try transaction.add(draft) } } } }
@@ -72,10 +75,16 @@ package final class SurfaceCalls {
         {
           try await store.write(token: "token") { transaction in
             try Self.caught(report) {
-              _ = try transaction.memory(id)
+              _ = try transaction.memory(id, for: "u")
+              _ = try transaction.memory(dedupeKey: "k", for: "u")
+              _ = try transaction.neighbors(of: id, for: "u", count: 1)
+              _ = try transaction.embedding(of: id, for: "u")
+              _ = try transaction.withEmbedding(of: id, for: "u") { $0.count }
+              _ = try transaction.versionedContext(for: "u")
+              _ = try transaction.upsert(MemoryDraft(userID: "w", text: "by key", dedupeKey: "k", isTextOnly: true))
               _ = try transaction.context(for: "u")
               _ = try transaction.add([MemoryDraft(userID: "w", text: "third", isTextOnly: true)])
-              _ = try transaction.update(id) { $0.with(importance: 1) }
+              _ = try transaction.update(id, for: "u") { $0.with(importance: 1) }
               try transaction.put(UserContext(userID: "w"))
               _ = try transaction.updateContext(for: "w") { $0 }
               _ = try transaction.updateContext(UserContext.self, for: "w") { $0 ?? UserContext(userID: "w") }
@@ -99,8 +108,12 @@ package final class SurfaceCalls {
     return [
       ("changesBegin", { _ = try store.changes() }),
       ("changes", { _ = try await self.changes.next() }),
-      ("memory", { _ = try store.memory(id) }),
-      ("embedding", { _ = try store.embedding(of: id) }),
+      ("memory", { _ = try store.memory(id, for: "u") }),
+      ("embedding", { _ = try store.embedding(of: id, for: "u") }),
+      ("withEmbedding", { _ = try store.withEmbedding(of: id, for: "u") { $0.count } }),
+      ("memoryByKey", { _ = try store.memory(dedupeKey: "k", for: "u") }),
+      ("neighbors", { _ = try store.neighbors(of: id, for: "u", count: 1) }),
+      ("versionedContext", { _ = try store.versionedContext(for: "u") }),
       ("count", { _ = try store.count() }),
       ("countMatching", { _ = try await store.count(scope: .all, filter: .kind("none")) }),
       ("memories", { _ = try store.memories(for: "u", after: cursor) }),
@@ -112,14 +125,18 @@ package final class SurfaceCalls {
       ("status", { _ = try store.status }),
       ("wasCommitted", { _ = try store.wasCommitted("token") }),
       ("snapshot", { _ = try store.snapshot().batchSequence }),
-      ("heldMemory", { _ = try self.held.memory(id) }),
+      ("heldMemory", { _ = try self.held.memory(id, for: "u") }),
       ("heldMemories", { _ = try self.held.memories(for: "u") }),
       ("heldCount", { _ = try self.held.count() }),
       ("heldContext", { _ = try self.held.context(for: "u") }),
       ("heldHistory", { _ = try self.held.history(for: "u") }),
       ("heldUsers", { _ = try self.held.users() }),
       ("heldSearch", { _ = try self.held.search(query) }),
-      ("heldEmbedding", { _ = try self.held.embedding(of: id) }),
+      ("heldWithEmbedding", { _ = try self.held.withEmbedding(of: id, for: "u") { $0.count } }),
+      ("heldMemoryByKey", { _ = try self.held.memory(dedupeKey: "k", for: "u") }),
+      ("heldNeighbors", { _ = try self.held.neighbors(of: id, for: "u", count: 1) }),
+      ("heldVersionedContext", { _ = try self.held.versionedContext(for: "u") }),
+      ("heldEmbedding", { _ = try self.held.embedding(of: id, for: "u") }),
       ("heldWalk", { try self.held.forEachMemory { _ in true } }),
       ("verify", { _ = try await store.verify() }),
       ("verifyDeep", { _ = try await store.verify(deep: true) }),
@@ -152,8 +169,8 @@ package final class SurfaceCalls {
       ("finishUpkeep", { try await store.finishUpkeep() }),
       ("forget", { _ = try await store.forget(userID: "v", timeout: .zero) }),
       ("forgetProving", { _ = try await store.forget(userID: "v", timeout: .zero, verifiesErasure: true) }),
-      ("erase", { _ = try await store.erase([id], timeout: .zero) }),
-      ("delete", { _ = try await store.delete(id) }),
+      ("erase", { _ = try await store.erase([id], for: "u", timeout: .zero) }),
+      ("delete", { _ = try await store.delete(id, for: "u") }),
       ("deleteContext", { _ = try await store.deleteContext(UserContext.self, for: "u") }),
       ("openShared", { _ = try await MemoryStore.open(at: url).close() }),
       ("openAnother", { _ = try await MemoryStore.open(at: URL(fileURLWithPath: scratch + "/another")) }),

@@ -5,12 +5,13 @@ public import Foundation
 public struct ErasureReceipt: Sendable, Codable {
   public enum Subject: Sendable, Hashable {
     case user(String)
-    case memories([MemoryID])
+    /// Those of them that are the user's; `userID` is nil if memories of any user were meant, as by `memtool delete --erase`.
+    case memories([MemoryID], userID: String?)
 
     public static func == (left: Subject, right: Subject) -> Bool {
       switch (left, right) {
       case (.user(let left), .user(let right)): left.hasSameBytes(as: right)
-      case (.memories(let left), .memories(let right)): left == right
+      case (.memories(let left, let leftUser), .memories(let right, let rightUser)): left == right && leftUser.hasSameBytes(as: rightUser)
       default: false
       }
     }
@@ -18,7 +19,9 @@ public struct ErasureReceipt: Sendable, Codable {
     public func hash(into hasher: inout Hasher) {
       switch self {
       case .user(let userID): userID.hash(bytesInto: &hasher)
-      case .memories(let ids): hasher.combine(ids)
+      case .memories(let ids, let userID):
+        hasher.combine(ids)
+        userID.hash(bytesInto: &hasher)
       }
     }
   }
@@ -82,7 +85,7 @@ extension ErasureReceipt: CustomStringConvertible {
     let what =
       switch subject {
       case .user(let userID): "user \(TerminalText.escaped(userID))"
-      case .memories(let ids): ids.count == 1 ? "1 memory" : "\(ids.count) memories"
+      case .memories(let ids, _): ids.count == 1 ? "1 memory" : "\(ids.count) memories"
       }
     let times = (hidden: Self.text(hiddenAt), rebuilt: Self.text(rebuiltAt))
     if case .user = subject, hadNoRecords {
@@ -104,16 +107,17 @@ extension ErasureReceipt: CustomStringConvertible {
   private static func text(_ date: Date) -> String { TimestampText.string(date.milliseconds) ?? "an unknown time" }
 }
 
-// An object of one key: {"user": "ada"} or {"memories": ["…"]}.
+// {"user": "ada"}, {"user": "ada", "memories": ["…"]}, or {"memories": ["…"]} if those of any user were meant.
 extension ErasureReceipt.Subject: Codable {
   private enum CodingKeys: String, CodingKey { case user, memories }
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    if let userID = try container.decodeIfPresent(String.self, forKey: .user) {
+    let userID = try container.decodeIfPresent(String.self, forKey: .user)
+    if let userID, !container.contains(.memories) {
       self = .user(userID)
     } else {
-      self = .memories(try container.decode([MemoryID].self, forKey: .memories))
+      self = .memories(try container.decode([MemoryID].self, forKey: .memories), userID: userID)
     }
   }
 
@@ -121,7 +125,9 @@ extension ErasureReceipt.Subject: Codable {
     var container = encoder.container(keyedBy: CodingKeys.self)
     switch self {
     case .user(let userID): try container.encode(userID, forKey: .user)
-    case .memories(let ids): try container.encode(ids, forKey: .memories)
+    case .memories(let ids, let userID):
+      try container.encodeIfPresent(userID, forKey: .user)
+      try container.encode(ids, forKey: .memories)
     }
   }
 }

@@ -13,7 +13,7 @@ extension MemoryStore {
   ///   - verifiesErasure: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
   ///   - progress: Called now and then, see ``OperationProgress``.
   /// - Returns: What was erased. For a user without records the files are rebuilt all the same if deleted data may still be in them.
-  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(token:_:)``: nothing was changed. Those of ``compact(progress:)``, `.closed` and
+  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(users:token:_:)``: nothing was changed. Those of ``compact(progress:)``, `.closed` and
   ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
   ///   opening at the latest. Calling it again does no harm. `.storeMoved` with `isCommitted` after the first half: the user is hidden in the files that this
   ///   process has open, and not in those that took their place.
@@ -25,26 +25,31 @@ extension MemoryStore {
     try await erase(.user(userID), timeout: timeout, verifiesErasure: verifiesErasure, progress: progress)
   }
 
-  /// Deletes memories and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:progress:)`` does for a user.
+  /// Deletes memories of the user and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:progress:)`` does for
+  /// all of a user. Expired memories are deleted, too.
   ///
-  /// - Parameter ids: Those that were deleted before may be among them.
+  /// - Parameter ids: Those that were deleted before may be among them. Memories of other users count as absent and stay.
+  /// - Returns: What was erased; ``ErasureReceipt/memories`` counts only what was the user's and there.
   @discardableResult
   public func erase(
-    _ ids: [MemoryID], timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
+    _ ids: [MemoryID], for userID: String, timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
     progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> ErasureReceipt {
-    try await erase(.memories(ids), timeout: timeout, verifiesErasure: verifiesErasure, progress: progress)
+    try await erase(.memories(ids, userID: userID), timeout: timeout, verifiesErasure: verifiesErasure, progress: progress)
   }
 
   /// Erases a user or single memories: what ``forget(userID:timeout:verifiesErasure:progress:)`` and
-  /// ``erase(_:timeout:verifiesErasure:progress:)-([MemoryID],_,_,_)`` do.
+  /// ``erase(_:for:timeout:verifiesErasure:progress:)`` do.
   @discardableResult
   public func erase(
     _ subject: ErasureReceipt.Subject, timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
     progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> ErasureReceipt {
     try Limits.check(timeout, "the timeout of an erasure")
-    if case .user(let userID) = subject { try Limits.checkUserID(userID) }
+    switch subject {
+    case .user(let userID), .memories(_, let userID?): try Limits.checkUserID(userID)
+    case .memories(_, nil): break
+    }
     let writer = try writer()
     let before =
       verifiesErasure
@@ -56,7 +61,7 @@ extension MemoryStore {
       switch subject {
       case .user(let userID):
         try transaction.hide(user: userID, leavesTraces: before.map { !$0.scan.isClean } ?? false, in: &receipt)
-      case .memories(let ids): try transaction.hide(memories: ids, in: &receipt)
+      case .memories(let ids, let userID): try transaction.hide(memories: ids, of: userID, in: &receipt)
       }
       return receipt
     }

@@ -7,7 +7,7 @@ struct SurvivorWalk: ~Escapable {
   private let reader: RecordReader
   private let rows: RowBytes?
   private let subject: ErasureSubject
-  /// The user who goes; nil where memories go.
+  /// The user who goes, or whose memories go; nil if memories of any user go.
   private let user: UserKey?
 
   @_lifetime(copy reader)
@@ -15,7 +15,11 @@ struct SurvivorWalk: ~Escapable {
     self.reader = reader
     rows = try RowBytes(reader)
     self.subject = subject
-    user = if case .user(let userID) = subject { reader.userKey(userID) } else { nil }
+    user =
+      switch subject {
+      case .user(let userID): reader.userKey(userID)
+      case .memories(_, let userID): userID.map { reader.userKey($0) }
+      }
   }
 
   /// Lends `body` the bytes of every key, every value and every row that stays.
@@ -59,7 +63,9 @@ struct SurvivorWalk: ~Escapable {
     switch subject {
     case .user: owner.user == user
     // What the other slots of a block's columns hold is in the records of their memories as well.
-    case .memories(let ids): owner.memory.map { ids.contains($0) } ?? false || owner.memories.contains { ids.contains($0) }
+    case .memories(let ids, _):
+      (user == nil || owner.user == user)
+        && (owner.memory.map { ids.contains($0) } ?? false || owner.memories.contains { ids.contains($0) })
     }
   }
 }

@@ -21,7 +21,7 @@ struct TraceCollector: ~Escapable {
     switch subject {
     case .user(let userID):
       try collectUser(userID, &list, &meter)
-    case .memories(let ids):
+    case .memories(let ids, _):
       for id in ids.sorted() {
         try meter.pass(bytes: 4096)
         list.append(id)

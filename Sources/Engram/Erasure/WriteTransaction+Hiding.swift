@@ -14,7 +14,7 @@ extension WriteTransaction {
       ids.append($0.memory.id)
       return true
     }
-    for id in ids { try hide(id, in: &receipt) }
+    for id in ids { try hide(try batch.reader.memoryRecord(id), in: &receipt) }
     try batch.reader.walkKeys(Tables.History.self, prefix: key.prefix) { _ in
       receipt.versions += 1
       return true
@@ -45,13 +45,18 @@ extension WriteTransaction {
   }
 
   /// Deletes memories; one that is not there may still be in the files.
-  mutating func hide(memories ids: [MemoryID], in receipt: inout ErasureReceipt) throws {
-    for id in ids { try hide(id, in: &receipt) }
+  ///
+  /// - Parameter userID: Those of another user count as absent; nil: of any user.
+  mutating func hide(memories ids: [MemoryID], of userID: String?, in receipt: inout ErasureReceipt) throws {
+    for id in ids {
+      let record = if let userID { try batch.reader.memoryRecord(id, of: userID) } else { try batch.reader.memoryRecord(id) }
+      try hide(record, in: &receipt)
+    }
     markErasure(in: &receipt)
   }
 
-  private mutating func hide(_ id: MemoryID, in receipt: inout ErasureReceipt) throws {
-    guard let record = try batch.reader.memoryRecord(id) else { return }
+  private mutating func hide(_ record: MemoryRecord?, in receipt: inout ErasureReceipt) throws {
+    guard let record else { return }
     try remove(record)
     receipt.memories += 1
     if record.row != nil { receipt.embeddings += 1 }

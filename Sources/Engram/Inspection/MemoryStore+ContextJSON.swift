@@ -34,7 +34,7 @@ extension MemoryStore {
   ///   - userID: Whose context.
   ///   - schema: The version of the type's shape, 0 or more.
   /// - Throws: ``StoreError`` `.invalidArgument` for what is no JSON object, `.decodingFailed` for a `UserContext` that is none,
-  ///   `.encodingFailed`, `.valueTooLarge`, `.invalidUserID`, and those of ``write(token:_:)``. Nothing was changed.
+  ///   `.encodingFailed`, `.valueTooLarge`, `.invalidUserID`, and those of ``write(users:token:_:)``. Nothing was changed.
   public func putContext(json: [UInt8], as recordType: String, for userID: String, schema: Int = 1) async throws {
     let value: CBORValue
     do {

@@ -196,7 +196,7 @@ private struct Importer {
         summary.skipped += 1
         return
       case .replace:
-        for id in rivals { try transaction.delete(id) }
+        for id in rivals { try transaction.remove(id) }
         summary.replaced += 1
       }
     }

@@ -120,17 +120,3 @@ public struct Memory: Sendable, Hashable, Identifiable {
       details: details)
   }
 }
-
-/// What became of a draft.
-public struct Added: Sendable, Hashable {
-  public enum Outcome: String, Sendable, Hashable {
-    case added
-    /// The user has a memory with the same dedupe key: nothing was added, and the id is that one's.
-    case existing
-    /// It was past its time already: no read shows it.
-    case expired
-  }
-
-  public let id: MemoryID
-  public let outcome: Outcome
-}

@@ -42,6 +42,10 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let conflict = Code(rawValue: "conflict")
     /// No such memory.
     public static let notFound = Code(rawValue: "notFound")
+    /// A write body used a user that `write(users:)` did not declare. Nothing of the write was committed.
+    public static let undeclaredUser = Code(rawValue: "undeclaredUser")
+    /// The context has another version than was expected.
+    public static let versionMismatch = Code(rawValue: "versionMismatch")
     /// The value cannot be encoded.
     public static let encodingFailed = Code(rawValue: "encodingFailed")
     /// The record does not decode as the requested type.
@@ -177,6 +181,11 @@ extension StoreError {
     case is EnvironmentLost: StoreError(.reopening, "\(doing()): a commit failed, and the store is being opened again: try again")
     default: error
     }
+  }
+
+  /// Also if the memory is another user's: it must not show that the id exists.
+  static func noMemory(_ id: MemoryID, of userID: String) -> StoreError {
+    StoreError(.notFound, "the user '\(userID)' has no memory \(id)")
   }
 
   /// Two userIDs hash to one 128-bit key, which nobody has seen yet.

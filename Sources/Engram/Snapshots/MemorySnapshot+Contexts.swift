@@ -15,6 +15,20 @@ extension MemorySnapshot {
     try read { try $0.checkedContext(type, userID) }
   }
 
+  /// The user's context with its version, for ``MemoryStore/put(_:ifVersion:)`` and ``MemoryStore/updateContext(for:ifVersion:_:)``.
+  ///
+  /// - Returns: Nil if the user has none.
+  /// - Throws: As ``context(for:)``.
+  /// - Complexity: O(log users).
+  public func versionedContext(for userID: String) throws -> ContextVersion<UserContext>? {
+    try versionedContext(UserContext.self, for: userID)
+  }
+
+  /// The user's record of another type with its version.
+  public func versionedContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> ContextVersion<Record>? {
+    try read { try $0.checkedVersionedContext(type, userID) }
+  }
+
   /// Earlier versions of the user's context, the newest first.
   public func history(for userID: String, limit: Int = 16) throws -> [ContextVersion<UserContext>] {
     try history(UserContext.self, for: userID, limit: limit)
@@ -85,6 +99,12 @@ extension RecordReader {
       return true
     }
     return Page(elements, next: hasMore ? end.map { self.cursor(at: $0, in: .users) } : nil)
+  }
+
+  func checkedVersionedContext<Record: ContextRecord>(_ type: Record.Type, _ userID: String) throws -> ContextVersion<Record>? {
+    try Limits.checkUserID(userID)
+    _ = try Record.checkedRecordType()
+    return try versionedContext(type, userID)
   }
 
   func checkedCount(_ scope: SearchScope, _ filter: Filter?) throws -> Int {

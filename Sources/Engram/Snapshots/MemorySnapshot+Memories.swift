@@ -1,25 +1,53 @@
 import VectorSearch
 
 extension MemorySnapshot {
-  /// A memory; nil where there is none or it has expired.
-  public func memory(_ id: MemoryID) throws -> Memory? {
-    try read { try $0.liveMemoryRecord(id)?.memory }
-  }
-
-  /// A copy of a memory's embedding as it is stored, for the cosine metric of unit length; nil where the memory has none or is absent.
+  /// A memory of the user.
   ///
-  /// - Throws: ``StoreError`` `.corrupted` where the row does not have the checksum in its record.
-  public func embedding(of id: MemoryID) throws -> Embedding? {
-    try withEmbedding(of: id) { components in Embedding((0..<components.count).map { components[$0] }) }
+  /// - Returns: Nil if the user has no such memory or it has expired; a memory of another user counts as absent.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`, `.snapshotExpired`; the snapshot stays usable.
+  /// - Complexity: O(log memories), a few microseconds.
+  public func memory(_ id: MemoryID, for userID: String) throws -> Memory? {
+    try read { try $0.liveMemoryRecord(id, of: userID)?.memory }
   }
 
-  /// Lends the row of a memory without copying it.
+  /// The user's memory with the dedupe key.
+  ///
+  /// - Returns: Nil if the user has none or it has expired.
+  /// - Throws: ``StoreError`` `.invalidUserID`; `.valueTooLarge` for a key above 1024 UTF-8 bytes; `.corrupted`, `.snapshotExpired`.
+  /// - Complexity: O(log memories).
+  public func memory(dedupeKey: String, for userID: String) throws -> Memory? {
+    try read { try $0.liveMemoryRecord(dedupeKey: dedupeKey, of: userID)?.memory }
+  }
+
+  /// The user's memories directly before and after one of them, such as the messages around a message that a search has found.
+  ///
+  /// - Parameter count: The most of each side; at least 1.
+  /// - Returns: Up to `count` memories before it and up to `count` after it, without it, by `createdAt`, equal times by id, the oldest first. None
+  ///   if the user has no memory with the id, or it has expired. Expired memories are left out and do not count.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.invalidArgument`, `.corrupted`, `.snapshotExpired`.
+  /// - Complexity: O(log memories + count).
+  public func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
+    try read { try $0.neighbors(of: id, for: userID, count: count) }
+  }
+
+  /// A copy of the embedding of a memory of the user, as it is stored: for the cosine metric of unit length.
+  ///
+  /// - Returns: `dimension` components; nil if the memory has no embedding or is absent, as for ``memory(_:for:)``.
+  /// - Throws: ``StoreError`` `.invalidUserID`; `.corrupted` if the row does not have the checksum in its record; `.snapshotExpired`.
+  public func embedding(of id: MemoryID, for userID: String) throws -> Embedding? {
+    try withEmbedding(of: id, for: userID) { components in Embedding((0..<components.count).map { components[$0] }) }
+  }
+
+  /// Lends the row of a memory of the user without copying it.
   ///
   /// - Parameter body: Gets `dimension` components, valid for the call.
-  /// - Returns: Nil where the memory has no embedding or is absent.
-  public func withEmbedding<Value>(of id: MemoryID, _ body: (Span<Float>) throws -> Value) throws -> Value? {
+  /// - Returns: Nil if the memory has no embedding or is absent, as for ``memory(_:for:)``.
+  /// - Throws: As ``embedding(of:for:)``, and what `body` throws.
+  public func withEmbedding<Value>(
+    of id: MemoryID, for userID: String, _ body: (Span<Float>) throws -> Value
+  ) throws -> Value? {
     let found = try read { reader -> (rows: RowFile, row: Int)? in
-      guard let reference = try reader.liveMemoryRecord(id)?.row else { return nil }
+      guard let reference = try reader.liveMemoryRecord(id, of: userID)?.row else { return nil }
       guard let rows = try reader.rows() else { throw StoreError(.corrupted, "memory \(id) names a row, and the store has none") }
       guard try reference.row < reader.state().rowsHigh else {
         throw StoreError(.corrupted, "memory \(id) names row \(reference.row), beyond the last one")

@@ -67,6 +67,15 @@ struct RecordReader: ~Escapable {
     try context(Record.recordType, userID) { header, reader in try ContextEnvelope.decode(type, header, &reader) }
   }
 
+  /// The present version.
+  func versionedContext<Record: ContextRecord>(_ type: Record.Type, _ userID: String) throws -> ContextVersion<Record>? {
+    try context(Record.recordType, userID) { header, reader in
+      ContextVersion(
+        version: Int(clamping: header.version), updatedAt: Date(milliseconds: header.updatedAt),
+        context: try ContextEnvelope.decode(type, header, &reader))
+    }
+  }
+
   /// Earlier versions, the newest first.
   func history<Record: ContextRecord>(_ type: Record.Type, _ userID: String, limit: Int) throws -> [ContextVersion<Record>] {
     var versions: [ContextVersion<Record>] = []
@@ -126,10 +135,45 @@ struct RecordReader: ~Escapable {
     return record
   }
 
+  /// The record of the user's memory, expired or not; nil if no memory has the id, or another user's has it. Every public call on one memory
+  /// goes by this, or by ``liveMemoryRecord(_:of:)``, which does.
+  ///
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`.
+  func memoryRecord(_ id: MemoryID, of userID: String) throws -> MemoryRecord? {
+    try Limits.checkUserID(userID)
+    guard let record = try memoryRecord(id), record.memory.userID.hasSameBytes(as: userID) else { return nil }
+    return record
+  }
+
+  /// As ``memoryRecord(_:of:)``; nil also if the memory has expired.
+  func liveMemoryRecord(_ id: MemoryID, of userID: String) throws -> MemoryRecord? {
+    guard let record = try memoryRecord(id, of: userID), !isExpired(record.memory) else { return nil }
+    return record
+  }
+
   /// The id that a dedupe key stands for; nil where it is free.
   func dedupe(_ userID: String, _ dedupeKey: String) throws -> MemoryID? {
     guard let value = try value(DedupeKey(user: userKey(userID), hash: userKey(dedupeKey)), in: Tables.Dedupe.self) else { return nil }
     return try Tables.Dedupe.value(value)
+  }
+
+  /// The record of the user's memory with the dedupe key, expired or not; nil if the key is free.
+  ///
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.valueTooLarge`; `.corrupted` if the key leads to a memory that does not have it.
+  func memoryRecord(dedupeKey: String, of userID: String) throws -> MemoryRecord? {
+    try Limits.checkUserID(userID)
+    try Limits.checkName(dedupeKey, "dedupeKey")
+    guard let id = try dedupe(userID, dedupeKey) else { return nil }
+    guard let record = try memoryRecord(id, of: userID), record.memory.dedupeKey.hasSameBytes(as: dedupeKey) else {
+      throw StoreError(.corrupted, "the dedupe key '\(dedupeKey)' names memory \(id), which does not have it")
+    }
+    return record
+  }
+
+  /// As ``memoryRecord(dedupeKey:of:)``; nil also if the memory has expired.
+  func liveMemoryRecord(dedupeKey: String, of userID: String) throws -> MemoryRecord? {
+    guard let record = try memoryRecord(dedupeKey: dedupeKey, of: userID), !isExpired(record.memory) else { return nil }
+    return record
   }
 
   /// How many expired memories of the users (nil: of all) the sweep has not removed yet.
@@ -179,6 +223,29 @@ struct RecordReader: ~Escapable {
       throw StoreError(.corrupted, "the timeline names memory \(id), which has no record")
     }
     return record.memory.userID.hasSameBytes(as: userID) && !isExpired(record.memory) ? record : nil
+  }
+
+  /// The user's live memories directly before and after one of them by time, equal times by id.
+  ///
+  /// - Returns: At most `count` of each side, the oldest first; none if the user has no such memory.
+  /// - Complexity: O(log memories + count + expired memories in between).
+  func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
+    guard count > 0 else { throw StoreError(.invalidArgument, "the count of neighbors is \(count), it must be at least 1") }
+    guard let memory = try liveMemoryRecord(id, of: userID)?.memory else { return [] }
+    let position = TimelinePosition(createdAt: memory.createdAt.milliseconds, id: id)
+    var neighbors: [Memory] = []
+    func collect(newestFirst: Bool) throws {
+      var left = count
+      try forEachMemory(of: userID, newestFirst: newestFirst, after: position) { record in
+        neighbors.append(record.memory)
+        left -= 1
+        return left > 0
+      }
+    }
+    try collect(newestFirst: true)
+    neighbors.reverse()
+    try collect(newestFirst: false)
+    return neighbors
   }
 
   /// Walks every live memory in the order of ids until `body` returns false.

@@ -13,6 +13,16 @@ extension MemoryStore {
     try readOnce { try $0.checkedContext(type, userID) }
   }
 
+  /// The user's context with its version; see ``MemorySnapshot/versionedContext(for:)``.
+  public func versionedContext(for userID: String) throws -> ContextVersion<UserContext>? {
+    try versionedContext(UserContext.self, for: userID)
+  }
+
+  /// The user's record of another type with its version.
+  public func versionedContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> ContextVersion<Record>? {
+    try readOnce { try $0.checkedVersionedContext(type, userID) }
+  }
+
   /// Earlier versions of the user's context, the newest first.
   public func history(for userID: String, limit: Int = 16) throws -> [ContextVersion<UserContext>] {
     try history(UserContext.self, for: userID, limit: limit)
@@ -31,34 +41,46 @@ extension MemoryStore {
   }
 
   /// Stores a context; the one it replaces becomes history.
-  public func put<Record: ContextRecord>(_ context: Record) async throws {
-    try await writer().write { try $0.put(context) }
+  ///
+  /// - Parameter version: The version that the user's context must have now, 0 if there must be none; nil: any. See
+  ///   ``versionedContext(for:)``.
+  /// - Throws: ``StoreError`` `.versionMismatch`, `.invalidUserID`, `.invalidArgument`, `.encodingFailed`, `.valueTooLarge`, and those of
+  ///   ``write(users:token:_:)``. Nothing is changed.
+  public func put<Record: ContextRecord>(_ context: Record, ifVersion version: Int? = nil) async throws {
+    try await writer().write { try $0.put(context, ifVersion: version) }
   }
 
   /// Counts one more exchange of the user and remembers its two sides; a user seen for the first time gets a fresh context.
   ///
+  /// - Parameter version: As for ``put(_:ifVersion:)``.
   /// - Returns: The stored context.
+  /// - Throws: As ``put(_:ifVersion:)``.
   @discardableResult
-  public func updateContext(for userID: String, message: String, response: String) async throws -> UserContext {
-    try await writer().write { try $0.updateContext(for: userID, message: message, response: response) }
+  public func updateContext(
+    for userID: String, message: String, response: String, ifVersion version: Int? = nil
+  ) async throws -> UserContext {
+    try await writer().write { try $0.updateContext(for: userID, message: message, response: response, ifVersion: version) }
   }
 
   /// Reads, changes and stores the user's context in one step: no update of anybody is lost.
   ///
-  /// - Parameter transform: Runs once, on the writer thread. A user seen for the first time gets a fresh context.
+  /// - Parameters:
+  ///   - version: As for ``put(_:ifVersion:)``.
+  ///   - transform: Runs once, on the writer thread; not at all after a mismatch. A user seen for the first time gets a fresh context.
+  /// - Throws: As ``put(_:ifVersion:)``, and what `transform` throws.
   @discardableResult
   public func updateContext(
-    for userID: String, _ transform: @escaping @Sendable (UserContext) throws -> UserContext
+    for userID: String, ifVersion version: Int? = nil, _ transform: @escaping @Sendable (UserContext) throws -> UserContext
   ) async throws -> UserContext {
-    try await writer().write { try $0.updateContext(for: userID, transform) }
+    try await writer().write { try $0.updateContext(for: userID, ifVersion: version, transform) }
   }
 
   /// The same for a record of any type; `transform` gets nil where there is none yet.
   @discardableResult
   public func updateContext<Record: ContextRecord>(
-    _ type: Record.Type, for userID: String, _ transform: @escaping @Sendable (Record?) throws -> Record
+    _ type: Record.Type, for userID: String, ifVersion version: Int? = nil, _ transform: @escaping @Sendable (Record?) throws -> Record
   ) async throws -> Record {
-    try await writer().write { try $0.updateContext(type, for: userID, transform) }
+    try await writer().write { try $0.updateContext(type, for: userID, ifVersion: version, transform) }
   }
 
   /// Deletes a context with its history.

@@ -3,14 +3,31 @@ import Formats
 extension MemoryStore {
   // MARK: Reading
 
-  /// A memory; nil where there is none or it has expired.
-  public func memory(_ id: MemoryID) throws -> Memory? {
-    try readOnce { try $0.liveMemoryRecord(id)?.memory }
+  /// A memory of the user; see ``MemorySnapshot/memory(_:for:)``.
+  public func memory(_ id: MemoryID, for userID: String) throws -> Memory? {
+    try readOnce { try $0.liveMemoryRecord(id, of: userID)?.memory }
   }
 
-  /// A memory's embedding as it is stored; nil where it has none or is absent.
-  public func embedding(of id: MemoryID) throws -> Embedding? {
-    try read { try $0.embedding(of: id) }
+  /// The user's memory with the dedupe key; see ``MemorySnapshot/memory(dedupeKey:for:)``.
+  public func memory(dedupeKey: String, for userID: String) throws -> Memory? {
+    try readOnce { try $0.liveMemoryRecord(dedupeKey: dedupeKey, of: userID)?.memory }
+  }
+
+  /// The user's memories directly before and after one of them, the oldest first; see ``MemorySnapshot/neighbors(of:for:count:)``.
+  public func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
+    try readOnce { try $0.neighbors(of: id, for: userID, count: count) }
+  }
+
+  /// The embedding of a memory of the user; see ``MemorySnapshot/embedding(of:for:)``.
+  public func embedding(of id: MemoryID, for userID: String) throws -> Embedding? {
+    try read { try $0.embedding(of: id, for: userID) }
+  }
+
+  /// Lends the row of a memory of the user without copying it; see ``MemorySnapshot/withEmbedding(of:for:_:)``.
+  public func withEmbedding<Value>(
+    of id: MemoryID, for userID: String, _ body: (Span<Float>) throws -> Value
+  ) throws -> Value? {
+    try read { try $0.withEmbedding(of: id, for: userID, body) }
   }
 
   /// How many memories of the scope the filter matches; nil matches all.
@@ -38,95 +55,47 @@ extension MemoryStore {
 
   // MARK: Writing
 
-  /// Adds a memory. One without an embedding is embedded first if the store has an embedder.
-  ///
-  /// - Returns: Its id, or that of the user's memory with the same dedupe key.
-  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict`, and those of ``write(token:_:)``.
-  @discardableResult
-  public func add(_ draft: MemoryDraft) async throws -> MemoryID {
-    try await add([draft])[0]
-  }
-
-  /// Adds memories in one commit: all of them or none.
-  ///
-  /// - Returns: Their ids, in the order of the drafts.
-  @discardableResult
-  public func add(_ drafts: [MemoryDraft]) async throws -> [MemoryID] { try await adding(drafts).map(\.id) }
-
-  /// Adds memories in one commit, and says of each what became of it.
-  public func adding(_ drafts: [MemoryDraft]) async throws -> [Added] {
-    let writer = try writer()
-    let store = core.generation.store
-    var prepared: [PreparedDraft] = []
-    prepared.reserveCapacity(drafts.count)
-    for draft in try await embedded(drafts) { prepared.append(try PreparedDraft(draft, store: store)) }
-    let ready = prepared
-    return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in
-      var added: [Added] = []
-      added.reserveCapacity(ready.count)
-      for draft in ready { added.append(try transaction.add(draft)) }
-      return added
-    }
-  }
-
-  /// The drafts with the embeddings that the store's embedder supplies for those without.
-  private func embedded(_ drafts: [MemoryDraft]) async throws -> [MemoryDraft] {
-    let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].isTextOnly }
-    guard hasEmbedder, !missing.isEmpty else { return drafts }
-    for index in missing { try Limits.checkText(drafts[index].text) }
-    let embeddings = try await embed(missing.map { drafts[$0].text })
-    var drafts = drafts
-    for (index, embedding) in zip(missing, embeddings) { drafts[index].embedding = embedding }
-    return drafts
-  }
-
-  func embed(_ texts: [String]) async throws -> [Embedding] {
-    let embedder = try requireEmbedder()
-    let embeddings = try await embedder.embed(texts)
-    guard embeddings.count == texts.count else {
-      throw StoreError(
-        .embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
-    }
-    return embeddings
-  }
-
-  /// Replaces a memory by a changed copy of it.
+  /// Replaces a memory of the user by a changed copy of it.
   ///
   /// - Parameters:
   ///   - embedding: The new embedding. Nil keeps the old one; with a new text, the store's embedder makes it.
   ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is.
   /// - Returns: The stored memory.
-  /// - Throws: ``StoreError`` `.notFound`, `.embeddingRequired`, and those of ``write(token:_:)``.
+  /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has; `.invalidUserID`,
+  ///   `.embeddingRequired`, and those of ``write(users:token:_:)``. Nothing is changed.
   @discardableResult
   public func update(
-    _ id: MemoryID, embedding: Embedding? = nil, _ transform: @escaping @Sendable (Memory) throws -> Memory
+    _ id: MemoryID, for userID: String, embedding: Embedding? = nil, _ transform: @escaping @Sendable (Memory) throws -> Memory
   ) async throws -> Memory {
     let writer = try writer()
-    guard embedding == nil, hasEmbedder else { return try await writer.write { try $0.update(id, embedding: embedding, transform) } }
+    guard embedding == nil, hasEmbedder else {
+      return try await writer.write { try $0.update(id, for: userID, embedding: embedding, transform) }
+    }
     while true {
-      guard let current = try memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
+      guard let current = try memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
       let first = try transform(current)
       let text = first.text
       // Embedded outside the transaction; should another write change the text meanwhile, once more.
       let supplied = text.hasSameBytes(as: current.text) ? nil : try await embed([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
-        guard let now = try transaction.memory(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
+        guard let now = try transaction.memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
         // Called again only where another write came between.
         let changed = now == current ? first : try transform(now)
         let isSameText = changed.text.hasSameBytes(as: now.text)
         guard isSameText || (supplied != nil && changed.text.hasSameBytes(as: text)) else { return nil }
-        return try transaction.update(id, embedding: isSameText ? nil : supplied) { _ in changed }
+        return try transaction.update(id, for: userID, embedding: isSameText ? nil : supplied) { _ in changed }
       }
       if let stored { return stored }
     }
   }
 
-  /// Deletes a memory.
+  /// Deletes a memory of the user.
   ///
-  /// - Returns: Whether there was one.
+  /// - Returns: Whether there was one. False, and nothing is changed, if it has expired or is another user's.
+  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(users:token:_:)``.
   @discardableResult
-  public func delete(_ id: MemoryID) async throws -> Bool {
-    try await writer().write { try $0.delete(id) }
+  public func delete(_ id: MemoryID, for userID: String) async throws -> Bool {
+    try await writer().write { try $0.delete(id, for: userID) }
   }
 
   /// Deletes every memory of the scope that the filter matches, in one commit.

@@ -129,17 +129,20 @@ public final class MemoryStore: Sendable {
   /// Runs `body` in a transaction: all or nothing, durable on return.
   ///
   /// - Parameters:
+  ///   - users: The users whose memories and contexts the body reads or writes; nil: any. A call that uses another user, or the scope `.all`, throws
+  ///     `.undeclaredUser`, and so does the write, even if the body catches the error.
   ///   - token: Kept with the commit, so that ``wasCommitted(_:)`` can answer a caller that lost the outcome; at most 1024 bytes. A token
   ///     that was committed before throws `.conflict`.
   ///   - body: Synchronous; runs once, on the writer thread.
   /// - Returns: What the body returns.
   /// - Throws: What the body throws, with its changes undone; `CancellationError` where the task was cancelled before the body began;
-  ///   ``StoreError`` `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.inputOutput`, `.poisoned`, `.inDoubt`.
+  ///   ``StoreError`` `.undeclaredUser`, `.invalidUserID` for one of `users`, `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.inputOutput`, `.poisoned`, `.inDoubt`.
   public func write<Value: Sendable>(
-    token: String? = nil, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
+    users: [String]? = nil, token: String? = nil, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
   ) async throws -> Value {
     try Limits.checkName(token, "the token")
-    return try await writer().write(token: token, body)
+    guard let users else { return try await writer().write(token: token, body) }
+    return try await writer().write(token: token) { try $0.restricted(to: users, body) }
   }
 
   func writer() throws(StoreError) -> WriteCoordinator {

@@ -30,11 +30,16 @@ struct PreparedDraft: Sendable {
     }
   }
 
-  /// - Parameter now: Milliseconds since 1970, for a draft without a time.
-  func memory(now: Int64) -> Memory {
+  /// Whether the draft is to have no embedding.
+  var isTextOnly: Bool { draft.isTextOnly }
+
+  /// - Parameters:
+  ///   - now: Milliseconds since 1970, for a draft without a time.
+  ///   - old: The memory whose id and creation time it gets; nil: its own.
+  func memory(now: Int64, replacing old: Memory? = nil) -> Memory {
     Memory(
-      id: id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
-      createdAt: draft.createdAt?.roundedToMilliseconds ?? Date(milliseconds: now), importance: draft.importance,
+      id: old?.id ?? id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
+      createdAt: old?.createdAt ?? draft.createdAt?.roundedToMilliseconds ?? Date(milliseconds: now), importance: draft.importance,
       expiresAt: draft.expiresAt?.roundedToMilliseconds, dedupeKey: draft.dedupeKey, metadata: draft.metadata,
       details: draft.details.rounded)
   }

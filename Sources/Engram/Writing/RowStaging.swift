@@ -21,6 +21,11 @@ struct RowStaging: ~Copyable {
     if pending.count * file.header.strideBytes >= Self.gatheredBytes { try write() }
   }
 
+  /// The components of a row that is gathered and not written yet; nil for any other.
+  ///
+  /// - Complexity: O(rows gathered).
+  func components(ofRow row: Int) -> [Float]? { pending.first { $0.row == row }?.components }
+
   /// Forgets what was gathered since `mark`: its body was undone. What is already in the file lies in slots that nobody names.
   mutating func drop(from mark: Int) {
     pending.removeAll { $0.order >= mark }

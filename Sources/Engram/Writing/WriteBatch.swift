@@ -230,6 +230,20 @@ struct WriteBatch: ~Copyable {
     return MemoryRecord.RowReference(row: row, block: number, checksum: RowFile.checksum(of: components.span))
   }
 
+  /// A copy of a row, which this batch may have added.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted`, `RowFileError`.
+  func components(_ reference: MemoryRecord.RowReference) throws -> [Float] {
+    if let components = staging?.components(ofRow: reference.row) { return components }
+    guard let rows = generation.rows, reference.row < state.rowsHigh else {
+      throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
+    }
+    // Read and not mapped: the map need not reach a row that is not published.
+    let components = try rows.read(row: reference.row)
+    guard RowFile.checksum(of: components.span) == reference.checksum else { throw RowFileError.checksumMismatch(row: reference.row) }
+    return components
+  }
+
   /// The user's next run of consecutive rows, cut into blocks.
   private mutating func allocateRun(_ key: UserKey, _ user: inout UserRecord) throws {
     var left = max(nextRunRows ?? user.nextRunRows, 1)

@@ -15,25 +15,45 @@ extension WriteTransaction {
   public func context<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Record? {
     try Limits.checkUserID(userID)
     _ = try Record.checkedRecordType()
-    return try surfacingRead { try $0.batch.reader.context(type, userID) }
+    return try surfacingRead(.user(userID)) { try $0.batch.reader.context(type, userID) }
+  }
+
+  /// The user's context with its version, as the transaction sees it; see ``MemorySnapshot/versionedContext(for:)``.
+  public func versionedContext(for userID: String) throws -> ContextVersion<UserContext>? {
+    try versionedContext(UserContext.self, for: userID)
+  }
+
+  /// The user's record of another type with its version.
+  public func versionedContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> ContextVersion<Record>? {
+    try surfacingRead(.user(userID)) { try $0.batch.reader.checkedVersionedContext(type, userID) }
   }
 
   /// Stores a context; the one it replaces becomes history.
   ///
-  /// - Throws: ``StoreError`` `.invalidUserID`, `.invalidArgument`, `.encodingFailed`, `.valueTooLarge`; the transaction can go on.
-  public mutating func put<Record: ContextRecord>(_ context: Record) throws {
+  /// - Parameter version: The version that the user's context must have now, 0 if there must be none; nil: any.
+  /// - Throws: ``StoreError`` `.versionMismatch`, `.invalidUserID`, `.invalidArgument`, `.encodingFailed`, `.valueTooLarge`; the transaction can go
+  ///   on.
+  public mutating func put<Record: ContextRecord>(_ context: Record, ifVersion version: Int? = nil) throws {
     let recordType = try Record.checkedRecordType()
+    try requireVersion(version, recordType, context.userID)
     let record = try ContextEnvelope.encode(context)
-    try surfacing { try $0.putContext(recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record) }
+    try surfacing(.user(context.userID)) {
+      try $0.putContext(recordType, schemaVersion: Record.schemaVersion, userID: context.userID, record: record)
+    }
   }
 
   /// Reads, changes and stores a context in one step.
   ///
-  /// - Parameter transform: Gets the context, or a fresh one for a user seen for the first time.
+  /// - Parameters:
+  ///   - version: The version that the context must have now, 0 if there must be none; nil: any.
+  ///   - transform: Gets the context, or a fresh one for a user seen for the first time. Not called after a mismatch.
   /// - Returns: The stored context.
+  /// - Throws: As ``put(_:ifVersion:)``, and what `transform` throws; the transaction can go on.
   @discardableResult
-  public mutating func updateContext(for userID: String, _ transform: (UserContext) throws -> UserContext) throws -> UserContext {
-    try updateContext(UserContext.self, for: userID) { current in
+  public mutating func updateContext(
+    for userID: String, ifVersion version: Int? = nil, _ transform: (UserContext) throws -> UserContext
+  ) throws -> UserContext {
+    try updateContext(UserContext.self, for: userID, ifVersion: version) { current in
       try transform(current ?? UserContext(userID: userID, firstSeen: Date()))
     }
   }
@@ -43,8 +63,9 @@ extension WriteTransaction {
   /// - Parameter transform: Gets nil where the user has no such record yet.
   @discardableResult
   public mutating func updateContext<Record: ContextRecord>(
-    _ type: Record.Type, for userID: String, _ transform: (Record?) throws -> Record
+    _ type: Record.Type, for userID: String, ifVersion version: Int? = nil, _ transform: (Record?) throws -> Record
   ) throws -> Record {
+    try requireVersion(version, try Record.checkedRecordType(), userID)
     let changed = try transform(try context(type, for: userID))
     guard changed.userID.hasSameBytes(as: userID) else {
       throw StoreError(.invalidArgument, "the transform of '\(userID)' returned a context of '\(changed.userID)'")
@@ -55,10 +76,12 @@ extension WriteTransaction {
 
   /// Counts one more exchange and remembers its two sides.
   @discardableResult
-  public mutating func updateContext(for userID: String, message: String, response: String) throws -> UserContext {
+  public mutating func updateContext(
+    for userID: String, message: String, response: String, ifVersion version: Int? = nil
+  ) throws -> UserContext {
     try Limits.checkText(message)
     try Limits.checkText(response)
-    return try updateContext(for: userID) { $0.afterExchange(message: message, response: response, at: Date()) }
+    return try updateContext(for: userID, ifVersion: version) { $0.afterExchange(message: message, response: response, at: Date()) }
   }
 
   /// Deletes a context with its history.
@@ -68,7 +91,7 @@ extension WriteTransaction {
   public mutating func deleteContext<Record: ContextRecord>(_ type: Record.Type, for userID: String) throws -> Bool {
     try Limits.checkUserID(userID)
     let recordType = try Record.checkedRecordType()
-    return try surfacing { try $0.deleteContext(recordType, userID) }
+    return try surfacing(.user(userID)) { try $0.deleteContext(recordType, userID) }
   }
 
   mutating func deleteContext(_ recordType: String, _ userID: String) throws -> Bool {
@@ -109,6 +132,22 @@ extension WriteTransaction {
     let value = batch.encoded { ContextEnvelope.encode(header, record: record, into: &$0) }
     try batch.put(name, value, in: Tables.Contexts.self)
     batch.append(LogRecord(operation: .putContext, userID: userID, recordType: recordType))
+  }
+
+  /// - Throws: ``StoreError`` `.versionMismatch`, `.invalidArgument`, `.invalidUserID`.
+  private func requireVersion(_ expected: Int?, _ recordType: String, _ userID: String) throws {
+    guard let expected else { return }
+    guard expected >= 0 else { throw StoreError(.invalidArgument, "ifVersion is \(expected), it must be at least 0") }
+    try surfacingRead(.user(userID)) { transaction in
+      try Limits.checkUserID(userID)
+      let found = try transaction.batch.reader.context(recordType, userID) { header, _ in header.version } ?? 0
+      guard found != UInt64(expected) else { return }
+      func name(_ version: UInt64) -> String { version == 0 ? "none" : "version \(version)" }
+      throw StoreError(
+        .versionMismatch,
+        "the \(recordType) of '\(userID)' was expected to be \(name(UInt64(expected))), and is \(name(found)): read it again, and decide anew"
+      )
+    }
   }
 
   private func previousVersion(_ name: ContextKey, _ userID: String) throws -> (version: UInt64, value: [UInt8])? {

@@ -6,48 +6,94 @@ import VectorSearch
 extension WriteTransaction {
   // MARK: Reading
 
-  /// The memory as the transaction sees it; nil where there is none or it has expired.
-  public func memory(_ id: MemoryID) throws -> Memory? {
-    try surfacingRead { try $0.batch.reader.liveMemoryRecord(id)?.memory }
+  /// A memory of the user as the transaction sees it.
+  ///
+  /// - Returns: Nil if the user has no such memory or it has expired; a memory of another user counts as absent.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`; the transaction can go on.
+  public func memory(_ id: MemoryID, for userID: String) throws -> Memory? {
+    try surfacingRead(.user(userID)) { try $0.batch.reader.liveMemoryRecord(id, of: userID)?.memory }
+  }
+
+  /// The user's memory with the dedupe key, as the transaction sees it; see ``MemorySnapshot/memory(dedupeKey:for:)``.
+  public func memory(dedupeKey: String, for userID: String) throws -> Memory? {
+    try surfacingRead(.user(userID)) { try $0.batch.reader.liveMemoryRecord(dedupeKey: dedupeKey, of: userID)?.memory }
+  }
+
+  /// The user's memories directly before and after one of them, as the transaction sees them; see ``MemorySnapshot/neighbors(of:for:count:)``.
+  public func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
+    try surfacingRead(.user(userID)) { try $0.batch.reader.neighbors(of: id, for: userID, count: count) }
+  }
+
+  /// A copy of the embedding of a memory of the user, as the transaction sees it: for the cosine metric of unit length.
+  ///
+  /// - Returns: `dimension` components; nil if the memory has no embedding or is absent, as for ``memory(_:for:)``.
+  /// - Throws: ``StoreError`` `.invalidUserID`; `.corrupted` if the row does not have the checksum in its record; the transaction can go on.
+  public func embedding(of id: MemoryID, for userID: String) throws -> Embedding? {
+    try surfacingRead(.user(userID)) { try $0.components(of: id, for: userID).map { Embedding($0) } }
+  }
+
+  /// Lends the embedding of a memory of the user, as the transaction sees it.
+  ///
+  /// - Parameter body: Gets `dimension` components, valid for the call.
+  /// - Returns: Nil if the memory has no embedding or is absent, as for ``memory(_:for:)``.
+  /// - Throws: As ``embedding(of:for:)``, and what `body` throws.
+  public func withEmbedding<Value>(of id: MemoryID, for userID: String, _ body: (Span<Float>) throws -> Value) throws -> Value? {
+    guard let components = try surfacingRead(.user(userID), { try $0.components(of: id, for: userID) }) else { return nil }
+    return try body(components.span)
+  }
+
+  private func components(of id: MemoryID, for userID: String) throws -> [Float]? {
+    guard let reference = try batch.reader.liveMemoryRecord(id, of: userID)?.row else { return nil }
+    return try batch.components(reference)
   }
 
   // MARK: Adding
 
   /// Adds a memory.
   ///
-  /// No embedder is asked inside a transaction: ``MemoryStore/add(_:)-(MemoryDraft)`` asks it before. In a store that is pinned to an embedder,
+  /// No embedder is asked inside a transaction: ``MemoryStore/add(_:onEmbeddingFailure:)-(MemoryDraft,_)`` asks it before. In a store that is pinned to an embedder,
   /// a draft without an embedding must say ``MemoryDraft/isTextOnly``.
   ///
-  /// - Returns: The new memory's id, or that of the user's memory with the same dedupe key.
+  /// - Returns: The memory's id, what became of the draft, and whether the memory has an embedding. If the user has a memory with the same
+  ///   dedupe key, the id is that one's and nothing is stored.
   /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken; the transaction can go on.
   @discardableResult
-  public mutating func add(_ draft: MemoryDraft) throws -> MemoryID {
+  public mutating func add(_ draft: MemoryDraft) throws -> Added {
+    try surfacing(.user(draft.userID)) { transaction in
+      try transaction.requireEmbedding(draft)
+      return try transaction.add(try PreparedDraft(draft, store: transaction.batch.store))
+    }
+  }
+
+  /// - Throws: ``StoreError`` `.embeddingRequired` for a draft that no search would find, and that does not say so.
+  func requireEmbedding(_ draft: MemoryDraft) throws(StoreError) {
     if draft.embedding == nil, !draft.isTextOnly, let embedder = batch.generation.embedder {
       throw StoreError(
         .embeddingRequired,
         "a memory of '\(draft.userID)' has no embedding, and no embedder is asked inside a write, so no search would find it: give it one made "
           + "by '\(embedder)', add it with the store's own add, or say isTextOnly")
     }
-    return try surfacing { try $0.add(try PreparedDraft(draft, store: $0.batch.store)).id }
   }
 
   /// Adds memories, in order.
+  ///
+  /// - Returns: What became of each draft, in the order of the drafts.
+  /// - Throws: As ``add(_:)-(MemoryDraft)``; the drafts before the one that fails are added.
   @discardableResult
-  public mutating func add(_ drafts: [MemoryDraft]) throws -> [MemoryID] {
-    var ids: [MemoryID] = []
-    ids.reserveCapacity(drafts.count)
-    for draft in drafts { ids.append(try add(draft)) }
-    return ids
+  public mutating func add(_ drafts: [MemoryDraft]) throws -> [Added] {
+    var added: [Added] = []
+    added.reserveCapacity(drafts.count)
+    for draft in drafts { added.append(try add(draft)) }
+    return added
   }
 
   /// - Parameter marksReplaced: False for what is stored as it was elsewhere, where the memory that was replaced bears its mark already.
   mutating func add(_ prepared: PreparedDraft, marksReplaced: Bool = true) throws -> Added {
     let memory = prepared.memory(now: batch.now)
-    if let dedupeKey = memory.dedupeKey, let existing = try batch.reader.dedupe(memory.userID, dedupeKey) {
-      guard let record = try batch.reader.memoryRecord(existing), record.memory.userID.hasSameBytes(as: memory.userID),
-        record.memory.dedupeKey.hasSameBytes(as: dedupeKey)
-      else { throw StoreError(.corrupted, "the dedupe key '\(dedupeKey)' names memory \(existing), which does not have it") }
-      if !batch.reader.isExpired(record.memory) { return Added(id: existing, outcome: .existing) }
+    if let dedupeKey = memory.dedupeKey, let record = try batch.reader.memoryRecord(dedupeKey: dedupeKey, of: memory.userID) {
+      if !batch.reader.isExpired(record.memory) {
+        return Added(id: record.memory.id, outcome: .existing, isEmbedded: record.row != nil)
+      }
       try remove(record)
     }
     if let record = try batch.reader.memoryRecord(memory.id) {
@@ -58,7 +104,8 @@ extension WriteTransaction {
     }
     if marksReplaced { try supersede(by: memory) }
     try insert(memory, prepared.components)
-    return Added(id: memory.id, outcome: batch.reader.isExpired(memory) ? .expired : .added)
+    return Added(
+      id: memory.id, outcome: batch.reader.isExpired(memory) ? .expired : .added, isEmbedded: prepared.components != nil)
   }
 
   /// Stores a memory whose id and dedupe key are free.
@@ -80,15 +127,15 @@ extension WriteTransaction {
   /// Marks the memory that a new one says it replaces.
   ///
   /// - Throws: ``StoreError`` `.notFound` if the user has no such memory, `.conflict` if another has replaced it before.
-  private mutating func supersede(by memory: Memory) throws {
+  mutating func supersede(by memory: Memory) throws {
     guard let replaced = memory.replaces else { return }
-    guard let old = try batch.reader.liveMemoryRecord(replaced), old.memory.userID.hasSameBytes(as: memory.userID) else {
+    guard let old = try batch.reader.liveMemoryRecord(replaced, of: memory.userID) else {
       throw StoreError(.notFound, "'\(memory.userID)' has no memory \(replaced) to be replaced")
     }
     if let other = old.memory.supersededBy, other != memory.id {
       throw StoreError(.conflict, "memory \(replaced) was replaced by \(other) before")
     }
-    try put(old.memory.with(supersededBy: memory.id), in: old)
+    try exchange(old, by: old.memory.with(supersededBy: memory.id), nil, keepsRow: true)
   }
 
   private mutating func putRecord(_ record: MemoryRecord) throws {
@@ -100,20 +147,25 @@ extension WriteTransaction {
 
   // MARK: Changing
 
-  /// Replaces a memory by a changed copy of it.
+  /// Replaces a memory of the user by a changed copy of it.
   ///
   /// - Parameters:
   ///   - embedding: The new embedding; nil keeps the old one, which a new text forbids.
   ///   - transform: Returns the changed copy, made by `with(…)`.
   /// - Returns: The stored memory.
-  /// - Throws: ``StoreError`` `.notFound`, `.embeddingRequired`, and those of a draft; the transaction can go on.
+  /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has; `.invalidUserID`,
+  ///   `.embeddingRequired`, and those of a draft; the transaction can go on.
   @discardableResult
-  public mutating func update(_ id: MemoryID, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory) throws -> Memory {
-    try surfacing { try $0.replace(id, embedding, transform) }
+  public mutating func update(
+    _ id: MemoryID, for userID: String, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory
+  ) throws -> Memory {
+    try surfacing(.user(userID)) { try $0.replace(id, userID, embedding, transform) }
   }
 
-  private mutating func replace(_ id: MemoryID, _ embedding: Embedding?, _ transform: (Memory) throws -> Memory) throws -> Memory {
-    guard let old = try batch.reader.liveMemoryRecord(id) else { throw StoreError(.notFound, "there is no memory \(id)") }
+  private mutating func replace(
+    _ id: MemoryID, _ userID: String, _ embedding: Embedding?, _ transform: (Memory) throws -> Memory
+  ) throws -> Memory {
+    guard let old = try batch.reader.liveMemoryRecord(id, of: userID) else { throw StoreError.noMemory(id, of: userID) }
     let changed = try transform(old.memory)
     guard changed.id == id, changed.userID.hasSameBytes(as: old.memory.userID), changed.createdAt == old.memory.createdAt,
       changed.dedupeKey.hasSameBytes(as: old.memory.dedupeKey), changed.replaces == old.memory.replaces
@@ -125,23 +177,25 @@ extension WriteTransaction {
       throw StoreError(.embeddingRequired, "the text of memory \(id) changed: give its new embedding, or open the store with an embedder")
     }
     let components = try embedding.map { try PreparedDraft.components($0, store: batch.store) }
-    try put(changed, components, in: old)
+    try exchange(old, by: changed, components, keepsRow: components == nil)
     return changed
   }
 
-  /// Stores a changed memory in the place of its old record.
+  /// Stores a changed copy of a memory: same id, user, creation time and dedupe key.
   ///
-  /// - Parameter components: Its new row; nil keeps the old one.
-  private mutating func put(_ changed: Memory, _ components: [Float]? = nil, in old: MemoryRecord) throws {
+  /// - Parameters:
+  ///   - components: The new row as it will stand in the file; nil: none.
+  ///   - keepsRow: Whether the old row, if there is one, stays instead.
+  mutating func exchange(_ old: MemoryRecord, by changed: Memory, _ components: [Float]?, keepsRow: Bool) throws {
     let key = batch.reader.userKey(changed.userID)
-    var record = MemoryRecord(memory: changed, row: old.row)
-    if let components {
+    var record = MemoryRecord(memory: changed, row: keepsRow ? old.row : nil)
+    if let row = record.row {
+      try batch.updateColumns(row, of: changed, key: key)
+    } else if old.row != nil || components != nil {
       try batch.updateUser(key, changed.userID) { user, batch in
         if let row = old.row { try batch.removeRow(row, key: key, user: &user) }
-        record.row = try batch.addRow(components, of: changed, key: key, user: &user)
+        if let components { record.row = try batch.addRow(components, of: changed, key: key, user: &user) }
       }
-    } else if let row = old.row {
-      try batch.updateColumns(row, of: changed, key: key)
     }
     try batch.replaceIndexEntries(of: old.memory, by: changed, key)
     try putRecord(record)
@@ -149,13 +203,14 @@ extension WriteTransaction {
 
   // MARK: Deleting
 
-  /// Deletes a memory.
+  /// Deletes a memory of the user.
   ///
-  /// - Returns: Whether there was one.
+  /// - Returns: Whether there was one. False, and nothing is changed, if it has expired or is another user's.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`; the transaction can go on.
   @discardableResult
-  public mutating func delete(_ id: MemoryID) throws -> Bool {
-    try surfacing { transaction in
-      guard let record = try transaction.batch.reader.memoryRecord(id) else { return false }
+  public mutating func delete(_ id: MemoryID, for userID: String) throws -> Bool {
+    try surfacing(.user(userID)) { transaction in
+      guard let record = try transaction.batch.reader.memoryRecord(id, of: userID) else { return false }
       let wasLive = !transaction.batch.reader.isExpired(record.memory)
       try transaction.remove(record)
       return wasLive
@@ -168,9 +223,9 @@ extension WriteTransaction {
   /// - Complexity: O(memories in scope).
   @discardableResult
   public mutating func delete(where filter: Filter, scope: SearchScope) throws -> Int {
-    try surfacing { transaction in
+    try surfacing(scope) { transaction in
       let ids = try transaction.matches(filter, scope)
-      for id in ids { try transaction.delete(id) }
+      for id in ids { try transaction.remove(id) }
       return ids.count
     }
   }
@@ -198,9 +253,14 @@ extension WriteTransaction {
     case .remove(let before):
       var ids: [MemoryID] = []
       try batch.reader.forEachExpired(limit: limit, before: before) { id, _ in ids.append(id) }
-      for id in ids { try delete(id) }
+      for id in ids { try remove(id) }
     }
     return true
+  }
+
+  /// Removes a memory of any user, expired or not, if there is one.
+  mutating func remove(_ id: MemoryID) throws {
+    if let record = try batch.reader.memoryRecord(id) { try remove(record) }
   }
 
   mutating func remove(_ record: MemoryRecord) throws {

@@ -1,19 +1,24 @@
 import LMDB
 import VectorSearch
 
-/// Changes that become visible and durable together. Lent to the body of ``MemoryStore/write(token:_:)``; sees its own changes.
+/// Changes that become visible and durable together. Lent to the body of ``MemoryStore/write(users:token:_:)``; sees its own changes.
 ///
 /// The body is synchronous and runs once, on the store's writer thread; while it runs no other write of any process does, so keep
 /// slow work outside. If it throws, everything it changed is undone and the error goes to the caller.
 public struct WriteTransaction: ~Copyable {
   var batch: WriteBatch
+  /// The users that the body has declared; nil: it may use all.
+  var declared: DeclaredUsers?
 
   init(_ batch: consuming WriteBatch) { self.batch = batch }
 
   consuming func commit() throws(LMDBError) { try batch.commit() }
 
-  /// Runs one call of the body; an error of a layer below gets its place in ``StoreError``.
-  mutating func surfacing<Value>(_ call: (inout WriteTransaction) throws -> Value) throws -> Value {
+  /// Runs one call of the body, which uses the users of `scope`; an error of a layer below gets its place in ``StoreError``.
+  ///
+  /// Every public call on a transaction runs in this function or in ``surfacingRead(_:_:)``: so none uses a user that the body did not declare.
+  mutating func surfacing<Value>(_ scope: SearchScope, _ call: (inout WriteTransaction) throws -> Value) throws -> Value {
+    try declared?.check(scope)
     do {
       return try call(&self)
     } catch {
@@ -22,7 +27,8 @@ public struct WriteTransaction: ~Copyable {
   }
 
   /// The same for a call that only reads.
-  func surfacingRead<Value>(_ call: (borrowing WriteTransaction) throws -> Value) throws -> Value {
+  func surfacingRead<Value>(_ scope: SearchScope, _ call: (borrowing WriteTransaction) throws -> Value) throws -> Value {
+    try declared?.check(scope)
     do {
       return try call(self)
     } catch {

@@ -59,13 +59,14 @@ import VectorSearch
     let drafts = (0..<260).map { _ in Self.draft(metric, &random) }
     for start in stride(from: 0, to: drafts.count, by: 26) { try await store.add(Array(drafts[start..<(start + 26)])) }
     let deleted = Set(drafts.prefix(200).compactMap(\.id).filter { _ in random.chance(percent: 10) })
-    for id in deleted { try await store.delete(id) }
+    for draft in drafts { if let id = draft.id, deleted.contains(id) { try await store.delete(id, for: draft.userID) } }
     try await store.put(UserContext(userID: "context only"))
     try await store.put(UserContext(userID: "a"))
     let items = try drafts.compactMap { draft -> AuditReference.Item? in
       let id = try #require(draft.id)
       guard !deleted.contains(id) else { return nil }
-      return .init(memory: try #require(try store.memory(id)), components: try store.embedding(of: id)?.values)
+      return .init(
+        memory: try #require(try store.memory(id, for: draft.userID)), components: try store.embedding(of: id, for: draft.userID)?.values)
     }
     for scope in [SearchScope.all] + (Self.users + ["context only"]).map(SearchScope.user) {
       for limit in [1, 4, 100_000] {
@@ -136,7 +137,7 @@ import VectorSearch
   @Test func textsOfOneHashAreToldApart() async throws {
     let store = try await scratch.open()
     let texts = ["é", "tea", "e\u{301}", "tea", "tea", "e\u{301}"]
-    let ids = try await store.add(texts.map { MemoryDraft(userID: "u", text: $0) })
+    let ids = try await store.add(texts.map { MemoryDraft(userID: "u", text: $0) }).map(\.id)
     var entries = ids.map { AuditCensus.Entry(id: $0, textHash: 7, checksum: 0, row: -1, user: 0) }
     let found = try store.read { snapshot in
       try snapshot.read { reader in

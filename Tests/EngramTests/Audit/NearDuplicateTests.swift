@@ -28,7 +28,7 @@ import Testing
     large[106].embedding = try Self.nearly(large[100].embedding)
     large[2_000].embedding = try Self.nearly(large[1_995].embedding)
     full[1_999].embedding = try Self.nearly(full[0].embedding)
-    let (largeIDs, fullIDs) = (try await store.add(large), try await store.add(full))
+    let (largeIDs, fullIDs) = (try await store.add(large).map(\.id), try await store.add(full).map(\.id))
     func found(_ window: Int, _ scope: SearchScope) async throws -> (near: AuditReport.NearDuplicates, pairs: Set<[MemoryID]>) {
       let report = try await store.audit(AuditOptions(scope: scope, window: window))
       let near = try #require(report.nearDuplicates)
@@ -56,7 +56,8 @@ import Testing
     let scales: [Float] = [1e-30, 1e-18, 1, 1e9, 1e17]
     let ids = try await store.add(
       scales.map { MemoryDraft(userID: "u", text: "\($0)", embedding: [3 * $0, 4 * $0, 0]) }
-        + scales.map { MemoryDraft(userID: "u", text: "\($0)", embedding: [-3 * $0, 4 * $0, 0]) })
+        + scales.map { MemoryDraft(userID: "u", text: "\($0)", embedding: [-3 * $0, 4 * $0, 0]) }
+    ).map(\.id)
     let report = try await store.audit(AuditOptions(limit: 1_000, threshold: 0.999))
     let near = try #require(report.nearDuplicates)
     #expect(near.pairs == 20 && near.identical == 0 && near.compared == 45)

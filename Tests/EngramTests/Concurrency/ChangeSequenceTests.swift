@@ -20,12 +20,12 @@ import Testing
     let store = try await place.open()
     try await store.add(TestStore.draft("u", 0))
     let (mine, all) = (try store.changes(for: "u"), try store.changes())
-    let first = try await store.add(TestStore.draft("u", 1))
-    let foreign = try await store.add(TestStore.draft("v", 2))
+    let first = try await store.add(TestStore.draft("u", 1)).id
+    let foreign = try await store.add(TestStore.draft("v", 2)).id
     try await store.write { transaction in
       try transaction.put(UserContext(userID: "u"))
-      try transaction.update(first) { $0.with(importance: 1) }
-      try transaction.delete(foreign)
+      try transaction.update(first, for: "u") { $0.with(importance: 1) }
+      try transaction.delete(foreign, for: "v")
       try transaction.put(Tally(userID: "v", value: 1))
       try transaction.deleteContext(UserContext.self, for: "u")
     }
@@ -35,7 +35,7 @@ import Testing
         throw StoreError(.conflict, "undone")
       }
     }
-    try await store.delete(first)
+    try await store.delete(first, for: "u")
     let seen = try await next(5, of: mine)
     #expect(
       seen.map(\.kind) == [
@@ -65,11 +65,11 @@ import Testing
   @Test(.timeLimit(.minutes(10))) func aConsumerThatMissedChangesIsTold() async throws {
     let store = try await MemoryStore.open(at: place.url)
     let changes = try store.changes(for: "u")
-    let fresh = try await store.add(MemoryDraft(userID: "u", text: "before"))
+    let fresh = try await store.add(MemoryDraft(userID: "u", text: "before")).id
     try await store.write { transaction in
       for number in 0...WriteBatch.logLimit { try transaction.add(MemoryDraft(userID: "v", text: "\(number)")) }
     }
-    let last = try await store.add(MemoryDraft(userID: "u", text: "after"))
+    let last = try await store.add(MemoryDraft(userID: "u", text: "after")).id
     var kinds: [StoreChange.Kind] = []
     for try await change in changes {
       kinds.append(change.kind)

@@ -58,7 +58,7 @@ import Testing
       draft.createdAt = Date(milliseconds: 1_600_000_000_000)
       return draft
     }
-    let writes = RandomWrite.make(count: 90, existing: base.compactMap(\.id), &generator)
+    let writes = RandomWrite.make(count: 90, existing: base, &generator)
     let store = try await place.open()
     let replica = try await other.open()
     try await store.add(base)

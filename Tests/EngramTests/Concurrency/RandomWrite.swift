@@ -7,10 +7,10 @@ import TestSupport
 struct RandomWrite: Sendable {
   enum Operation: Sendable {
     case add([MemoryDraft])
-    case delete(MemoryID)
+    case delete(MemoryID, String)
     case deleteAll(user: String)
-    case importance(MemoryID, Double)
-    case text(MemoryID, String, Embedding)
+    case importance(MemoryID, String, Double)
+    case text(MemoryID, String, text: String, Embedding)
     case context(UserContext)
     case tally(user: String, Int)
     case deleteTally(user: String)
@@ -28,11 +28,12 @@ struct RandomWrite: Sendable {
       if index == throwsBefore { throw Refusal() }
       switch operation {
       case .add(let drafts): try transaction.add(drafts)
-      case .delete(let id): try transaction.delete(id)
+      case .delete(let id, let owner): try transaction.delete(id, for: owner)
       case .deleteAll(let user): try transaction.delete(where: .importance(atLeast: 0), scope: .user(user))
       // A memory that another body has deleted meanwhile makes this body throw, too.
-      case .importance(let id, let value): try transaction.update(id) { $0.with(importance: value) }
-      case .text(let id, let text, let embedding): try transaction.update(id, embedding: embedding) { $0.with(text: text) }
+      case .importance(let id, let owner, let value): try transaction.update(id, for: owner) { $0.with(importance: value) }
+      case .text(let id, let owner, let text, let embedding):
+        try transaction.update(id, for: owner, embedding: embedding) { $0.with(text: text) }
       case .context(let context): try transaction.put(context)
       case .tally(let user, let number):
         try transaction.updateContext(Tally.self, for: user) { ($0 ?? Tally(userID: user, value: 0)).adding(number) }
@@ -43,15 +44,15 @@ struct RandomWrite: Sendable {
   }
 
   /// Bodies over a few users, so that they meet; ids are given, so that two runs make the same memories.
-  static func make(count: Int, existing: [MemoryID], _ generator: inout SeededGenerator) -> [RandomWrite] {
+  static func make(count: Int, existing: [MemoryDraft], _ generator: inout SeededGenerator) -> [RandomWrite] {
     let users = ["ann", "bob", "cid", "dee"]
     let start = Date(milliseconds: 1_700_000_000_000)
-    var ids = existing
+    var known = existing.compactMap { draft in draft.id.map { (id: $0, owner: draft.userID) } }
     var serial = 0
     return (0..<count).map { number in
       let operations = (0..<Int.random(in: 1...6, using: &generator)).map { _ -> Operation in
         let user = users.randomElement(using: &generator) ?? "ann"
-        let id = ids.randomElement(using: &generator) ?? MemoryID()
+        let (id, owner) = known.randomElement(using: &generator) ?? (MemoryID(), user)
         serial += 1
         switch Int.random(in: 0..<20, using: &generator) {
         case 0..<7:
@@ -65,12 +66,12 @@ struct RandomWrite: Sendable {
             draft.id = MemoryID()
             return draft
           }
-          ids += drafts.compactMap(\.id)
+          known += drafts.compactMap { draft in draft.id.map { (id: $0, owner: draft.userID) } }
           return .add(drafts)
-        case 7..<10: return .delete(id)
+        case 7..<10: return .delete(id, owner)
         case 10..<12: return .deleteAll(user: user)
-        case 12..<14: return .importance(id, Double(serial % 100) / 100)
-        case 14: return .text(id, "text \(serial)", TestStore.vector(serial))
+        case 12..<14: return .importance(id, owner, Double(serial % 100) / 100)
+        case 14: return .text(id, owner, text: "text \(serial)", TestStore.vector(serial))
         case 15..<17: return .context(UserContext(userID: user, friendshipLevel: serial, firstSeen: start))
         case 17..<19: return .tally(user: user, serial)
         default: return .deleteTally(user: user)

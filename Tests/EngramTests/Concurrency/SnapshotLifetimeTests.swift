@@ -39,24 +39,24 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func aSnapshotIgnoresLaterWrites() async throws {
     let store = try await place.open()
-    let id = try await store.add(TestStore.draft("u", 1))
-    let gone = try await store.add(TestStore.draft("u", 2))
+    let id = try await store.add(TestStore.draft("u", 1)).id
+    let gone = try await store.add(TestStore.draft("u", 2)).id
     try await store.put(UserContext(userID: "u", friendshipLevel: 1))
     let snapshot = try Held(store)
     try await store.add((0..<200).map { TestStore.draft("u", 100 + $0) })
-    try await store.update(id, embedding: TestStore.vector(9)) { $0.with(text: "changed") }
-    try await store.delete(gone)
+    try await store.update(id, for: "u", embedding: TestStore.vector(9)) { $0.with(text: "changed") }
+    try await store.delete(gone, for: "u")
     try await store.put(UserContext(userID: "u", friendshipLevel: 2))
     #expect(try snapshot.snapshot.count() == 2)
-    #expect(try snapshot.snapshot.memory(id)?.text == "memory 1")
-    #expect(try snapshot.snapshot.memory(gone)?.text == "memory 2")
+    #expect(try snapshot.snapshot.memory(id, for: "u")?.text == "memory 1")
+    #expect(try snapshot.snapshot.memory(gone, for: "u")?.text == "memory 2")
     #expect(try snapshot.snapshot.context(for: "u")?.friendshipLevel == 1)
     let query = SearchQuery(embedding: TestStore.vector(2), scope: .user("u"), limit: 300)
     #expect(try Set(snapshot.snapshot.search(query).map(\.memory.id)) == [id, gone])
     for number in [(id, 1), (gone, 2)] {
       let expected = TestStore.vector(number.1).values
       let norm = expected.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      let stored = try #require(try snapshot.snapshot.embedding(of: number.0))
+      let stored = try #require(try snapshot.snapshot.embedding(of: number.0, for: "u"))
       #expect(zip(stored.values, expected).allSatisfy { abs($0 - $1 / norm) < 1e-6 })
     }
     #expect(try store.count() == 201)
@@ -80,7 +80,7 @@ import Testing
         guard writes > 0 else { return }
         let last = try snapshot.memories(for: "k-\(writes - 1)", limit: 10)
         #expect(last.count == 3)
-        for memory in last { #expect(try snapshot.embedding(of: memory.id) != nil) }
+        for memory in last { #expect(try snapshot.embedding(of: memory.id, for: memory.userID) != nil) }
         #expect(try snapshot.memories(for: "k-\(writes)").isEmpty)
         #expect(try snapshot.batchSequence == sequence)
         seen.insert(sequence)
@@ -112,7 +112,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func aSnapshotHeldTooLongIsReleasedAndSaysSo() async throws {
     let store = try await place.open(StoreOptions(dimension: 8, snapshotMaxAge: .milliseconds(100)))
-    let id = try await store.add(TestStore.draft("u", 1))
+    let id = try await store.add(TestStore.draft("u", 1)).id
     let held = try Held(store)
     #expect(try held.snapshot.count() == 1)
     try await waitUntil {
@@ -123,7 +123,7 @@ import Testing
         return error.code == .snapshotExpired
       }
     }
-    await expectCode(.snapshotExpired) { _ = try held.snapshot.memory(id) }
+    await expectCode(.snapshotExpired) { _ = try held.snapshot.memory(id, for: "u") }
     await expectCode(.snapshotExpired) { _ = try held.snapshot.context(for: "u") }
     await expectCode(.snapshotExpired) { _ = try held.snapshot.search(SearchQuery(embedding: TestStore.vector(1), scope: .all)) }
     await expectCode(.snapshotExpired) { _ = try held.snapshot.batchSequence }
@@ -162,7 +162,7 @@ import Testing
       try store.read { snapshot in
         var found = 0
         try snapshot.forEachMemory { memory in
-          if try snapshot.embedding(of: memory.id) != nil { found += 1 }
+          if try snapshot.embedding(of: memory.id, for: memory.userID) != nil { found += 1 }
           return true
         }
         guard found == 2 else { throw StoreError(.notFound, "an embedding is missing") }

@@ -39,7 +39,8 @@ struct StoreContents: Equatable {
     try snapshot.read { reader in try contents.readRecords(reader) }
     for index in contents.memories.indices {
       let entry = contents.memories[index]
-      contents.memories[index] = Entry(memory: entry.memory, row: entry.row, embedding: try snapshot.embedding(of: entry.memory.id))
+      contents.memories[index] = Entry(
+        memory: entry.memory, row: entry.row, embedding: try snapshot.embedding(of: entry.memory.id, for: entry.memory.userID))
     }
     self = contents
   }

@@ -62,7 +62,7 @@ import Testing
     let goOn = DispatchSemaphore(value: 0)
     let task = Task {
       try await store.write { transaction in
-        let id = try transaction.add(TestStore.draft("u", 1))
+        let id = try transaction.add(TestStore.draft("u", 1)).id
         beginning.finish()
         goOn.wait()
         if throwing { throw Refusal() }
@@ -76,7 +76,7 @@ import Testing
       await #expect(throws: Refusal.self) { try await task.value }
       #expect(try store.count() == 0)
     } else {
-      #expect(try store.memory(try await task.value)?.text == "memory 1")
+      #expect(try store.memory(try await task.value, for: "u")?.text == "memory 1")
     }
     try await store.close()
   }
@@ -132,18 +132,18 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func everyWriteOnAReadOnlyHandleIsRefused() async throws {
     let first = try await place.open()
-    let id = try await first.add(TestStore.draft("u", 1))
+    let id = try await first.add(TestStore.draft("u", 1)).id
     try await first.close()
     let store = try await place.open(StoreOptions(access: .readOnly))
     await expectCode(.readOnly) { try await store.write { _ in } }
     await expectCode(.readOnly) { try await store.add(TestStore.draft("u", 2)) }
-    await expectCode(.readOnly) { try await store.update(id) { $0 } }
-    await expectCode(.readOnly) { try await store.delete(id) }
+    await expectCode(.readOnly) { try await store.update(id, for: "u") { $0 } }
+    await expectCode(.readOnly) { try await store.delete(id, for: "u") }
     await expectCode(.readOnly) { try await store.delete(where: .kind("x"), scope: .all) }
     await expectCode(.readOnly) { try await store.put(UserContext(userID: "u")) }
     await expectCode(.readOnly) { try await store.updateContext(for: "u", message: "a", response: "b") }
     await expectCode(.readOnly) { try await store.deleteContext(UserContext.self, for: "u") }
-    #expect(try store.memory(id)?.text == "memory 1")
+    #expect(try store.memory(id, for: "u")?.text == "memory 1")
     #expect(try store.count() == 1)
     try await store.close()
   }

@@ -140,12 +140,13 @@ import VectorSearch
     try await fill(store, ["alice", "bob"])
     var random = SeededGenerator(seed: 77)
     let vectors = [random.vector(8), random.vector(8)]
-    let deleted = try await store.add(MemoryDraft(userID: "alice", text: "short", embedding: Embedding(vectors[0])))
-    try await store.delete(deleted)
+    let deleted = try await store.add(MemoryDraft(userID: "alice", text: "short", embedding: Embedding(vectors[0]))).id
+    try await store.delete(deleted, for: "alice")
     let expired = try await store.add(
       MemoryDraft(
         userID: "alice", text: "this memory has expired some time ago", embedding: Embedding(vectors[1]),
-        expiresAt: Date(timeIntervalSinceNow: 3600)))
+        expiresAt: Date(timeIntervalSinceNow: 3600))
+    ).id
     let later = WallClock.now() + 7_200_000
     let patterns = try store.readOnce { reader in
       let reader = RecordReader(reader.view, store.core.generation, now: later)
@@ -201,7 +202,7 @@ import VectorSearch
     try await fill(store, ["alice", "bob"])
     let ids = try store.read { try $0.memories(for: "alice", newestFirst: false).map(\.id) }
     // One with a text of its own, and the one that others share.
-    let subject = ErasureSubject.memories([ids[0], ids[6]])
+    let subject = ErasureSubject.memories([ids[0], ids[6]], userID: "alice")
     let patterns = try patterns(subject, in: store)
     #expect(patterns.searched[.memoryID] == 2 && patterns.searched[.embedding] == 1)
     #expect(patterns.searched[.userKey] == nil && patterns.searched[.userID] == nil)
@@ -226,7 +227,7 @@ import VectorSearch
     }
     for draft in drafts where draft.id != ids[0] && draft.id != ids[6] {
       var draft = draft
-      draft.embedding = try draft.id.flatMap { try old.embedding(of: $0) }
+      draft.embedding = try draft.id.flatMap { try old.embedding(of: $0, for: draft.userID) }
       try await survivors.add(draft)
     }
     for user in ["alice", "bob"] { try await survivors.put(try #require(try old.context(for: user))) }

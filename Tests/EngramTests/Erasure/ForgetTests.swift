@@ -62,9 +62,9 @@ import Testing
     let store = try await place.open()
     try await fill(store)
     let ids = try store.memories(for: "alice").prefix(3).map(\.id)
-    let texts = try ids.map { try #require(try store.memory($0)).text }
-    try await store.delete(ids[0])
-    let receipt = try await store.erase(Array(ids), verifiesErasure: true)
+    let texts = try ids.map { try #require(try store.memory($0, for: "alice")).text }
+    try await store.delete(ids[0], for: "alice")
+    let receipt = try await store.erase(Array(ids), for: "alice", verifiesErasure: true)
     #expect(receipt.memories == 2 && receipt.isComplete && receipt.scan?.isClean == true)
     for text in texts { #expect(try bytes(text).isEmpty) }
     #expect(try store.count(scope: .user("alice")) == 17 && store.context(for: "alice") != nil)

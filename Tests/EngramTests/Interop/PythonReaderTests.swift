@@ -60,9 +60,12 @@ import Testing
         // The first block of a user stays one of version 1.
         if index > 300 { RandomFilter.addDetails(to: &draft, &random) }
         return draft
-      })
-    for id in ids[..<60] { try await store.delete(id) }
-    for id in ids[60..<90] { try await store.update(id, embedding: Embedding(random.vector(19))) { $0.with(text: "changed") } }
+      }
+    ).map(\.id)
+    for index in 0..<60 { try await store.delete(ids[index], for: users[index % 4]) }
+    for index in 60..<90 {
+      try await store.update(ids[index], for: users[index % 4], embedding: Embedding(random.vector(19))) { $0.with(text: "changed") }
+    }
     ids.removeFirst(60)
     for round in 0..<5 {
       for user in users {
@@ -71,8 +74,9 @@ import Testing
     }
     try await store.put(ReferenceNote(userID: "ada", lines: ["x"], mood: 0.25))
     let (status, listed) = (try store.status, try store.users())
-    let memories = try ids.map { try #require(try store.memory($0)) }
-    let embeddings = try ids.map { try store.embedding(of: $0) }
+    // Those that are left begin with one of the first user.
+    let memories = try ids.enumerated().map { try #require(try store.memory($1, for: users[$0 % 4])) }
+    let embeddings = try ids.enumerated().map { try store.embedding(of: $1, for: users[$0 % 4]) }
     let contexts = try users.map { try #require(try store.context(for: $0)) }
     try await store.close()
 

@@ -124,7 +124,7 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func everyCallOnAClosedStoreSaysSo() async throws {
     let embedder = HashingEmbedder()
     let store = try await place.open(StoreOptions(embedder: embedder))
-    let id = try await store.add(MemoryDraft(userID: "u", text: "ramen"))
+    let id = try await store.add(MemoryDraft(userID: "u", text: "ramen")).id
     try await store.close()
     try await store.close()
     let query = SearchQuery(embedding: Embedding([Float](repeating: 1, count: embedder.identity.dimension)), scope: .all)
@@ -132,8 +132,8 @@ import Testing
     await expectCode(.closed) { _ = try store.context(Tally.self, for: "u") }
     await expectCode(.closed) { _ = try store.history(for: "u") }
     await expectCode(.closed) { _ = try store.users() }
-    await expectCode(.closed) { _ = try store.memory(id) }
-    await expectCode(.closed) { _ = try store.embedding(of: id) }
+    await expectCode(.closed) { _ = try store.memory(id, for: "u") }
+    await expectCode(.closed) { _ = try store.embedding(of: id, for: "u") }
     await expectCode(.closed) { _ = try store.count() }
     await expectCode(.closed) { _ = try store.memories(for: "u") }
     await expectCode(.closed) { _ = try store.search(query) }
@@ -148,8 +148,8 @@ import Testing
     await expectCode(.closed) { try await store.write(token: "token") { _ in } }
     await expectCode(.closed) { try await store.add(MemoryDraft(userID: "u", text: "x")) }
     await expectCode(.closed) { try await store.add([]) }
-    await expectCode(.closed) { try await store.update(id) { $0 } }
-    await expectCode(.closed) { try await store.delete(id) }
+    await expectCode(.closed) { try await store.update(id, for: "u") { $0 } }
+    await expectCode(.closed) { try await store.delete(id, for: "u") }
     await expectCode(.closed) { try await store.delete(where: .kind("x"), scope: .all) }
     await expectCode(.closed) { try await store.put(UserContext(userID: "u")) }
     await expectCode(.closed) { try await store.updateContext(for: "u", message: "a", response: "b") }

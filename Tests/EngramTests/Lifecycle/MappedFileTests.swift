@@ -129,7 +129,7 @@
       vector[4095] = 1
       let text = String(repeating: "\0", count: 40_000)
       let store = try await place.open(StoreOptions(dimension: 4096))
-      let id = try await store.add(MemoryDraft(userID: "u", text: text, embedding: Embedding(vector)))
+      let id = try await store.add(MemoryDraft(userID: "u", text: text, embedding: Embedding(vector))).id
       try await store.close()
       let path = disk.path("store")
       let copied = try await ChildProcess.run(executable: "/bin/cp", ["-r", "--sparse=always", "--preserve=mode", place.path, path])
@@ -143,7 +143,7 @@
       try disk.makeRoom()
       let reader = try await MemoryStore.open(at: URL(fileURLWithPath: path), options: StoreOptions(access: .readOnly))
       try disk.fill()
-      #expect(try reader.memory(id)?.text == text)
+      #expect(try reader.memory(id, for: "u")?.text == text)
       #expect(try reader.search(SearchQuery(embedding: Embedding(vector), scope: .user("u"), limit: 1)).count == 1)
       try await reader.close()
     }

@@ -79,12 +79,12 @@ import Testing
     await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 99)) }
     await expectCode(.storeMoved) { try await store.compact() }
     await expectCode(.storeMoved) { try await store.forget(userID: "user1") }
-    await expectCode(.storeMoved) { try await store.delete(id) }
+    await expectCode(.storeMoved) { try await store.delete(id, for: "user1") }
     await expectCode(.storeMoved) {
       try await store.updateContext(for: "user1", message: "Hi", response: "Hello!")
     }
     // Reading goes on in the files that are open, and the status tells.
-    #expect(try store.count() == 40 && store.memory(id)?.userID == "user1" && store.status.isMoved)
+    #expect(try store.count() == 40 && store.memory(id, for: "user1")?.userID == "user1" && store.status.isMoved)
     #expect(try store.status.poison?.isUncommittedMove == true)
     // Housekeeping changes nothing, either.
     try await Task.sleep(for: .milliseconds(1200))
@@ -239,13 +239,13 @@ import Testing
     try damageRows()
     let copy = URL(fileURLWithPath: place.directory.path("copy"))
     // Of a store that was not moved every error stays what it is.
-    await expectCode(.corrupted) { _ = try store.embedding(of: id) }
+    await expectCode(.corrupted) { _ = try store.embedding(of: id, for: "user1") }
     await expectCode(.corrupted) { try await store.backup(to: copy) }
     try make(move)
-    await expectMoved(cause: .corrupted, move) { _ = try store.embedding(of: id) }
+    await expectMoved(cause: .corrupted, move) { _ = try store.embedding(of: id, for: "user1") }
     await expectMoved(cause: .corrupted, move) { try await store.backup(to: copy) }
     do {
-      _ = try snapshot.embedding(of: id)
+      _ = try snapshot.embedding(of: id, for: "user1")
       Issue.record("\(move): a damaged row was read")
     } catch let error as StoreError {
       #expect(error.code == .storeMoved && !error.isCommitted && (error.cause as? StoreError)?.code == .corrupted, "\(move): \(error)")

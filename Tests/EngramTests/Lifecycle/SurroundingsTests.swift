@@ -45,7 +45,7 @@
         var refusal: StoreError?
         while refusal == nil, acknowledged.count < 5000 {
           do {
-            acknowledged.append((try await store.add(large(acknowledged.count)), acknowledged.count))
+            acknowledged.append((try await store.add(large(acknowledged.count)).id, acknowledged.count))
           } catch let error as StoreError {
             refusal = error
           }
@@ -57,8 +57,8 @@
         try check(store, acknowledged)
         _ = try StoreContents(store)
         #expect(try await mount(["-o", "remount,size=48m", mountPoint]))
-        #expect(try await store.delete(acknowledged.removeFirst().id))
-        for _ in 0..<20 { acknowledged.append((try await store.add(large(acknowledged.count + 1)), acknowledged.count + 1)) }
+        #expect(try await store.delete(acknowledged.removeFirst().id, for: "u"))
+        for _ in 0..<20 { acknowledged.append((try await store.add(large(acknowledged.count + 1)).id, acknowledged.count + 1)) }
         try check(store, acknowledged)
         try await store.close()
         let again = try await MemoryStore.open(at: url)
@@ -72,8 +72,8 @@
     private func check(_ store: MemoryStore, _ acknowledged: [(id: MemoryID, number: Int)]) throws {
       #expect(try store.count() == acknowledged.count)
       for (id, number) in acknowledged {
-        #expect(try store.memory(id)?.text.hasPrefix("\(number) ") == true)
-        #expect(try store.embedding(of: id) != nil)
+        #expect(try store.memory(id, for: "u")?.text.hasPrefix("\(number) ") == true)
+        #expect(try store.embedding(of: id, for: "u") != nil)
       }
     }
 
@@ -93,7 +93,7 @@
       #expect(try store.count() == lines.count - 1)
       for line in lines.dropLast() {
         let id = try #require(MemoryID(String(line)))
-        #expect(try store.embedding(of: id) != nil)
+        #expect(try store.embedding(of: id, for: "u") != nil)
       }
       _ = try StoreContents(store)
       #expect(try await store.delete(where: .importance(atLeast: 0), scope: .all) == lines.count - 1)

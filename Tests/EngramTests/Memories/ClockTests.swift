@@ -72,7 +72,7 @@ final class TestClock: Sendable {
   @Test func aClockThatIsAheadForOneCommandDeletesNothing() async throws {
     let soon = Date(timeIntervalSinceNow: 3e7)
     var store = try await open()
-    let id = try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 0], expiresAt: soon, dedupeKey: "k"))
+    let id = try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 0], expiresAt: soon, dedupeKey: "k")).id
     #expect(try state(store).expiryMark == nil)
     try await store.close()
     times.setWall(ahead: 10 * TestClock.year)
@@ -93,7 +93,7 @@ final class TestClock: Sendable {
       times.advance(2 * TestClock.hour)
     }
     #expect(abs(try #require(try store.status.lastCommit).timeIntervalSinceNow) < 86_400)
-    #expect(try store.memory(id)?.dedupeKey == "k" && store.status.rowsLive == 1)
+    #expect(try store.memory(id, for: "u")?.dedupeKey == "k" && store.status.rowsLive == 1)
     // A second jump must find it anew, although the first one had found it.
     times.setWall(ahead: 10 * TestClock.year)
     #expect(try await sweep(store))
@@ -108,8 +108,9 @@ final class TestClock: Sendable {
     let ids = try await store.add(
       (0..<3).map {
         MemoryDraft(userID: "u", text: "\($0)", embedding: [1, 0], expiresAt: Date(timeIntervalSinceNow: $0 == 0 ? -1 : 5_400))
-      })
-    #expect(try state(store).expiryMark != nil && store.memory(ids[0]) == nil && store.memory(ids[1]) != nil)
+      }
+    ).map(\.id)
+    #expect(try state(store).expiryMark != nil && store.memory(ids[0], for: "u") == nil && store.memory(ids[1], for: "u") != nil)
     times.advance(TestClock.hour - 1)
     #expect(try await !sweep(store))
     times.startAnew()

@@ -14,12 +14,14 @@ import Testing
 
   @Test func aSecondMemoryOfTheSameKeyIsNotAdded() async throws {
     let store = try await scratch.open(dimension: 2)
-    let first = try await store.add(draft("u", "first"))
+    let first = try await store.add(draft("u", "first")).id
     let sequence = try store.status.batchSequence
-    #expect(try await store.add(draft("u", "second")) == first)
+    #expect(try await store.add(draft("u", "second")).id == first)
     #expect(try store.status.batchSequence == sequence)
-    #expect(try store.memory(first)?.text == "first")
-    #expect(try await store.add([draft("u", "third"), draft("u", "other", "k2"), draft("u", "fourth")]).filter { $0 == first }.count == 2)
+    #expect(try store.memory(first, for: "u")?.text == "first")
+    #expect(
+      try await store.add([draft("u", "third"), draft("u", "other", "k2"), draft("u", "fourth")]).map(\.id).filter { $0 == first }.count
+        == 2)
     #expect(try store.count() == 2)
     #expect(try store.status.rowsLive == 2)
     try await store.close()
@@ -28,22 +30,22 @@ import Testing
   @Test func keysBelongToOneUser() async throws {
     let store = try await scratch.open(dimension: 2)
     let ids = [
-      try await store.add(draft("u", "a")), try await store.add(draft("v", "b")), try await store.add(draft("u", "c", "")),
-      try await store.add(draft("u", "d", nil)), try await store.add(draft("u", "e", nil)),
+      try await store.add(draft("u", "a")).id, try await store.add(draft("v", "b")).id, try await store.add(draft("u", "c", "")).id,
+      try await store.add(draft("u", "d", nil)).id, try await store.add(draft("u", "e", nil)).id,
     ]
     #expect(Set(ids).count == 5)
-    #expect(try await store.add(draft("v", "again")) == ids[1])
-    #expect(try await store.add(draft("u", "again", "")) == ids[2])
+    #expect(try await store.add(draft("v", "again")).id == ids[1])
+    #expect(try await store.add(draft("u", "again", "")).id == ids[2])
     try await store.close()
   }
 
   @Test func aDeletedHolderFreesItsKey() async throws {
     let store = try await scratch.open(dimension: 2)
-    let first = try await store.add(draft("u", "first"))
-    try await store.delete(first)
-    let second = try await store.add(draft("u", "second"))
+    let first = try await store.add(draft("u", "first")).id
+    try await store.delete(first, for: "u")
+    let second = try await store.add(draft("u", "second")).id
     #expect(second != first)
-    #expect(try await store.add(draft("u", "third")) == second)
+    #expect(try await store.add(draft("u", "third")).id == second)
     try await store.close()
   }
 
@@ -51,13 +53,13 @@ import Testing
     let store = try await scratch.open(dimension: 2)
     let ids = try await store.write { transaction in
       // Within one transaction, so that the sweep cannot come between.
-      let first = try transaction.add(draft("u", "first", expiresAt: Date(timeIntervalSince1970: 1)))
-      let second = try transaction.add(draft("u", "second"))
-      return [first, second, try transaction.add(draft("u", "third"))]
+      let first = try transaction.add(draft("u", "first", expiresAt: Date(timeIntervalSince1970: 1))).id
+      let second = try transaction.add(draft("u", "second")).id
+      return [first, second, try transaction.add(draft("u", "third")).id]
     }
     #expect(ids[0] != ids[1] && ids[1] == ids[2])
-    #expect(try store.memory(ids[0]) == nil)
-    #expect(try store.memory(ids[1])?.text == "second")
+    #expect(try store.memory(ids[0], for: "u") == nil)
+    #expect(try store.memory(ids[1], for: "u")?.text == "second")
     #expect(try store.status.rowsLive == 1)
     #expect(try store.count() == 1)
     try await store.close()
@@ -65,12 +67,12 @@ import Testing
 
   @Test func aKeyStaysWithItsMemoryThroughUpdates() async throws {
     let store = try await scratch.open(dimension: 2)
-    let first = try await store.add(draft("u", "first"))
-    try await store.update(first, embedding: [2, 1]) { $0.with(text: "changed", kind: "x") }
-    #expect(try store.memory(first)?.dedupeKey == "k")
-    #expect(try await store.add(draft("u", "second")) == first)
-    try await store.update(first) { $0.with(expiresAt: Date(timeIntervalSince1970: 5)) }
-    #expect(try await store.add(draft("u", "third")) != first)
+    let first = try await store.add(draft("u", "first")).id
+    try await store.update(first, for: "u", embedding: [2, 1]) { $0.with(text: "changed", kind: "x") }
+    #expect(try store.memory(first, for: "u")?.dedupeKey == "k")
+    #expect(try await store.add(draft("u", "second")).id == first)
+    try await store.update(first, for: "u") { $0.with(expiresAt: Date(timeIntervalSince1970: 5)) }
+    #expect(try await store.add(draft("u", "third")).id != first)
     try await store.close()
   }
 }

@@ -16,7 +16,7 @@ import Testing
     #expect(alone?.code == code, sourceLocation: sourceLocation)
     #expect(alone?.message.contains(words) == true, sourceLocation: sourceLocation)
     let inBody = await storeError(sourceLocation: sourceLocation) {
-      _ = try await store.write { transaction -> MemoryID in try transaction.add(draft) }
+      _ = try await store.write { transaction in try transaction.add(draft) }
     }
     #expect(inBody?.code == code, sourceLocation: sourceLocation)
     let after = try store.status
@@ -45,8 +45,8 @@ import Testing
 
   @Test func textsHaveAtMostOneMebibyte() async throws {
     let store = try await scratch.open()
-    let id = try await store.add(MemoryDraft(userID: "u", text: String(repeating: "x", count: 1 << 20)))
-    #expect(try store.memory(id)?.text.utf8.count == 1 << 20)
+    let id = try await store.add(MemoryDraft(userID: "u", text: String(repeating: "x", count: 1 << 20))).id
+    #expect(try store.memory(id, for: "u")?.text.utf8.count == 1 << 20)
     try await expectRefused(store, MemoryDraft(userID: "u", text: String(repeating: "x", count: 1 << 20 + 1)), .valueTooLarge, "1048577")
     try await expectRefused(store, MemoryDraft(userID: "u", text: String(repeating: "é", count: 1 << 19) + "x"), .valueTooLarge, "the text")
     try await store.close()
@@ -56,8 +56,9 @@ import Testing
     let store = try await scratch.open()
     let (fits, long) = (String(repeating: "k", count: 1024), String(repeating: "k", count: 1025))
     let id = try await store.add(
-      MemoryDraft(userID: "u", text: "t", kind: fits, sessionID: fits, speaker: fits, dedupeKey: fits, metadata: [fits: true]))
-    #expect(try store.memory(id)?.metadata == [fits: true])
+      MemoryDraft(userID: "u", text: "t", kind: fits, sessionID: fits, speaker: fits, dedupeKey: fits, metadata: [fits: true])
+    ).id
+    #expect(try store.memory(id, for: "u")?.metadata == [fits: true])
     try await expectRefused(store, MemoryDraft(userID: "u", text: "t", kind: long), .valueTooLarge, "kind has 1025")
     try await expectRefused(store, MemoryDraft(userID: "u", text: "t", sessionID: long), .valueTooLarge, "sessionID has 1025")
     try await expectRefused(store, MemoryDraft(userID: "u", text: "t", speaker: long), .valueTooLarge, "speaker has 1025")
@@ -81,8 +82,8 @@ import Testing
   @Test func importanceLiesBetweenZeroAndOne() async throws {
     let store = try await scratch.open()
     for importance in [0, 1, 0.5, .leastNonzeroMagnitude] {
-      let id = try await store.add(MemoryDraft(userID: "u", text: "t", importance: importance))
-      #expect(try store.memory(id)?.importance == importance)
+      let id = try await store.add(MemoryDraft(userID: "u", text: "t", importance: importance)).id
+      #expect(try store.memory(id, for: "u")?.importance == importance)
     }
     for importance in [-0.1, 1.0.nextUp, -.leastNonzeroMagnitude, .nan, .infinity] {
       try await expectRefused(store, MemoryDraft(userID: "u", text: "t", importance: importance), .invalidArgument, "importance")
@@ -95,8 +96,9 @@ import Testing
     for bound in [WallClock.range.lowerBound, WallClock.range.upperBound] {
       let date = Date(milliseconds: bound)
       let id = try await store.add(
-        MemoryDraft(userID: "u", text: "t", createdAt: date, expiresAt: Date(milliseconds: WallClock.range.upperBound)))
-      #expect(try store.memory(id)?.createdAt == date)
+        MemoryDraft(userID: "u", text: "t", createdAt: date, expiresAt: Date(milliseconds: WallClock.range.upperBound))
+      ).id
+      #expect(try store.memory(id, for: "u")?.createdAt == date)
     }
     let outside = [
       Date(milliseconds: WallClock.range.lowerBound - 1), Date(milliseconds: WallClock.range.upperBound + 1),
@@ -133,8 +135,8 @@ import Testing
       try await expectRefused(store, draft([-0.0, 0, 0]), .zeroNorm, "zero")
       #expect(try store.search(SearchQuery(embedding: [1, 0, 0], scope: .user("u"))).map(\.score) == [1, 1])
     } else {
-      let id = try await store.add(draft([0, 0, 0]))
-      #expect(try store.embedding(of: id) == [0, 0, 0])
+      let id = try await store.add(draft([0, 0, 0])).id
+      #expect(try store.embedding(of: id, for: "u") == [0, 0, 0])
     }
     try await store.close()
   }

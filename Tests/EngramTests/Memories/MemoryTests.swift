@@ -20,9 +20,9 @@ import Testing
         "e\u{301}": false,
       ])
     var store = try await scratch.open(dimension: 3, metric: .cosine)
-    let id = try await store.add(draft)
+    let id = try await store.add(draft).id
     for _ in 0..<2 {
-      let memory = try #require(try store.memory(id))
+      let memory = try #require(try store.memory(id, for: draft.userID))
       #expect(memory.id == id)
       #expect(memory.userID == draft.userID)
       #expect(Array(memory.text.utf8) == Array(draft.text.utf8))
@@ -32,7 +32,7 @@ import Testing
       #expect(memory.importance == 0.1)
       #expect(memory.metadata == draft.metadata)
       #expect(memory.metadata["int"] == .integer(7) && memory.metadata["whole"] == .double(1) && memory.metadata["bool"] == .bool(true))
-      #expect(try store.embedding(of: id) == [0.6, 0.8, 0])
+      #expect(try store.embedding(of: id, for: draft.userID) == [0.6, 0.8, 0])
       try await store.close()
       store = try await scratch.open()
     }
@@ -42,24 +42,24 @@ import Testing
   @Test func theBarestDraftGetsDefaults() async throws {
     let store = try await scratch.open()
     let before = Date(milliseconds: WallClock.now())
-    let id = try await store.add(MemoryDraft(userID: "u", text: ""))
-    let memory = try #require(try store.memory(id))
+    let id = try await store.add(MemoryDraft(userID: "u", text: "")).id
+    let memory = try #require(try store.memory(id, for: "u"))
     #expect(memory.text == "" && memory.kind == nil && memory.sessionID == nil && memory.speaker == nil)
     #expect(memory.expiresAt == nil && memory.dedupeKey == nil && memory.metadata.isEmpty && memory.importance == 0.5)
     #expect(memory.createdAt >= before && memory.createdAt <= Date())
-    #expect(try store.embedding(of: id) == nil)
+    #expect(try store.embedding(of: id, for: "u") == nil)
     try await store.close()
   }
 
   @Test func addingManyGivesIDsInOrderInOneCommit() async throws {
     let store = try await scratch.open(dimension: 2)
     let sequence = try store.status.batchSequence
-    let ids = try await store.add((0..<1500).map { MemoryDraft(userID: "u\($0 % 7)", text: "\($0)", embedding: [Float($0), 1]) })
+    let ids = try await store.add((0..<1500).map { MemoryDraft(userID: "u\($0 % 7)", text: "\($0)", embedding: [Float($0), 1]) }).map(\.id)
     #expect(ids.count == 1500 && Set(ids).count == 1500)
     #expect(ids == ids.sorted())
     #expect(try store.status.batchSequence == sequence + 1)
-    for (index, id) in ids.enumerated() { #expect(try store.memory(id)?.text == "\(index)") }
-    #expect(try await store.add([MemoryDraft]()) == [])
+    for (index, id) in ids.enumerated() { #expect(try store.memory(id, for: "u\(index % 7)")?.text == "\(index)") }
+    #expect(try await store.add([MemoryDraft]()).map(\.id) == [])
     #expect(try store.status.batchSequence == sequence + 1)
     try await store.close()
   }
@@ -83,8 +83,8 @@ import Testing
     let store = try await scratch.open(dimension: 2)
     let ids = ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "01234567-89ab-cdef-0123-456789abcdef"]
       .compactMap { MemoryID($0) }
-    for id in ids { #expect(try await store.add(MemoryDraft(userID: "u", text: "\(id)", embedding: [1, 2], id: id)) == id) }
-    for id in ids { #expect(try store.memory(id)?.text == "\(id)") }
+    for id in ids { #expect(try await store.add(MemoryDraft(userID: "u", text: "\(id)", embedding: [1, 2], id: id)).id == id) }
+    for id in ids { #expect(try store.memory(id, for: "u")?.text == "\(id)") }
     let sequence = try store.status.batchSequence
     for user in ["u", "other"] {
       let error = await storeError { try await store.add(MemoryDraft(userID: user, text: "again", embedding: [1, 2], id: ids[0])) }
@@ -95,24 +95,25 @@ import Testing
     }
     #expect(try store.status.batchSequence == sequence)
     #expect(try store.count() == 3)
-    try await store.delete(ids[0])
-    #expect(try await store.add(MemoryDraft(userID: "other", text: "free again", embedding: [1, 2], id: ids[0])) == ids[0])
-    #expect(try store.memory(ids[0])?.userID == "other")
+    try await store.delete(ids[0], for: "u")
+    #expect(try await store.add(MemoryDraft(userID: "other", text: "free again", embedding: [1, 2], id: ids[0])).id == ids[0])
+    #expect(try store.memory(ids[0], for: "other")?.userID == "other")
     try await store.close()
   }
 
   @Test func deletingTellsWhetherThereWasOne() async throws {
     let store = try await scratch.open(dimension: 2)
     let (a, b) = (
-      try await store.add(MemoryDraft(userID: "u", text: "a", embedding: [1, 0])), try await store.add(MemoryDraft(userID: "u", text: "b"))
+      try await store.add(MemoryDraft(userID: "u", text: "a", embedding: [1, 0])).id,
+      try await store.add(MemoryDraft(userID: "u", text: "b")).id
     )
     for id in [a, b] {
-      #expect(try await store.delete(id))
-      #expect(try await store.delete(id) == false)
-      #expect(try store.memory(id) == nil)
-      #expect(try store.embedding(of: id) == nil)
+      #expect(try await store.delete(id, for: "u"))
+      #expect(try await store.delete(id, for: "u") == false)
+      #expect(try store.memory(id, for: "u") == nil)
+      #expect(try store.embedding(of: id, for: "u") == nil)
     }
-    #expect(try await store.delete(MemoryID()) == false)
+    #expect(try await store.delete(MemoryID(), for: "u") == false)
     #expect(try store.status.memories == 0)
     #expect(try store.status.users == 0)
     #expect(try store.status.rowsLive == 0)
@@ -127,8 +128,9 @@ import Testing
         let kind = index % 3 == 0 ? "a" : index % 2 == 0 ? "b" : "c"
         let embedding = index % 5 == 0 ? nil : Embedding([Float(index), 1])
         return MemoryDraft(userID: "u\(index % 3)", text: "\(index)", embedding: embedding, kind: kind, importance: Double(index % 10) / 10)
-      })
-    for id in ids { expected[id] = try store.memory(id) }
+      }
+    ).map(\.id)
+    for (index, id) in ids.enumerated() { expected[id] = try store.memory(id, for: "u\(index % 3)") }
     let steps: [(Filter, SearchScope)] = [
       (.kind("b") && .importance(atLeast: 0.5), .user("u1")), (.kind("a"), .all), (.ids(Set(ids[0..<50])), .all), (.or([]), .all),
       (!.importance(atLeast: 0.3), .user("u2")), (.and([]), .user("nobody")), (.and([]), .user("u1")),
@@ -141,7 +143,7 @@ import Testing
       #expect(try await store.delete(where: filter, scope: scope) == doomed.count)
       for memory in doomed { expected[memory.id] = nil }
       #expect(try store.count() == expected.count)
-      for id in ids { #expect(try store.memory(id) == expected[id]) }
+      for (index, id) in ids.enumerated() { #expect(try store.memory(id, for: "u\(index % 3)") == expected[id]) }
       for user in ["u0", "u1", "u2", "nobody"] {
         #expect(try store.count(scope: .user(user)) == expected.values.count { $0.userID == user })
       }

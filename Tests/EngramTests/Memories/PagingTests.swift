@@ -16,8 +16,8 @@ import Testing
         // Few times, so that ids decide.
         createdAt: Date(milliseconds: Int64.random(in: -3...3, using: &random)))
     }
-    let ids = try await store.add(drafts)
-    return (store, try ids.compactMap { try store.memory($0) })
+    let ids = try await store.add(drafts).map(\.id)
+    return (store, try zip(ids, drafts).compactMap { try store.memory($0, for: $1.userID) })
   }
 
   /// All pages, each cursor through JSON and through text.
@@ -77,7 +77,7 @@ import Testing
     let users = try store.users(limit: 3)
     let (cursor, userCursor) = (try #require(first.next), try #require(users.next))
     let last = try #require(first.last)
-    try await store.delete(last.id)
+    try await store.delete(last.id, for: last.userID)
     let doomed = try #require(users.last).userID
     let rest = try store.users(limit: 100).dropFirst(3).map(\.userID)
     try await store.delete(where: .and([]), scope: .user(doomed))

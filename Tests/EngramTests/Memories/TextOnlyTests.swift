@@ -24,11 +24,11 @@ import Testing
     var textOnly = plain
     textOnly.isTextOnly = true
     let draft = textOnly
-    let id = try await store.write { try $0.add(draft) }
-    #expect(try store.memory(id)?.text == "loves ramen" && store.embedding(of: id) == nil)
+    let id = try await store.write { try $0.add(draft).id }
+    #expect(try store.memory(id, for: "ada")?.text == "loves ramen" && store.embedding(of: id, for: "ada") == nil)
     let vector = try await HashingEmbedder(dimension: 64).embed("loves ramen")
-    let given = try await store.write { try $0.add(MemoryDraft(userID: "ada", text: "loves ramen", embedding: vector)) }
-    #expect(try store.embedding(of: given) != nil)
+    let given = try await store.write { try $0.add(MemoryDraft(userID: "ada", text: "loves ramen", embedding: vector)).id }
+    #expect(try store.embedding(of: given, for: "ada") != nil)
     try await store.close()
     // Whether this handle has the embedder makes no difference: the store is pinned to it.
     let bare = try await open(nil)
@@ -40,8 +40,8 @@ import Testing
     let store = try await open(HashingEmbedder(dimension: 64))
     let ids = try await store.add([
       MemoryDraft(userID: "ada", text: "loves ramen"), MemoryDraft(userID: "ada", text: "loves ramen", isTextOnly: true),
-    ])
-    #expect(try store.embedding(of: ids[0]) != nil && store.embedding(of: ids[1]) == nil)
+    ]).map(\.id)
+    #expect(try store.embedding(of: ids[0], for: "ada") != nil && store.embedding(of: ids[1], for: "ada") == nil)
     let hits = try await store.search("ramen", scope: .user("ada"))
     #expect(hits.map(\.memory.id) == [ids[0]])
     try await store.close()

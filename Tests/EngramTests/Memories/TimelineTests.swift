@@ -19,8 +19,11 @@ import Testing
           userID: "u\(index % 2)", text: "\(index)", kind: index % 7 == 0 ? "rare" : nil,
           createdAt: Date(milliseconds: random.element(of: times)),
           id: MemoryID(high: random.next(), low: random.next()))
-      })
-    let all = try ids.compactMap { try store.memory($0) }.sorted { ($0.createdAt, $0.id.description) < ($1.createdAt, $1.id.description) }
+      }
+    ).map(\.id)
+    let all = try ids.enumerated().compactMap { try store.memory($1, for: "u\($0 % 2)") }.sorted {
+      ($0.createdAt, $0.id.description) < ($1.createdAt, $1.id.description)
+    }
     for user in ["u0", "u1"] {
       for newestFirst in [true, false] {
         for (filter, limit) in [(Filter?.none, 1), (nil, 7), (nil, 1000), (.kind("rare"), 5)] {
@@ -43,10 +46,11 @@ import Testing
 
   @Test func thePlaceOfADeletedMemoryStillCounts() async throws {
     let store = try await scratch.open()
-    let ids = try await store.add((0..<10).map { MemoryDraft(userID: "u", text: "\($0)", createdAt: Date(timeIntervalSince1970: 5)) })
+    let ids = try await store.add((0..<10).map { MemoryDraft(userID: "u", text: "\($0)", createdAt: Date(timeIntervalSince1970: 5)) }).map(
+      \.id)
     let upward = try #require(try store.memories(for: "u", newestFirst: false, limit: 6).next)
     let downward = try #require(try store.memories(for: "u", newestFirst: true, limit: 5).next)
-    try await store.delete(ids[5])
+    try await store.delete(ids[5], for: "u")
     #expect(try store.memories(for: "u", newestFirst: false, after: upward).map(\.id) == Array(ids[6...]))
     #expect(try store.memories(for: "u", newestFirst: true, after: downward).map(\.id) == ids[..<5].reversed())
     try await store.close()

@@ -61,10 +61,10 @@ import Testing
     let waiting = Task { try await store.add(TestStore.draft("u", 1)) }
     try await waitUntil { try store.status.isWaitingForWriter }
     child.kill()
-    let id = try await waiting.value
+    let id = try await waiting.value.id
     #expect(try await child.finish().termination == .signalled(SIGKILL))
     #expect(try store.count() == 1)
-    #expect(try store.memory(id) != nil)
+    #expect(try store.memory(id, for: "u") != nil)
     _ = try StoreContents(store)
     try await store.close()
   }
@@ -72,7 +72,7 @@ import Testing
   /// For two seconds another process sits in a write transaction that has changed pages.
   @Test(.timeLimit(.minutes(5))) func readersAreNeverBlockedByAnotherProcessesWrite() async throws {
     let store = try await place.open()
-    let id = try await store.add(TestStore.draft("u", 1))
+    let id = try await store.add(TestStore.draft("u", 1)).id
     try await store.put(UserContext(userID: "u"))
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
@@ -82,8 +82,8 @@ import Testing
       let end = ContinuousClock.now + .seconds(2)
       while ContinuousClock.now < end {
         let start = ContinuousClock.now
-        guard try store.context(for: "u") != nil, try store.memory(id) != nil, try store.search(query).count == 1,
-          try store.embedding(of: id) != nil, try store.count() == 1, try store.snapshot().count() == 1
+        guard try store.context(for: "u") != nil, try store.memory(id, for: "u") != nil, try store.search(query).count == 1,
+          try store.embedding(of: id, for: "u") != nil, try store.count() == 1, try store.snapshot().count() == 1
         else { throw StoreError(.notFound, "a read missed what is there") }
         times.append(ContinuousClock.now - start)
       }

@@ -24,10 +24,10 @@ import Testing
     try await store.put(
       UserContext(userID: "ada", conversationsCount: 1, preferences: ["tone": "dry"], lastMessage: "Hi", firstSeen: start))
     try await store.put(ReferenceNote(userID: "bob", lines: ["x"], mood: nil))
-    try await store.delete(id(3))
+    try await store.delete(id(3), for: "ada")
     let first = id(1)
     try await store.write(token: "token") { transaction in
-      _ = try transaction.update(first, embedding: [0, -2]) { $0.with(kind: .some("taste"), expiresAt: .some(nil)) }
+      _ = try transaction.update(first, for: "ada", embedding: [0, -2]) { $0.with(kind: .some("taste"), expiresAt: .some(nil)) }
     }
   }
 

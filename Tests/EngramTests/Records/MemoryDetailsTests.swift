@@ -43,23 +43,23 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func everyFieldComesBackByEveryWay() async throws {
     let store = try await place.open()
-    let id = try await store.add(detailed())
-    try expectDetails(try store.memory(id))
+    let id = try await store.add(detailed()).id
+    try expectDetails(try store.memory(id, for: "u"))
     try expectDetails(try store.memories(for: "u").first)
     try expectDetails(try store.search(SearchQuery(embedding: TestStore.vector(1), scope: .user("u"))).first?.memory)
-    try await store.write { try expectDetails($0.memory(id)) }
+    try await store.write { try expectDetails($0.memory(id, for: "u")) }
     // A change keeps what it does not name.
-    try await store.update(id) { $0.with(kind: .some("k")) }
-    try expectDetails(try store.memory(id))
+    try await store.update(id, for: "u") { $0.with(kind: .some("k")) }
+    try expectDetails(try store.memory(id, for: "u"))
     try await store.close()
     let again = try await place.open()
-    try expectDetails(try again.memory(id))
+    try expectDetails(try again.memory(id, for: "u"))
     try await again.compact()
-    try expectDetails(try again.memory(id))
+    try expectDetails(try again.memory(id, for: "u"))
     let backup = place.directory.path("backup")
     try await again.backup(to: URL(fileURLWithPath: backup))
     #expect(try await again.verify().problems == [])
-    let changed = try await again.update(id) {
+    let changed = try await again.update(id, for: "u") {
       $0.with(
         tags: [], caption: .some(nil), validFrom: .some(nil), validUntil: .some(nil), source: .some(nil), trust: .some(nil), derivedFrom: []
       )
@@ -69,14 +69,14 @@ import Testing
     #expect(try await again.verify().problems == [])
     try await again.close()
     let copy = try await MemoryStore.open(at: URL(fileURLWithPath: backup))
-    try expectDetails(try copy.memory(id))
+    try expectDetails(try copy.memory(id, for: "u"))
     try await copy.close()
   }
 
   /// A store in which nobody has used the new fields stays one that an earlier version reads; the commit that uses the first one says so.
   @Test(.timeLimit(.minutes(5))) func theFirstUseAnnouncesTheFormat() async throws {
     let store = try await place.open()
-    let plain = try await store.add(TestStore.draft("u", 1))
+    let plain = try await store.add(TestStore.draft("u", 1)).id
     #expect(try announced(store) == 0)
     // A body that fails announces nothing.
     await #expect(throws: CancellationError.self) {
@@ -86,7 +86,7 @@ import Testing
       }
     }
     #expect(try announced(store) == 0 && store.count() == 1)
-    try await store.update(plain) { $0.with(tags: ["x"]) }
+    try await store.update(plain, for: "u") { $0.with(tags: ["x"]) }
     #expect(try announced(store) == StoreRecord.Features.memoryDetails)
     for generation in [2, 3] as [UInt64] {
       #expect(try await store.compact().generation == generation)
@@ -115,7 +115,7 @@ import Testing
     for change in 0..<5 {
       let place = TestStore()
       let store = try await place.open()
-      let id = try await store.add(detailed())
+      let id = try await store.add(detailed()).id
       try await store.write { transaction in
         let key = BlockKey(user: transaction.batch.reader.userKey("u"), number: 0)
         var block = try transaction.batch.block(key)
@@ -139,7 +139,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func whatIsOutOfBoundsIsRefusedByName() async throws {
     let store = try await place.open()
-    let id = try await store.add(TestStore.draft("u", 1))
+    let id = try await store.add(TestStore.draft("u", 1)).id
     let long = String(repeating: "x", count: 1025)
     let cases: [(String, StoreError.Code, (inout MemoryDraft) -> Void)] = [
       ("33 tags", .valueTooLarge, { $0.tags = (0..<33).map { "t\($0)" } }),
@@ -161,7 +161,7 @@ import Testing
       #expect(error?.code == code && error?.message.contains(words) == true, "\(words): \(String(describing: error))")
     }
     await expectCode(.invalidArgument) {
-      _ = try await store.update(id) { $0.with(validFrom: .some(Date()), validUntil: .some(Date() - 1)) }
+      _ = try await store.update(id, for: "u") { $0.with(validFrom: .some(Date()), validUntil: .some(Date() - 1)) }
     }
     #expect(try store.count() == 1)
     try await store.close()
@@ -169,13 +169,13 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func aReplacementHidesWhatItReplaces() async throws {
     let store = try await place.open()
-    let old = try await store.add(TestStore.draft("u", 1))
-    let other = try await store.add(TestStore.draft("w", 1))
+    let old = try await store.add(TestStore.draft("u", 1)).id
+    let other = try await store.add(TestStore.draft("w", 1)).id
     var draft = TestStore.draft("u", 2)
     draft.replaces = old
-    let new = try await store.add(draft)
-    #expect(try store.memory(old)?.supersededBy == new)
-    #expect(try store.memory(new)?.replaces == old)
+    let new = try await store.add(draft).id
+    #expect(try store.memory(old, for: "u")?.supersededBy == new)
+    #expect(try store.memory(new, for: "u")?.replaces == old)
     var query = SearchQuery(embedding: TestStore.vector(1), scope: .user("u"), includesExplanation: true)
     let hit = try #require(try store.search(query).first)
     #expect(hit.memory.id == new && hit.explanation?.rowsInScope == 1)
@@ -195,11 +195,11 @@ import Testing
     // Another user's memory is none.
     second.replaces = other
     await expectCode(.notFound) { _ = try await store.add(second) }
-    #expect(try store.memory(other)?.supersededBy == nil)
+    #expect(try store.memory(other, for: "w")?.supersededBy == nil)
     // The mark outlives the memory that set it, and is taken away by hand.
-    try await store.delete(new)
+    try await store.delete(new, for: "u")
     #expect(try ids(store, SearchQuery(embedding: TestStore.vector(1), scope: .user("u"))) == [])
-    try await store.update(old) { $0.with(supersededBy: .some(nil)) }
+    try await store.update(old, for: "u") { $0.with(supersededBy: .some(nil)) }
     #expect(try ids(store, SearchQuery(embedding: TestStore.vector(1), scope: .user("u"))) == [old])
     #expect(try await store.verify().problems == [])
     try await store.close()
@@ -207,7 +207,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func nothingOfThemIsLeftAfterAnErasure() async throws {
     let store = try await place.open()
-    let kept = try await store.add(TestStore.draft("w", 1))
+    let kept = try await store.add(TestStore.draft("w", 1)).id
     try await store.add((0..<50).map { detailed($0) })
     let receipt = try await store.forget(userID: "u", verifiesErasure: true)
     #expect(receipt.isComplete && receipt.scan?.isClean == true, "\(receipt)")
@@ -215,7 +215,7 @@ import Testing
       let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(place.path)/gen-2/\(name)"))
       #expect(bytes.range(of: Data("a ticket to Lisbon".utf8)) == nil && bytes.range(of: Data("example.org/mail".utf8)) == nil, "\(name)")
     }
-    #expect(try store.memory(kept) != nil)
+    #expect(try store.memory(kept, for: "w") != nil)
     try await store.close()
   }
 
@@ -226,7 +226,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(5))) func anExportIsTakenBackWithoutLoss() async throws {
     let store = try await place.open()
-    let old = try await store.add(TestStore.draft("u", 1))
+    let old = try await store.add(TestStore.draft("u", 1)).id
     var draft = detailed(2)
     draft.replaces = old
     try await store.add([draft, TestStore.draft("u", 3)])

@@ -115,7 +115,7 @@ private final class StoreModel {
   private func add() async throws {
     let draft = draft()
     do {
-      let id = try await store.add(draft)
+      let id = try await store.add(draft).id
       let outcome = apply(draft, id, to: &reference)
       if case .existing(let holder) = outcome { #expect(id == holder) } else { #expect(outcome == .added) }
       ids.append(id)
@@ -129,7 +129,7 @@ private final class StoreModel {
     let drafts = (0..<Int.random(in: 1...40, using: &random)).map { _ in draft() }
     var copy = reference
     do {
-      let given = try await store.add(drafts)
+      let given = try await store.add(drafts).map(\.id)
       for (draft, id) in zip(drafts, given) {
         let outcome = apply(draft, id, to: &copy)
         if case .existing(let holder) = outcome { #expect(id == holder) } else { #expect(outcome == .added) }
@@ -147,8 +147,15 @@ private final class StoreModel {
     return ids.randomElement(using: &random) ?? MemoryID()
   }
 
+  /// The memory's owner; sometimes another user, for whom it must be absent.
+  private func owner(of id: MemoryID) -> String {
+    if random.chance(percent: 90), let entry = reference.entries[id] { return entry.memory.userID }
+    return randomUser()
+  }
+
   private func update() async throws {
     let id = randomID()
+    let owner = owner(of: id)
     let template = RandomFilter.draft(user: "", embedding: nil, &random)
     let changesText = random.chance(percent: 30)
     let embedding = random.chance(percent: 30) ? Embedding(random.wholeVector(Self.dimension)) : nil
@@ -159,24 +166,26 @@ private final class StoreModel {
         speaker: .some(template.speaker),
         importance: template.importance, expiresAt: .some(expiresAt), metadata: template.metadata)
     }
-    guard var entry = reference.entries[id] else {
-      #expect(await storeErrorCode { try await self.store.update(id, embedding: embedding, change) } == .notFound)
+    guard var entry = reference.entry(id, of: owner) else {
+      #expect(await storeErrorCode { try await self.store.update(id, for: owner, embedding: embedding, change) } == .notFound)
       return
     }
     if change(entry.memory).text != entry.memory.text, entry.components != nil, embedding == nil {
-      #expect(await storeErrorCode { try await self.store.update(id, change) } == .embeddingRequired)
+      #expect(await storeErrorCode { try await self.store.update(id, for: owner, change) } == .embeddingRequired)
       return
     }
     entry.memory = change(entry.memory)
     entry.components = embedding?.values ?? entry.components
-    #expect(try await store.update(id, embedding: embedding, change) == entry.memory)
+    #expect(try await store.update(id, for: owner, embedding: embedding, change) == entry.memory)
     reference.entries[id] = expiresAt == past ? nil : entry
   }
 
   private func delete() async throws {
     let id = randomID()
-    #expect(try await store.delete(id) == (reference.entries[id] != nil))
-    reference.entries[id] = nil
+    let owner = owner(of: id)
+    let isThere = reference.entry(id, of: owner) != nil
+    #expect(try await store.delete(id, for: owner) == isThere)
+    if isThere { reference.entries[id] = nil }
   }
 
   private func deleteWhere() async throws {
@@ -235,13 +244,16 @@ private final class StoreModel {
       draft.id = nil
       return draft
     }
-    let doomed = (0..<Int.random(in: 0...10, using: &random)).map { _ in randomID() }
+    let doomed = (0..<Int.random(in: 0...10, using: &random)).map { _ in
+      let id = randomID()
+      return (id: id, owner: owner(of: id))
+    }
     let user = randomUser()
     let context = UserContext(userID: user, topics: ["in a transaction"], firstSeen: Date(timeIntervalSince1970: 77))
     let work = { @Sendable (transaction: inout WriteTransaction) -> [MemoryID] in
-      for id in doomed { try transaction.delete(id) }
+      for (id, owner) in doomed { try transaction.delete(id, for: owner) }
       try transaction.put(context)
-      let ids = try transaction.add(drafts)
+      let ids = try transaction.add(drafts).map(\.id)
       if throwing {
         try transaction.delete(where: .and([]), scope: .user(user))
         throw Refusal()
@@ -250,7 +262,7 @@ private final class StoreModel {
     }
     do {
       let given = try await store.write(work)
-      for id in doomed { reference.entries[id] = nil }
+      for (id, owner) in doomed where reference.entry(id, of: owner) != nil { reference.entries[id] = nil }
       reference.contexts[user, default: []].append(context)
       for (draft, id) in zip(drafts, given) { _ = apply(draft, id, to: &reference) }
       ids += given
@@ -337,7 +349,12 @@ private final class StoreModel {
     #expect(all == reference.entries.values.map(\.memory).sorted { $0.id < $1.id })
     // One expectation for all: each costs far more than what it compares.
     var differing: [MemoryID] = []
-    for (id, entry) in reference.entries where try snapshot.embedding(of: id)?.values != entry.components { differing.append(id) }
+    for (id, entry) in reference.entries {
+      let owner = entry.memory.userID
+      if try snapshot.embedding(of: id, for: owner)?.values != entry.components { differing.append(id) }
+      if try snapshot.memory(id, for: owner) != entry.memory { differing.append(id) }
+      if let other = users.first(where: { $0 != owner }), try snapshot.memory(id, for: other) != nil { differing.append(id) }
+    }
     #expect(differing.isEmpty)
     #expect(try snapshot.count() == reference.entries.count)
     for user in users {

@@ -29,6 +29,12 @@ struct ReferenceStore {
     entries[id] = Entry(memory: memory, components: draft.embedding?.values)
   }
 
+  /// Nil also if the memory is another user's.
+  func entry(_ id: MemoryID, of user: String) -> Entry? {
+    guard let entry = entries[id], entry.memory.userID.utf8.elementsEqual(user.utf8) else { return nil }
+    return entry
+  }
+
   func holder(of dedupeKey: String, user: String) -> MemoryID? {
     entries.values.first { $0.memory.userID == user && $0.memory.dedupeKey == dedupeKey }?.memory.id
   }

@@ -32,17 +32,17 @@ struct DamagedStorePlace {
           try transaction.updateContext(Tally.self, for: user) { ($0 ?? Tally(userID: user, value: 0)).adding(version) }
         }
         try transaction.put(UserContext(userID: user, friendshipLevel: number, firstSeen: Date(milliseconds: 1_700_000_000_000)))
-        return try transaction.add((0..<size).map { Self.draft(user, $0) })
+        return try transaction.add((0..<size).map { Self.draft(user, $0) }).map(\.id)
       }
       let gone = ids.indices.filter { $0 % 7 == 3 }.map { ids[$0] }
       try await store.write { transaction in
-        for id in gone { try transaction.delete(id) }
+        for id in gone { try transaction.delete(id, for: user) }
       }
       deleted.formUnion(gone)
     }
     // The last commits are small: most pages are those of earlier ones.
-    let last = try await store.add(Self.draft("user 1", size))
-    try await store.delete(last)
+    let last = try await store.add(Self.draft("user 1", size)).id
+    try await store.delete(last, for: "user 1")
     deleted.insert(last)
     contents = try StoreContents(store)
     export = try Self.export(store)

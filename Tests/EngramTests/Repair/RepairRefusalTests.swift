@@ -69,7 +69,7 @@ import Testing
     let store = try await MemoryStore.open(at: place.url)
     let old = try Directories.entries("\(place.path)/gen-1").map { name in (name, try place.read("\(place.path)/gen-1/\(name)")) }
     try await store.compact()
-    let id = try await store.add(TestStore.draft("later", 1))
+    let id = try await store.add(TestStore.draft("later", 1)).id
     try await store.close()
     // An unfinished generation above, as a rebuild that was broken off leaves it.
     try Directories.create("\(place.path)/gen-3")

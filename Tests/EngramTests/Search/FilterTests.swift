@@ -19,11 +19,11 @@ import VectorSearch
       RandomFilter.addDetails(to: &draft, &random)
       return draft
     }
-    let ids = try await store.add(drafts)
+    let ids = try await store.add(drafts).map(\.id)
     for (draft, id) in zip(drafts, ids) { reference.add(draft, id: id, createdAt: try #require(draft.createdAt)) }
     // Marks on every tenth.
-    for id in ids where random.chance(percent: 10) {
-      let memory = try await store.update(id) { $0.with(supersededBy: MemoryID(high: 1, low: 1)) }
+    for (draft, id) in zip(drafts, ids) where random.chance(percent: 10) {
+      let memory = try await store.update(id, for: draft.userID) { $0.with(supersededBy: MemoryID(high: 1, low: 1)) }
       reference.entries[id]?.memory = memory
     }
     return (store, reference)

@@ -54,14 +54,14 @@ import Testing
   @Test func filtersFindAndDeleteExactlyTheNumber() async throws {
     let store = try await scratch.open()
     let (integer, double) = (MetadataValue.integer(1_546_130_668_394_913_822), MetadataValue.double(1_546_130_668_394_913_792))
-    let ids = try await store.add([integer, double].map { MemoryDraft(userID: "u", text: "t", metadata: ["n": $0]) })
+    let ids = try await store.add([integer, double].map { MemoryDraft(userID: "u", text: "t", metadata: ["n": $0]) }).map(\.id)
     #expect(try await store.ids(scope: .all, filter: .metadata("n", equals: integer)) == [ids[0]])
     #expect(try await store.ids(scope: .all, filter: .metadata("n", equals: double)) == [ids[1]])
     #expect(try await store.ids(scope: .all, filter: .metadataRange("n", from: integer, to: nil)) == [ids[0]])
     #expect(try await store.ids(scope: .all, filter: .metadataRange("n", from: nil, to: integer)) == [ids[1]])
     #expect(try await store.ids(scope: .all, filter: .metadataRange("n", from: double, to: nil)).count == 2)
     #expect(try await store.delete(where: .metadata("n", equals: integer), scope: .user("u")) == 1)
-    #expect(try store.memory(ids[1]) != nil)
+    #expect(try store.memory(ids[1], for: "u") != nil)
     try await store.close()
   }
 }

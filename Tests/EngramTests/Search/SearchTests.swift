@@ -23,7 +23,7 @@ import VectorSearch
     var start = 0
     while start < count {
       let end = min(count, start + Int.random(in: 1...max(2, count / 3), using: &random))
-      let ids = try await store.add(Array(drafts[start..<end]))
+      let ids = try await store.add(Array(drafts[start..<end])).map(\.id)
       for (draft, id) in zip(drafts[start..<end], ids) { reference.add(draft, id: id, createdAt: try #require(draft.createdAt)) }
       start = end
     }
@@ -161,8 +161,9 @@ import VectorSearch
   @Test func anExplanationSaysWhatWasScored() async throws {
     let store = try await scratch.open(dimension: 2, metric: .dot)
     let ids = try await store.add(
-      (0..<200).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: [Float($0), 1], kind: $0 < 50 ? "early" : "late") })
-    try await store.delete(ids[0])
+      (0..<200).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: [Float($0), 1], kind: $0 < 50 ? "early" : "late") }
+    ).map(\.id)
+    try await store.delete(ids[0], for: "u0")
     let sequence = try store.status.batchSequence
     let all = try store.search(SearchQuery(embedding: [1, 0], scope: .user("u0"), limit: 3, includesExplanation: true))
     #expect(all.map { $0.explanation?.rowsInScope } == [99, 99, 99])
@@ -187,14 +188,14 @@ import VectorSearch
       let values = raw.map { Float(Double($0) / norm * scale) }
       let squared = values.reduce(0) { $0 + Double($1) * Double($1) }
       let stored = try #require(
-        try store.embedding(of: try await store.add(MemoryDraft(userID: "u", text: "t", embedding: Embedding(values))))
+        try store.embedding(of: try await store.add(MemoryDraft(userID: "u", text: "t", embedding: Embedding(values))).id, for: "u")
       ).values
       let isKept = abs(squared - 1) <= 1e-6 || metric == .dot
       if isKept { kept += 1 }
       #expect(stored.map(\.bitPattern) == (isKept ? values : values.map { Float(Double($0) / squared.squareRoot()) }).map(\.bitPattern))
       // What was stored once is stored unchanged again: an export and its import change nothing.
       let again = try #require(
-        try store.embedding(of: try await store.add(MemoryDraft(userID: "v", text: "t", embedding: Embedding(stored)))))
+        try store.embedding(of: try await store.add(MemoryDraft(userID: "v", text: "t", embedding: Embedding(stored))).id, for: "v"))
       #expect(again.values.map(\.bitPattern) == stored.map(\.bitPattern))
     }
     #expect(kept > 30 && (metric == .dot || kept < 150))

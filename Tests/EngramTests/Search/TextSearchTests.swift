@@ -101,8 +101,9 @@ import Testing
     let ids = try await store.add([
       MemoryDraft(userID: "u", text: "a"), MemoryDraft(userID: "u", text: "b", embedding: [0, 0, 0, 1]),
       MemoryDraft(userID: "u", text: "c"),
-    ])
-    #expect(try ids.map { try store.embedding(of: $0) } == [embedder.embedding(of: "a"), [0, 0, 0, 1], embedder.embedding(of: "c")])
+    ]).map(\.id)
+    #expect(
+      try ids.map { try store.embedding(of: $0, for: "u") } == [embedder.embedding(of: "a"), [0, 0, 0, 1], embedder.embedding(of: "c")])
     try await store.close()
   }
 }

@@ -18,7 +18,7 @@ import Testing
       if index % 11 == 0 { draft.expiresAt = Date(timeIntervalSinceNow: -1000) }
       return draft
     }
-    return (store, try await store.add(drafts).sorted())
+    return (store, try await store.add(drafts).map(\.id).sorted())
   }
 
   /// A random list, in any order, with repeats and unknown users.

@@ -109,7 +109,8 @@ import TestSupport
           MemoryDraft(userID: user, text: "session", embedding: [1, 0], sessionID: name, metadata: [name: 1]),
           MemoryDraft(userID: user, text: name, embedding: [0, 1], speaker: name, dedupeKey: name),
         ]
-      })
+      }
+    ).map(\.id)
   }
 
   @Test(arguments: pairs) func everyEntryOfAStoreTellsThePairApart(_ pair: Pair) async throws {
@@ -146,7 +147,7 @@ import TestSupport
         #expect(Set(others) == Set(own).subtracting([id]), "\(filter)")
       }
       // Dedupe keys and tokens.
-      #expect(try await store.add(MemoryDraft(userID: pair.first, text: "again", dedupeKey: name)) == own[index * 3 + 2])
+      #expect(try await store.add(MemoryDraft(userID: pair.first, text: "again", dedupeKey: name)).id == own[index * 3 + 2])
       try await store.write(token: name) { _ = try $0.put(UserContext(userID: pair.first, conversationsCount: 9)) }
       await expectCode(.conflict) { try await store.write(token: name) { _ = try $0.put(UserContext(userID: pair.first)) } }
     }
@@ -155,13 +156,13 @@ import TestSupport
     let inRange = try await store.ids(scope: scope, filter: .metadataRange("field", from: .string(low), to: .string(low + "\0")))
     #expect(inRange.count == 1)
     // Another composition is another text, and so wants another embedding.
-    await expectCode(.embeddingRequired) { try await store.update(own[2]) { $0.with(text: pair.second) } }
+    await expectCode(.embeddingRequired) { try await store.update(own[2], for: pair.first) { $0.with(text: pair.second) } }
     let second = pair.second
-    try await store.update(own[0]) { $0.with(kind: second) }
+    try await store.update(own[0], for: pair.first) { $0.with(kind: second) }
     #expect(try await store.count(scope: scope, filter: .kind(pair.second)) == 2)
     #expect(try await store.count(scope: scope, filter: .kind(pair.first)) == 0)
     let first = pair.first
-    try await store.update(own[0]) { $0.with(kind: first) }
+    try await store.update(own[0], for: pair.first) { $0.with(kind: first) }
     // Audit.
     let audit = try await store.audit(AuditOptions(scope: scope))
     #expect(audit.kinds.distinct == 2 && audit.metadataKeys.distinct == 3 && audit.sessions == 2)
@@ -177,7 +178,7 @@ import TestSupport
     let other = try #require(ids["second"])
     var iterator = changes.makeAsyncIterator()
     #expect(try await iterator.next()?.kind == .memoryDeleted(other[1]))
-    #expect(try store.memory(other[0]) != nil)
+    #expect(try store.memory(other[0], for: pair.second) != nil)
     // Forgetting one user leaves the other.
     _ = try await store.forget(userID: pair.second)
     #expect(try store.users().count == 1)

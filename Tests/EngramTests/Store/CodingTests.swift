@@ -88,7 +88,7 @@ import Testing
 
   @Test func statusAndReportsComeBackAsTheyWere() async throws {
     let store = try await scratch.open(dimension: 2)
-    let id = try await store.add(MemoryDraft(userID: "ada", text: "one", embedding: [1, 0]))
+    let id = try await store.add(MemoryDraft(userID: "ada", text: "one", embedding: [1, 0])).id
     try await store.add(MemoryDraft(userID: "bob", text: "two", embedding: [1, 0]))
     try await store.put(UserContext(userID: "ada", preferences: ["tea": "green"]))
     let status = try store.read { _ in try roundTrip(try store.status) }
@@ -102,8 +102,9 @@ import Testing
     #expect(try roundTrip(try store.users()) == store.users())
     let context = try #require(try store.context(for: "ada"))
     #expect(try roundTrip(context) == context)
-    let receipt = try roundTrip(try await store.erase([id], verifiesErasure: true))
-    #expect(receipt.subject == .memories([id]) && receipt.scanBefore?.hits[.memoryID] ?? 0 > 0 && receipt.scan?.isClean == true)
+    let receipt = try roundTrip(try await store.erase([id], for: "ada", verifiesErasure: true))
+    #expect(
+      receipt.subject == .memories([id], userID: "ada") && receipt.scanBefore?.hits[.memoryID] ?? 0 > 0 && receipt.scan?.isClean == true)
     #expect(try Self.json(ErasureReceipt(.user("ada"))).contains(#""subject":{"user":"ada"}"#))
     try await store.close()
     let repaired = URL(fileURLWithPath: directory.path("repaired"))
@@ -123,10 +124,10 @@ import Testing
     let store = try await scratch.open(dimension: 2)
     let text = "line\nbreak \u{1B}[2J" + String(repeating: "x", count: 100)
     let draft = MemoryDraft(userID: "a\u{202E}da", text: text, embedding: [1, 0])
-    let id = try await store.add(draft)
+    let id = try await store.add(draft).id
     let shown = #"a\u{202E}da: line\u{A}break \u{1B}[2J"# + String(repeating: "x", count: 45) + "…"
     #expect("\(draft)" == "draft of \(shown)")
-    let memory = try #require(try store.memory(id))
+    let memory = try #require(try store.memory(id, for: draft.userID))
     #expect("\(memory)" == "\(id) of \(shown)")
     let result = try store.search(SearchQuery(embedding: [1, 0], scope: .all))[0]
     #expect("\(result)" == "1.0 \(id) of \(shown)")

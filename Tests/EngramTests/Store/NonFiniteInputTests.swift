@@ -64,22 +64,22 @@ import Testing
 
   @Test func memoriesAndContextsAreRefused() async throws {
     let store = try await scratch.open(dimension: 2)
-    let id = try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 0]))
+    let id = try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 0])).id
     for date in Self.dates {
       await expectRefused("createdAt") { try await store.add(MemoryDraft(userID: "u", text: "t", createdAt: date)) }
       await expectRefused("expiresAt") { try await store.add(MemoryDraft(userID: "u", text: "t", expiresAt: date)) }
-      await expectRefused("expiresAt") { try await store.update(id) { $0.with(expiresAt: .some(date)) } }
+      await expectRefused("expiresAt") { try await store.update(id, for: "u") { $0.with(expiresAt: .some(date)) } }
       await expectRefused("firstSeen") { try await store.put(UserContext(userID: "u", firstSeen: date)) }
       await expectRefused("lastSeen") { try await store.put(UserContext(userID: "u", lastSeen: date)) }
       await expectRefused("lastSeen") { try await store.updateContext(for: "u") { $0.with(lastSeen: date) } }
     }
     for number in Self.numbers + [-0.5, 1.5] {
       await expectRefused("importance") { try await store.add(MemoryDraft(userID: "u", text: "t", importance: number)) }
-      await expectRefused("importance") { try await store.update(id) { $0.with(importance: number) } }
+      await expectRefused("importance") { try await store.update(id, for: "u") { $0.with(importance: number) } }
     }
     for number in Self.numbers {
       await expectRefused("'age'") { try await store.add(MemoryDraft(userID: "u", text: "t", metadata: ["age": .double(number)])) }
-      await expectRefused("'age'") { try await store.update(id) { $0.with(metadata: ["age": .double(number)]) } }
+      await expectRefused("'age'") { try await store.update(id, for: "u") { $0.with(metadata: ["age": .double(number)]) } }
       await expectRefused("threshold") {
         _ = try store.search(SearchQuery(embedding: [1, 0], scope: .all, threshold: Float(number)))
       }
@@ -111,7 +111,7 @@ import Testing
     try await store.add(MemoryDraft(userID: "u", text: "t"))
     for duration in Self.durations {
       await expectRefused("timeout") { _ = try await store.forget(userID: "u", timeout: duration) }
-      await expectRefused("timeout") { _ = try await store.erase([MemoryID()], timeout: duration) }
+      await expectRefused("timeout") { _ = try await store.erase([MemoryID()], for: "u", timeout: duration) }
       await expectRefused("timeout") { try await store.close(timeout: duration) }
     }
     #expect(try store.count() == 1)

@@ -13,12 +13,13 @@ import Testing
     #expect(context.conversationsCount == 1)
     #expect(try store.context(for: "u") == context)
     let ids = try await store.add(
-      (0..<500).map { MemoryDraft(userID: "u\($0 % 3)", text: "m\($0)", embedding: Embedding([Float($0), 1, 2, 3])) })
+      (0..<500).map { MemoryDraft(userID: "u\($0 % 3)", text: "m\($0)", embedding: Embedding([Float($0), 1, 2, 3])) }
+    ).map(\.id)
     #expect(try store.count() == 500)
     let hits = try store.search(SearchQuery(embedding: [500, 1, 2, 3], scope: .user("u1"), limit: 3, includesExplanation: true))
     #expect(hits.map(\.memory.text) == ["m499", "m496", "m493"])
     #expect(hits[0].memory.userID == "u1")
-    #expect(try await store.delete(ids[499]))
+    #expect(try await store.delete(ids[499], for: "u1"))
     #expect(try store.search(SearchQuery(embedding: [500, 1, 2, 3], scope: .user("u1"), limit: 1))[0].memory.text == "m496")
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<100 {

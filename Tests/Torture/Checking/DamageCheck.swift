@@ -67,7 +67,7 @@ struct DamageCheck: AsyncParsableCommand {
       try snapshot.forEachMemory { memory in
         // Written by the check of the damaged store itself.
         if memory.userID == "checker" { return true }
-        let embedding = try snapshot.embedding(of: memory.id)
+        let embedding = try snapshot.embedding(of: memory.id, for: memory.userID)
         let isKnown = (known[memory.id] ?? []).contains { expected in
           StoredMemory.difference(memory, embedding, expected) == nil
             || (embedding == nil && StoredMemory.difference(memory, nil, expected.withoutEmbedding) == nil)

@@ -71,7 +71,7 @@ struct StoreCheck {
         guard count <= progress.issued else { continue }
         var state = LaneState(progress.lane, count: count)
         if let arrival = state.isArriving {
-          let present = try arrival.memories.count { try snapshot.memory($0.id) != nil }
+          let present = try arrival.memories.count { try snapshot.memory($0.id, for: $0.memory.userID) != nil }
           if present > 0 { state = state.with(arrival) }
           if present % arrival.memories.count > 0 {
             problems.append("lane \(name): \(present) of \(arrival.memories.count) memories are there, \(arrival.name) in one call")
@@ -86,7 +86,7 @@ struct StoreCheck {
           optional.formUnion(state.memories.filter { $0.value.userID == user }.keys)
           contexts[user] = []
         }
-        if let id = state.isErasing.first, try snapshot.memory(id) == nil { optional.formUnion(state.isErasing) }
+        if let id = state.isErasing.first, try snapshot.memory(id, for: state.isErasingOf) == nil { optional.formUnion(state.isErasing) }
         for number in Set([count - 1, count, 0]) where number >= 0 {
           if try store.wasCommitted(progress.lane.token(number)) != (number < count) {
             problems.append("lane \(name): the token of write \(number) contradicts the \(count) writes that are there")
@@ -176,7 +176,7 @@ struct StoreCheck {
         problems.append("memory \(memory.id) of '\(memory.userID)' must not be there")
         return problems.count < 10
       }
-      let difference = StoredMemory.difference(memory, try snapshot.embedding(of: memory.id), lane)
+      let difference = StoredMemory.difference(memory, try snapshot.embedding(of: memory.id, for: memory.userID), lane)
       if let difference { problems.append("memory \(memory.id) of '\(memory.userID)'\(source(memory.id)) \(difference)") }
       return problems.count < 10
     }
@@ -208,11 +208,11 @@ struct StoreCheck {
     let text = "written by the check"
     let draft = MemoryDraft(userID: "checker", text: text, embedding: Embedding(LaneMemory.components(of: text)))
     let updated = try await store.updateContext(for: "checker") { $0.with(conversationsCount: $0.conversationsCount + 1) }
-    let id = try await store.add(draft)
+    let id = try await store.add(draft).id
     let hits = try store.search(SearchQuery(embedding: Embedding(LaneMemory.components(of: text)), scope: .user("checker"), limit: 3))
     if hits.map(\.memory.id) != [id] { violations.append("a memory that was added after the recovery is not found") }
     if try store.context(for: "checker") != updated { violations.append("a context that was written after the recovery is not there") }
-    try await store.delete(id)
+    try await store.delete(id, for: "checker")
   }
 
   private mutating func checkLeftovers() async throws {

@@ -22,7 +22,7 @@ enum HistoryBody {
     for user in state.reads(of: write) {
       var found = HistoryUser(try transaction.context(for: user))
       for slot in 0..<History.slots {
-        guard let memory = try transaction.memory(History.memoryID(user, slot)) else { continue }
+        guard let memory = try transaction.memory(History.memoryID(user, slot), for: user) else { continue }
         found.memories[memory.userID == user ? slot : -1] = HistoryUser.Memory(memory, row: nil)
       }
       state.users[user] = found
@@ -60,8 +60,8 @@ enum HistoryBody {
       try put(user, slot, History.text(label, length: length), hasRow, &transaction)
     case .mark(let user, let slot, let kind):
       let id = History.memoryID(user, slot)
-      if try transaction.memory(id) != nil { try transaction.update(id) { $0.with(kind: .some(kind)) } }
-    case .delete(let user, let slot): try transaction.delete(History.memoryID(user, slot))
+      if try transaction.memory(id, for: user) != nil { try transaction.update(id, for: user) { $0.with(kind: .some(kind)) } }
+    case .delete(let user, let slot): try transaction.delete(History.memoryID(user, slot), for: user)
     case .clear(let user):
       try transaction.delete(where: !.hasMetadata("none has this"), scope: .user(user))
       try transaction.deleteContext(UserContext.self, for: user)
@@ -74,12 +74,12 @@ enum HistoryBody {
   ) throws {
     let id = History.memoryID(user, slot)
     let embedding = hasRow ? Embedding(LaneMemory.components(of: text)) : nil
-    let old = try transaction.memory(id)
+    let old = try transaction.memory(id, for: user)
     if old != nil, let embedding {
-      try transaction.update(id, embedding: embedding) { $0.with(text: text) }
+      try transaction.update(id, for: user, embedding: embedding) { $0.with(text: text) }
     } else {
       // A memory without an embedding cannot take the place of one that has one by an update.
-      try transaction.delete(id)
+      try transaction.delete(id, for: user)
       try transaction.add(MemoryDraft(userID: user, text: text, embedding: embedding, kind: old?.kind, id: id))
     }
   }

@@ -25,7 +25,7 @@ enum HistoryReader {
     var withRows: Set<MemoryID> = []
     let memories = try snapshot.memories(for: user, newestFirst: false)
     for memory in memories {
-      let row = try snapshot.embedding(of: memory.id)?.values
+      let row = try snapshot.embedding(of: memory.id, for: memory.userID)?.values
       if row != nil { withRows.insert(memory.id) }
       let slot = memory.userID == user ? History.slot(of: memory.id, user) : nil
       found.memories[slot ?? -1] = HistoryUser.Memory(memory, row: row)

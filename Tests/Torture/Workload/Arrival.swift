@@ -27,7 +27,7 @@ struct Arrival: Sendable {
       let isAllOrNone = [summary.memories, summary.skipped].sorted() == [0, memories.count]
       return isAllOrNone ? nil : "an import of \(memories.count) memories made \(summary.memories) and passed over \(summary.skipped)"
     }
-    let ids = try await store.add(memories.map { $0.memory.draft($0.id, embedding: nil) })
+    let ids = try await store.add(memories.map { $0.memory.draft($0.id, embedding: nil) }).map(\.id)
     return ids == memories.map(\.id) ? nil : "memories that were added by text have other ids"
   }
 

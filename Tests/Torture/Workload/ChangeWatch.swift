@@ -73,7 +73,7 @@ struct ChangeWatch: ~Copyable {
     case .addAgain: []
     case .replace(let id, let memory):
       memory.hasEmbedding ? [(memory.userID, .memoryPut(id))] : [(memory.userID, .memoryDeleted(id)), (memory.userID, .memoryPut(id))]
-    case .delete(let id): state.memories[id].map { [($0.userID, .memoryDeleted(id))] } ?? []
+    case .delete(let id, _): state.memories[id].map { [($0.userID, .memoryDeleted(id))] } ?? []
     case .setContext(let user, _): [(user, .contextPut(recordType: UserContext.recordType))]
     case .deleteContext(let user): [(user, .contextDeleted(recordType: UserContext.recordType))]
     }

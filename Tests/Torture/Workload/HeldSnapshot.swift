@@ -55,7 +55,7 @@ final class MemorySnapshotBox: @unchecked Sendable {
     var hasher = Hasher()
     try snapshot.forEachMemory { memory in
       hasher.combine(memory)
-      if let embedding = try snapshot.embedding(of: memory.id) {
+      if let embedding = try snapshot.embedding(of: memory.id, for: memory.userID) {
         for component in embedding.values { hasher.combine(component.bitPattern) }
         let matches = StoredMemory.matches(embedding, memory.text)
         if !matches { throw StoreError(.corrupted, "the row of memory \(memory.id) is not that of its text") }

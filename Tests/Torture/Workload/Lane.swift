@@ -31,12 +31,15 @@ struct Lane: Codable, Hashable, Sendable {
   /// What comes after `state`.
   func next(_ state: LaneState) -> Operation {
     if let user = state.isForgetting { return .endForget(user) }
-    if !state.isErasing.isEmpty { return .endErase(state.isErasing) }
+    if !state.isErasing.isEmpty { return .endErase(state.isErasing, of: state.isErasingOf) }
     if let arrival = state.isArriving { return .endArrival(arrival) }
     var generator = SeededGenerator(seed: seed ^ Self.hash("\(name)/\(state.count)"))
     if forgets, state.count % 5 == 4 {
       let own = state.memories.keys.sorted()
-      if state.count % 10 == 9, !own.isEmpty { return .beginErase(Array(own.prefix(Int.random(in: 1...3, using: &generator)))) }
+      if state.count % 10 == 9, let user = own.first.flatMap({ state.memories[$0]?.userID }) {
+        let ids = own.filter { state.memories[$0]?.userID == user }.prefix(Int.random(in: 1...3, using: &generator))
+        return .beginErase(Array(ids), of: user)
+      }
       return .beginForget(user(Int.random(in: 0..<Self.users, using: &generator)))
     }
     if state.count % Self.arrivalInterval == 1 { return .beginArrival(arrival(state.count, &generator)) }
@@ -58,7 +61,10 @@ struct Lane: Codable, Hashable, Sendable {
       guard let id = own.first(where: { state.memories[$0]?.dedupeKey != nil }), let old = state.memories[id] else { break }
       return .addAgain(id, memory(old.userID, &generator).keeping(old))
     case 0..<5: return .add(id(state.count, part), memory(user, &generator))
-    case 5 where !own.isEmpty: return .delete(own[Int.random(in: own.indices, using: &generator)])
+    case 5 where !own.isEmpty:
+      let id = own[Int.random(in: own.indices, using: &generator)]
+      guard let old = state.memories[id] else { break }
+      return .delete(id, of: old.userID)
     case 6, 7:
       guard !own.isEmpty else { break }
       let id = own[Int.random(in: own.indices, using: &generator)]
@@ -117,9 +123,9 @@ enum Operation: Sendable {
   /// All in one transaction.
   case write([Change])
   /// Counts only: from now on the memories may be erased.
-  case beginErase([MemoryID])
+  case beginErase([MemoryID], of: String)
   /// Erases the memories, then counts.
-  case endErase([MemoryID])
+  case endErase([MemoryID], of: String)
   /// Counts only: from now on the memories may be there, all of them or none.
   case beginArrival(Arrival)
   /// Adds the memories in one call, then counts.
@@ -140,7 +146,7 @@ enum Change: Sendable {
   /// A memory with the dedupe key of one that is there: nothing is added.
   case addAgain(MemoryID, LaneMemory)
   case replace(MemoryID, LaneMemory)
-  case delete(MemoryID)
+  case delete(MemoryID, of: String)
   case setContext(String, Int)
   case deleteContext(String)
 }

@@ -85,7 +85,7 @@ struct LaneRunner: Sendable {
       do {
         switch operation {
         case .endForget(let user): try await store.forget(userID: user, timeout: .milliseconds(200))
-        case .endErase(let ids): try await store.erase(ids, timeout: .milliseconds(200))
+        case .endErase(let ids, let user): try await store.erase(ids, for: user, timeout: .milliseconds(200))
         case .endArrival(let arrival):
           if let problem = try await arrival.add(to: store) { WorkerLog.say(WorkerEvent.violation(problem).line) }
         case .write, .beginForget, .beginErase, .beginArrival: break
@@ -130,19 +130,19 @@ struct LaneRunner: Sendable {
     switch change {
     case .add(let id, let memory): try transaction.add(draft(id, memory))
     case .addAgain(let id, let memory):
-      let found = try transaction.add(draft(nil, memory))
+      let found = try transaction.add(draft(nil, memory)).id
       if found != id { WorkerLog.say(WorkerEvent.violation("memory \(found) was added, though \(id) has its dedupe key").line) }
     case .replace(let id, let memory):
       // A memory without an embedding cannot take the place of one that has one by an update.
       if memory.hasEmbedding {
-        try transaction.update(id, embedding: Embedding(memory.components)) {
+        try transaction.update(id, for: memory.userID, embedding: Embedding(memory.components)) {
           $0.with(text: memory.text, kind: .some(memory.kind), metadata: ["number": .integer(memory.number)])
         }
       } else {
-        try transaction.delete(id)
+        try transaction.delete(id, for: memory.userID)
         try transaction.add(draft(id, memory))
       }
-    case .delete(let id): try transaction.delete(id)
+    case .delete(let id, let user): try transaction.delete(id, for: user)
     case .setContext(let user, let level): try transaction.updateContext(for: user) { $0.with(friendshipLevel: level) }
     case .deleteContext(let user): try transaction.deleteContext(UserContext.self, for: user)
     }

@@ -12,6 +12,8 @@ struct LaneState: Sendable {
 
   /// Memories that may be there or not, all of them, because erasing them has begun and not ended.
   private(set) var isErasing: [MemoryID] = []
+  /// Whose those memories are.
+  private(set) var isErasingOf = ""
 
   /// Memories that may be there or not, all of them, because adding them has begun and not ended.
   private(set) var isArriving: Arrival?
@@ -27,8 +29,8 @@ struct LaneState: Sendable {
     count += 1
     switch operation {
     case .write(let changes): for change in changes { apply(change) }
-    case .beginErase(let ids): isErasing = ids
-    case .endErase(let ids):
+    case .beginErase(let ids, let user): (isErasing, isErasingOf) = (ids, user)
+    case .endErase(let ids, _):
       isErasing = []
       for id in ids { memories[id] = nil }
     case .beginArrival(let arrival): isArriving = arrival
@@ -51,7 +53,7 @@ struct LaneState: Sendable {
       memories[id] = memory
       arrivals[id] = nil
     case .addAgain: break
-    case .delete(let id): memories[id] = nil
+    case .delete(let id, _): memories[id] = nil
     case .setContext(let user, let level): contexts[user, default: []].append(level)
     case .deleteContext(let user): contexts[user] = nil
     }

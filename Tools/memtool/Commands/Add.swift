@@ -84,9 +84,10 @@ struct Add: AsyncParsableCommand {
       importance: importance, expiresAt: expiresAt?.date, dedupeKey: dedupeKey,
       metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first }, tags: tag,
       caption: caption, validFrom: validFrom?.date, validUntil: validUntil?.date, source: source, trust: trust, replaces: replaces)
-    let added = try await store.open(.readWrite, embeds: true) { store in try await store.adding([draft])[0] }
+    let added = try await store.open(.readWrite, embeds: true) { store in try await store.add(draft) }
     switch added.outcome {
     case .added: if Terminal.diagnosticsAreTerminal { Diagnostics.write("memtool: added") }
+    case .updated: Diagnostics.write("memtool: the user's memory with the same dedupe key was replaced")
     case .existing: Diagnostics.write("memtool: nothing was added: the user has this memory with the same dedupe key")
     case .expired: Diagnostics.write("memtool: it had expired when it was added, so nobody will see it")
     }

@@ -64,18 +64,19 @@ struct Delete: AsyncParsableCommand {
         try store.saysIfUnknown(self.scope.user)
         return dryRun ? try await store.count(scope: scope, filter: filter) : try await store.delete(where: filter, scope: scope)
       }
-      let (ids, user) = (try ids.map { try $0.resolved(of: scope.user, in: store) }, scope.user)
-      if dryRun {
-        for id in ids where try store.memory(id)?.isOwned(by: user) != true { throw Self.missing(id, of: user) }
-      } else {
+      let user = scope.user
+      let ids = try ids.map { try $0.resolved(of: user, in: store) }
+      let owners = user == nil ? try store.owners(of: ids) : [:]
+      let found = try ids.map { id in
+        guard let owner = user ?? owners[id], try store.memory(id, for: owner) != nil else { throw Self.missing(id, of: user) }
+        return (id: id, owner: owner)
+      }
+      if !dryRun {
         try await store.write { transaction in
-          for id in ids {
-            guard try transaction.memory(id)?.isOwned(by: user) == true else { throw Self.missing(id, of: user) }
-            try transaction.delete(id)
-          }
+          for (id, owner) in found where try !transaction.delete(id, for: owner) { throw Self.missing(id, of: user) }
         }
       }
-      return ids.count
+      return found.count
     }
     if output.json {
       try Output.json { json in
@@ -96,10 +97,13 @@ struct Delete: AsyncParsableCommand {
       if let scope = scope.scope, let filter = filters.filter { return try await store.ids(scope: scope, filter: filter) }
       // One that was deleted before may still be in the files.
       let ids = try ids.map { try $0.resolved(of: scope.user, in: store) }
-      for id in ids where try store.memory(id)?.isOwned(by: scope.user) == false { throw Self.missing(id, of: scope.user) }
+      if let user = scope.user {
+        let others = try store.owners(of: ids.filter { try store.memory($0, for: user) == nil })
+        if let id = ids.first(where: { others[$0] != nil }) { throw Self.missing(id, of: user) }
+      }
       return ids
     }
-    try await erasure.erase(.memories(found), verifiesErasure: prove, from: store, json: output.json)
+    try await erasure.erase(.memories(found, userID: scope.user), verifiesErasure: prove, from: store, json: output.json)
   }
 
   private static func missing(_ id: MemoryID, of user: String?) -> StoreError {

@@ -127,7 +127,7 @@ extension JSONWriter {
     case .user(let userID):
       key("userID")
       write(userID)
-    case .memories(let ids):
+    case .memories(let ids, _):
       key("ids")
       beginArray()
       for id in ids { write("\(id)") }

@@ -29,11 +29,12 @@ struct Get: AsyncParsableCommand {
   func run() async throws {
     let (memory, embedding) = try await store.open(reading.access) { store in
       let id = try id.resolved(of: user, in: store)
+      let owner = try user ?? store.owners(of: [id])[id]
       return try store.read { snapshot in
-        guard let memory = try snapshot.memory(id), memory.isOwned(by: user) else {
+        guard let owner, let memory = try snapshot.memory(id, for: owner) else {
           throw StoreError(.notFound, "there is no memory \(id)" + (user.map { " of the user '\($0)'" } ?? ""))
         }
-        return (memory, vector ? try snapshot.embedding(of: id) : nil)
+        return (memory, vector ? try snapshot.embedding(of: id, for: owner) : nil)
       }
     }
     if output.json {

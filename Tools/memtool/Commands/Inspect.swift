@@ -65,7 +65,7 @@ struct Inspect: AsyncParsableCommand {
   private func inspect(_ record: String, _ store: MemoryStore) throws -> RecordInspection? {
     if let id = IDArgument(argument: record) {
       let found = try id.resolved(of: user, in: store)
-      if user != nil, try store.memory(found)?.isOwned(by: user) != true { return nil }
+      if let user, try store.memory(found, for: user) == nil { return nil }
       return try store.recordInspection(of: found)
     }
     // The type has no slash, a userID may.

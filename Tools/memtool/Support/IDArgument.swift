@@ -38,9 +38,15 @@ enum IDArgument: ExpressibleByArgument {
   }
 }
 
-extension Memory {
-  /// - Parameter userID: Nil: anybody.
-  func isOwned(by userID: String?) -> Bool { userID.map { self.userID.utf8.elementsEqual($0.utf8) } ?? true }
+extension MemoryStore {
+  /// The users of memories of which only the ids are known; without those that are not there or have expired.
+  ///
+  /// - Complexity: O(memories).
+  func owners(of ids: [MemoryID]) throws -> [MemoryID: String] {
+    guard !ids.isEmpty else { return [:] }
+    let found = try memories(scope: .all, limit: ids.count, filter: .ids(Set(ids)))
+    return Dictionary(found.map { ($0.id, $0.userID) }) { first, _ in first }
+  }
 }
 
 /// Several memories have ids that end in what was given.

@@ -81,15 +81,15 @@ struct CompactionUnderLoad {
   }
 
   private func deleteHalf(_ store: MemoryStore) async throws {
-    var ids: [MemoryID] = []
+    var memories: [(id: MemoryID, userID: String)] = []
     try store.snapshot().forEachMemory { memory in
-      ids.append(memory.id)
+      memories.append((memory.id, memory.userID))
       return true
     }
-    let half = stride(from: 1, to: ids.count, by: 2).map { ids[$0] }
+    let half = stride(from: 1, to: memories.count, by: 2).map { memories[$0] }
     for start in stride(from: 0, to: half.count, by: 1000) {
       try await store.write { transaction in
-        for id in half[start..<min(start + 1000, half.count)] { _ = try transaction.delete(id) }
+        for (id, userID) in half[start..<min(start + 1000, half.count)] { _ = try transaction.delete(id, for: userID) }
       }
     }
   }

@@ -11,17 +11,17 @@ struct ContentDigest: Equatable {
     let names = users.map { "user-\($0)" }
     let wanted = Set(names)
     let snapshot = try store.snapshot()
-    var ids: [MemoryID] = []
+    var owned: [(id: MemoryID, userID: String)] = []
     try snapshot.forEachMemory { memory in
       guard wanted.contains(memory.userID) else { return true }
       // Every field: the description is short.
       value &+= Self.hash("\(Mirror(reflecting: memory).children.map { "\($0)" })".utf8)
-      ids.append(memory.id)
+      owned.append((memory.id, memory.userID))
       return true
     }
-    memories = ids.count
-    for id in ids {
-      let bits = try snapshot.withEmbedding(of: id) { row in row.indices.map { row[$0].bitPattern } } ?? []
+    memories = owned.count
+    for (id, userID) in owned {
+      let bits = try snapshot.withEmbedding(of: id, for: userID) { row in row.indices.map { row[$0].bitPattern } } ?? []
       value &+= Self.hash("\(id)\(bits)".utf8)
     }
     for name in names {

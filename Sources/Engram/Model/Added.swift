@@ -1,0 +1,27 @@
+/// What became of a draft.
+public struct Added: Sendable, Hashable {
+  public enum Outcome: String, Sendable, Hashable {
+    /// The draft is a new memory.
+    case added
+    /// The user has a memory with the same dedupe key: nothing was added, and the id is that one's.
+    case existing
+    /// The draft replaced the user's memory with the same dedupe key, whose id it is: only an upsert does.
+    case updated
+    /// It was past its time already: no read shows it.
+    case expired
+  }
+
+  /// The memory's id: the draft's, if it brought one and the memory is new.
+  public let id: MemoryID
+  public let outcome: Outcome
+  /// Whether the memory with this id has an embedding. If not, no search by vector finds it.
+  public let isEmbedded: Bool
+}
+
+/// What adding does if the store's embedder fails: it throws, gives another number of vectors than texts, or a vector that cannot be stored.
+public enum EmbeddingFailurePolicy: Sendable, Hashable {
+  /// The call throws the error, and nothing is stored.
+  case `throw`
+  /// The texts are stored without an embedding: ``Added/isEmbedded`` is false for them, and no search by vector finds them.
+  case keepText
+}

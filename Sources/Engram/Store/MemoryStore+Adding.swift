@@ -1,0 +1,92 @@
+import Logging
+
+extension MemoryStore {
+  /// Adds a memory. One without an embedding is embedded first if the store has an embedder.
+  ///
+  /// - Parameter onEmbeddingFailure: What to do if the embedder fails. The cancellation of the task throws `CancellationError` in any case.
+  /// - Returns: The memory's id, what became of the draft, and whether the memory has an embedding. If the user has a memory with the same
+  ///   dedupe key, the id is that one's and nothing is stored.
+  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict` if another memory has the id, and those of ``write(users:token:_:)``; what the
+  ///   embedder throws. Nothing is stored.
+  @discardableResult
+  public func add(_ draft: MemoryDraft, onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> Added {
+    try await add([draft], onEmbeddingFailure: onEmbeddingFailure)[0]
+  }
+
+  /// Adds memories in one commit: all of them or none. All texts are embedded in one call of the embedder.
+  ///
+  /// - Returns: What became of each draft, in the order of the drafts.
+  /// - Throws: As ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``, for the first draft that fails.
+  @discardableResult
+  public func add(_ drafts: [MemoryDraft], onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> [Added] {
+    let writer = try writer()
+    let store = core.generation.store
+    var prepared: [PreparedDraft] = []
+    prepared.reserveCapacity(drafts.count)
+    for draft in try await embedded(drafts, onEmbeddingFailure) { prepared.append(try PreparedDraft(draft, store: store)) }
+    let ready = prepared
+    return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in
+      var added: [Added] = []
+      added.reserveCapacity(ready.count)
+      for draft in ready { added.append(try transaction.add(draft)) }
+      return added
+    }
+  }
+
+  /// Adds a memory, or replaces the user's memory with the same dedupe key by it, in one commit.
+  ///
+  /// A replaced memory keeps its id and its creation time; all else becomes the draft's, the embedding too. The draft's own id and creation time
+  /// count only if the memory is new. If the draft has no embedding, the store's embedder makes one; if there is no embedder, or it fails and the
+  /// policy is `.keepText`, the old embedding stays if the text is the same, and goes if it is another.
+  ///
+  /// - Parameters:
+  ///   - draft: Must have a dedupe key.
+  ///   - onEmbeddingFailure: As for ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``.
+  /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if it is past its time.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``. Nothing
+  ///   is changed.
+  @discardableResult
+  public func upsert(_ draft: MemoryDraft, onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> Added {
+    let writer = try writer()
+    try Limits.requireDedupeKey(draft)
+    let prepared = try PreparedDraft(try await embedded([draft], onEmbeddingFailure)[0], store: core.generation.store)
+    return try await writer.write(sizeBytes: prepared.sizeBytes) { try $0.upsert(prepared) }
+  }
+
+  // MARK: Embedding
+
+  /// The drafts with the embeddings that the store's embedder makes for those without.
+  private func embedded(_ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy) async throws -> [MemoryDraft] {
+    let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].isTextOnly }
+    guard hasEmbedder, !missing.isEmpty else { return drafts }
+    for index in missing { try Limits.checkText(drafts[index].text) }
+    var drafts = drafts
+    do {
+      let embeddings = try await embed(missing.map { drafts[$0].text })
+      for (index, embedding) in zip(missing, embeddings) where policy == .throw || canStore(embedding) {
+        drafts[index].embedding = embedding
+      }
+    } catch {
+      // An embedder that is cancelled may throw an error of its own.
+      try Task.checkCancellation()
+      if policy == .throw || error is CancellationError { throw error }
+      core.options.logger.warning(
+        "the embedder failed: texts are stored without embeddings", metadata: ["texts": "\(missing.count)", "error": "\(error)"])
+    }
+    return drafts
+  }
+
+  private func canStore(_ embedding: Embedding) -> Bool {
+    (try? PreparedDraft.components(embedding, store: core.generation.store)) != nil
+  }
+
+  func embed(_ texts: [String]) async throws -> [Embedding] {
+    let embedder = try requireEmbedder()
+    let embeddings = try await embedder.embed(texts)
+    guard embeddings.count == texts.count else {
+      throw StoreError(
+        .embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
+    }
+    return embeddings
+  }
+}

@@ -1,0 +1,44 @@
+import Formats
+
+extension WriteTransaction {
+  /// Adds a memory, or replaces the user's memory with the same dedupe key by it.
+  ///
+  /// A replaced memory keeps its id and its creation time; all else becomes the draft's, the embedding too. The draft's own id and creation time
+  /// count only if the memory is new. A mark that another memory has replaced it is taken away. A draft without an embedding, that is not text-only and has the same text, keeps the old embedding.
+  ///
+  /// - Parameter draft: Must have a dedupe key. In a store that is pinned to an embedder it needs an embedding, as for ``add(_:)-(MemoryDraft)``.
+  /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if it is past its time.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of ``add(_:)-(MemoryDraft)``; the transaction can go on.
+  @discardableResult
+  public mutating func upsert(_ draft: MemoryDraft) throws -> Added {
+    try surfacing(.user(draft.userID)) { transaction in
+      try Limits.requireDedupeKey(draft)
+      try transaction.requireEmbedding(draft)
+      return try transaction.upsert(try PreparedDraft(draft, store: transaction.batch.store))
+    }
+  }
+
+  mutating func upsert(_ prepared: PreparedDraft) throws -> Added {
+    let draft = prepared.memory(now: batch.now)
+    guard let key = draft.dedupeKey, let old = try batch.reader.liveMemoryRecord(dedupeKey: key, of: draft.userID) else {
+      return try add(prepared)
+    }
+    let changed = prepared.memory(now: batch.now, replacing: old.memory)
+    try Limits.check(changed)
+    try supersede(by: changed)
+    let keepsRow = prepared.components == nil && !prepared.isTextOnly && changed.text.hasSameBytes(as: old.memory.text)
+    try exchange(old, by: changed, prepared.components, keepsRow: keepsRow)
+    return Added(
+      id: changed.id, outcome: batch.reader.isExpired(changed) ? .expired : .updated,
+      isEmbedded: prepared.components != nil || (keepsRow && old.row != nil))
+  }
+}
+
+extension Limits {
+  /// - Throws: ``StoreError`` `.invalidArgument`.
+  static func requireDedupeKey(_ draft: MemoryDraft) throws(StoreError) {
+    if draft.dedupeKey == nil {
+      throw StoreError(.invalidArgument, "a memory of '\(draft.userID)' without a dedupe key cannot be upserted: add it, or give it a key")
+    }
+  }
+}
