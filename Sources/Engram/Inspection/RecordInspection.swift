@@ -3,7 +3,7 @@ import LMDB
 import VectorSearch
 
 /// One stored value as it is.
-public struct RecordInspection: Sendable {
+public struct RecordInspection: Sendable, Codable {
   /// LMDB's database that has it, such as `memories`.
   public let database: String
   /// Hexadecimal.
@@ -19,7 +19,7 @@ public struct RecordInspection: Sendable {
   public let row: Row?
 
   /// The place of an embedding.
-  public struct Row: Sendable, Hashable {
+  public struct Row: Sendable, Hashable, Codable {
     /// Its number in `rows.f32`, from 0 on.
     public let number: Int
     public let block: Int

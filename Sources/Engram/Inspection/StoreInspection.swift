@@ -4,9 +4,9 @@ public import Foundation
 import LMDB
 
 /// What a store consists of at one moment: see ``MemoryStore/inspection()``.
-public struct StoreInspection: Sendable {
+public struct StoreInspection: Sendable, Codable {
   /// A file of the store.
-  public struct FileSize: Sendable, Hashable {
+  public struct FileSize: Sendable, Hashable, Codable {
     /// Relative to the store's directory.
     public let name: String
     public let sizeBytes: Int
@@ -15,7 +15,7 @@ public struct StoreInspection: Sendable {
   }
 
   /// A database of LMDB, see <doc:FileFormat>.
-  public struct DatabaseSize: Sendable, Hashable {
+  public struct DatabaseSize: Sendable, Hashable, Codable {
     public let name: String
     public let entries: Int
     /// Of its pages.
@@ -23,7 +23,7 @@ public struct StoreInspection: Sendable {
   }
 
   /// A slot of the reader table that another process has taken.
-  public struct Reader: Sendable, Hashable {
+  public struct Reader: Sendable, Hashable, Codable {
     public let processID: Int32
     public let isAlive: Bool
     /// The commit that the slot pins; nil for a slot that pins none.
@@ -42,7 +42,7 @@ public struct StoreInspection: Sendable {
 }
 
 /// What a store is for good.
-public struct StoreIdentity: Sendable, Hashable {
+public struct StoreIdentity: Sendable, Hashable, Codable {
   /// The version of the file format.
   public let format: Int
   /// The same in every copy of the store.
@@ -56,9 +56,9 @@ public struct StoreIdentity: Sendable, Hashable {
 }
 
 /// What is stored of one user.
-public struct UserInspection: Sendable {
+public struct UserInspection: Sendable, Codable {
   /// A context without its content.
-  public struct Context: Sendable, Hashable {
+  public struct Context: Sendable, Hashable, Codable {
     public let userID: String
     public let recordType: String
     /// Counts the updates of the context, from 1 on.

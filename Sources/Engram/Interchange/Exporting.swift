@@ -68,7 +68,7 @@ package struct ExportSelection: Sendable {
 }
 
 /// What an export wrote.
-public struct ExportSummary: Sendable, Equatable {
+public struct ExportSummary: Sendable, Equatable, Codable {
   /// Memories; with ``ExportOptions/Format/array`` those that have an embedding.
   public internal(set) var memories = 0
   public internal(set) var contexts = 0
