@@ -19,7 +19,8 @@ import Testing
         expiresAt: Date(timeIntervalSinceNow: 3600), dedupeKey: "ramen", metadata: ["food": .string("ramen")], tags: ["food"],
         caption: "a bowl", validFrom: Date(timeIntervalSince1970: 1), validUntil: Date(timeIntervalSince1970: 2), source: "chat",
         trust: .high,
-        derivedFrom: [replaced], replaces: replaced)).id
+        derivedFrom: [replaced], replaces: replaced)
+    ).id
     try await store.delete(replaced, for: "ada")
     try await store.update(id, for: "ada") { $0.with(supersededBy: MemoryID()) }
     let file = URL(fileURLWithPath: directory.path("all.jsonl"))
