@@ -23,7 +23,7 @@ import Testing
     let made = try tool.shell(#"mkfifo "$1/pipe"; mkdir "$1/directory"; echo precious > "$1/target"; ln -s "$1/target" "$1/link""#)
     #expect(made.termination == .exited(0))
     for (name, message) in [
-      ("pipe", "is a pipe or a device: send standard output there instead"), ("directory", "is a directory: name a file in it"),
+      ("pipe", "is a pipe or a device, which is not written to"), ("directory", "is a directory: name a file in it"),
       ("link", "is a symbolic link, which is not followed: name the file itself"),
     ] {
       let outcome = try tool.run(["export", store, "--format", format, "-o", tool.path(name)], exit: 1)
@@ -32,7 +32,7 @@ import Testing
     }
     let device = try device()
     let outcome = try tool.run(["export", store, "--format", format, "-o", device], exit: 1)
-    #expect(outcome.standardError == "memtool: \(device) is a pipe or a device: send standard output there instead\n")
+    #expect(outcome.standardError == "memtool: \(device) is a pipe or a device, which is not written to\n")
     let kinds = try tool.shell("stat -c %F \"$1/pipe\" \"$1/directory\" \"$1/link\" '\(device)'; cat \"$1/target\"").standardOutput
     #expect(kinds == "fifo\ndirectory\nsymbolic link\ncharacter special file\nprecious\n")
     #expect(try leftovers.isEmpty)

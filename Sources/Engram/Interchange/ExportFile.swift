@@ -32,7 +32,7 @@ package struct ExportFile: ~Copyable {
       } else if status.isSymbolicLink {
         "a symbolic link, which is not followed: name the file itself"
       } else {
-        "a pipe or a device: send standard output there instead"
+        "a pipe or a device, which is not written to"
       }
     return StoreError(.invalidArgument, "\(path) is \(what)")
   }
