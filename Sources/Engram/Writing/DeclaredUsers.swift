@@ -25,7 +25,7 @@ final class DeclaredUsers {
     guard let undeclared else { return }
     let error = StoreError(
       .undeclaredUser,
-      "the write uses \(undeclared) and has not declared that; nothing of it is committed: name every user in write(users:)")
+      "the write uses \(undeclared), which write(users:) does not declare; nothing of the write is committed: declare every user")
     if violation == nil { violation = error }
     throw error
   }
