@@ -11,9 +11,9 @@ import Synchronization
 /// pthread of its own.
 actor WriteCoordinator {
   private let thread: WriterThread
-  private let live: LiveGeneration
+  let live: LiveGeneration
   private let lock: FileLock
-  private let options: StoreOptions
+  let options: StoreOptions
   nonisolated let queue: WriteQueue
   nonisolated let progress = Mutex(Progress())
   /// Told after every commit, on the writer thread.
@@ -57,7 +57,7 @@ actor WriteCoordinator {
   // MARK: The caller's side
 
   /// Set while a body runs, and inherited by the tasks it starts: a write that such a task waits for could never begin.
-  @TaskLocal private static var isInBody = false
+  @TaskLocal static var isInBody = false
 
   /// Queues `body` and returns its result once the commit that holds it is durable.
   ///
@@ -203,143 +203,6 @@ actor WriteCoordinator {
       let surfaced = live.surfacing(error, doing)
       if let moved = surfaced as? StoreError, moved.code == .storeMoved, !moved.isCommitted, poison == nil { makeReadOnly(moved) }
       return .failure(surfaced)
-    }
-  }
-
-  /// Steps 2 to 7 for one batch.
-  ///
-  /// - Returns: How each request ended, in order.
-  private func perform(_ requests: [WriteRequest]) -> [Result<Void, any Error>] {
-    func all(_ error: any Error) -> [Result<Void, any Error>] { requests.map { _ in .failure(error) } }
-    if let poison { return all(poison) }
-    do {
-      let opened = try followed()
-      let generation = opened.generation
-      try live.requireInPlace(generation)
-      let now = options.clock.now
-      var transaction = try WriteTransaction(
-        WriteBatch(
-          try EnvironmentTransaction(generation.environment), generation: generation, historyLimit: options.historyLimit,
-          now: now.wall, boot: now.boot))
-      let lastState = transaction.batch.state
-      if lastState.supersededBy > 0 {
-        // Readers did not know: see ``GenerationSweep``.
-        _ = consume transaction
-        try live.follow(from: opened, to: lastState.supersededBy)
-        return perform(requests)
-      }
-      var results: [Result<Void, any Error>] = []
-      for request in requests {
-        let undoes = requests.count > 1
-        if undoes { transaction.batch.beginJournal() }
-        do {
-          try Self.$isInBody.withValue(true) {
-            if let token = request.token { try transaction.record(token: token) }
-            try request.body(&transaction)
-          }
-          // A body may have swallowed LMDB's error; the transaction is lost all the same.
-          if let failure = transaction.batch.failure { throw failure }
-          transaction.batch.endJournal()
-          results.append(.success(()))
-        } catch {
-          // Dropping the transaction aborts it.
-          if let failure = transaction.batch.failure { return all(StoreError(failure, "the write failed and nothing was changed")) }
-          let error = StoreError.surfacing(error, "the write failed and nothing was changed")
-          if !undoes { return [.failure(error)] }
-          try transaction.batch.undo()
-          results.append(.failure(error))
-        }
-      }
-      if transaction.batch.isUnchanged { return results }
-      if let jump = lastState.clockJump(at: now) {
-        options.logger.warning(
-          "the wall clock has jumped since the last commit: find out which of the two times was wrong",
-          metadata: ["milliseconds": "\(jump)"])
-      }
-      try transaction.batch.finish()
-      let hasRoom = generation.growDataFile(by: transaction.batch.storedBytes)
-      do {
-        try transaction.commit()
-      } catch {
-        let outcome = outcome(of: error, in: opened, hasRoom: hasRoom, lastState: lastState) { found in
-          switch found.batchSequence {
-          case lastState.batchSequence + 1: true
-          case lastState.batchSequence: false
-          default: nil
-          }
-        }
-        switch outcome {
-        case .happened:
-          return acknowledged(results, in: generation)
-        case .didNotHappen(let failure), .unknown(let failure): return all(failure)
-        }
-      }
-      // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
-      generation.growDataFile(by: 0)
-      return acknowledged(results, in: generation)
-    } catch let failure as RowFlushFailure {
-      let error = StoreError(
-        .poisoned,
-        "rows.f32 could not be flushed: nothing was changed, and this process writes no more; find out why the disk fails, then open the store again",
-        cause: failure.error)
-      makeReadOnly(error)
-      return all(error)
-    } catch {
-      return all(error)
-    }
-  }
-
-  /// The results of a batch that was committed: a write is acknowledged only if the files are still those that the store's path leads to.
-  private func acknowledged(_ results: [Result<Void, any Error>], in generation: Generation) -> [Result<Void, any Error>] {
-    guard let moved = live.moveAfterCommit(to: generation) else { return results }
-    // Of the writes that come after this batch nothing is committed.
-    makeReadOnly(moved.error(committed: false))
-    return results.map { result in result.flatMap { .failure(moved.error(committed: true)) } }
-  }
-
-  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit tells;
-  /// after any other error the state of the disk is unknown, and a second flush would only pretend.
-  ///
-  /// To be called on the thread of the commit, with `writer.lock` still held.
-  /// - Parameters:
-  ///   - hasRoom: What growing the data file ahead of the commit said.
-  ///   - lastState: That of the commit before.
-  ///   - isCommitted: As in ``CommitResolution/run(_:after:lastState:isCommitted:)``.
-  nonisolated func outcome(
-    of error: LMDBError, in opened: LiveGeneration.PooledGeneration, hasRoom: Bool, lastState: StateRecord,
-    isCommitted: (StateRecord) -> Bool?
-  ) -> CommitResolution.Outcome {
-    if opened.generation.environment.isPanicked {
-      return CommitResolution(live: live, options: options, poison: makeReadOnly).run(
-        opened, after: error, lastState: lastState, isCommitted: isCommitted)
-    }
-    if error.isNoSpace || error.isMapFull || error.isInterrupted {
-      return .didNotHappen(StoreError(error, "the commit failed and nothing was changed"))
-    }
-    // A page that the disk has room for only in part is EIO to LMDB, which then aborts before any flush.
-    if error.isInputOutput, !hasRoom {
-      return .didNotHappen(StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error))
-    }
-    return .unknown(poisoned(by: error))
-  }
-
-  /// Ends writing in this process after a flush that failed.
-  nonisolated func poisoned(by error: LMDBError) -> StoreError {
-    let failure = StoreError(
-      .poisoned,
-      "a flush failed, and whether the last write is on disk shows when the store is opened again; this process writes no more: find out why the disk fails",
-      cause: error)
-    makeReadOnly(failure)
-    return failure
-  }
-
-  /// The live generation as far as readers know. Held by `writer.lock`, no other process can supersede it.
-  private func followed() throws -> LiveGeneration.PooledGeneration {
-    while true {
-      let opened = live.current
-      let next = try opened.pool.supersedingNumber()
-      guard next > 0 else { return opened }
-      try live.follow(from: opened, to: next)
     }
   }
 
