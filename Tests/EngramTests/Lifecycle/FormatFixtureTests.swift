@@ -4,12 +4,15 @@ import Testing
 
 @testable import Engram
 
-/// A store of each released format is kept, and must open for ever.
+/// A store of each format is kept, and must open for ever. `format-1-details` is a store of format 1 in which a later version stored memories of
+/// schema 2.
 @Suite(.serialized) struct FormatFixtureTests {
   private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures")
 
-  @Test(.timeLimit(.minutes(5)), arguments: ["format-1"]) func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(_ name: String) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: ["format-1", "format-1-details"]) func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(
+    _ name: String
+  ) async throws {
     let place = TemporaryDirectory()
     let unpacked = try Subprocess.run("/bin/tar", ["-xzf", Self.fixtures.appendingPathComponent("\(name).tar.gz").path, "-C", place.path])
     #expect(unpacked.termination == .exited(0), "\(unpacked.standardError)")
@@ -24,6 +27,10 @@ import Testing
       #expect(try store.history(for: "ada").map(\.context.friendshipLevel) == [2])
       let hits = try store.search(SearchQuery(embedding: [1, 2, 3, 4, 5, 6, 7, 8], scope: .user("ada"), limit: 1))
       #expect(hits.map(\.memory.text) == ["loves ramen with extra egg"])
+      let tagged = try store.search(SearchQuery(embedding: [8, 7, 6, 5, 4, 3, 2, 1], scope: .user("ada"), filter: .tag("home")))
+      #expect(tagged.map(\.memory.text) == (name == "format-1" ? [] : ["lives in Linz"]))
+      let current = try store.search(SearchQuery(embedding: [8, 7, 6, 5, 4, 3, 2, 1], scope: .user("ada")))
+      #expect(!current.contains { $0.memory.text == "lives in Graz" })
       if access == .readWrite {
         try await store.updateContext(for: "ada", message: "Bye", response: "See you!")
         #expect(try store.context(for: "ada")?.conversationsCount == 4)
