@@ -25,8 +25,9 @@ import Testing
       shift
       exec "$@"
       """
-    try Data(script.utf8).write(to: URL(filePath: path))
-    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+    // By another process: a program that a parallel test starts meanwhile would hold the file open for writing, and a busy text file does not start.
+    let written = try Subprocess.run("/bin/sh", ["-c", #"printf %s "$2" >"$1" && chmod 700 "$1""#, "sh", path, script])
+    try #require(written.termination == .exited(0), "\(written.standardError)")
     return path
   }
 
