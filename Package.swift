@@ -17,7 +17,6 @@ let package = Package(
   products: [
     .library(name: "Engram", targets: ["Engram"]),
     .executable(name: "memtool", targets: ["memtool"]),
-    .library(name: "TortureClock", type: .dynamic, targets: ["TortureClock"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,20 +51,6 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .target(name: "SurfaceCalls", dependencies: ["Engram"], path: "Tests/SurfaceCalls", swiftSettings: strict),
     .target(name: "TestTraps", path: "Tests/TestTraps", swiftSettings: strict),
-    .target(name: "TortureClock", path: "Tests/TortureClock"),
-    .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
-    .executableTarget(
-      name: "Torture",
-      dependencies: [
-        "Engram", "Files", "Formats", "LMDB", "SurfaceCalls", "TestSupport",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      path: "Tests/Torture",
-      exclude: ["Defects"],
-      swiftSettings: lifetimes),
-    .testTarget(
-      name: "TortureTests", dependencies: ["Files", "Formats", "TestChild", "TestSupport", "Torture", "TortureTracer"],
-      swiftSettings: strict),
     .executableTarget(name: "TestChild", dependencies: ["Files", "LMDB"], path: "Tests/TestChild", swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport", "TestTraps", "TestChild"], swiftSettings: strict),
@@ -92,6 +77,27 @@ let package = Package(
     ),
   ]
 )
+
+// The harness that attacks stores, and its tests: `Tools/test` and `Tools/torture` build it, `swift build` does not.
+if Context.environment["ENGRAM_HARNESS"] != nil {
+  package.products.append(.library(name: "TortureClock", type: .dynamic, targets: ["TortureClock"]))
+  package.targets += [
+    .target(name: "TortureClock", path: "Tests/TortureClock"),
+    .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
+    .executableTarget(
+      name: "Torture",
+      dependencies: [
+        "Engram", "Files", "Formats", "LMDB", "SurfaceCalls", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/Torture",
+      exclude: ["Defects"],
+      swiftSettings: lifetimes),
+    .testTarget(
+      name: "TortureTests", dependencies: ["Files", "Formats", "TestChild", "TestSupport", "Torture", "TortureTracer"],
+      swiftSettings: strict),
+  ]
+}
 
 // The fuzz targets are the sources of a test, which replays the corpora. `Tools/fuzz` builds a program for libFuzzer of them instead; not
 // both at once, as a plain release build shows nobody the internals that they reach.

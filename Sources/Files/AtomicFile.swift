@@ -22,7 +22,7 @@ package struct AtomicFile: ~Copyable {
     offset += bytes.count
   }
 
-  /// Flushes the bytes, gives the file its name and flushes that. When writing fails, nothing stands under the name that did not before; when only the last
+  /// Flushes the bytes, gives the file its name and flushes that. If writing fails, nothing has the name that did not have it before; when only the last
   /// flush of the directory fails, the whole new file may.
   package mutating func commit() throws(FileError) {
     try flush()

@@ -140,7 +140,7 @@ package enum Directories {
     }
   }
 
-  /// Removes an open directory and everything in it while others may be at the same: afterwards it is gone, whoever did it.
+  /// Removes an open directory and everything in it while others may be at the same: afterwards it is gone, by this call or by another.
   ///
   /// - Parameter place: Its name. Another directory that has the name by now stays.
   package static func removeTreeWithOthers(_ directory: Directory, named place: FilePlace) throws(FileError) {

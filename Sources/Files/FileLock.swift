@@ -92,7 +92,7 @@ package struct FileLock: ~Copyable, Sendable {
     return FileError(errno: ETIMEDOUT, call: "flock", path: handle.path, holders: holders)
   }
 
-  /// Takes the lock if nobody stands in the way.
+  /// Takes the lock if no other holds one that excludes it.
   package func tryLock(_ mode: Mode) throws(FileError) -> Bool {
     do throws(FileError) {
       try retrying("flock", handle.path) { flock(handle.descriptor, (mode == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB) }

@@ -19,13 +19,13 @@ package struct Cursor: ~Copyable, ~Escapable {
 
   deinit { unsafe mdb_cursor_close(cursor) }
 
-  /// The key that the cursor stands on. Valid until it moves.
+  /// The key that the cursor is on. Valid until it moves.
   package var key: RawSpan {
     @_lifetime(borrow self)
     get { unsafe _overrideLifetime(currentKey.span, borrowing: self) }
   }
 
-  /// The value that the cursor stands on, checked, without its checksum. Valid until the cursor moves.
+  /// The value that the cursor is on, checked, without its checksum. Valid until the cursor moves.
   @_lifetime(borrow self)
   package func value() throws(LMDBError) -> RawSpan {
     let value = unsafe try database.verified(key: currentKey.span, stored: currentValue.span)

@@ -16,12 +16,12 @@ package struct RecordChecksum: Sendable {
     XXH3.hash64(value, seed: XXH3.hash64(key, seed: seed))
   }
 
-  /// The checksum as it stands behind a value.
+  /// The checksum as it is after a value.
   package func bytes(key: RawSpan, value: RawSpan) -> [UInt8] {
     unsafe withUnsafeBytes(of: checksum(key: key, value: value).bigEndian) { unsafe Array($0) }
   }
 
-  /// Whether `stored`, a value as it stands in the file, ends with the checksum of what is before it.
+  /// Whether `stored`, a value as it is in the file, ends with the checksum of what is before it.
   package func matches(key: RawSpan, stored: RawSpan) -> Bool {
     let count = stored.byteCount - Self.byteCount
     return count >= 0 && stored.bigEndian(at: count, as: UInt64.self) == checksum(key: key, value: stored.extracting(0..<count))

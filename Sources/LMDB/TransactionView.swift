@@ -37,7 +37,7 @@ package struct TransactionView: ~Escapable {
     return unsafe _overrideLifetime(data.span, copying: self)
   }
 
-  /// A cursor that stands before the first key of `database`.
+  /// A cursor before the first key of `database`.
   @_lifetime(copy self)
   package func cursor(in database: Database) throws(LMDBError) -> Cursor {
     let cursor = try Cursor(self, database: database)
@@ -78,7 +78,7 @@ extension MDB_val {
 }
 
 extension Database {
-  /// Checks the trailing eight bytes and returns what stands before them.
+  /// Checks the trailing eight bytes and returns what is before them.
   @_lifetime(copy stored)
   func verified(key: RawSpan, stored: RawSpan) throws(LMDBError) -> RawSpan {
     guard checksum.matches(key: key, stored: stored) else {

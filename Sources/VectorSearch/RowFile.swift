@@ -11,7 +11,7 @@ import Checksums
 /// header of 4096 bytes.
 ///
 /// Rows are written with `pwrite` and read through one read-only map, which shows them at once. A published row never changes, so
-/// reading needs no lock; writing is the business of whoever holds the store's writer lock.
+/// reading needs no lock; writing is only for the holder of the store's writer lock.
 package final class RowFile: Sendable {
   package let header: RowFileHeader
   private let handle: FileHandle

@@ -6,7 +6,7 @@ package struct RowFileHeader: Sendable, Equatable {
   package static let formatVersion: UInt32 = 1
   static let magic: [UInt8] = Array("ENGRAMRW".utf8)
   static let endianTag: UInt32 = 0x0102_0304
-  /// The checksum covers what stands before it.
+  /// The checksum covers what is before it.
   static let checksumOffset = 64
 
   /// The store's UUID, 16 bytes.
@@ -26,7 +26,7 @@ package struct RowFileHeader: Sendable, Equatable {
   /// Bytes from one row to the next: the row's own, rounded up to a multiple of 64.
   package var strideBytes: Int { (dimension * 4 + 63) / 64 * 64 }
 
-  /// The header as it stands in the file.
+  /// The header as it is in the file.
   package func encoded() -> [UInt8] {
     var bytes = Self.magic
     bytes.appendLittleEndian(Self.formatVersion)

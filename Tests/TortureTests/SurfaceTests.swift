@@ -14,10 +14,10 @@ import Testing
   /// Public calls that make no system call on files: they read what is mapped, or have nothing to do.
   private static let withoutSystemCalls: Set = [
     "audit", "changes", "changesBegin", "context", "contextJSON", "contexts", "count", "countMatching", "dueUpkeep", "embedding", "end",
-    "exportSink", "heldContext", "heldCount",
-    "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldSearch", "heldUsers", "heldWalk", "history", "idsMatching",
-    "inspectionOfUser", "memories", "memoriesEnding", "memory", "recordOfContext", "recordOfMemory", "search", "searchText", "snapshot",
-    "users", "wasCommitted",
+    "exportSink", "heldContext", "heldCount", "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldMemoryByKey",
+    "heldNeighbors", "heldSearch", "heldUsers", "heldVersionedContext", "heldWalk", "heldWithEmbedding", "history", "idsMatching",
+    "inspectionOfUser", "memories", "memoriesEnding", "memory", "memoryByKey", "neighbors", "recordOfContext", "recordOfMemory", "search",
+    "searchText", "snapshot", "users", "versionedContext", "wasCommitted", "withEmbedding",
   ]
 
   @Test(.timeLimit(.minutes(10)), .enabled(if: SurfaceTier.obstacle() == nil))

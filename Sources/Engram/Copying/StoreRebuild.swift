@@ -259,7 +259,7 @@ struct StoreRebuild {
       // It may be another store's file by now.
       if moved == nil { try StoreOpening.setCurrent(target.number, paths) { try live.requireInPlace(target) } }
     } catch {
-      // Openers follow the commit; whoever removes the old generation writes the name first.
+      // Openers follow the commit; the process that removes the old generation writes the name first.
       live.options.logger.warning("the file 'current' cannot be written yet", metadata: ["error": "\(error)"])
     }
     live.adoptPrepared()

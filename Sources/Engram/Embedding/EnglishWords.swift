@@ -23,7 +23,7 @@ enum EnglishWords {
 
   /// Takes plural, `-ing` and `-ed` endings from a folded word: `stories` → `story`, `planned` → `plan`, `baking` and `bakes` → `bak`.
   ///
-  /// The rules, in order; a length is that of what stands before the rule:
+  /// The rules, in order; a length is that of what is before the rule:
   /// 1. length > 4 and `ies` or `ied`: becomes `y`, and nothing else applies.
   /// 2. The first that fits: length > 5 and `ing` after a vowel somewhere; length > 4 and `ed` after a vowel somewhere; length > 4
   ///    and `es`; length > 3 and `s` but not `ss`. The ending goes.

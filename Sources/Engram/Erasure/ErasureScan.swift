@@ -37,7 +37,7 @@ public struct ErasureScan: Sendable, Hashable, Codable {
     public let firstHits: [Hit]
   }
 
-  /// What stands in the directory and was not searched.
+  /// What is in the directory and was not searched.
   public struct Unscanned: Sendable, Hashable, Codable {
     public let name: String
     public let sizeBytes: Int

@@ -4,7 +4,7 @@ import Synchronization
 extension MemoryStore {
   /// Forgets a user: hides all memories, contexts and history at once, in one commit, then rebuilds the store's files without them.
   ///
-  /// From the commit on no read of any process shows them, and a crash does not bring them back: whoever opens the store next goes on.
+  /// From the commit on no read of any process shows them, and a crash does not bring them back: the process that opens the store next goes on.
   /// Records, history, index entries, log entries and rows are gone from the files when the old generation is removed, which waits
   /// for snapshots taken before. Adding memories for the user afterwards makes a new user of the same name.
   ///
@@ -86,7 +86,7 @@ extension MemoryStore {
 }
 
 extension StoreCore {
-  /// The patterns of what is to be erased, and where they stand now.
+  /// The patterns of what is to be erased, and where they are now.
   fileprivate func traces(
     of subject: ErasureSubject, _ check: @escaping @Sendable () throws -> Void,
     _ progress: @escaping @Sendable (OperationProgress) -> Void
@@ -101,7 +101,7 @@ extension StoreCore {
     return (patterns, try patterns.scan(paths.root, progress: checkedProgress))
   }
 
-  /// What of the patterns stands in the files and is not of something that was written since.
+  /// What of the patterns is in the files and is not of something that was written since.
   fileprivate func scan(
     for patterns: ErasurePatterns, _ check: @escaping @Sendable () throws -> Void,
     _ progress: @escaping @Sendable (OperationProgress) -> Void

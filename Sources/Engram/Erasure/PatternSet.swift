@@ -3,7 +3,7 @@ import Formats
 /// Byte patterns that are searched for all at once: each once, in ascending order of their bytes.
 ///
 /// ``PrefixFilter`` passes over most of the searched bytes. Only where it says "perhaps" is ``PrefixTable`` asked for the patterns that
-/// begin with the eight bytes that stand there, and these are compared with what follows, by halving.
+/// begin with the eight bytes at that place, and these are compared with what follows, by halving.
 final class PatternSet: Sendable {
   /// The least bytes of a pattern: those that are looked up.
   static let shortestBytes = 8
@@ -109,7 +109,7 @@ final class PatternSet: Sendable {
     }
   }
 
-  /// A pattern that stands at the offset sorts before everything that goes on differently, and is then that pattern's beginning. So all
+  /// A pattern that occurs at the offset sorts before everything that goes on differently, and is then that pattern's beginning. So all
   /// of them lie on the way from the last pattern that does not sort after the bytes to ever shorter ones.
   @inline(never)
   private func forEachMatch(
@@ -127,7 +127,7 @@ final class PatternSet: Sendable {
     }
   }
 
-  /// Negative, zero or positive as the pattern sorts before, begins or sorts after what stands at the offset.
+  /// Negative, zero or positive as the pattern sorts before, begins or sorts after what is at the offset.
   private func compare(_ pattern: Int, _ bytes: RawSpan, _ offset: Int) -> Int {
     let range = starts[pattern]..<starts[pattern + 1]
     return unsafe storage.withUnsafeBytes { storage in

@@ -3,7 +3,7 @@ import Files
 /// Searches files for patterns, a chunk at a time.
 struct ResidueScan {
   static let defaultChunkBytes = 1 << 20
-  /// Occurrences that are told with their places, in each file.
+  /// Occurrences that are reported with their places, in each file.
   static let firstHits = 8
 
   private let patterns: PatternSet

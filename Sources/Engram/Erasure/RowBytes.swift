@@ -1,6 +1,6 @@
 import VectorSearch
 
-/// The bytes of rows, as they stand in the file.
+/// The bytes of rows, as they are in the file.
 struct RowBytes: Sendable {
   private let rows: RowFile
   /// Rows that lie inside the file: touching one beyond its end would end the process.

@@ -1,6 +1,6 @@
 import Files
 
-/// What stands in a store's directory tree, by name: what may be opened and searched, and what not.
+/// What is in a store's directory tree, by name: what may be opened and searched, and what not.
 struct StoreFiles: Sendable {
   let directory: Directory
   /// Regular files.

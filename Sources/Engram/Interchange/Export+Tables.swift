@@ -81,7 +81,7 @@ extension MemoryStore {
   }
 }
 
-/// As in the lines of an exchange file; `tags` is a JSON array, and the ids of `derivedFrom` stand behind each other with spaces between.
+/// As in the lines of an exchange file; `tags` is a JSON array, and the ids of `derivedFrom` are separated by spaces.
 private let detailColumns = [
   "tags", "caption", "validFrom", "validUntil", "source", "trust", "derivedFrom", "replaces", "supersededBy",
 ]

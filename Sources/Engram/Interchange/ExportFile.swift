@@ -5,7 +5,7 @@ package struct ExportFile: ~Copyable {
   private var file: AtomicFile
 
   /// - Parameter store: What is exported: no file may take the place of one of its own.
-  /// - Throws: ``StoreError`` `.invalidArgument` where something else than a file stands at `path`; `.inputOutput`, `.permissionDenied`.
+  /// - Throws: ``StoreError`` `.invalidArgument` if something else than a file exists at `path`; `.inputOutput`, `.permissionDenied`.
   package init(path: String, of store: MemoryStore) throws {
     var refusal: StoreError?
     do throws(FileError) {

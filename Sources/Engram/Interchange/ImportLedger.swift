@@ -68,7 +68,7 @@ struct ImportLedger {
     }
     for id in rivals { remove(id) }
     if rivals.isEmpty { summary.memories += 1 } else { summary.replaced += 1 }
-    // What has expired stands in nobody's way.
+    // An expired memory does not occupy its id or its key.
     guard draft.id != nil || name != nil, !reader.hasPassed(draft.expiresAt) else { return }
     let id = draft.id ?? MemoryID()
     memories[id] = Added(line: line, user: user, dedupe: name)

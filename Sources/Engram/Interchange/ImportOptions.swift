@@ -20,7 +20,7 @@ public struct ImportOptions: Sendable {
   /// A file that gets every line that is left out: mode 0600, replaced whole or not at all, after the commit. Links, pipes and devices are
   /// refused, and so are places inside the store.
   public var rejectsFile: URL?
-  /// Replaces a half of a surrogate pair that stands alone by U+FFFD. Otherwise such a line is at fault.
+  /// Replaces a half of a surrogate pair without its other half by U+FFFD. Otherwise such a line is at fault.
   public var isLossy: Bool
   /// Checks and counts, and changes nothing.
   public var isDryRun: Bool

@@ -204,7 +204,7 @@ private struct Importer {
     _ = try transaction.add(try PreparedDraft(draft, store: transaction.batch.store), marksReplaced: false)
   }
 
-  /// The live memories that stand in the draft's place.
+  /// The live memories that have the draft's id or dedupe key.
   private func rivals(of draft: MemoryDraft, _ transaction: borrowing WriteTransaction) throws -> [MemoryID] {
     let reader = transaction.batch.reader
     var ids: [MemoryID] = []

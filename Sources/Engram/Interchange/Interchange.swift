@@ -49,7 +49,7 @@ struct StoreLine: Sendable, Equatable {
   }
 }
 
-/// A context as it stands in a line.
+/// A context as it is in a line.
 struct ContextLine: Sendable {
   let recordType: String
   let userID: String
@@ -58,7 +58,7 @@ struct ContextLine: Sendable {
   let record: [UInt8]
 }
 
-/// A memory as it stands in a line.
+/// A memory as it is in a line.
 struct MemoryLine: Sendable {
   var draft: MemoryDraft
   /// The line has no key `embedding`, so the store's embedder may supply one; an explicit null stands for none.

@@ -20,7 +20,7 @@ struct LineParser: Sendable {
 
   private let isLossy: Bool
 
-  /// - Parameter isLossy: Replaces halves of surrogate pairs that stand alone.
+  /// - Parameter isLossy: Replaces halves of surrogate pairs without their other half.
   init(dimension: Int?, isLossy: Bool = false) {
     self.dimension = dimension ?? 0
     self.isLossy = isLossy

@@ -3,7 +3,7 @@ public import Foundation
 
 /// A condition on memories. Applied before the best are chosen, so that `limit` results come back whenever that many match.
 ///
-/// Whoever takes a filter throws ``StoreError`` `.invalidArgument` where a time or a number in it is not finite.
+/// A call that takes a filter throws ``StoreError`` `.invalidArgument` if a time or a number in it is not finite.
 public indirect enum Filter: Sendable, Hashable {
   case kind(String)
   case session(String)

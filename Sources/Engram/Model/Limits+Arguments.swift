@@ -1,7 +1,7 @@
 import Formats
 import Foundation
 
-/// Numbers, times and durations that callers give: what is not finite is refused by name. Dates do not stand in the messages, because Foundation
+/// Numbers, times and durations that callers give: what is not finite is refused by name. Dates are not in the messages, because Foundation
 /// traps when one that is not finite is printed.
 extension Limits {
   /// Ten years: no sum of such a duration and an instant overflows.
@@ -27,7 +27,7 @@ extension Limits {
     guard number.isFinite else { throw StoreError(.invalidArgument, "\(name()) is \(number), it must be finite") }
   }
 
-  /// Every date and number of a filter, however deep it stands.
+  /// Every date and number of a filter, however deep it is nested.
   ///
   /// - Throws: ``StoreError`` `.invalidArgument`.
   static func check(_ filter: Filter?) throws(StoreError) {

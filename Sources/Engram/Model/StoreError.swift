@@ -71,7 +71,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let foreignOwner = Code(rawValue: "foreignOwner")
     /// The group or others may read or write the store or a file of it.
     public static let loosePermissions = Code(rawValue: "loosePermissions")
-    /// In the store's directory something stands in the place of a file: a link, a pipe, a device; or a file has a second name.
+    /// In the store's directory something else has the name of a file: a link, a pipe, a device; or a file has a second name.
     public static let unexpectedFile = Code(rawValue: "unexpectedFile")
     public static let readOnlyFileSystem = Code(rawValue: "readOnlyFileSystem")
     public static let networkFileSystem = Code(rawValue: "networkFileSystem")

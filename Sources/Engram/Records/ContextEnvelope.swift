@@ -4,7 +4,7 @@ import LMDB
 
 /// A record of `contexts` or `history`: a record of any type, with what the store knows about it.
 enum ContextEnvelope {
-  /// What stands around a record.
+  /// What is stored around a record.
   struct Header: Sendable, Equatable {
     var userID = ""
     /// Counts from 1 for each user and type.
@@ -33,7 +33,7 @@ enum ContextEnvelope {
     unsafe record.withUnsafeBytes { unsafe writer.encoded($0) }
   }
 
-  /// The header, with a reader that stands before the record.
+  /// The header, with a reader before the record.
   static func read<Value>(_ value: RawSpan, _ body: (Header, inout CBORReader) throws -> Value) throws -> Value {
     try unsafe value.withUnsafeBytes { buffer in
       var header = Header()
@@ -74,7 +74,7 @@ enum ContextEnvelope {
     try read(value) { header, reader in unsafe try body(header, record(&reader)) }
   }
 
-  /// The bytes of the record that the reader stands before.
+  /// The bytes of the record that the reader is before.
   private static func record(_ reader: inout CBORReader) throws(StoreError) -> UnsafeRawBufferPointer {
     do throws(CBORError) {
       return try unsafe reader.readEncodedItem()

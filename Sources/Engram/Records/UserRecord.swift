@@ -1,7 +1,7 @@
 import Formats
 import LMDB
 
-/// A record of `users`: who stands behind a user key, and the counts. Gone with the user's last memory and context.
+/// A record of `users`: the user that a user key is of, and the counts. Gone with the user's last memory and context.
 struct UserRecord: Sendable, Equatable {
   let userID: String
   var memories = 0

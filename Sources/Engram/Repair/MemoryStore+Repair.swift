@@ -12,10 +12,10 @@ extension MemoryStore {
   /// The last commit is read, or the one before it where the last one's meta page is not sound or its pages give less.
   /// - Parameters:
   ///   - source: The damaged store. No process may have it open.
-  ///   - destination: Where the new store goes: nothing may stand there.
+  ///   - destination: Where the new store goes: nothing may exist there.
   ///   - usingPrevious: Reads the commit before the last one in any case.
   ///   - progress: Called now and then: salvaging, copying, verifying. See ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.stillInUse`; `.storeExists` where something stands at `destination`; `.storeMissing`, `.notAStore`;
+  /// - Throws: ``StoreError`` `.stillInUse`; `.storeExists` if something exists at `destination`; `.storeMissing`, `.notAStore`;
   ///   `.corrupted` where not even the meta pages can be read; `.newerFormat`, `.networkFileSystem`, `.diskFull`, `.permissionDenied`;
   ///   `CancellationError`. Nothing is left behind.
   @discardableResult

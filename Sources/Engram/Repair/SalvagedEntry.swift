@@ -31,7 +31,7 @@ enum SalvagedEntry {
 
   private static let checksums = Dictionary(uniqueKeysWithValues: Tables.names.map { ($0, RecordChecksum(database: $0)) })
 
-  /// What stands before the checksum; nil where it does not match.
+  /// What is before the checksum; nil if it does not match.
   @_lifetime(copy stored)
   static func value(_ database: String, _ key: RawSpan, _ stored: RawSpan) -> RawSpan? {
     guard let checksum = checksums[database], checksum.matches(key: key, stored: stored) else { return nil }

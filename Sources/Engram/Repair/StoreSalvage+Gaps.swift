@@ -1,6 +1,6 @@
 import LMDB
 
-/// Records that the last commit did not touch stand in the commit before it, too, often in pages of their own.
+/// Records that the last commit did not touch are in the commit before it, too, often in pages of their own.
 extension StoreSalvage {
   /// Takes what is missing from the earlier commit, where the log proves that the later one has neither changed nor deleted it.
   func fillGaps(_ stage: inout RepairStage) throws {
@@ -14,7 +14,7 @@ extension StoreSalvage {
       switch entry {
       case .memory(let record):
         let id = record.memory.id
-        // Looked up first, so that the losses of embeddings are told once.
+        // Looked up first, so that the losses of embeddings are reported once.
         if touched.memories.contains(id) { return }
         if try stage.contains(id) { return }
         try stage.add(record.memory, components(of: record), .earlierCommit)

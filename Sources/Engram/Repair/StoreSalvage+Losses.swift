@@ -88,7 +88,7 @@ extension StoreSalvage {
 }
 
 extension RecordReader {
-  /// Who stands behind a user key, as far as the store knows.
+  /// The user that a user key is of, as far as the store knows.
   fileprivate func userName(_ key: UserKey) throws -> String {
     guard let value = try value(key, in: Tables.Users.self) else { return "a user of whom nothing else is left" }
     return "'\(try UserRecord(value).userID)'"

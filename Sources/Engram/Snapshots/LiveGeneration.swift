@@ -31,7 +31,7 @@ final class LiveGeneration: Sendable {
     var live: PooledGeneration
     /// Present while the live generation cannot be read.
     var outage: Outage?
-    /// Built by this process, and not the live one yet: no file may be opened twice in a process, so whoever follows takes this one.
+    /// Built by this process, and not the live one yet: no file may be opened twice in a process, so a reader that follows takes this one.
     var prepared: PooledGeneration?
     var retired: [PooledGeneration] = []
     /// Closed, and perhaps kept by a handle of a snapshot that has ended: its share in the files goes with it, or when the store is closed.

@@ -3,7 +3,7 @@ import LMDB
 
 /// Removes the directories of generations that no process has open: those that were superseded, and those whose building was broken off.
 ///
-/// In two steps, because whoever opens or follows waits for `open.lock`, and a large directory takes its time: under the lock a directory
+/// In two steps, because processes that open or follow wait for `open.lock`, and a large directory takes its time: under the lock a directory
 /// gets a name that nothing takes for a generation; without it everything of such a name is removed, also what a killed process left.
 ///
 /// LMDB tells readers of a commit by a number in the lock table, which the writer counts up after it has written the meta page. One that is
@@ -52,7 +52,7 @@ enum GenerationSweep {
     return found
   }
 
-  /// Whether something stands there that a sweep removes, or a generation that is not the live one.
+  /// Whether there is something that a sweep removes, or a generation that is not the live one.
   static func isDue(_ paths: StorePaths) throws(FileError) -> Bool {
     let names = try paths.root.entries()
     let generations = names.count { StorePaths.generationNumber(directoryName: $0) != nil }

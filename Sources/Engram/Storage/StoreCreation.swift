@@ -41,7 +41,7 @@ enum StoreCreation {
   /// As many as the largest number has to the base 36.
   private static var suffixDigits: Int { 13 }
 
-  /// Refuses a place where no store can be made: another thing stands there, the directory around it is missing or on a network.
+  /// Refuses a place where no store can be made: another thing exists there, the directory around it is missing or on a network.
   static func checkPlace(_ path: String) throws {
     let parent = Directories.parent(of: path)
     guard let status = try Directories.status(parent, followingLinks: true), status.isDirectory else {
@@ -87,7 +87,7 @@ enum StoreCreation {
   /// What a store's directory holds beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
     for path in [paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] {
-      // Room for the note of whoever holds it: a full disk keeps nobody from opening the store.
+      // Room for the note of its holder: a full disk keeps nobody from opening the store.
       _ = try FileHandle(path: path, access: .createNew).allocate(64, keepingSize: true)
     }
     try StoreOpening.setCurrent(1, paths)

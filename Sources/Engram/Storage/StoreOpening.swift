@@ -31,7 +31,7 @@ enum StoreOpening {
         throw StoreError(.storeMissing, "the directory \(Directories.parent(of: path)) for the new store does not exist")
       }
       try refuseNetwork(try Directory(path: Directories.parent(of: path)))
-      // An empty directory is replaced where it stands, not the link to it.
+      // An empty directory is replaced itself, not the link to it.
       _ = try StoreCreation.create(at: Directories.resolved(path) ?? path, options: options)
     }
     let found = try existing(path)
@@ -313,7 +313,7 @@ enum StoreOpening {
       try MappedFile.back(paths.data(number), isReadOnly: isReadOnly)
       if files.rows != nil { try MappedFile.back(directory.appending(Generation.rowFileName), isReadOnly: isReadOnly) }
     } catch {
-      // Nothing can be written there, and nothing is: LMDB's own refusal is told.
+      // Nothing can be written there, and nothing is: LMDB's own refusal is reported.
       if !error.isReadOnlyFileSystem { throw error }
     }
   }

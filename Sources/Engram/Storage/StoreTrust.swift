@@ -3,7 +3,7 @@ import Files
 /// Refuses a store that somebody else can read, change or exchange.
 ///
 /// Looks at names and opens nothing: a pipe must not block, and closing a descriptor of `lock.mdb` would drop the locks that LMDB holds on
-/// it. What is looked at stays so, because nobody else may write in the directory. Whoever may rename the directories above the store is
+/// it. What is looked at stays so, because nobody else may write in the directory. A user who may rename the directories above the store is
 /// trusted.
 enum StoreTrust {
   /// The files of a generation by what they are.

@@ -33,7 +33,7 @@ public struct StoreChange: Sendable, Hashable {
 
 /// The committed changes from the moment it was made, in commit order. Ends when the store is closed or the task is cancelled.
 ///
-/// A consumer that is slower than the writers does not slow them down: past the log's bound it is told ``StoreChange/Kind/lagged``.
+/// A consumer that is slower than the writers does not slow them down: past the log's bound it gets ``StoreChange/Kind/lagged``.
 public struct ChangeSequence: AsyncSequence, Sendable {
   public typealias Element = StoreChange
 

@@ -8,7 +8,7 @@ extension MemoryStore {
   /// - Parameters:
   ///   - url: The new store's directory; nothing may exist there.
   ///   - progress: Called now and then: copying, then verifying. See ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.storeExists` where something stands at `url`; `.storeMissing` where its directory does not exist;
+  /// - Throws: ``StoreError`` `.storeExists` if something exists at `url`; `.storeMissing` where its directory does not exist;
   ///   `.corrupted` where the store is damaged; `.networkFileSystem`, `.diskFull`, `.permissionDenied`, `.closed`; `CancellationError`.
   @discardableResult
   public func backup(

@@ -6,7 +6,7 @@ import Synchronization
 /// A store of contexts and memories: one directory on disk, used by any number of tasks and processes at once.
 ///
 /// Reads are synchronous, take microseconds and never wait for a writer. Writes are asynchronous and durable when they return.
-/// Call ``close(timeout:)`` when done; a handle that is dropped closes its store behind your back.
+/// Call ``close(timeout:)`` when done; when the last reference to a handle goes, its store is closed in the background.
 public final class MemoryStore: Sendable {
   let core: StoreCore
   private let access: StoreOptions.Access
@@ -183,7 +183,7 @@ public final class MemoryStore: Sendable {
   }
 }
 
-/// What swift-metrics is told; commits are counted by the coordinator.
+/// What swift-metrics gets; commits are counted by the coordinator.
 enum StoreMetrics {
   static let snapshots = Counter(label: "engram.snapshots")
   static let searches = Counter(label: "engram.searches")

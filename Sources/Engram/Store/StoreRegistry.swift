@@ -4,7 +4,7 @@ import Synchronization
 
 /// The stores that this process has open, by device and inode: LMDB must never open one file twice in a process.
 ///
-/// A store is opened and closed by one thread at a time, which may block; whoever asks for another store does not wait for it.
+/// A store is opened and closed by one thread at a time, which may block; callers that ask for another store do not wait for it.
 enum StoreRegistry {
   private enum Entry {
     /// Somebody opens it: others wait for the outcome.

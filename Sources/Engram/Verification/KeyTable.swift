@@ -7,7 +7,7 @@ protocol TwoWordKey: Sendable {
 extension MemoryID: TwoWordKey {}
 extension UserKey: TwoWordKey {}
 
-/// What stands in a ``KeyTable``.
+/// An element of a ``KeyTable``.
 protocol KeyedElement {
   associatedtype Key: TwoWordKey
   var key: Key { get }

@@ -18,7 +18,7 @@ struct RowDigests: Sendable {
 
 /// A reading of all rows that is under way.
 ///
-/// Whoever begins it ends it by ``finish()`` or ``cancel()``.
+/// The caller that begins it ends it by ``finish()`` or ``cancel()``.
 final class RowReading: Sendable {
   private static let runBytes = 256 << 10
 

@@ -6,7 +6,7 @@ import Logging
 ///
 /// Neither the error nor the meta pages tell: what this process reads back is the system's cache, not the disk. A further commit tells. Once it
 /// succeeds, the commit that it was built upon is on disk, and the doubtful page is either part of that or overwritten. So the generation is
-/// opened again, and its state record is committed as it stands. Whoever resolves holds `writer.lock` since before the commit: no other
+/// opened again, and its state record is committed as it is. The thread that resolves has held `writer.lock` since before the commit: no other
 /// process can have written in between, and what the state record says can only come from the failed commit or the one before.
 struct CommitResolution {
   let live: LiveGeneration

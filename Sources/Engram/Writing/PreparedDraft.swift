@@ -5,7 +5,7 @@ import VectorSearch
 struct PreparedDraft: Sendable {
   private let draft: MemoryDraft
   private let id: MemoryID
-  /// The row as it will stand in the file; nil for a memory without an embedding.
+  /// The row as it will be in the file; nil for a memory without an embedding.
   let components: [Float]?
 
   /// - Throws: ``StoreError`` naming the field that is out of bounds.

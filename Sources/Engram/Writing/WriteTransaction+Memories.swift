@@ -110,7 +110,7 @@ extension WriteTransaction {
 
   /// Stores a memory whose id and dedupe key are free.
   ///
-  /// - Parameter components: The row as it will stand in the file; nil for a memory without an embedding.
+  /// - Parameter components: The row as it will be in the file; nil for a memory without an embedding.
   mutating func insert(_ memory: Memory, _ components: [Float]?) throws {
     let key = batch.reader.userKey(memory.userID)
     var reference: MemoryRecord.RowReference?
@@ -184,7 +184,7 @@ extension WriteTransaction {
   /// Stores a changed copy of a memory: same id, user, creation time and dedupe key.
   ///
   /// - Parameters:
-  ///   - components: The new row as it will stand in the file; nil: none.
+  ///   - components: The new row as it will be in the file; nil: none.
   ///   - keepsRow: Whether the old row, if there is one, stays instead.
   mutating func exchange(_ old: MemoryRecord, by changed: Memory, _ components: [Float]?, keepsRow: Bool) throws {
     let key = batch.reader.userKey(changed.userID)

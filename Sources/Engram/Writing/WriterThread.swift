@@ -76,7 +76,7 @@ private final class JobQueue: @unchecked Sendable {
       while jobs.isEmpty && !isStopped { unsafe pthread_cond_wait(condition, mutex) }
       let batch = jobs
       jobs = []
-      // SAFETY: whoever enqueued a job keeps the executor alive until the job has run. Without a job `stop` was called, by the
+      // SAFETY: the caller that enqueued a job keeps the executor alive until the job has run. Without a job `stop` was called, by the
       // executor's deinit, and the reference must not be touched any more.
       let executor = batch.isEmpty ? nil : unsafe self.executor
       unsafe pthread_mutex_unlock(mutex)

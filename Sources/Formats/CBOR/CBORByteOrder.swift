@@ -8,7 +8,7 @@
 
 /// The bytewise lexicographic order in which a deterministic encoding sorts its map keys.
 @usableFromInline package enum CBORByteOrder {
-  /// Negative, zero or positive as `a` stands before, with or after `b`; a prefix stands first.
+  /// Negative, zero or positive as `a` sorts before, with or after `b`; a prefix sorts first.
   @usableFromInline
   package static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
     guard let aBase = a.baseAddress, let bBase = b.baseAddress else { return a.count - b.count }

@@ -31,7 +31,7 @@ enum CBORPathComponent {
   }
 }
 
-/// How a coding key stands in a map.
+/// How a coding key is written in a map.
 ///
 /// A key becomes an **integer** when it has an `intValue` and its `stringValue` is that integer in decimal, as the keys of `[Int:
 /// Value]` do. Every other key is **text**: those of structs, also with `enum CodingKeys: Int` (whose string is the case's name), and

@@ -1,4 +1,4 @@
-/// Decodes `Codable` values from CBOR, whoever wrote it: non-shortest heads, indefinite lengths and any order of keys are accepted.
+/// Decodes `Codable` values from CBOR of any writer: non-shortest heads, indefinite lengths and any order of keys are accepted.
 ///
 /// The whole input is checked before any type sees it: well-formed, within the depth limit, no duplicate keys (compared by value),
 /// nothing behind the item. Unknown keys are ignored. A number converts exactly or not at all: 3.0 is an `Int`, 3.5 is not, 300 is no

@@ -1,6 +1,6 @@
 /// One checked input with an index of its items, shared by all decoders of a call and alive as long as any of them.
 final class CBORDecodingInput {
-  /// Items stand in the order of the input: a container's parts follow it. A key that is itself a container, and a string in chunks, are
+  /// Items are in the order of the input: a container's parts follow it. A key that is itself a container, and a string in chunks, are
   /// one item.
   struct Item {
     let offset: Int
@@ -28,7 +28,7 @@ final class CBORDecodingInput {
     }
   }
 
-  /// Lends `body` a reader that stands at an item.
+  /// Lends `body` a reader at an item.
   @inline(__always)
   func read<Result>(_ item: Int, _ body: (inout CBORReader) throws(CBORError) -> Result) throws(CBORError) -> Result {
     let offset = items[item].offset

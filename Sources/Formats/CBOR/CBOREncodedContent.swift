@@ -64,7 +64,7 @@ final class CBOREncodedContent {
 
   var kind: Kind
   var buffer = Buffer()
-  /// Containers handed out, whose bytes come when this one is finished; an array keeps the position at which each stands.
+  /// Containers handed out, whose bytes come when this one is finished; an array keeps the position of each.
   private var children: [(position: Int, content: CBOREncodedContent)] = []
   /// Nested containers by encoded key: asking again for the same key gives the same container.
   private var childOfKey: [[UInt8]: Int] = [:]

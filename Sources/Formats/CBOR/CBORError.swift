@@ -6,7 +6,7 @@
     /// Arrays, maps and tags are nested deeper than the limit.
     case depthExceeded
     case invalidUTF8
-    /// A head that RFC 8949 reserves or forbids, or a break or chunk where none may stand.
+    /// A head that RFC 8949 reserves or forbids, or a break or chunk where none is allowed.
     case malformedHead
     /// A declared length or count greater than what the remaining bytes can hold.
     case lengthOverflow
@@ -41,7 +41,7 @@
     self.message = message
   }
 
-  /// The error for a text key that stands twice in one map, or beside one that a dictionary of Swift cannot tell from it.
+  /// The error for a text key that occurs twice in one map, or beside one that a dictionary of Swift cannot tell from it.
   package static func duplicate(_ key: String, at offset: Int) -> CBORError {
     CBORError(
       .duplicateKey, at: offset,

@@ -4,7 +4,7 @@
 /// deterministic encoding, the usual case, cost one comparison each; others are sorted, so hostile input cannot make it quadratic.
 struct CBORKeyChecker {
   private struct Key {
-    /// Where the encoding stands: in the input, or in `canonical`.
+    /// Where the encoding is: in the input, or in `canonical`.
     let range: Range<Int>
     let isInInput: Bool
     /// In the input, for the error.

@@ -12,7 +12,7 @@
 enum CBORKnownType {
   /// Whether `Value` is such a type; if so, appends the value.
   ///
-  /// - Throws: ``CBORError`` `.depthExceeded` where the tags of a date, UUID, URL, decimal or big number would stand too deep.
+  /// - Throws: ``CBORError`` `.depthExceeded` if the tags of a date, UUID, URL, decimal or big number would be nested too deep.
   static func write<Value>(_ value: Value, to writer: inout CBORWriter, depthLeft: Int) throws(CBORError) -> Bool {
     let type = Value.self
     if type == String.self {

@@ -1,4 +1,4 @@
-/// A number as it stands in the encoding, before it is converted: exactly, or not at all.
+/// A number as it is in the encoding, before it is converted: exactly, or not at all.
 @usableFromInline enum CBORNumber {
   case unsigned(UInt128)
   /// −1 − n.

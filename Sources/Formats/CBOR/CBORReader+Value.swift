@@ -24,7 +24,7 @@ extension CBORReader {
 
   /// Passes over one item as ``skip()`` does.
   ///
-  /// - Returns: Its bytes as they stand in the buffer.
+  /// - Returns: Its bytes as they are in the buffer.
   package mutating func readEncodedItem() throws(CBORError) -> UnsafeRawBufferPointer {
     let start = offset
     try skip()

@@ -9,7 +9,7 @@ package indirect enum CBORValue: Sendable, Equatable {
   case bytes([UInt8])
   case text(String)
   case array([CBORValue])
-  /// Entries in the order in which they stand; the encoder sorts them by their encoded keys.
+  /// Entries in the order of the input; the encoder sorts them by their encoded keys.
   case map([Entry])
   case tag(UInt64, CBORValue)
   case bool(Bool)

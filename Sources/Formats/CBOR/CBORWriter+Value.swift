@@ -56,7 +56,7 @@ extension CBORWriter {
     return depthLeft - 1
   }
 
-  /// Where one map entry stands in the buffer.
+  /// Where one map entry is in the buffer.
   private struct EntrySpan {
     let start: Int
     let keyEnd: Int

@@ -21,9 +21,9 @@ public struct JSONReader {
   /// The deepest nesting of arrays and objects that is accepted.
   public static let defaultMaximumDepth = 128
 
-  // Whoever made the reader keeps these bytes alive and unchanged while it is used: see the initialiser.
+  // The maker of the reader keeps these bytes alive and unchanged while it is used: see the initialiser.
   let bytes: UnsafeRawBufferPointer
-  /// Takes a half of a surrogate pair that stands alone for U+FFFD, and counts it.
+  /// Reads a half of a surrogate pair without its other half as U+FFFD, and counts it.
   public var replacesLoneSurrogates = false
   public internal(set) var replacedSurrogates = 0
   /// Offset of the next byte to read.
@@ -114,7 +114,7 @@ public struct JSONReader {
     }
     position += 1
     skipWhitespace()
-    // A comma before the end is found by whoever reads the key or value that should follow.
+    // A comma before the end is found by the call that reads the key or value that should follow.
     return true
   }
 

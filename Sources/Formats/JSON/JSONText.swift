@@ -3,7 +3,7 @@
 /// It points into the bytes that the reader was made over and must not outlive them.
 @safe
 public struct JSONText {
-  /// What stands between the quotes. The reader has checked it: valid UTF-8, valid escapes, paired surrogates unless lone ones are replaced.
+  /// The text between the quotes. The reader has checked it: valid UTF-8, valid escapes, paired surrogates unless lone ones are replaced.
   let raw: UnsafeRawBufferPointer
   let hasEscapes: Bool
   /// Offset of the first byte after the opening quote.
@@ -15,7 +15,7 @@ public struct JSONText {
     self.offset = offset
   }
 
-  /// As it stands between the quotes, escapes and all.
+  /// As it is between the quotes, escapes and all.
   public var byteCount: Int { unsafe raw.count }
 
   /// The text itself; allocates when it is longer than a small string.

@@ -1,11 +1,11 @@
-/// The keys of one map whose spellings stand in a buffer that grows: finds one that stands there twice.
+/// The keys of one map whose spellings are in a buffer that grows: finds one that occurs twice.
 ///
 /// A spelling is unique, so keys are equal where their bytes are. Nothing is copied, and a map of one key costs nothing: keys nested in keys
 /// would be copied and compared once for each level.
 struct SpelledKeys {
   private var ranges: [Range<Int>] = []
 
-  /// - Parameter range: Where the spelling stands. Ranges come in ascending order.
+  /// - Parameter range: Where the spelling is. Ranges come in ascending order.
   mutating func append(_ range: Range<Int>) { ranges.append(range) }
 
   /// The place, in the order of the keys, of one that is equal to an earlier one.
@@ -14,7 +14,7 @@ struct SpelledKeys {
   func duplicate(in bytes: [UInt8]) -> Int? {
     guard ranges.count > 1 else { return nil }
     return unsafe bytes.withUnsafeBytes { buffer in
-      // Whoever appended a range wrote its bytes into the buffer.
+      // The caller that appended a range has written its bytes into the buffer.
       func order(_ left: Int, _ right: Int) -> Int { unsafe CBORByteOrder.compare(buffer[ranges[left]], buffer[ranges[right]]) }
       let sorted = ranges.indices.sorted { left, right in
         let order = order(left, right)

@@ -63,7 +63,7 @@ package enum Base64 {
     let start = text.count
     let count = encodedCount(data.byteCount)
     text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: count))
-    // `count` bytes stand there from `start` on, and that is what the input takes; 6-bit values index 64 letters.
+    // There are `count` bytes from `start` on, and that is what the input takes; 6-bit values index 64 letters.
     unsafe alphabet.withUnsafeBytes { table in
       unsafe data.withUnsafeBytes { input in
         unsafe text.withUnsafeMutableBytes { all in

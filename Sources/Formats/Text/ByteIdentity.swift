@@ -71,8 +71,8 @@ extension Array: ByteIdentity where Element: ByteIdentity {
   }
 }
 
-/// A dictionary holds one of several keys that Swift takes for equal. Whoever fills one from data refuses the second, see
-/// ``setWithoutLoss(_:forKey:)``; whoever looks into one compares the key that is found.
+/// A dictionary holds one of several keys that Swift takes for equal. Code that fills one from data refuses the second, see
+/// ``setWithoutLoss(_:forKey:)``; code that looks into one compares the key that is found.
 extension Dictionary: ByteIdentity where Key == String, Value: ByteIdentity {
   package func hasSameBytes(as other: [String: Value]) -> Bool {
     count == other.count

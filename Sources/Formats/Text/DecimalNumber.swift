@@ -1,6 +1,6 @@
-/// A decimal number as it stands in a JSON text: (−1)^negative × mantissa × 10^exponent.
+/// A decimal number as it is in a JSON text: (−1)^negative × mantissa × 10^exponent.
 struct DecimalNumber {
-  /// The bytes it stands in.
+  /// Its bytes.
   let start: Int
   let end: Int
   let isNegative: Bool

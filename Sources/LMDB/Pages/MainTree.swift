@@ -4,7 +4,7 @@ import Files
 enum MainTree {
   /// Walks the main tree.
   ///
-  /// - Parameter databases: The names that may stand there.
+  /// - Parameter databases: The names that may be there.
   /// - Returns: The records of those of them that do, the sound ones and those that a walk can try.
   static func walk(
     _ tree: inout TreeWalk, _ file: borrowing FileHandle, _ meta: MetaPage, _ databases: [String], _ ledger: PageLedger

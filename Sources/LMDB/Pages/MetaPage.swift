@@ -1,9 +1,9 @@
 /// One of the two meta pages at the beginning of a data file: what one commit left, read and checked without LMDB, which trusts
-/// what stands there (a page size of zero ends the process).
+/// what is there (a page size of zero ends the process).
 package struct MetaPage: Sendable, Equatable {
   /// The bytes that mean something, the page header's included.
   static let byteCount = 152
-  /// Where the number of the transaction stands, 8 bytes.
+  /// Where the number of the transaction is, 8 bytes.
   static let transactionOffset = 144
   /// More than any map that Engram asks for holds; bounds what a checker allocates for a crafted file.
   static let maximumPageCount: UInt64 = 1 << 30
@@ -46,7 +46,7 @@ package struct MetaPage: Sendable, Equatable {
     mapSizeBytes = page.littleEndian(at: 32)
     lastPage = page.littleEndian(at: 136)
     transactionID = page.littleEndian(at: Self.transactionOffset)
-    // The page size has no field of its own: it stands where the free list's record has no use for a field.
+    // The page size has no field of its own: it is where the free list's record has no use for a field.
     pageSizeBytes = Int(freeList.pad)
     let name = "meta page \(slot)"
     if readByteCount < Self.byteCount {

@@ -1,14 +1,14 @@
 package import Files
 
 extension MetaPair {
-  /// Takes away the meta page of a commit that failed in writing it, where the page stands in the file all the same; durably.
+  /// Takes away the meta page of a commit that failed in writing it, if the page is in the file all the same; durably.
   ///
   /// While other processes have the file open, LMDB goes by the last commit that it counted, and builds the next one upon that, out of the
-  /// pages that the failed one took. Whoever counts anew, as the first opener does and the heir of a dead writer's lock, would believe the
+  /// pages that the failed one took. A process that counts anew, as the first opener does and the heir of a dead writer's lock, would believe the
   /// later page, whose tree is overwritten by then. So it is made the older of the two before a page is written.
   ///
   /// - Parameter id: Of the write transaction that the caller is in, and has changed nothing by: a meta page with this number is a failed commit's.
-  /// - Throws: `FileError`; the page may stand there still.
+  /// - Throws: `FileError`; the page may still be there.
   package static func withdraw(transaction id: UInt64, in file: borrowing FileHandle) throws(FileError) {
     let pair = try read(file)
     guard id >= 2, let page = pair.page(ofTransaction: id) else { return }

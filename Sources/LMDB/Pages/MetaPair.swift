@@ -13,7 +13,7 @@ package struct MetaPair: Sendable, Equatable {
     return MetaPair(first: first, second: try MetaPage.read(file, slot: 1, pageSizeBytes: pageSizeBytes(of: first)))
   }
 
-  /// How far from each other the two pages stand.
+  /// How far from each other the two pages are.
   static func pageSizeBytes(of first: MetaPage) -> Int {
     first.headerProblems.isEmpty ? first.pageSizeBytes : usualPageSizeBytes
   }
@@ -83,7 +83,7 @@ package struct MetaPair: Sendable, Equatable {
 }
 
 extension MetaPage {
-  /// Reads the meta page in `slot`, which stands at the page size times the slot.
+  /// Reads the meta page in `slot`, which is at the page size times the slot.
   ///
   /// A writer may be at it: the page counts as read when two readings agree.
   package static func read(

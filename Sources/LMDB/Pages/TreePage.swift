@@ -1,4 +1,4 @@
-/// A page of a tree, or the first of an overflow run, as it stands in the file. Nothing in it is trusted.
+/// A page of a tree, or the first of an overflow run, as it is in the file. Nothing in it is trusted.
 struct TreePage: ~Escapable {
   static let headerByteCount = 16
   static let nodeHeaderByteCount = 8
@@ -60,7 +60,7 @@ struct TreePage: ~Escapable {
   @_lifetime(copy self)
   func key(_ node: TreeNode) -> RawSpan { bytes.extracting(node.keyStart..<node.keyStart + node.keyByteCount) }
 
-  /// What stands behind the key: a value, or the number of the page where it begins.
+  /// What follows the key: a value, or the number of the page where it begins.
   @_lifetime(copy self)
   func content(_ node: TreeNode) -> RawSpan { bytes.extracting(node.contentStart..<node.contentStart + node.contentByteCount) }
 }

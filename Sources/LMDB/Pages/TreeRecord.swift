@@ -1,4 +1,4 @@
-/// LMDB's record of one tree (`MDB_db`): two stand in a meta page, one per named database in the main tree.
+/// LMDB's record of one tree (`MDB_db`): two are in a meta page, one per named database in the main tree.
 struct TreeRecord: Sendable, Equatable {
   static let byteCount = 48
   /// The root of a tree without an entry.

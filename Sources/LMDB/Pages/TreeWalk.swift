@@ -231,7 +231,7 @@ struct TreeWalk: ~Copyable {
     if purpose == .salvage, isTaken { _ = ledger.use(page) }
   }
 
-  // MARK: What stands in the pages
+  // MARK: What is in the pages
 
   @_lifetime(borrow self)
   private func view(_ level: Int) -> TreePage {

@@ -43,7 +43,7 @@ struct CommandWords {
     var index = 0
     func add(positional word: String) {
       if word.hasPrefix("-"), word != "-" { needsTerminator = true }
-      // From the first text with a hyphen on, all stand behind the terminator, in their order.
+      // From the first text with a hyphen on, all follow the terminator, in their order.
       if needsTerminator { positionals.append(word) } else { words.append(word) }
     }
     while index < rest.count {

@@ -64,7 +64,7 @@ enum Interruption {
       return (state.signal == nil, state.grace)
     }
     guard isFirst else { end(number) }
-    // Whoever sets it looks for a signal afterwards.
+    // The code that sets it looks for a signal afterwards.
     command.withLock { $0 }?.cancel()
     DispatchQueue.global().asyncAfter(deadline: .now() + grace / .seconds(1)) { end(number) }
   }

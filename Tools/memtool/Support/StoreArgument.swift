@@ -55,7 +55,7 @@ struct StoreArgument: ParsableArguments {
 extension StoreArgument {
   /// Finishes erasures that were broken off, and a compaction that is due: a store that is used by short commands only would never get to it.
   ///
-  /// What the command itself wrote is committed; a failure here is told, and is none of the command.
+  /// What the command itself wrote is committed; a failure here is reported, and is none of the command.
   private func finishUpkeep(of opened: MemoryStore) async {
     do {
       guard let due = try opened.dueUpkeep else { return }
