@@ -18,17 +18,20 @@ import Testing
   private typealias Progress = @Sendable (OperationProgress) -> Void
 
   /// Every phase is reported, never goes beyond its total, and ends at it.
+  ///
+  /// - Parameter ownPhase: One that the store's own housekeeping may do first, and then without a report to this call.
   @discardableResult
   private func expecting<Value>(
-    _ phases: Set<OperationProgress.Phase>, sourceLocation: SourceLocation = #_sourceLocation,
+    _ phases: Set<OperationProgress.Phase>, or ownPhase: OperationProgress.Phase? = nil, sourceLocation: SourceLocation = #_sourceLocation,
     _ work: (@escaping Progress) async throws -> Value
   ) async throws -> Value {
     let steps = Steps()
     let value = try await work { steps.append($0) }
     let all = steps.all
-    #expect(Set(all.map(\.phase)) == phases, sourceLocation: sourceLocation)
+    let reported = Set(all.map(\.phase))
+    #expect(reported == phases || reported == phases.union(ownPhase.map { [$0] } ?? []), sourceLocation: sourceLocation)
     #expect(all.allSatisfy { 0 <= $0.done && $0.done <= $0.total && $0.count >= 0 }, sourceLocation: sourceLocation)
-    for phase in phases {
+    for phase in reported {
       let last = all.last { $0.phase == phase }
       #expect(last.map { $0.done == $0.total } == true, "\(phase): \(String(describing: last))", sourceLocation: sourceLocation)
     }
@@ -65,7 +68,7 @@ import Testing
     try await expecting([.auditing, .comparing]) { try await store.audit(progress: $0) }
     try await expecting([.copying, .verifying]) { try await store.backup(to: place("backup.memory"), progress: $0) }
     try await expecting([.copying]) { try await store.compact(progress: $0) }
-    let receipt = try await expecting([.comparing, .scanning, .copying]) {
+    let receipt = try await expecting([.comparing, .scanning], or: .copying) {
       try await store.forget(userID: "user1", verifiesErasure: true, progress: $0)
     }
     #expect(receipt.memories == Self.memories / 2)
