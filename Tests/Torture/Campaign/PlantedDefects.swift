@@ -91,7 +91,7 @@ struct PlantedDefects: Sendable {
       name: "M6", summary: "an import counts a memory and does not store it", tiers: ["kill", "crowd"],
       violation: #"memories are missing, .*, imported, for one|memories are there, imported in one call"#),
     PlantedDefects(
-      name: "M7", summary: "texts get each other's embeddings", tiers: ["kill", "crowd"],
+      name: "M7", summary: "texts get each other's embeddings", tiers: ["crowd", "kill"],
       violation: #", added by text, has another row|is not found by its own text"#),
   ]
 }
