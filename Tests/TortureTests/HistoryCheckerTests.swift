@@ -284,17 +284,22 @@ import Testing
     #expect(violations(["a", "b"]) == ["transaction b has no place in the order, and its token is known as committed"])
   }
 
-  /// The bug: a history of more than 16,384 transactions was called wrong, because a store remembers so many tokens. The fix: the first tokens of a long
-  /// history may be forgotten.
+  /// The bugs: a history of more than 16,384 transactions was called wrong, because a store remembers so many tokens; and then one in which the oldest
+  /// commit that is remembered in part had lost a later token than its first. The fix: the first tokens of a long history may be forgotten, and in the
+  /// commit at the bound any of them.
   @Test func aTokenThatTheStoreNoLongerRemembersIsNotMissed() {
     var history = MadeHistory()
     for id in ["a", "b", "c"] { history.run(.appending(id, to: "ada")) }
     let snapshot = HistorySnapshot(id: "at the end", requestedAt: history.tick(), takenAt: history.tick(), shows: history.state)
-    func violations(_ committed: Set<String>) -> [String] {
-      HistoryChecker(history.events, end: HistoryEnd(snapshot: snapshot, committed: committed), tokenLimit: 2).violations
+    func violations(_ committed: Set<String>, batchLimit: Int = 1) -> [String] {
+      HistoryChecker(
+        history.events, end: HistoryEnd(snapshot: snapshot, committed: committed), tokenLimit: 2, batchLimit: batchLimit
+      ).violations
     }
     #expect(violations(["b", "c"]) == [] && violations(["a", "b", "c"]) == [])
     #expect(violations(["a", "c"]) == ["transaction b was committed, and its token is not known"])
+    #expect(violations(["a", "c"], batchLimit: 2) == [])
+    #expect(violations(["a", "b"], batchLimit: 2) == ["transaction c was committed, and its token is not known"])
   }
 
   /// Whatever one reader sees otherwise is told: any of its values, spoilt in any way.

@@ -47,7 +47,7 @@ public struct Memory: Sendable, Hashable, Identifiable {
   public var validUntil: Date? { box?.details.validUntil }
   /// Where the memory comes from, such as an address, a file or a tool: the application's own words.
   public var source: String? { box?.details.source }
-  /// How far what the memory says can be relied on; nil: nobody said.
+  /// How reliable the text is; nil: unknown.
   public var trust: Trust? { box?.details.trust }
   /// The memories of the same user that this one was made of, in the order given; at most 64. They may be gone by now.
   public var derivedFrom: [MemoryID] { box?.details.derivedFrom ?? [] }

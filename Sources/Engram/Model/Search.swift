@@ -4,8 +4,8 @@ import Formats
 public enum SearchScope: Sendable, Hashable {
   /// One user's, and by construction nobody else's.
   case user(String)
-  /// These users', at most 1,024, and nobody else's: what the single users give, merged. A user who is named twice counts once; no users, no
-  /// memories.
+  /// Those of several users, at most 1,024, and of no other: the results of the single users, merged. A user named twice counts once; an empty list finds
+  /// nothing.
   case users([String])
   case all
 

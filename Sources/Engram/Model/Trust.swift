@@ -1,4 +1,4 @@
-/// How far what a memory says can be relied on: a small scale, ordered from ``low`` to ``high``.
+/// How reliable a memory is: a small scale, ordered from ``low`` to ``high``.
 public enum Trust: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
   /// From outside: a web page, a tool, somebody else's message.
   case low
@@ -7,7 +7,7 @@ public enum Trust: String, Sendable, Hashable, Codable, CaseIterable, Comparable
   /// Confirmed by the user or the application.
   case high
 
-  /// 1…3, as it is stored; 0 stands for a memory that has none.
+  /// 1…3, as it is stored; 0 in the columns means none.
   var level: UInt8 {
     switch self {
     case .low: 1

@@ -65,7 +65,7 @@ struct BlockColumns: Sendable, Equatable {
 
   var slots: [Slot] = []
 
-  /// Version 1 unless a slot needs version 2: a store in which nobody has used what came later stays as it was.
+  /// Version 1 unless a slot needs version 2: the bytes of stores that do not use the later fields stay the same.
   func encode(into bytes: inout [UInt8]) {
     var kinds = StringTable()
     var sessions = StringTable()

@@ -87,7 +87,7 @@ enum StoreCreation {
   /// What a store's directory holds beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
     for path in [paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] {
-      // Room for the note of its holder: a full disk keeps nobody from opening the store.
+      // Room for the note of its holder, so that the store can be opened on a full disk.
       _ = try FileHandle(path: path, access: .createNew).allocate(64, keepingSize: true)
     }
     try StoreOpening.setCurrent(1, paths)
