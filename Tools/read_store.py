@@ -27,8 +27,10 @@ except ImportError as error:
 
 DATABASES = [
     "meta", "users", "contexts", "history", "memories", "timeline",
-    "blocks", "columns", "expiry", "dedupe", "tokens", "log",
+    "blocks", "columns", "expiry", "dedupe", "tokens", "log", "sessions",
 ]
+# Databases that a store of an earlier version lacks; `tables` of the state record says which ones are complete.
+OPTIONAL = {"sessions": 1}
 NEVER = (1 << 63) - 1
 ALWAYS = -(1 << 63)
 TRUST = [None, "low", "medium", "high"]
@@ -173,7 +175,9 @@ def read_store(directory, form):
         generation = os.path.join(directory, file.read().strip())
     environment = lmdb.open(generation, readonly=True, max_dbs=len(DATABASES), lock=False)
     with environment.begin() as transaction:
-        databases = {name: dict(entries(transaction, environment, name)) for name in DATABASES}
+        present = {name.decode() for name, _ in transaction.cursor()}
+        names = [name for name in DATABASES if name in present or name not in OPTIONAL]
+        databases = {name: dict(entries(transaction, environment, name)) for name in names}
     store = cbor2.loads(databases["meta"][b"store"])
     state = cbor2.loads(databases["meta"][b"state"])
     yield {
@@ -217,7 +221,11 @@ def read_store(directory, form):
     if len(live) != state["rowsLive"] or len(databases["memories"]) != state["memories"]:
         raise Damage("the counts of the state record are wrong")
 
-    with_row = 0
+    # A session's key is the hash of its name under the store's secret, as a user's is: all its memories have the same one.
+    sessions = None
+    if state.get("tables", 0) & OPTIONAL["sessions"]:
+        sessions = {key[:16] + key[32:]: key[16:32] for key in databases["sessions"]}
+    session_keys, with_row, with_session = {}, 0, 0
     for key, value in databases["memories"].items():
         memory = cbor2.loads(value)
         owner, name = user_keys[memory["userID"]], str(uuid.UUID(bytes=key))
@@ -225,6 +233,11 @@ def read_store(directory, form):
             raise Damage(f"memory {name} is missing in the timeline")
         if "expiresAt" in memory and databases["expiry"].get(ordered(memory["expiresAt"]) + key) != owner:
             raise Damage(f"memory {name} is missing in expiry")
+        if sessions is not None and "sessionID" in memory:
+            with_session += 1
+            session = sessions.get(owner + ordered(memory["createdAt"]) + key)
+            if session is None or session_keys.setdefault(memory["sessionID"], session) != session:
+                raise Damage(f"memory {name} is missing in its session")
         embedding = None
         if "row" in memory:
             with_row += 1
@@ -248,6 +261,8 @@ def read_store(directory, form):
         }
     if with_row != len(live) or len(databases["timeline"]) != state["memories"]:
         raise Damage("rows or the timeline name memories that are not there")
+    if sessions is not None and (with_session != len(sessions) or len(set(session_keys.values())) != len(session_keys)):
+        raise Damage("the sessions name memories that are not there")
 
 
 def main():

@@ -27,6 +27,8 @@ package final class Environment: Sendable {
     package var exclusion: (any ReadExclusion)?
     /// Makes the databases that are missing, in a write transaction; otherwise a missing one is an error, and opening waits for no writer.
     package var createsDatabases = false
+    /// Names of databases that may be missing: ``Environment/databases`` leaves a missing one out.
+    package var optionalDatabases: Set<String> = []
     /// MDB_NOMETASYNC: a power failure may lose the last commits, never the integrity.
     package var defersMetaFlush = false
 
@@ -38,6 +40,7 @@ package final class Environment: Sendable {
   package let path: String
   package let isReadOnly: Bool
   package let mapSizeBytes: Int
+  /// Those that exist, in the order of the names.
   package let databases: [Database]
   let exclusion: (any ReadExclusion)?
   private let forkCount: Int
@@ -81,7 +84,7 @@ package final class Environment: Sendable {
     _ opened: OpaquePointer, _ path: String, _ names: [String], _ options: Options, mapSizeBytes: Int
   ) throws(LMDBError) {
     do throws(LMDBError) {
-      unsafe databases = try Self.openDatabases(names, in: opened, create: options.createsDatabases)
+      unsafe databases = try Self.openDatabases(names, in: opened, options)
     } catch {
       unsafe mdb_env_close(opened)
       throw error
@@ -159,13 +162,15 @@ package final class Environment: Sendable {
   }
 
   private static func openDatabases(
-    _ names: [String], in environment: OpaquePointer, create: Bool
+    _ names: [String], in environment: OpaquePointer, _ options: Options
   ) throws(LMDBError) -> [Database] {
+    let create = options.createsDatabases
     let transaction = unsafe create ? try beginWriting(environment) : try EnvironmentSnapshot.begin(environment)
     var databases: [Database] = []
     for name in names {
       var handle: MDB_dbi = 0
       let code = unsafe mdb_dbi_open(transaction, name, create ? UInt32(MDB_CREATE) : 0, &handle)
+      if code == MDB_NOTFOUND, options.optionalDatabases.contains(name) { continue }
       guard code == MDB_SUCCESS else {
         unsafe mdb_txn_abort(transaction)
         throw LMDBError(code: code, operation: "mdb_dbi_open \(name)")

@@ -104,7 +104,7 @@ import TestSupport
   }
 
   @Test(arguments: [
-    ("memories", "timeline: it names memory "), ("timeline", "is missing in its user's timeline"),
+    ("memories", "timeline: it names memory "), ("timeline", "has no entry"),
     ("blocks", "of its user, which is missing"),
     ("columns", "has no columns"), ("users", "has no record"), ("contexts", "contexts"), ("log", "log entries"),
   ])

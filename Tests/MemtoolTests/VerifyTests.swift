@@ -92,11 +92,13 @@ import TestSupport
   }
 
   @Test(arguments: [
-    ("memories", "timeline: it names memory "), ("memories", "has no record"), ("timeline", "is missing in its user's timeline"),
+    ("memories", "timeline: it names memory "), ("memories", "has no record"), ("timeline", "timeline: memory "),
+    ("timeline", "has no entry"),
     ("blocks", "of its user, which is missing"), ("blocks", "columns: there are columns of a block that does not exist"),
     ("columns", "has no columns"), ("users", "contexts and "), ("users", "meta: the state counts 4 users, there are 3"),
-    ("contexts", "meta: the state counts 8 contexts, there are 7"), ("contexts", "users: "), ("expiry", "expires and is missing in expiry"),
-    ("dedupe", "dedupe: the dedupe key of memory "), ("log", "meta: the state counts 69 log entries, there are 68"),
+    ("contexts", "meta: the state counts 8 contexts, there are 7"), ("contexts", "users: "), ("expiry", "expiry: memory "),
+    ("dedupe", "dedupe: memory "),
+    ("sessions", "sessions: memory "), ("log", "meta: the state counts 69 log entries, there are 68"),
   ])
   func deletedKeyIsFound(_ name: String, _ problem: String) throws {
     try withDatabase { transaction, schema in
@@ -182,8 +184,8 @@ import TestSupport
       try transaction.put(key, other.bytes, in: schema[Tables.Dedupe.self])
     }
     try #require(ids[0] != ids[1])
-    try expectDamage("dedupe: it names memory \(ids[1]), which has another dedupe key")
-    try expectDamage("dedupe: the dedupe key of memory \(ids[0]) does not lead to it")
+    try expectDamage("dedupe: an entry of memory \(ids[1]) is under another user, time or name than its record says")
+    try expectDamage("dedupe: the entry of memory \(ids[0]) does not lead to it")
   }
 
   @Test func columnsThatContradictTheRecordAreFound() throws {
@@ -217,8 +219,9 @@ import TestSupport
       try transaction.put(TimelineKey(user: user, createdAt: 5, id: id).encoded, [], in: schema[Tables.Timeline.self])
       try transaction.put(ExpiryKey(expiresAt: 5, id: id).encoded, [UInt8](repeating: 0, count: 16), in: schema[Tables.Expiry.self])
       try transaction.put(DedupeKey(user: user, hash: user).encoded, id.bytes, in: schema[Tables.Dedupe.self])
+      try transaction.put(SessionKey(user: user, session: user, createdAt: 5, id: id).encoded, [], in: schema[Tables.Sessions.self])
     }
-    for name in ["timeline", "expiry", "dedupe"] {
+    for name in ["timeline", "expiry", "dedupe", "sessions"] {
       try expectDamage("\(name): it names memory \(MemoryID(high: 3, low: 4)), which has no record")
     }
   }
@@ -233,7 +236,7 @@ import TestSupport
     let all = [
       schema[Tables.Memories.self], schema[Tables.Timeline.self], schema[Tables.Blocks.self], schema[Tables.Columns.self],
       schema[Tables.Users.self], schema[Tables.Contexts.self], schema[Tables.Expiry.self], schema[Tables.Dedupe.self],
-      schema[Tables.Log.self],
+      schema[Tables.Log.self], schema[Tables.Sessions.self],
     ]
     return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
   }

@@ -292,7 +292,10 @@ struct GenerationCopy: ~Copyable {
     guard target.embedder == nil, let embedder = try RecordReader(snapshot.view, source, now: .min).storedRecord().embedder else { return }
     target.pin(embedder)
     var transaction = try EnvironmentTransaction(target.environment)
-    try transaction.put(MetaKey.store.encoded, target.store.encoded(), in: target.schema[Tables.Meta.self])
+    // As it is stored: the copy may have announced features since the target was opened.
+    var store = try RecordReader(transaction.view, target, now: .min).storedRecord()
+    store.embedder = embedder
+    try transaction.put(MetaKey.store.encoded, store.encoded(), in: target.schema[Tables.Meta.self])
     try transaction.commit()
   }
 

@@ -29,9 +29,10 @@ struct SurvivorWalk: ~Escapable {
   /// - Complexity: O(size of the store).
   func forEachSpan(progress: @escaping (OperationProgress) throws -> Void, _ body: (RawSpan) -> Void) throws {
     var total = 0
-    for table in Tables.all { total += try reader.entryCount(of: table) }
+    let tables = reader.schema.tables
+    for table in tables { total += try reader.entryCount(of: table) }
     var meter = WorkMeter(.comparing, total: total, progress)
-    for table in Tables.all { try forEachSpan(of: table, &meter, body) }
+    for table in tables { try forEachSpan(of: table, &meter, body) }
     try meter.finish()
   }
 

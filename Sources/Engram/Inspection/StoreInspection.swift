@@ -36,6 +36,9 @@ public struct StoreInspection: Sendable, Codable {
   /// Those of all generations, leftovers included, and the locks.
   public let files: [FileSize]
   public let databases: [DatabaseSize]
+  /// The databases of indexes that the store lacks, or has not kept up, because an earlier version of Engram made it or wrote to it: reads do
+  /// without them, and are slower. The next rebuild makes them: the store's own, or ``MemoryStore/compact(progress:)``.
+  public let missingTables: [String]
   /// Of other processes.
   public let readers: [Reader]
   public let identity: StoreIdentity
@@ -107,13 +110,14 @@ extension MemoryStore {
   /// - Throws: ``StoreError`` `.corrupted`, `.inputOutput`, `.permissionDenied`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(files); reads no records. Blocks the caller for the time of a directory listing.
   public func inspection() throws -> StoreInspection {
-    let (databases, last) = try readOnce { reader in
+    let (databases, missing, last) = try readOnce { reader in
       let environment = reader.generation.environment
       let databases = try environment.databases.map { database in
         let statistics = try reader.view.statistics(of: database)
         return StoreInspection.DatabaseSize(name: database.name, entries: statistics.entries, sizeBytes: statistics.sizeBytes)
       }
-      return (databases, environment.lastTransactionID)
+      let missing = try Tables.all.filter { try !reader.has($0) }.map { $0.name }
+      return (databases, missing, environment.lastTransactionID)
     }
     let status = try status
     let own = MachineIdentity.processID
@@ -123,7 +127,8 @@ extension MemoryStore {
         processID: reader.processID, isAlive: Self.isAlive(reader.processID), transactionID: reader.transactionID,
         commitsBehind: reader.transactionID.map { max(0, last - $0) })
     }
-    return StoreInspection(status: status, files: try files(), databases: databases, readers: readers, identity: identity)
+    return StoreInspection(
+      status: status, files: try files(), databases: databases, missingTables: missing, readers: readers, identity: identity)
   }
 
   private func files() throws -> [StoreInspection.FileSize] {

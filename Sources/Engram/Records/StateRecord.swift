@@ -32,19 +32,26 @@ struct StateRecord: Sendable, Equatable {
   var lastBoot: BootInstant?
   /// The commit that first found expired memories which are still there, by both clocks; nil where none did in this boot.
   var expiryMark: StoreInstant?
+  /// The optional tables that are complete.
+  var tables: OptionalTables = []
 
   init() {}
 
   func encode(into writer: inout CBORWriter) {
     // A mark is of the boot of the last commit: with another one it has no meaning any more.
     let mark = expiryMark.flatMap { $0.boot.boot == lastBoot?.boot ? $0 : nil }
-    writer.map(count: 12 + (pendingErasure == 0 ? 0 : 1) + (rowsDead == 0 ? 0 : 1) + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
+    let optionals = [pendingErasure > 0, rowsDead > 0, !tables.isEmpty].count { $0 }
+    writer.map(count: 12 + optionals + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
     if let lastBoot {
       writer.key("boot")
       writer.bytes(lastBoot.boot)
     }
     writer.key("users")
     writer.int(users)
+    if !tables.isEmpty {
+      writer.key("tables")
+      writer.unsigned(tables.rawValue)
+    }
     writer.key("tokens")
     writer.int(tokens)
     if pendingErasure > 0 {
@@ -99,6 +106,9 @@ struct StateRecord: Sendable, Equatable {
           state.users = try reader.readInteger(Int.self)
         } else if unsafe key.equals("tokens") {
           state.tokens = try reader.readInteger(Int.self)
+        } else if unsafe key.equals("tables") {
+          // A later version's table is not kept up by this one.
+          state.tables = OptionalTables(rawValue: try reader.readUInt64()).intersection(.known)
         } else if unsafe key.equals("contexts") {
           state.contexts = try reader.readInteger(Int.self)
         } else if unsafe key.equals("logCount") {

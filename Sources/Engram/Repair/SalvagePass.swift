@@ -25,7 +25,8 @@ struct SalvagePass {
   ) throws -> Outcome {
     let file = try Files.FileHandle(path: dataPath, access: .read)
     var meter = Meter(total: try file.status().sizeBytes, progress: progress)
-    var salvage = try PageSalvage(file, meta: page, databases: Tables.names, problemLimit: RepairReport.sentenceLimit)
+    var salvage = try PageSalvage(
+      file, meta: page, databases: Tables.names, optional: Tables.optionalNames, problemLimit: RepairReport.sentenceLimit)
     try salvage.forEachEntry { name, key, stored in
       try meter.add(stored.byteCount)
       guard let value = SalvagedEntry.value(name, key, stored) else {

@@ -97,6 +97,27 @@ extension MemorySnapshot {
     try read { try $0.page(of: scope, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter) }
   }
 
+  /// A page of a session's memories by time, such as a conversation.
+  ///
+  /// - Parameters:
+  ///   - newestFirst: The direction.
+  ///   - cursor: ``Page/next`` of the page before; nil for the first page.
+  ///   - limit: The most memories of a page; at least 1.
+  ///   - filter: Only memories that match; the page is filled all the same.
+  /// - Returns: At most `limit` memories by `createdAt`, equal times by id: from the first one on unless `newestFirst` is set. None if the user has
+  ///   no such session; the session of the same name of another user is another one.
+  /// - Throws: As ``memories(for:newestFirst:after:limit:filter:)``; `.valueTooLarge` or `.invalidArgument` for a session id that no memory can have.
+  /// - Complexity: O(log memories + memories that are passed), whatever else the user has. O(the user's memories) in a store that an
+  ///   earlier version made, until its index of sessions is built: see ``StoreInspection/missingTables``.
+  public func memories(
+    inSession sessionID: String, for userID: String, newestFirst: Bool = false, after cursor: PageCursor? = nil, limit: Int = 100,
+    filter: Filter? = nil
+  ) throws -> Page<Memory> {
+    try read {
+      try $0.page(ofSession: sessionID, of: userID, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter)
+    }
+  }
+
   /// Calls `body` with every memory of all users in the order of ids, until it returns false. Blocks the caller's thread.
   ///
   /// - Throws: ``StoreError``; what `body` throws; `CancellationError` once the task is cancelled, at the next 256th memory.

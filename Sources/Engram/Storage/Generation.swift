@@ -133,7 +133,9 @@ final class Generation: Sendable {
   /// - Parameter check: Called once for 64 pages; what it throws ends the walk.
   func pages(_ check: @escaping () throws -> Void) throws -> PageReport {
     var slot = try EnvironmentSnapshot(environment)
-    let walker = PageWalker(try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Tables.names)
+    let walker = PageWalker(
+      try Files.FileHandle(path: place.appending(Self.dataFileName), access: .read), databases: Tables.names,
+      optional: Tables.optionalNames)
     return try walker.walkOwnSnapshot(&slot, check)
   }
 

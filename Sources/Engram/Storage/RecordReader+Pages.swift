@@ -5,6 +5,7 @@ enum Listing {
   case users
   /// - users: Each once, in ascending order; nil: all.
   case memories(users: [UserKey]?, newestFirst: Bool)
+  case session(UserKey, of: UserKey, newestFirst: Bool)
 
   /// Differs where the order or the elements differ.
   fileprivate var name: String {
@@ -12,6 +13,8 @@ enum Listing {
     case .users: "users"
     case .memories(let users, let newestFirst):
       "memories \(newestFirst ? "newest" : "oldest") \(users?.map { "\($0.high) \($0.low)" }.joined(separator: ",") ?? "all")"
+    case .session(let session, let user, let newestFirst):
+      "session \(newestFirst ? "newest" : "oldest") \(session.high) \(session.low) \(user.high) \(user.low)"
     }
   }
 }
@@ -85,6 +88,35 @@ extension RecordReader {
     try Limits.check(filter)
     let users = users(of: scope)
     let listing = Listing.memories(users: users?.map(\.key), newestFirst: newestFirst)
+    return try page(listing, after: cursor, limit, filter) { position, visit in
+      if let users {
+        try forEachMemory(of: users, newestFirst: newestFirst, after: position, visit)
+      } else {
+        try forEachMemory(newestFirst: newestFirst, after: position?.id, visit)
+      }
+    }
+  }
+
+  /// A page of the live memories of a user's session that the filter matches, by `createdAt`, equal times by id.
+  ///
+  /// - Throws: As ``page(of:newestFirst:after:limit:filter:)``.
+  func page(
+    ofSession sessionID: String, of userID: String, newestFirst: Bool, after cursor: PageCursor?, limit: Int, filter: Filter?
+  ) throws -> Page<Memory> {
+    try Limits.check(pageSize: limit)
+    try Limits.checkUserID(userID)
+    try Limits.checkName(sessionID, "sessionID")
+    try Limits.check(filter)
+    let listing = Listing.session(userKey(sessionID), of: userKey(userID), newestFirst: newestFirst)
+    return try page(listing, after: cursor, limit, filter) { position, visit in
+      try forEachMemory(inSession: sessionID, of: userID, newestFirst: newestFirst, after: position, visit)
+    }
+  }
+
+  private func page(
+    _ listing: Listing, after cursor: PageCursor?, _ limit: Int, _ filter: Filter?,
+    _ walk: (TimelinePosition?, (MemoryRecord) throws -> Bool) throws -> Void
+  ) throws -> Page<Memory> {
     let position = try cursor.map { try self.position(of: $0, in: listing) }
       .map { TimelinePosition(createdAt: $0.time, id: MemoryID(high: $0.high, low: $0.low)) }
     var elements: [Memory] = []
@@ -99,14 +131,31 @@ extension RecordReader {
       try meter.pass(bytes: record.memory.text.utf8.count)
       return true
     }
-    if let users {
-      try forEachMemory(of: users, newestFirst: newestFirst, after: position, visit)
-    } else {
-      try forEachMemory(newestFirst: newestFirst, after: position?.id, visit)
-    }
+    try walk(position, visit)
     guard hasMore, let last = elements.last else { return Page(elements, next: nil) }
     let end = PagePosition(time: last.createdAt.milliseconds, high: last.id.high, low: last.id.low)
     return Page(elements, next: self.cursor(at: end, in: listing))
+  }
+
+  /// Walks the live memories of a session by time, equal times by id, until `body` returns false.
+  ///
+  /// - Complexity: O(log memories + the session's memories); O(the user's memories) if the store lacks the index.
+  private func forEachMemory(
+    inSession sessionID: String, of userID: String, newestFirst: Bool, after position: TimelinePosition?,
+    _ body: (MemoryRecord) throws -> Bool
+  ) throws {
+    guard try has(Tables.Sessions.self) else {
+      return try forEachMemory(of: userID, newestFirst: newestFirst, after: position) { record in
+        try !record.memory.sessionID.hasSameBytes(as: sessionID) || body(record)
+      }
+    }
+    let (user, session) = (userKey(userID), userKey(sessionID))
+    let start = position.map { WalkStart.after(SessionKey(user: user, session: session, createdAt: $0.createdAt, id: $0.id)) } ?? .end
+    try walkKeys(Tables.Sessions.self, prefix: SessionKey.prefix(user, session), from: start, backwards: newestFirst) { key in
+      // Only a user or a session with the same hash has another name.
+      guard let record = try record(key.id, of: userID), record.memory.sessionID.hasSameBytes(as: sessionID) else { return true }
+      return try body(record)
+    }
   }
 
   /// Walks the live memories of several users by time, equal times by id, until `body` returns false.

@@ -12,6 +12,11 @@ enum WalkStart<EntryKey: TableKey> {
 
 /// Typed reads: every key is encoded and decoded by its table.
 extension RecordReader {
+  /// Whether the table exists and is complete. An optional one for which that is false must not be read.
+  func has(_ table: any Table.Type) throws -> Bool {
+    try table.option.isEmpty || state().tables.isSuperset(of: table.option)
+  }
+
   /// The value of `key`, without its checksum; nil where the key is missing.
   @_lifetime(copy self)
   func value<T: Table>(_ key: T.EntryKey, in table: T.Type) throws(LMDBError) -> RawSpan? {

@@ -134,8 +134,10 @@ enum StoreCreation {
     let schema = Schema(environment)
     var transaction = try EnvironmentTransaction(environment)
     try transaction.put(MetaKey.store.encoded, store.encoded(), in: schema[Tables.Meta.self])
+    var state = StateRecord()
+    state.tables = .known
     var writer = CBORWriter()
-    StateRecord().encode(into: &writer)
+    state.encode(into: &writer)
     try transaction.put(MetaKey.state.encoded, writer.bytes, in: schema[Tables.Meta.self])
     try transaction.commit()
     guard environment.close() else { throw StoreError(.stillInUse, "the new store's environment cannot be closed") }

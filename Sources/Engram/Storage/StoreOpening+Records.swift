@@ -8,7 +8,11 @@ extension StoreOpening {
     guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else {
       throw StoreError(.corrupted, "the store's state record is missing")
     }
-    return try StateRecord(value)
+    let state = try StateRecord(value)
+    guard state.tables.isDisjoint(with: schema.missing) else {
+      throw StoreError(.corrupted, "the store's state record names a table that does not exist")
+    }
+    return state
   }
 
   /// Reads the store's own record and compares it with what the caller asks for.

@@ -223,6 +223,7 @@ enum StoreOpening {
     let presence = try FileLock(existing: data)
     var environmentOptions = Environment.Options()
     environmentOptions.isReadOnly = options.access != .readWrite
+    environmentOptions.optionalDatabases = Tables.optionalNames
     // The rows are mapped after the records. A map of the records that leaves no room for them would only be refused at a lower limit.
     environmentOptions.spareBytes = RowFile.smallestMapBytes + AddressSpace.reserveBytes
     environmentOptions.usesLocks = try usesLockTable(paths, number, files, options)
@@ -334,7 +335,7 @@ enum StoreOpening {
     _ inspection: StoreOptions.PageInspection
   ) throws -> Environment {
     let data = paths.data(number)
-    let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Tables.names)
+    let walker = PageWalker(try FileHandle(path: data, access: .read), databases: Tables.names, optional: Tables.optionalNames)
     return try Environment(path: paths.generation(number), databases: Tables.names, options: options) { slot in
       if holdsIt { try opening.unlock() }
       let walk: Result<PageReport, any Error>

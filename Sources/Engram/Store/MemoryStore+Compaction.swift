@@ -27,7 +27,8 @@ public struct CompactionReport: Sendable, Codable {
 extension MemoryStore {
   /// Rebuilds the store's files without what was deleted, replaced or given back, while everybody goes on reading and writing.
   ///
-  /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead; one without embeddings never does. Needs room for a
+  /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead, and once if an earlier version of Engram made it
+  /// without an index that this one keeps. Needs room for a
   /// second copy meanwhile, and leaves some to other programs: 5 % of the file system if the store begins it, 1 MiB if it is asked for. The log of
   /// changes is kept, with the ids in it.
   /// - Parameter progress: Called now and then, see ``OperationProgress``.
@@ -59,6 +60,8 @@ extension MemoryStore {
     case erasure
     /// So many rows are dead that a compaction is worth it.
     case compaction
+    /// An index is missing, because an earlier version of Engram made the store or wrote to it: reads do without, and are slower.
+    case index
   }
 
   /// What is due; nil: nothing.
@@ -68,7 +71,8 @@ extension MemoryStore {
   public var dueUpkeep: Upkeep? {
     get throws {
       let state = try readOnce { try $0.state() }
-      return state.pendingErasure > 0 ? .erasure : core.needsRebuild(state) ? .compaction : nil
+      if state.pendingErasure > 0 { return .erasure }
+      return core.needsRebuild(state) ? .compaction : core.lacksIndex(state) ? .index : nil
     }
   }
 
@@ -89,7 +93,7 @@ extension MemoryStore {
       // Somebody asked for an erasure.
       let isAutomatic = try core.live.read { try $0.state().pendingErasure } == 0
       try core.rebuild(
-        ifWanted: core.needsRebuild, isAutomatic: isAutomatic,
+        ifWanted: { core.needsRebuild($0) || core.lacksIndex($0) }, isAutomatic: isAutomatic,
         check: {
           try check()
           // This process's own maintenance may have begun, and ends sooner or later.

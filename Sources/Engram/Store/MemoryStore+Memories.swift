@@ -53,6 +53,16 @@ extension MemoryStore {
     try readOnce { try $0.page(of: scope, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter) }
   }
 
+  /// A page of a session's memories by time, the oldest first; see ``MemorySnapshot/memories(inSession:for:newestFirst:after:limit:filter:)``.
+  public func memories(
+    inSession sessionID: String, for userID: String, newestFirst: Bool = false, after cursor: PageCursor? = nil, limit: Int = 100,
+    filter: Filter? = nil
+  ) throws -> Page<Memory> {
+    try readOnce {
+      try $0.page(ofSession: sessionID, of: userID, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter)
+    }
+  }
+
   // MARK: Writing
 
   /// Replaces a memory of the user by a changed copy of it.

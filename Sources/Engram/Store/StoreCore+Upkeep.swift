@@ -69,6 +69,9 @@ extension StoreCore {
     (try? paths.data(generation)).map { LockHolders.processes(locking: $0) } ?? []
   }
 
+  /// Whether an index is missing, which a rebuild makes.
+  func lacksIndex(_ state: StateRecord) -> Bool { state.tables != .known }
+
   /// Whether an erasure was broken off, or so many rows are dead that a rebuild is worth it.
   func needsRebuild(_ state: StateRecord) -> Bool {
     if state.pendingErasure > 0 { return true }

@@ -26,6 +26,8 @@ final class StoreCore: Sendable {
     var isClosing = false
     /// A rebuild of the store's own accord that failed is not tried again at once.
     var retry = RebuildRetry()
+    /// When the last rebuild of the store's own accord ended.
+    var lastRebuild: ContinuousClock.Instant?
   }
 
   init(id: FileID, _ files: consuming StoreOpening.Files, options: StoreOptions) throws {
@@ -146,9 +148,11 @@ final class StoreCore: Sendable {
     }
     // An idle process follows here, and so lets go of the generation that it was in.
     let state = try live.read { try $0.state() }
-    guard let coordinator, coordinator.poison == nil, needsRebuild(state) else { return }
-    let isTime = work.withLock { work in
-      work.count == 0 && work.retry.isTime(at: .now)
+    guard let coordinator, coordinator.poison == nil, needsRebuild(state) || lacksIndex(state) else { return }
+    let isTime = work.withLock { [needsRebuild = needsRebuild(state)] work in
+      // A process with an earlier version of Engram ends an index with each of its commits.
+      let isIndexTime = work.lastRebuild.map { .now - $0 > .seconds(3600) } ?? true
+      return work.count == 0 && work.retry.isTime(at: .now) && (needsRebuild || isIndexTime)
     }
     guard isTime else { return }
     // Not awaited: snapshots and expiry are looked after meanwhile.
@@ -156,9 +160,13 @@ final class StoreCore: Sendable {
       do {
         try await self?.background("the store cannot be compacted") { core, check in
           // Somebody asked for an erasure.
-          try core.rebuild(ifWanted: core.needsRebuild, isAutomatic: state.pendingErasure == 0, check: check)
+          try core.rebuild(
+            ifWanted: { core.needsRebuild($0) || core.lacksIndex($0) }, isAutomatic: state.pendingErasure == 0, check: check)
         }
-        self?.work.withLock { $0.retry.succeeded() }
+        self?.work.withLock { work in
+          work.retry.succeeded()
+          work.lastRebuild = .now
+        }
       } catch is CancellationError {
       } catch let error as StoreError where error.code == .closed {
       } catch {

@@ -11,6 +11,8 @@ protocol Table: SendableMetatype {
   static var name: String { get }
   /// The place in ``Tables/all``.
   static var number: Int { get }
+  /// What the state record says while the table is kept; empty: every store has the table.
+  static var option: OptionalTables { get }
 
   /// Whose an entry is.
   ///
@@ -19,6 +21,10 @@ protocol Table: SendableMetatype {
   ///   - secret: The store's: a value that has a name and no key needs it.
   /// - Throws: ``StoreError`` `.corrupted` where the value does not decode.
   static func owner(_ key: EntryKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner
+}
+
+extension Table {
+  static var option: OptionalTables { [] }
 }
 
 /// The key of a table: fixed parts, so that the order of the bytes is the order of the parts.
@@ -49,23 +55,34 @@ enum Tables {
   /// In the order of their numbers. A new one comes last.
   static let all: [any Table.Type] = [
     Meta.self, Users.self, Contexts.self, History.self, Memories.self, Timeline.self, Blocks.self, Columns.self, Expiry.self, Dedupe.self,
-    Tokens.self, Log.self,
+    Tokens.self, Log.self, Sessions.self,
   ]
 
   static let names = all.map { $0.name }
+  static let optionalNames = Set(all.filter { !$0.option.isEmpty }.map { $0.name })
 }
 
 /// The tables of an environment that is open.
 final class Schema: Sendable {
-  private let databases: [Database]
+  /// By the numbers of the tables; nil: an optional one that is missing.
+  private let databases: [Database?]
 
   init(_ environment: Environment) {
-    databases = environment.databases
-    precondition(databases.map(\.name) == Tables.names, "the environment was opened with other databases")
+    databases = Tables.names.map { name in environment.databases.first { $0.name == name } }
     precondition(Tables.all.enumerated().allSatisfy { $0 == $1.number }, "a table has another number than its place in the list")
   }
 
-  subscript(_ table: (some Table).Type) -> Database { databases[table.number] }
+  /// Those that exist, in the order of their numbers.
+  var tables: [any Table.Type] { Tables.all.filter { databases[$0.number] != nil } }
+
+  /// Optional tables of which nothing exists.
+  var missing: OptionalTables { OptionalTables(Tables.all.filter { databases[$0.number] == nil }.map { $0.option }) }
+
+  /// The database of a table that exists: of an optional one ``RecordReader/has(_:)`` says so.
+  subscript(_ table: (some Table).Type) -> Database {
+    guard let database = databases[table.number] else { preconditionFailure("the table \(table.name) is missing, and was not asked for") }
+    return database
+  }
 }
 
 extension RawSpan {

@@ -2,16 +2,6 @@ import Checksums
 
 /// What is kept of a memory's record while its store is verified, so that each record is decoded once.
 struct MemoryFacts: KeyedElement {
-  /// What of the memory's entries the walks over their databases came by and found to agree with its record.
-  struct Entries: OptionSet {
-    let rawValue: UInt8
-    static let timeline = Entries(rawValue: 1)
-    static let expiry = Entries(rawValue: 2)
-    static let dedupe = Entries(rawValue: 4)
-    static let slot = Entries(rawValue: 8)
-    static let all: Entries = [.timeline, .expiry, .dedupe, .slot]
-  }
-
   let key: MemoryID
   /// The number in ``StoreVerifier/users``.
   let user: UInt32
@@ -23,12 +13,10 @@ struct MemoryFacts: KeyedElement {
   let expiresAt: Int64
   /// Of kind, session and what the columns hold of its details together.
   let labels: UInt64
-  /// Half of the dedupe key's hash, which is as good as a checksum; 0 where there is none.
-  let dedupe: UInt64
-  /// What need not be looked up any more; what the memory does not need is there from the beginning.
-  var found: Entries
+  /// The walk over the blocks came by the memory's row; true from the beginning if there is none.
+  var isSlotFound: Bool
 
-  init(_ record: MemoryRecord, user: Int, dedupeKey: UserKey?) {
+  init(_ record: MemoryRecord, user: Int) {
     key = record.memory.id
     self.user = UInt32(user)
     block = record.row?.block ?? 0
@@ -39,14 +27,8 @@ struct MemoryFacts: KeyedElement {
     labels = Self.labels(
       Self.label(record.memory.kind), Self.label(record.memory.sessionID),
       record.memory.hasDetails ? Self.label(BlockColumns.Slot.Details(record.memory.details)) : 0)
-    dedupe = dedupeKey.map(Self.half) ?? 0
-    found = []
-    if record.memory.expiresAt == nil { found.insert(.expiry) }
-    if dedupeKey == nil { found.insert(.dedupe) }
-    if record.row == nil { found.insert(.slot) }
+    isSlotFound = record.row == nil
   }
-
-  static func half(_ dedupeKey: UserKey) -> UInt64 { dedupeKey.low | 1 }
 
   static func label(_ text: String?) -> UInt64 {
     guard var text else { return 0 }

@@ -18,51 +18,27 @@ extension StoreVerifier {
     if record.memory.hasDetails, features.incompatible & StoreRecord.Features.memoryDetails == 0 {
       report.add("meta: memory \(id) has fields of a later format, which the store does not announce")
     }
-    let known = MemoryFacts(record, user: user, dedupeKey: record.memory.dedupeKey.map { reader.userKey($0) })
-    let number = memories.number(of: id, else: known)
+    countEntries(of: record.memory, IndexOwner(key: users.elements[user].key, secret: reader.generation.secret))
+    let number = memories.number(of: id, else: MemoryFacts(record, user: user))
     if let row = record.row?.row { claimRow(row, number) }
   }
 
-  /// Looks for what the walks over the other databases did not find: an entry that is missing, wrong or damaged.
-  mutating func checkWhatWasNotFound() throws {
-    for known in memories.elements where known.found != .all {
+  /// Looks for the rows that the walk over the blocks did not come by.
+  mutating func checkUnfoundSlots() throws {
+    for known in memories.elements where !known.isSlotFound {
       try meter.pass()
-      let (id, user) = (known.key, users.elements[Int(known.user)].key)
-      if !known.found.contains(.timeline) {
-        let key = TimelineKey(user: user, createdAt: known.createdAt, id: id)
-        require(key, in: Tables.Timeline.self, "memory \(id) is missing in its user's timeline")
-      }
-      if !known.found.contains(.expiry) {
-        require(ExpiryKey(expiresAt: known.expiresAt, id: id), in: Tables.Expiry.self, "memory \(id) expires and is missing in expiry")
-      }
-      if !known.found.contains(.dedupe) { tellingProblems(in: Tables.Dedupe.self) { try $0.requireDedupe(id, user) } }
-      if !known.found.contains(.slot) {
-        tellingProblems(in: Tables.Blocks.self) { try $0.requireSlot(known, BlockKey(user: user, number: known.block)) }
-      }
+      let key = BlockKey(user: users.elements[Int(known.user)].key, number: known.block)
+      reportingProblems(in: Tables.Blocks.self) { try $0.requireSlot(known, key) }
     }
   }
 
-  private mutating func require<T: Table>(_ key: T.EntryKey, in table: T.Type, _ problem: @autoclosure () -> String) {
-    tellingProblems(in: table) { verifier in
-      if try !verifier.reader.contains(key, in: table) { throw StoreError(.corrupted, problem()) }
-    }
-  }
-
-  /// What `body` throws is a problem; a damaged value was told where its own database was walked.
-  private mutating func tellingProblems(in table: any Table.Type, _ body: (inout StoreVerifier) throws -> Void) {
+  /// What `body` throws is a problem; a damaged value was reported where its own database was walked.
+  mutating func reportingProblems(in table: any Table.Type, _ body: (inout StoreVerifier) throws -> Void) {
     do {
       try body(&self)
     } catch let error as LMDBError where error.isChecksumMismatch {
     } catch {
       problem(in: table, error)
-    }
-  }
-
-  private func requireDedupe(_ id: MemoryID, _ user: UserKey) throws {
-    guard let dedupeKey = try reader.memoryRecord(id)?.memory.dedupeKey else { return }
-    let value = try reader.value(DedupeKey(user: user, hash: reader.userKey(dedupeKey)), in: Tables.Dedupe.self)
-    guard let value, try Tables.Dedupe.value(value) == id else {
-      throw StoreError(.corrupted, "the dedupe key of memory \(id) does not lead to it")
     }
   }
 
@@ -83,43 +59,6 @@ extension StoreVerifier {
     if known.expiresAt != BlockColumns.never, !block.hasExpiry {
       report.add("blocks: the block of memory \(known.key), which expires, says that none does")
     }
-  }
-
-  // MARK: From the entries back to the record
-
-  /// The number of the memory that an entry names; nil where its record is damaged, which was told.
-  private func named(_ id: MemoryID) throws(StoreError) -> Int? {
-    if let number = memories.number(of: id) { return number }
-    if damagedMemories.contains(id) { return nil }
-    throw StoreError(.corrupted, "it names memory \(id), which has no record")
-  }
-
-  private func isOwner(_ user: UserKey, _ known: MemoryFacts) -> Bool { users.elements[Int(known.user)].key == user }
-
-  mutating func checkTimeline(_ key: TimelineKey, _ value: RawSpan) throws {
-    guard let number = try named(key.id) else { return }
-    guard isOwner(key.user, memories.elements[number]), memories.elements[number].createdAt == key.createdAt else {
-      throw StoreError(.corrupted, "memory \(key.id) is under another user or time than its record says")
-    }
-    memories.elements[number].found.insert(.timeline)
-  }
-
-  mutating func checkExpiry(_ key: ExpiryKey, _ value: RawSpan) throws {
-    let owner = try Tables.Expiry.value(value)
-    guard let number = try named(key.id) else { return }
-    guard memories.elements[number].expiresAt == key.expiresAt, isOwner(owner, memories.elements[number]) else {
-      throw StoreError(.corrupted, "memory \(key.id) is under another time or user than its record says")
-    }
-    memories.elements[number].found.insert(.expiry)
-  }
-
-  mutating func checkDedupe(_ key: DedupeKey, _ value: RawSpan) throws {
-    let id = try Tables.Dedupe.value(value)
-    guard let number = try named(id) else { return }
-    guard isOwner(key.user, memories.elements[number]), memories.elements[number].dedupe == MemoryFacts.half(key.hash) else {
-      throw StoreError(.corrupted, "it names memory \(id), which has another dedupe key")
-    }
-    memories.elements[number].found.insert(.dedupe)
   }
 
   mutating func checkBlock(_ key: BlockKey, _ value: RawSpan, _ ranges: inout BlockRanges) throws {
@@ -163,7 +102,7 @@ extension StoreVerifier {
         report.add("blocks: the live row \(row) is that of memory \(id), whose record names another")
         continue
       }
-      memories.elements[number].found.insert(.slot)
+      memories.elements[number].isSlotFound = true
       let expiresAt = columns.expiresAt(slot)
       let labels = MemoryFacts.labels(
         kinds[columns.kindIndex(slot)], sessions[columns.sessionIndex(slot)], details.isEmpty ? 0 : MemoryFacts.label(details[slot]))

@@ -19,11 +19,11 @@ extension StoreVerifier {
   mutating func claimRow(_ row: Int, _ number: Int) {
     let id = memories.elements[number].key
     guard rows != nil else {
-      memories.elements[number].found.insert(.slot)
+      memories.elements[number].isSlotFound = true
       return report.add("memories: memory \(id) names row \(row) in a store without rows")
     }
     guard (0..<state.rowsHigh).contains(row) else {
-      memories.elements[number].found.insert(.slot)
+      memories.elements[number].isSlotFound = true
       return report.add("memories: memory \(id) names row \(row), the last one is \(state.rowsHigh - 1)")
     }
     report.rows += 1

@@ -3,16 +3,21 @@ import LMDB
 /// What follows from a memory's record in the tables that index it.
 extension WriteBatch {
   mutating func insertIndexEntries(of memory: Memory, _ user: UserKey) throws {
-    for index in Tables.indexes { try insert(memory, user, into: index) }
+    for index in indexes { try insert(memory, user, into: index) }
   }
 
   mutating func removeIndexEntries(of memory: Memory, _ user: UserKey) throws {
-    for index in Tables.indexes { try remove(memory, user, from: index) }
+    for index in indexes { try remove(memory, user, from: index) }
   }
 
   /// Writes only what differs between the two.
   mutating func replaceIndexEntries(of old: Memory, by new: Memory, _ user: UserKey) throws {
-    for index in Tables.indexes { try replace(old, new, user, in: index) }
+    for index in indexes { try replace(old, new, user, in: index) }
+  }
+
+  /// Those that the generation has; the next one has them all.
+  private var indexes: [any MemoryIndex.Type] {
+    state.tables == .known ? Tables.indexes : Tables.indexes.filter { state.tables.isSuperset(of: $0.option) }
   }
 
   private mutating func insert<Index: MemoryIndex>(_ memory: Memory, _ user: UserKey, into index: Index.Type) throws {

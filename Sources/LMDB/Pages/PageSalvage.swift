@@ -13,6 +13,7 @@ package struct PageSalvage: ~Copyable {
   private let file: FileHandle
   private let meta: MetaPage
   private let databases: [String]
+  private let optional: Set<String>
   private let ledger: PageLedger
   private var hasLentEntries = false
   private let wasFreeListSound: Bool
@@ -26,8 +27,11 @@ package struct PageSalvage: ~Copyable {
   ///
   /// - Parameters:
   ///   - meta: The state to read; its trees may be damaged.
-  ///   - databases: The names of the databases that the file has.
-  package init(_ file: consuming FileHandle, meta: MetaPage, databases: [String], problemLimit: Int = 1000) throws(FileError) {
+  ///   - databases: The names of the databases that the file may have.
+  ///   - optional: Those that may be missing.
+  package init(
+    _ file: consuming FileHandle, meta: MetaPage, databases: [String], optional: Set<String> = [], problemLimit: Int = 1000
+  ) throws(FileError) {
     let ledger = PageLedger(meta, fileSizeBytes: try file.status().sizeBytes, problemLimit: problemLimit)
     var tree = TreeWalk("the free list", .freeList, ledger)
     FreeList.walk(&tree, file, meta, ledger)
@@ -38,6 +42,7 @@ package struct PageSalvage: ~Copyable {
     self.file = file
     self.meta = meta
     self.databases = databases
+    self.optional = optional
     self.ledger = ledger
   }
 
@@ -52,6 +57,7 @@ package struct PageSalvage: ~Copyable {
     let records = MainTree.walk(&main, file, meta, databases, ledger)
     for name in databases {
       guard let record = records[name] else {
+        if optional.contains(name) { continue }
         ledger.report("the database \(name) is missing")
         recordedEntries.updateValue(nil, forKey: name)
         continue

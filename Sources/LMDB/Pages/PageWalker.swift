@@ -11,15 +11,18 @@ package struct PageWalker: ~Copyable, Sendable {
 
   let file: FileHandle
   private let databases: [String]
+  private let optional: Set<String>
   private let problemLimit: Int
 
   /// - Parameters:
   ///   - file: The data file.
-  ///   - databases: The names of the databases that it has, all of them.
+  ///   - databases: The names of the databases that it may have.
+  ///   - optional: Those that may be missing.
   ///   - problemLimit: How many problems a report lists; further ones are counted.
-  package init(_ file: consuming FileHandle, databases: [String], problemLimit: Int = 1000) {
+  package init(_ file: consuming FileHandle, databases: [String], optional: Set<String> = [], problemLimit: Int = 1000) {
     self.file = file
     self.databases = databases
+    self.optional = optional
     self.problemLimit = problemLimit
   }
 
@@ -66,7 +69,7 @@ package struct PageWalker: ~Copyable, Sendable {
 
     for name in databases {
       guard let record = records[name] else {
-        if main.isComplete { ledger.report("the database \(name) is missing") }
+        if main.isComplete, !optional.contains(name) { ledger.report("the database \(name) is missing") }
         continue
       }
       var tree = TreeWalk("database \(name)", .named, ledger)

@@ -10,16 +10,22 @@ import Testing
   private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures")
 
+  /// The store of a fixture.
+  static func unpack(_ name: String, in place: TemporaryDirectory) throws -> URL {
+    let unpacked = try Subprocess.run("/bin/tar", ["-xzf", fixtures.appendingPathComponent("\(name).tar.gz").path, "-C", place.path])
+    #expect(unpacked.termination == .exited(0), "\(unpacked.standardError)")
+    return URL(fileURLWithPath: place.path("\(name).memory"))
+  }
+
   @Test(.timeLimit(.minutes(5)), arguments: ["format-1", "format-1-details"]) func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(
     _ name: String
   ) async throws {
     let place = TemporaryDirectory()
-    let unpacked = try Subprocess.run("/bin/tar", ["-xzf", Self.fixtures.appendingPathComponent("\(name).tar.gz").path, "-C", place.path])
-    #expect(unpacked.termination == .exited(0), "\(unpacked.standardError)")
+    let url = try Self.unpack(name, in: place)
     let expected = try Data(contentsOf: Self.fixtures.appendingPathComponent("\(name).jsonl"))
     for access in [StoreOptions.Access.readOnly, .readWrite] {
       let store = try await MemoryStore.open(
-        at: URL(fileURLWithPath: place.path("\(name).memory")), options: StoreOptions(access: access, createsIfMissing: false))
+        at: url, options: StoreOptions(access: access, createsIfMissing: false))
       var exported: [UInt8] = []
       _ = try store.exportLines { exported += $0 }
       #expect(String(decoding: exported, as: UTF8.self) == String(decoding: expected, as: UTF8.self))
@@ -31,7 +37,19 @@ import Testing
       #expect(tagged.map(\.memory.text) == (name == "format-1" ? [] : ["lives in Linz"]))
       let current = try store.search(SearchQuery(embedding: [8, 7, 6, 5, 4, 3, 2, 1], scope: .user("ada")))
       #expect(!current.contains { $0.memory.text == "lives in Graz" })
+      // Made before there was the index of sessions: reads do without, and a compaction makes it.
+      #expect(try store.inspection().missingTables == ["sessions"])
+      let all = try store.memories(for: "ada", newestFirst: false).elements
+      for session in Set(all.compactMap(\.sessionID)) {
+        #expect(try store.memories(inSession: session, for: "ada").elements == all.filter { $0.sessionID == session })
+      }
       if access == .readWrite {
+        try await store.compact()
+        #expect(try store.inspection().missingTables == [] && store.memories(for: "ada", newestFirst: false).elements == all)
+        #expect(try await store.verify().problems == [])
+        for session in Set(all.compactMap(\.sessionID)) {
+          #expect(try store.memories(inSession: session, for: "ada").elements == all.filter { $0.sessionID == session })
+        }
         try await store.updateContext(for: "ada", message: "Bye", response: "See you!")
         #expect(try store.context(for: "ada")?.conversationsCount == 4)
       }

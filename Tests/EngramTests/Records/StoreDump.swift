@@ -68,6 +68,7 @@ struct StoreDump {
     case "history": owner(key) + String(decoding: key[16..<(key.count - 9)], as: UTF8.self) + "|" + Self.hexadecimal(key.suffix(9))
     case "timeline", "blocks", "columns": owner(key) + Self.hexadecimal(key.dropFirst(16))
     case "dedupe": owner(key) + "#"
+    case "sessions": owner(key) + "#" + Self.hexadecimal(key.dropFirst(32))
     case "tokens": "\(key[0])" + (key[0] == 1 ? Self.hexadecimal(key[1..<9]) : "") + "#"
     default: Self.hexadecimal(key)
     }
@@ -75,7 +76,7 @@ struct StoreDump {
 
   private func valueText(_ value: [UInt8], in database: String) throws -> String {
     switch database {
-    case "timeline", "blocks", "columns", "dedupe": return Self.hexadecimal(value)
+    case "timeline", "blocks", "columns", "dedupe", "sessions": return Self.hexadecimal(value)
     case "expiry": return owner(value)
     case "tokens" where value.isEmpty: return ""
     default:

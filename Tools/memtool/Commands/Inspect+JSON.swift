@@ -57,6 +57,10 @@ extension JSONWriter {
       endObject()
     }
     endArray()
+    key("missingTables")
+    beginArray()
+    for name in inspection.missingTables { write(name) }
+    endArray()
     key("readers")
     beginArray()
     for reader in inspection.readers { write(reader) }

@@ -103,6 +103,10 @@ struct Inspect: AsyncParsableCommand {
     var databases = Table(["database", "entries", "size"], numbers: ["entries", "size"])
     for database in inspection.databases { databases.add([database.name, "\(database.entries)", Amounts.bytes(database.sizeBytes)]) }
     try databases.print()
+    if !inspection.missingTables.isEmpty {
+      let names = inspection.missingTables.joined(separator: ", ")
+      try Output.line("missing: \(names), which a store that stays open makes, or memtool compact")
+    }
     try Output.line("")
     try printReaders(inspection.readers)
   }

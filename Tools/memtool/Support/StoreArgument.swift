@@ -67,8 +67,13 @@ extension StoreArgument {
         bar.finish()
         if error is CancellationError { return }
         // Another process is at it.
-        if due == .compaction, (error as? StoreError)?.code == .stillInUse { return }
-        let what = due == .erasure ? "an erasure that was broken off is not finished" : "a compaction is due, and did not succeed"
+        if due != .erasure, (error as? StoreError)?.code == .stillInUse { return }
+        let what =
+          switch due {
+          case .erasure: "an erasure that was broken off is not finished"
+          case .compaction: "a compaction is due, and did not succeed"
+          case .index: "an index is missing, and was not built"
+          }
         Diagnostics.write(
           "memtool: \(what): \(TerminalText.escaped(Failure.message(of: error))); the command itself has done its work. Run: memtool compact "
             + TerminalText.escaped(store))
