@@ -12,7 +12,7 @@
 ///    becomes `ss`, `æ` `ae` and so on (`TextFolding`).
 /// 2. *Cut* into words (runs of letters, digits and marks), runs of a script that writes no spaces, and symbols (`TokenScanner`).
 /// 3. *Features*. Each has a kind, which is one ASCII byte, a string, and a weight. A word of n scalar values has the length factor
-///    f = min(1, n / 10), which stands in for its rarity.
+///    f = min(1, n / 10), which approximates its rarity.
 ///    - `w`, a word: 0.3 f; a common English word: 0.1, and it has no other feature;
 ///    - `s`, its stem (`EnglishWords.stem`): 0.7 f;
 ///    - `g`, each run of 3, 4 or 5 scalar values of `<word>`: 0.7 f / √(the number of these runs);
@@ -20,10 +20,10 @@
 ///    - `y`, each symbol: 0.3.
 ///
 ///    A text without any of these has instead a feature `r` of weight 1 for each scalar value that is not white space and is not
-///    dropped by folding; and where there is none of these either, the one feature `e` with an empty string.
+///    dropped by folding; and if there is none of these either, the one feature `e` with an empty string.
 /// 4. *Weight*. A feature that occurs m times, with weights that sum to s, weighs s / √m: sublinear term frequency.
 /// 5. *Hash* the kind and the string's UTF-8 to 64 bits (`FeatureHash`). The component is ⌊(low 32 bits) × dimension / 2³²⌋; the
-///    sign is plus where the top bit is set. In ascending order of the hash, the signed weights are added up in `Double`.
+///    sign is plus if the top bit is set. In ascending order of the hash, the signed weights are added up in `Double`.
 /// 6. *Normalise* to unit length in `Double`, then round to `Float`. If every sum is zero, the vector is the signed unit vector of the
 ///    least hash.
 ///

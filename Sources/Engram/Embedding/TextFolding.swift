@@ -44,7 +44,7 @@ enum TextFolding {
     return Dictionary(uniqueKeysWithValues: texts.map { ($0.value, $1.unicodeScalars.map(\.value)) })
   }()
 
-  /// Calls `body` with each scalar value that stands for `scalar`: none for a mark that is dropped, several for a ligature.
+  /// Calls `body` with each scalar value that replaces `scalar`: none for a mark that is dropped, several for a ligature.
   static func fold(_ scalar: Unicode.Scalar, _ body: (UInt32) -> Void) {
     let value = scalar.value
     switch value {

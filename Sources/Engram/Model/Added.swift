@@ -7,7 +7,7 @@ public struct Added: Sendable, Hashable {
     case existing
     /// The draft replaced the user's memory with the same dedupe key, whose id it is: only an upsert does.
     case updated
-    /// It was past its time already: no read shows it.
+    /// The draft had expired already: no read shows it.
     case expired
   }
 
@@ -18,7 +18,7 @@ public struct Added: Sendable, Hashable {
   public let isEmbedded: Bool
 }
 
-/// What adding does if the store's embedder fails: it throws, gives another number of vectors than texts, or a vector that cannot be stored.
+/// What adding does if the store's embedder fails: it throws, returns another number of vectors than texts, or a vector that cannot be stored.
 public enum EmbeddingFailurePolicy: Sendable, Hashable {
   /// The call throws the error, and nothing is stored.
   case `throw`

@@ -24,7 +24,7 @@ public protocol ContextRecord: Codable, Sendable {
 
   /// Makes a value from a record that was stored under another schema version.
   ///
-  /// The default decodes it as it is, which suffices where fields were only added as optionals. A newer record is passed in
+  /// The default decodes it as it is, which suffices if fields were only added as optionals. A newer record is passed in
   /// as well, with its higher version: throw if it cannot be understood.
   static func migrate(fromVersion version: Int, _ decoder: any Decoder) throws -> Self
 }
@@ -55,7 +55,7 @@ private enum RecordTypeNames {
     }
   }
 
-  /// The type that was the first to have the name that `type` has by default; nil where that is `type`, or it gives a name outright.
+  /// The type that was the first to have the name that `type` has by default; nil if that is `type`, or `type` gives a name outright.
   static func rival(of type: any ContextRecord.Type, _ recordType: String) -> (any ContextRecord.Type)? {
     state.withLock { state in
       guard state.names[ObjectIdentifier(type)] == recordType, let owner = state.owners[recordType], owner != type else { return nil }
@@ -67,7 +67,7 @@ private enum RecordTypeNames {
 extension ContextRecord {
   /// ``recordType``, checked.
   ///
-  /// - Throws: ``StoreError`` `.invalidArgument` where it is no name, or another type has it by default as well.
+  /// - Throws: ``StoreError`` `.invalidArgument` if it is not a legal name, or another type has it by default as well.
   static func checkedRecordType() throws(StoreError) -> String {
     let recordType = recordType
     if Self.self == UserContext.self { return recordType }

@@ -1,4 +1,4 @@
-/// A vector that stands for the meaning of a text.
+/// A vector that represents the meaning of a text.
 ///
 /// The type only carries the components; a store checks their count, that they are finite and that their norm is usable,
 /// when they are written or searched with.

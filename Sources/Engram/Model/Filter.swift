@@ -26,7 +26,7 @@ public indirect enum Filter: Sendable, Hashable {
   case trust(atLeast: Trust)
   /// `validFrom` ≤ date < `validUntil`, as far as the memory has either.
   case valid(at: Date)
-  /// Another memory was added in this one's place.
+  /// Another memory replaced this one.
   case superseded
   case and([Filter])
   case or([Filter])

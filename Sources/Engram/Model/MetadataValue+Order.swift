@@ -1,6 +1,6 @@
 import Formats
 
-/// How filters compare values: numbers by what they are worth, exactly, strings by their bytes, and nothing with another kind.
+/// How filters compare values: numbers by their exact value, strings by their bytes, and values of different kinds not at all.
 extension MetadataValue {
   /// Whether both are numbers of the same value, or equal values of the same kind.
   func matches(_ other: MetadataValue) -> Bool {
@@ -31,7 +31,7 @@ extension MetadataValue {
   /// Without rounding: a double has 53 bits for the 63 of an integer.
   private static func isLess(_ left: Int64, _ right: Double) -> Bool {
     if right >= 0x1p63 { return true }
-    // Also where it is NaN.
+    // Also if it is NaN.
     guard right > -0x1p63 else { return false }
     let whole = right.rounded(.down)
     return left < Int64(whole) || (left == Int64(whole) && whole < right)

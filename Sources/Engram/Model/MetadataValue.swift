@@ -3,7 +3,7 @@ public import Foundation
 
 /// One value of a memory's metadata: a string, an integer, a double or a bool.
 public enum MetadataValue: Sendable, Hashable {
-  /// Equal to another where the UTF-8 is.
+  /// Equal to another string if their UTF-8 is equal.
   case string(String)
   case integer(Int64)
   /// Finite: the store refuses other doubles.

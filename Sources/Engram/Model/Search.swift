@@ -38,7 +38,7 @@ public struct SearchQuery: Sendable, Hashable {
   /// Results below this score are left out; nil: none are.
   public var threshold: Float?
   public var filter: Filter?
-  /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``.
+  /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``.
   public var includesSuperseded: Bool
   /// Whether each result says how its score came about.
   public var includesExplanation: Bool
@@ -78,7 +78,7 @@ public struct SearchResult: Sendable, Hashable, Codable {
   public let memory: Memory
   /// The `cblas_sdot` of the query with the memory's row; higher is better.
   public let score: Float
-  /// Present where the query asked for it.
+  /// Present if the query asked for it.
   public let explanation: Explanation?
 
   /// How a score came about.

@@ -16,12 +16,12 @@ struct StoreClock: Sendable {
 
 /// An instant of one boot of the machine.
 struct BootInstant: Sendable, Equatable {
-  /// The name of the boot; empty where the system does not tell.
+  /// The name of the boot; empty if the system does not report one.
   let boot: [UInt8]
   /// Since the machine was started, sleep included.
   let milliseconds: Int64
 
-  /// Milliseconds from an earlier instant of the same boot to this one; nil where it is of another.
+  /// Milliseconds from an earlier instant of the same boot to this one; nil if that one is of another boot.
   func elapsed(since earlier: BootInstant) -> Int64? {
     guard boot == earlier.boot, milliseconds >= earlier.milliseconds, earlier.milliseconds >= 0 else { return nil }
     return milliseconds - earlier.milliseconds

@@ -28,7 +28,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let zeroNorm = Code(rawValue: "zeroNorm")
     /// A norm above 1e18.
     public static let normTooLarge = Code(rawValue: "normTooLarge")
-    /// The text changed, and neither a new embedding nor an embedder is there.
+    /// The text changed, and there is neither a new embedding nor an embedder.
     public static let embeddingRequired = Code(rawValue: "embeddingRequired")
     /// The store has no embeddings, or no embedder to make one from a text.
     public static let embedderRequired = Code(rawValue: "embedderRequired")
@@ -193,7 +193,7 @@ extension StoreError {
     StoreError(.conflict, "another userID has the key of '\(userID)': use a different one")
   }
 
-  /// The same where an error is about to leave the public surface: what concerns only callers inside gets a place, too.
+  /// As ``wrapping(_:_:)``, for an error that is about to leave the public surface: errors for internal callers get a code, too.
   static func surfacing(_ error: any Error, _ doing: @autoclosure () -> String) -> any Error {
     switch error {
     case let error as CBORError: StoreError(.corrupted, "\(doing()): \(error)", cause: error)

@@ -7,7 +7,7 @@ public struct StoreOptions: Sendable {
     case readWrite
     /// Nothing is created or changed; the reader table of LMDB is still written to.
     ///
-    /// Where that table cannot be written, on a read-only medium or without the right to, each read takes a share in `writer.lock` instead, and
+    /// If that table cannot be written, on a read-only medium or without the right to, each read takes a share in `writer.lock` instead, and
     /// no writer of any process is at work while it lasts: hold no snapshot for long.
     case readOnly
     /// As ``readOnly``, and without any lock: for files that nobody writes to, such as those of a disk image. A read during which the store changes
@@ -28,7 +28,7 @@ public struct StoreOptions: Sendable {
   /// Nil: what the store has; cosine for a new one.
   public var metric: Metric?
   public var access: Access
-  /// Makes a store where there is none.
+  /// Makes a store if there is none.
   public var createsIfMissing: Bool
   /// Taken from the first opener of the process.
   public var durability: Durability
@@ -38,7 +38,7 @@ public struct StoreOptions: Sendable {
   public var historyLimit: Int
   /// A snapshot held longer is released and then throws `.snapshotExpired`; nil: never.
   public var snapshotMaxAge: Duration?
-  /// How long a write may wait for its turn before it fails with `.writerBusy`; nil: for ever.
+  /// How long a write may wait for its turn before it fails with `.writerBusy`; nil: forever.
   public var writeTimeout: Duration?
   /// Writes that may wait; past that, `write` suspends its caller.
   public var queueLimit: Int
@@ -49,7 +49,7 @@ public struct StoreOptions: Sendable {
   var clock = StoreClock()
   /// How long a read waits until another generation is opened, whose turn it is.
   package var followingPatience: Duration = .seconds(2)
-  /// Every page of LMDB's file is checked before the first one is used, and told about; damage keeps the store closed.
+  /// If set, every page of LMDB's file is checked and reported before the first one is used; damage keeps the store closed.
   var inspectsPages: PageInspection?
 
   /// A walk over all pages that an opening begins with.

@@ -13,8 +13,8 @@ public struct StoreStatus: Sendable, Codable {
   public let batchSequence: UInt64
   /// Nil before the first commit.
   public let lastCommit: Date?
-  /// How far the wall clock has moved since the last commit against the clock of the machine's boot, which nobody sets; nil where that is at
-  /// most an hour, or where the machine was started anew since. One of the two times was wrong: memories may seem to have expired.
+  /// How far the wall clock has moved since the last commit against the clock of the machine's boot, which nobody sets; nil if that is at
+  /// most an hour, or if the machine was started anew since. One of the two times was wrong: memories may seem to have expired.
   public let clockJump: Duration?
   public let durability: StoreOptions.Durability
   /// Rows that are searched, and those that the row file holds in all.
@@ -33,7 +33,7 @@ public struct StoreStatus: Sendable, Codable {
   /// Whether reads wait because a commit failed half-way and the store is being opened again. The counts are then those of the commit before,
   /// memories that have expired included, and ``readers`` is empty.
   public let isReopening: Bool
-  /// Why this process writes no more; nil while it may. Where it cannot read any more either, the counts are those of the last commit.
+  /// Why this process writes no more; nil while it may. If it cannot read any more either, the counts are those of the last commit.
   public let poison: StoreError?
   /// Whether the store was moved, replaced or removed while this process has it open: what is read is in the files that it has open, and it
   /// writes no more. Close it, and open the store that is to be used.

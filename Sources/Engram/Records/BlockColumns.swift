@@ -13,7 +13,7 @@ struct BlockColumns: Sendable, Equatable {
   struct Slot: Sendable, Equatable {
     var id: MemoryID
     var createdAt: Int64
-    /// ``never`` where the memory does not expire.
+    /// ``never`` if the memory does not expire.
     var expiresAt: Int64
     var kind: String?
     var session: String?

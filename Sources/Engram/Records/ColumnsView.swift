@@ -20,7 +20,7 @@ struct ColumnsView: ~Escapable {
   private let detailsOffset: Int
   private let stringsOffset: Int
 
-  /// - Throws: ``StoreError`` `.corrupted` where the lengths do not fit each other.
+  /// - Throws: ``StoreError`` `.corrupted` if the lengths do not fit each other.
   @_lifetime(copy bytes)
   init(_ bytes: RawSpan) throws(StoreError) {
     self.bytes = bytes

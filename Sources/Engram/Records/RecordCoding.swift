@@ -20,7 +20,7 @@ enum RecordCoding {
     }
   }
 
-  /// Decodes a whole value, naming it in the error where it is damaged.
+  /// Decodes a whole value, and names it in the error if it is damaged.
   static func decode<Value>(
     _ value: RawSpan, _ name: @autoclosure () -> String, _ body: (inout CBORReader) throws(CBORError) -> Value
   ) throws(StoreError) -> Value {

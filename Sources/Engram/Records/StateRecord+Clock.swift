@@ -9,7 +9,7 @@ extension StateRecord {
     case remove(before: Int64)
   }
 
-  /// How far the wall clock has moved against the clock of the boot since the last commit, in milliseconds; nil where that is at most an hour,
+  /// How far the wall clock has moved against the clock of the boot since the last commit, in milliseconds; nil if that is at most an hour,
   /// or the machine was started anew since.
   func clockJump(at now: StoreInstant) -> Int64? {
     guard let lastBoot, let elapsed = now.boot.elapsed(since: lastBoot) else { return nil }
@@ -20,13 +20,13 @@ extension StateRecord {
   /// Two commits of one boot, an hour apart by the clock of the boot, must find a memory expired before it is removed: a wall clock that is
   /// wrong for a moment then hides memories, and they come back with it.
   ///
-  /// - Parameter first: The earliest time in `expiry`; nil where nothing expires.
+  /// - Parameter first: The earliest time in `expiry`; nil if nothing expires.
   func expiryStep(first: Int64?, at now: StoreInstant) -> ExpiryStep {
     guard let first, first <= now.wall else { return .nothing }
     guard let mark = expiryMark, let age = now.boot.elapsed(since: mark.boot) else { return .mark }
     guard age >= StoreClock.tolerance else { return .nothing }
     let before = min(mark.wall, now.wall)
-    // What has expired since the mark waits for another hour.
+    // Memories that expired after the mark wait for another hour.
     return first <= before ? .remove(before: before) : .mark
   }
 }

@@ -15,7 +15,7 @@ struct StateRecord: Sendable, Equatable {
   var users = 0
   /// The last batch whose codes were flushed; zero while there are none.
   var codesSequence: UInt64 = 0
-  /// The generation that took this one's place; zero while it is the live one.
+  /// The generation that replaced this one; zero while this is the live one.
   var supersededBy: UInt64 = 0
   /// Milliseconds since 1970.
   var lastCommit: Int64 = 0
@@ -26,11 +26,11 @@ struct StateRecord: Sendable, Equatable {
   var tokens = 0
   /// Rows of this generation that were in use once and are not any more.
   var rowsDead = 0
-  /// The last commit that hid what must also go from the files: a rebuild is due. Zero while none is.
+  /// The last commit that hid memories whose bytes must also leave the files: a rebuild is due. Zero while none is.
   var pendingErasure: UInt64 = 0
   /// The clock of the boot at the last commit; nil in a store that an earlier version wrote last.
   var lastBoot: BootInstant?
-  /// The commit that first found expired memories which are still there, by both clocks; nil where none did in this boot.
+  /// The commit that first found expired memories which are still there, by both clocks; nil if none did in this boot.
   var expiryMark: StoreInstant?
   /// The optional tables that are complete.
   var tables: OptionalTables = []

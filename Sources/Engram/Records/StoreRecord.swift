@@ -25,7 +25,7 @@ struct StoreRecord: Sendable, Equatable {
     static let knownReadOnlyCompatible: UInt64 = 0
     static let knownIncompatible: UInt64 = memoryDetails
 
-    /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: who does not know it would lose fields and marks.
+    /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: a program that does not know it would lose fields and marks.
     /// Set by the commit that stores the first one.
     static let memoryDetails: UInt64 = 1
 

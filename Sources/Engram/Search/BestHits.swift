@@ -1,6 +1,6 @@
 import VectorSearch
 
-/// Stage 5 of a search: keeps the best of what was scored. Reads a record only where the columns leave the filter undecided and the score could
+/// Stage 5 of a search: keeps the best of the scored slots. Reads a record only if the columns leave the filter undecided and the score could
 /// still enter.
 struct BestHits {
   /// Where a memory was found, and its record if the filter had to look at it.

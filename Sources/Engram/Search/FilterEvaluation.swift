@@ -3,7 +3,7 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// What a filter says of a block's slots by its columns alone: some match for certain, others only their record can decide.
+/// A filter evaluated on a block's columns: the slots that match for certain, and those whose record must decide.
 struct FilterMasks: Equatable {
   var certain: LiveMask
   /// Includes the certain ones.

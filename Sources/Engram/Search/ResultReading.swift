@@ -14,7 +14,7 @@ struct ResultReading: ~Escapable {
     self.batchSequence = batchSequence
   }
 
-  /// - Throws: ``StoreError`` `.corrupted` where a row is not the one that its record was written with, or the memory is another user's.
+  /// - Throws: ``StoreError`` `.corrupted` if a row is not the one that its record was written with, or the memory is another user's.
   func results(_ search: RunningSearch) throws -> [SearchResult] {
     let query = search.plan.query
     let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }

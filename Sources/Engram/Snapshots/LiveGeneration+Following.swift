@@ -3,10 +3,10 @@ import LMDB
 import Logging
 import Synchronization
 
-/// Going on with the generation that has taken the place of the one that is open.
+/// Going on with the generation that has replaced the open one.
 ///
 /// It takes `open.lock` and opens files, so readers leave it to a thread and wait for that, together and not longer than
-/// ``StoreOptions/followingPatience``. They do not read the old generation meanwhile: another process may have told of a commit in the new
+/// ``StoreOptions/followingPatience``. They do not read the old generation meanwhile: another process may have reported a commit in the new
 /// one. A writer follows before it commits, so what this process has written is never in a generation that its readers do not know.
 extension LiveGeneration {
   /// One attempt, for all readers that wait for it.
@@ -28,7 +28,7 @@ extension LiveGeneration {
       isOver.open()
     }
 
-    /// - Returns: False where the attempt goes on.
+    /// - Returns: False if the attempt still goes on.
     func wait() throws -> Bool {
       guard isOver.wait(until: deadline) else { return false }
       if let error = failure.withLock({ $0 }) { throw error }

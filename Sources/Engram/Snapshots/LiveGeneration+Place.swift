@@ -1,7 +1,7 @@
 import Files
 
 extension LiveGeneration {
-  /// How the store's files differ from those that are open; nil where they do not, and where the store is closed.
+  /// How the store's files differ from those that are open; nil if they do not, or if the store is closed.
   func move(of generation: Generation) throws -> StoreMove? { try paths.move(from: generation, writerLock: writerLock) }
 
   /// The same for the live generation, whichever that is. Another thread may leave it meanwhile and remove its directory: that is no move.
@@ -30,14 +30,14 @@ extension LiveGeneration {
 
   /// The lock file that is taken to open, follow, sweep and close; taken by nobody yet.
   ///
-  /// - Throws: ``StoreError`` `.storeMoved` where it is missing: an open store has it.
+  /// - Throws: ``StoreError`` `.storeMoved` if it is missing: an open store has it.
   func openLock() throws -> FileLock {
     let place = try paths.openLock
     if let lock = try FileLock(ifExists: place) { return lock }
     throw (try move(of: generation) ?? .contents("\(place) does not exist any more")).error(committed: false)
   }
 
-  /// What keeps a commit from being acknowledged; nil where the files are in place. Where the system does not tell, the commit counts: the files were
+  /// What keeps a commit from being acknowledged; nil if the files are in place. If the system does not tell, the commit counts: the files were
   /// in place before it, and the next batch asks again.
   func moveAfterCommit(to generation: Generation) -> StoreMove? { try? move(of: generation) }
 }

@@ -30,7 +30,7 @@ extension LiveGeneration {
   /// Takes held snapshots away, waits for the reads in progress, and opens the generation a second time. The caller commits on it before
   /// anybody else sees it.
   ///
-  /// - Throws: ``StoreError`` `.stillInUse` where a read did not end in time, and those of an opening.
+  /// - Throws: ``StoreError`` `.stillInUse` if a read did not end in time, and those of an opening.
   func openAgain(_ opened: PooledGeneration, until deadline: ContinuousClock.Instant) throws -> Generation {
     // Before `open.lock`: others need that one meanwhile.
     try end(opened, until: deadline) { opened.generation.environment.liveTransactionCount == 0 }
@@ -39,7 +39,7 @@ extension LiveGeneration {
       try opening.lock(.exclusive)
       // The old object keeps its share in the data file, so nobody can sweep the directory in between.
       try end(opened, until: deadline) { opened.generation.close(givingUpFiles: false) }
-      // This very one: it may name a successor, which this process has open already.
+      // The same generation, even if its state names a successor: this process may have that one open already.
       return try StoreOpening.openGeneration(paths, number: opened.generation.number, options: options).0
     }
   }
@@ -52,7 +52,7 @@ extension LiveGeneration {
         let count = opened.generation.environment.liveTransactionCount
         throw StoreError(.stillInUse, "\(count) reads that began before the commit did not end in time")
       }
-      // The thread is the writer's own or a rebuild's, and reads end without telling.
+      // The thread is the writer's own or a rebuild's, and the end of a read is not signaled.
       Thread.sleep(forTimeInterval: 0.001)
     }
   }

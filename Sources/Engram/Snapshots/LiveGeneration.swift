@@ -5,8 +5,8 @@ import Synchronization
 
 /// The generation that this process reads and writes, and those that it has left but whose snapshots are still held.
 ///
-/// A process learns from the last commit of a generation that another has taken its place: the next snapshot or batch follows. Readers
-/// and writers need not know; what is held keeps what it saw.
+/// A process learns from the last commit of a generation that another has replaced it: the next snapshot or batch follows. Readers
+/// and writers need not know; a held snapshot keeps its state.
 final class LiveGeneration: Sendable {
   /// A generation with its snapshots.
   final class PooledGeneration: Sendable {
@@ -34,7 +34,7 @@ final class LiveGeneration: Sendable {
     /// Built by this process, and not the live one yet: no file may be opened twice in a process, so a reader that follows takes this one.
     var prepared: PooledGeneration?
     var retired: [PooledGeneration] = []
-    /// Closed, and perhaps kept by a handle of a snapshot that has ended: its share in the files goes with it, or when the store is closed.
+    /// Closed, and perhaps kept alive by a handle of an ended snapshot. Its lock on the files is released with it, or when the store is closed.
     var closed: [WeakGeneration] = []
     /// The opening of another generation that readers wait for.
     var attempt: Following?
@@ -50,7 +50,7 @@ final class LiveGeneration: Sendable {
   /// Taken by the one thread that follows or opens again; before `open.lock`, after `writer.lock`.
   let following = Mutex(())
 
-  /// What `writer.lock` was when the store was opened; nil where it was missing.
+  /// What `writer.lock` was when the store was opened; nil if it was missing.
   let writerLock: FileID?
 
   init(_ generation: Generation, paths: StorePaths, writerLock: FileID?, options: StoreOptions) {
@@ -257,7 +257,7 @@ final class LiveGeneration: Sendable {
   /// Gives back the reader slots that nobody has used since the last call.
   func releaseUnusedSlots() { current.pool.releaseUnused() }
 
-  /// Gives back idle reader slots where all processes together need many.
+  /// Gives back idle reader slots if all processes together need many.
   func releaseSlotsIfCrowded() { current.pool.releaseIfCrowded() }
 
   private var opened: [PooledGeneration] { state.withLock { $0.retired + [$0.live] } }

@@ -3,7 +3,7 @@ import Formats
 extension MemorySnapshot {
   /// The user's context.
   ///
-  /// - Returns: Nil where the user has none; a damaged record throws.
+  /// - Returns: Nil if the user has none; a damaged record throws.
   /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`, `.snapshotExpired`.
   /// - Complexity: O(log users), a few microseconds.
   public func context(for userID: String) throws -> UserContext? {

@@ -143,7 +143,7 @@ extension MemorySnapshot {
   ///
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
   /// - Throws: ``StoreError`` `.dimensionMismatch`, `.notFinite`, `.zeroNorm`, `.normTooLarge`, `.invalidArgument`, `.invalidUserID`,
-  ///   `.corrupted`; `CancellationError` where the task is cancelled while many rows are searched. The snapshot stays usable.
+  ///   `.corrupted`; `CancellationError` if the task is cancelled while many rows are searched. The snapshot stays usable.
   /// - Complexity: O(rows in scope × dimension).
   public func search(_ query: SearchQuery) throws -> [SearchResult] {
     try search(batch: [query])[0]

@@ -163,9 +163,9 @@ final class PooledReader: Sendable {
 /// microsecond and waits for no writer.
 final class SnapshotPool: Sendable {
   private struct State {
-    /// Used from the end, so those that nobody needs stay at the beginning.
+    /// Used from the end, so readers that nobody needs stay at the beginning.
     var idle: [PooledReader] = []
-    /// The fewest that were idle at once since the last ``SnapshotPool/releaseUnused()``: so many were not needed.
+    /// The fewest readers that were idle at once since the last ``SnapshotPool/releaseUnused()``: that many were not needed.
     var fewestIdle = 0
     /// The held ones that the status lists.
     var listed: [ObjectIdentifier: PooledReader] = [:]
@@ -226,7 +226,7 @@ final class SnapshotPool: Sendable {
     return try box.readOnce(body)
   }
 
-  /// The generation that has taken this one's place by the last commit; zero while none has.
+  /// The generation that replaces this one, by the last commit; zero while there is none.
   func supersedingNumber() throws -> UInt64 {
     do {
       return try read { _ in 0 }
@@ -281,7 +281,7 @@ final class SnapshotPool: Sendable {
   }
 
   /// Gives the slots back that were idle since the last call, but for one: the table has 1,024 for all processes, and a burst of reads must
-  /// not keep its slots for ever.
+  /// not keep its slots forever.
   func releaseUnused() {
     // Freed outside the lock: ending a transaction is a call into LMDB.
     let unused = state.withLock { state in

@@ -8,7 +8,7 @@ import Synchronization
 
 /// Starts a thread that ends with `body`.
 ///
-/// Not by Foundation's `Thread`, which neither says nor throws when the system has no thread left: what it should have run never runs.
+/// Not by Foundation's `Thread`, which reports no error if the system has no thread left: its body then never runs.
 ///
 /// - Parameter blocksSignals: No signal is handled on the thread, so none interrupts its calls.
 /// - Throws: ``StoreError`` `.outOfResources`; `body` is not run.
@@ -51,7 +51,7 @@ private final class ThreadBody: Sendable {
 
 /// Runs work that may block on the disk or a lock on a thread of its own, so that it does not take one from the cooperative pool.
 ///
-/// - Throws: ``StoreError`` `.outOfResources` where no thread can be started, and what `work` throws.
+/// - Throws: ``StoreError`` `.outOfResources` if no thread can be started, and what `work` throws.
 func onBlockingThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
     do throws(StoreError) {
@@ -64,7 +64,7 @@ func onBlockingThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> 
 
 /// The same for long work.
 ///
-/// - Parameter work: Gets a check to call now and then: it throws where the task was cancelled.
+/// - Parameter work: Gets a check to call now and then: it throws if the task was cancelled.
 func onCancellableThread<Value: Sendable>(
   _ work: @escaping @Sendable (_ check: @escaping @Sendable () throws -> Void) throws -> Value
 ) async throws -> Value {

@@ -75,8 +75,8 @@ final class Generation: Sendable {
 
   func pin(_ embedder: EmbedderIdentity) { pinnedEmbedder.withLock { $0 = embedder } }
 
-  /// Whether the environment is about to be closed, and opened again as another object, because a commit failed half-way. Who holds a
-  /// snapshot of it for long looks here now and then.
+  /// Whether the environment is about to be closed, and opened again as another object, because a commit failed half-way. Long
+  /// operations on a snapshot of it check this now and then.
   var isClosing: Bool { closing.load(ordering: .relaxed) }
 
   func markClosing() { closing.store(true, ordering: .relaxed) }
@@ -90,7 +90,7 @@ final class Generation: Sendable {
 
   /// Writes zeros ahead of LMDB, so that a commit finds its pages' room taken: a full disk shows here.
   ///
-  /// - Returns: False where there is no room; a commit that only uses freed pages may still succeed.
+  /// - Returns: False if there is no room; a commit that only uses freed pages may still succeed.
   @discardableResult
   func growDataFile(by sizeBytes: Int) -> Bool {
     guard let held = held.withLock({ $0 }), let size = try? held.dataFile.status().sizeBytes else { return true }
@@ -141,8 +141,9 @@ final class Generation: Sendable {
 
   /// Closes the environment unless a transaction is alive. The caller holds `open.lock`.
   ///
-  /// The share in the files goes with this object, as the map of the rows does: who finds it gone knows that nothing of the files is in use.
-  /// - Parameter givesUpFiles: The store is closed, and its handles may live on: the share, the map and the descriptors go now.
+  /// The shared lock on the data file is released with this object, as is the map of the rows: a process that can lock the file exclusively knows
+  /// that the files are unused.
+  /// - Parameter givesUpFiles: The store is closed, and its handles may live on: the lock, the map and the descriptors are released now.
   /// - Returns: Whether it is closed now.
   func close(givingUpFiles givesUpFiles: Bool = true) -> Bool {
     guard environment.close() else { return false }

@@ -3,12 +3,12 @@ import LMDB
 
 /// Removes the directories of generations that no process has open: those that were superseded, and those whose building was broken off.
 ///
-/// In two steps, because processes that open or follow wait for `open.lock`, and a large directory takes its time: under the lock a directory
+/// In two steps, because processes that open or follow wait for `open.lock`, and removing a large directory is slow: under the lock a directory
 /// gets a name that nothing takes for a generation; without it everything of such a name is removed, also what a killed process left.
 ///
-/// LMDB tells readers of a commit by a number in the lock table, which the writer counts up after it has written the meta page. One that is
+/// LMDB announces a commit to readers by a number in the lock table, which the writer raises after it has written the meta page. A writer that is
 /// killed in between has committed, and no reader knows until the next write transaction begins or the first process opens the file. So a
-/// generation may be superseded though what readers see says otherwise: only a write transaction, or the meta pages, can tell.
+/// generation may be superseded although readers do not see it: only a write transaction, or the meta pages, can tell.
 enum GenerationSweep {
   /// The first step. The caller holds `open.lock`, and has `live` open for writing.
   ///
@@ -76,7 +76,7 @@ enum GenerationSweep {
     do {
       try requireInPlace()
     } catch {
-      // The first error is the one to tell.
+      // The first error is the one to report.
       try? Directories.rename(aside, to: place)
       throw error
     }

@@ -1,6 +1,6 @@
 import Dispatch
 
-/// Opens once, for all who wait and all who come later.
+/// Opens once, for every thread that waits and every later one.
 final class Latch: Sendable {
   private let semaphore = DispatchSemaphore(value: 0)
 
@@ -8,11 +8,11 @@ final class Latch: Sendable {
 
   /// Blocks this thread.
   ///
-  /// - Returns: False where the latch is still shut at the deadline.
+  /// - Returns: False if the latch is still shut at the deadline.
   func wait(until deadline: ContinuousClock.Instant) -> Bool {
     let left = max(0, (deadline - .now).nanoseconds)
     guard semaphore.wait(timeout: .now() + .nanoseconds(Int(left))) == .success else { return false }
-    // Each who passes lets the next one pass.
+    // Signal again, so that every waiter gets through.
     semaphore.signal()
     return true
   }

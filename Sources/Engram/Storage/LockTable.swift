@@ -20,7 +20,7 @@ enum LockTable {
       _ = try file.allocate(sizeBytes)
       try file.writeZeros(from: 0, to: sizeBytes)
     } catch {
-      // What there was of the last room is of use to others.
+      // Others can use the room that was taken.
       try? file.truncate(to: 0)
       throw error
     }
@@ -30,7 +30,7 @@ enum LockTable {
   ///
   /// - Parameter isAlone: No other process has the environment open: LMDB will begin the table anew. Otherwise its size is settled, and its
   ///   bytes are in use.
-  /// - Throws: `FileError` where there is no room.
+  /// - Throws: `FileError` if there is no room.
   static func back(_ file: borrowing FileHandle, isAlone: Bool) throws(FileError) {
     let size = try file.status().sizeBytes
     if try file.firstHole() == size, size == sizeBytes || !isAlone { return }

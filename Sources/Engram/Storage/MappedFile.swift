@@ -8,7 +8,7 @@ enum MappedFile {
   /// On tmpfs a hole takes a block when it is read through a map, and a full disk is SIGBUS. On other file systems it does when it is written, by
   /// `pwrite`, which is an error and no signal: there a full disk keeps nobody from opening.
   ///
-  /// - Throws: `FileError` where there is no room, or the file must not be written, and reading would need it.
+  /// - Throws: `FileError` if there is no room, or if the file must not be written, and reading would need it.
   static func back(_ path: FilePlace, isReadOnly: Bool) throws(FileError) {
     let size: Int
     let isInMemory: Bool

@@ -1,13 +1,13 @@
 import Formats
 
-/// What is listed page by page.
+/// A kind of listing that is read page by page.
 enum Listing {
   case users
   /// - users: Each once, in ascending order; nil: all.
   case memories(users: [UserKey]?, newestFirst: Bool)
   case session(UserKey, of: UserKey, newestFirst: Bool)
 
-  /// Differs where the order or the elements differ.
+  /// Differs if the order or the elements differ.
   fileprivate var name: String {
     switch self {
     case .users: "users"

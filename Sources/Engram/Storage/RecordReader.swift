@@ -52,7 +52,7 @@ struct RecordReader: ~Escapable {
 
   // MARK: Contexts
 
-  /// Calls `body` with the header and a reader before the record, or returns nil where the user has none of the type.
+  /// Calls `body` with the header and a reader before the record, or returns nil if the user has none of the type.
   func context<Value>(
     _ recordType: String, _ userID: String, _ body: (ContextEnvelope.Header, inout CBORReader) throws -> Value
   ) throws -> Value? {
@@ -96,7 +96,7 @@ struct RecordReader: ~Escapable {
 
   // MARK: Memories
 
-  /// The record, expired or not; nil where there is none.
+  /// The record, expired or not; nil if there is none.
   func memoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
     guard let value = try value(id, in: Tables.Memories.self) else { return nil }
     return try MemoryRecord(value, id: id)
@@ -129,14 +129,14 @@ struct RecordReader: ~Escapable {
     return expiresAt.milliseconds <= now
   }
 
-  /// The record; nil where there is none or it has expired.
+  /// The record; nil if there is none or it has expired.
   func liveMemoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
     guard let record = try memoryRecord(id), !isExpired(record.memory) else { return nil }
     return record
   }
 
   /// The record of the user's memory, expired or not; nil if no memory has the id, or another user's has it. Every public call on one memory
-  /// goes by this, or by ``liveMemoryRecord(_:of:)``, which does.
+  /// calls this or ``liveMemoryRecord(_:of:)``, which calls this.
   ///
   /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`.
   func memoryRecord(_ id: MemoryID, of userID: String) throws -> MemoryRecord? {
@@ -151,7 +151,7 @@ struct RecordReader: ~Escapable {
     return record
   }
 
-  /// The id that a dedupe key stands for; nil where it is free.
+  /// The id of the memory that has a dedupe key; nil if the key is free.
   func dedupe(_ userID: String, _ dedupeKey: String) throws -> MemoryID? {
     guard let value = try value(DedupeKey(user: userKey(userID), hash: userKey(dedupeKey)), in: Tables.Dedupe.self) else { return nil }
     return try Tables.Dedupe.value(value)
@@ -198,7 +198,7 @@ struct RecordReader: ~Escapable {
     }
   }
 
-  /// The earliest time at which a memory expires or has expired; nil where none does.
+  /// The earliest time at which a memory expires or has expired; nil if none does.
   func firstExpiry() throws -> Int64? {
     try firstKey(of: Tables.Expiry.self)?.expiresAt
   }

@@ -6,7 +6,7 @@ import VectorSearch
 
 /// Makes an empty store: built and flushed beside its place, then renamed into it, so that no half-made store is ever seen.
 enum StoreCreation {
-  /// - Returns: Whether this call made the store; false where another process was faster.
+  /// - Returns: Whether this call made the store; false if another process was faster.
   /// - Throws: ``StoreError``; nothing is left behind.
   static func create(at path: String, options: StoreOptions) throws -> Bool {
     let dimension = try dimension(options)
@@ -58,14 +58,14 @@ enum StoreCreation {
   /// Makes a finished store out of what `fill` puts into a temporary directory: there whole, or not at all.
   ///
   /// - Parameter fill: Leaves a flushed store in the directory that it is given.
-  /// - Throws: ``StoreError`` `.storeExists` where the place was taken meanwhile; what `fill` throws, and nothing is left behind.
+  /// - Throws: ``StoreError`` `.storeExists` if the place was taken meanwhile; what `fill` throws, and nothing is left behind.
   static func build<Value>(at path: String, _ fill: (StorePaths) throws -> Value) throws -> Value {
     var value: Value?
     guard try buildUnlessTaken(at: path, { value = try fill($0) }), let value else { throw taken(path) }
     return value
   }
 
-  /// - Returns: False where the place was taken meanwhile.
+  /// - Returns: False if the place was taken meanwhile.
   private static func buildUnlessTaken(at path: String, _ fill: (StorePaths) throws -> Void) throws -> Bool {
     removeAbandoned(besides: path)
     let (parent, name) = (try Directory(path: Directories.parent(of: path)), Directories.name(of: path))
@@ -76,7 +76,7 @@ enum StoreCreation {
         try fill(site.paths)
         return try site.publish(as: name)
       } catch {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         try? site.remove()
         throw error
       }
@@ -108,7 +108,7 @@ enum StoreCreation {
   /// Makes a generation's directory with the files of an empty one, flushed.
   ///
   /// - Returns: The directory.
-  /// - Throws: Where something has the name already, too, which stays. Nothing else is left behind.
+  /// - Throws: Also if something has the name already, which stays. Nothing else is left behind.
   @discardableResult
   static func createGeneration(in place: FilePlace, _ store: StoreRecord) throws -> Directory {
     try Directories.create(place)
@@ -117,7 +117,7 @@ enum StoreCreation {
       try fillGeneration(made.place("."), store)
       return made
     } catch {
-      // The first error is the one to tell.
+      // The first error is the one to report.
       try? Directories.removeTreeWithOthers(made, named: place)
       throw error
     }

@@ -2,16 +2,16 @@ import Files
 
 /// How a store's files differ from those that this process has open: it was moved, replaced or removed meanwhile.
 ///
-/// The files are reached through a descriptor, so a moved store takes its process along. What such a process wrote would be acknowledged into files
-/// that nobody finds, and what it removed could be the files that took their place. So this is asked before anything is written, renamed or removed, and
-/// after each commit. Overwriting a file in place, so that it stays the same file, is not seen.
+/// The files are reached through a descriptor, so a process keeps using a moved store. Its writes would be acknowledged into files that nobody
+/// finds, and it could remove files of the store that is at the path now. So the files are compared before anything is written, renamed or removed,
+/// and after each commit. Overwriting a file in place, so that it stays the same file, is not seen.
 enum StoreMove: Equatable {
   /// The store's path leads to another directory, or to none: the open one was moved or removed.
   case path(String)
   /// The directory is the same, but other files have the names in it.
   case contents(String)
 
-  /// What is where.
+  /// Says what was found at the store's path.
   var sentence: String {
     switch self {
     case .path(let sentence), .contents(let sentence): sentence
@@ -64,11 +64,11 @@ enum StoreMove: Equatable {
 extension StorePaths {
   /// Compares what the store's path leads to with what is open: the directory, `writer.lock`, and the files of a generation.
   ///
-  /// Four calls of a microsecond each. A process that has given up its user's rights since it opened the store may not look there: it is not told
-  /// of a move, and cannot rename or remove anything, either.
-  /// - Parameter writerLock: What `writer.lock` was when the store was opened; nil where it was missing.
-  /// - Returns: Nil where nothing differs.
-  /// - Throws: `FileError` where the system does not tell.
+  /// Four calls of a microsecond each. A process that has given up its user's rights since it opened the store may not look there: no move is reported
+  /// to it, and it cannot rename or remove anything, either.
+  /// - Parameter writerLock: What `writer.lock` was when the store was opened; nil if it was missing.
+  /// - Returns: Nil if nothing differs.
+  /// - Throws: `FileError` if the files cannot be looked at.
   func move(from generation: Generation, writerLock: FileID?) throws(FileError) -> StoreMove? {
     do throws(FileError) {
       if let move = try contentMove(from: generation, writerLock) { return move }

@@ -36,7 +36,7 @@ struct StorePaths: Sendable {
     return parts.count == 2 && generationNumber(directoryName: String(parts[0])) != nil && parts[1].hasPrefix("removed-")
   }
 
-  /// The number in `current`, which reads `gen-N` and a newline; nil where it reads anything else.
+  /// The number in `current`, which reads `gen-N` and a newline; nil if it reads anything else.
   static func generationNumber(_ text: String) -> UInt64? {
     guard text.hasSuffix("\n") else { return nil }
     return generationNumber(directoryName: String(text.dropLast()))

@@ -14,7 +14,7 @@ struct StoreSite: ~Copyable {
   /// Tells others that the directory is not abandoned.
   private let lock: FileLock
 
-  /// Makes the directory and locks it; nil where it was swept in between.
+  /// Makes the directory and locks it; nil if it was swept in between.
   init?(in parent: Directory, _ name: String) throws(FileError) {
     do throws(FileError) {
       try Directories.create(parent.place(name))
@@ -26,7 +26,7 @@ struct StoreSite: ~Copyable {
     }
   }
 
-  /// Takes over a directory whose maker is gone; nil where it lives, or where the directory is not this user's alone.
+  /// Takes over a directory whose maker is gone; nil if the maker lives, or if the directory is not this user's alone.
   init?(abandoned name: String, in parent: Directory) throws(FileError) {
     let directory = try Directory(parent.place(name))
     self.init(directory, named: name, in: parent, try Self.lock(directory, named: name, in: parent))
@@ -48,7 +48,7 @@ struct StoreSite: ~Copyable {
     return lock
   }
 
-  /// Gives a finished store its name; false where the name is taken, and the directory is then removed.
+  /// Gives a finished store its name; false if the name is taken, and the directory is then removed.
   func publish(as name: String) throws(FileError) -> Bool {
     do throws(FileError) {
       try Directories.rename(parent.place(self.name), to: parent.place(name))

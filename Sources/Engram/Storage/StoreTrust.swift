@@ -15,7 +15,7 @@ enum StoreTrust {
     let rows: FileID?
   }
 
-  /// Checks the store's directory, the files in it, and the directories of all generations. A file that is not there is none's fault here.
+  /// Checks the store's directory, the files in it, and the directories of all generations. A missing file is no error here.
   ///
   /// - Throws: ``StoreError`` `.foreignOwner`, `.loosePermissions`, `.unexpectedFile`.
   static func check(_ paths: StorePaths) throws {
@@ -26,7 +26,7 @@ enum StoreTrust {
 
   /// Checks the files of one generation.
   ///
-  /// - Returns: Nil where the directory or the data file is missing.
+  /// - Returns: Nil if the directory or the data file is missing.
   /// - Throws: As ``check(_:)``.
   @discardableResult
   static func check(_ paths: StorePaths, generation number: UInt64) throws -> GenerationFiles? {

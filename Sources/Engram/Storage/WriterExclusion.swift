@@ -24,7 +24,7 @@ final class WriterExclusion: ReadExclusion {
   private let state: Mutex<State>
   private let place: FilePlace
 
-  /// - Throws: `FileError` where `writer.lock` is missing or must not be read.
+  /// - Throws: `FileError` if `writer.lock` is missing or must not be read.
   init(_ paths: StorePaths) throws(FileError) {
     place = paths.writerLock
     state = Mutex(State(lock: try FileLock(existing: paths.writerLock)))

@@ -4,7 +4,7 @@ import Logging
 
 /// Finds out what became of a commit that failed while its meta page was written.
 ///
-/// Neither the error nor the meta pages tell: what this process reads back is the system's cache, not the disk. A further commit tells. Once it
+/// Neither the error nor the meta pages decide it: this process reads back the system's cache, not the disk. A further commit decides it. Once it
 /// succeeds, the commit that it was built upon is on disk, and the doubtful page is either part of that or overwritten. So the generation is
 /// opened again, and its state record is committed as it is. The thread that resolves has held `writer.lock` since before the commit: no other
 /// process can have written in between, and what the state record says can only come from the failed commit or the one before.
@@ -28,7 +28,7 @@ struct CommitResolution {
   /// - Parameters:
   ///   - opened: The generation of the commit, which is the live one.
   ///   - lastState: That of the commit before.
-  ///   - isCommitted: Whether the state that is found is that of the failed commit; nil where it is neither that nor `lastState`.
+  ///   - isCommitted: Whether the state that is found is that of the failed commit; nil if it is neither that nor `lastState`.
   func run(
     _ opened: LiveGeneration.PooledGeneration, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
   ) -> Outcome {

@@ -26,7 +26,7 @@ struct RowStaging: ~Copyable {
   /// - Complexity: O(rows gathered).
   func components(ofRow row: Int) -> [Float]? { pending.first { $0.row == row }?.components }
 
-  /// Forgets what was gathered since `mark`: its body was undone. What is already in the file lies in slots that nobody names.
+  /// Forgets what was gathered since `mark`: its body was undone. Rows that are already in the file are in slots that no record names.
   mutating func drop(from mark: Int) {
     pending.removeAll { $0.order >= mark }
   }

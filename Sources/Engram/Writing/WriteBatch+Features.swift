@@ -3,7 +3,7 @@ import LMDB
 
 /// What the store's own record says of its format.
 extension WriteBatch {
-  /// Announces a feature that who does not know it must not open the store for, in the commit that uses it first.
+  /// Announces a feature in the commit that uses it first: a program that does not know the feature must not open the store.
   ///
   /// Other processes and the next opening read it; the record that ``store`` keeps is that of the opening.
   mutating func require(_ incompatible: UInt64) throws {

@@ -15,7 +15,7 @@ extension WriteBatch {
       state.expiryMark = source.expiryMark
     } else {
       state.batchSequence += 1
-      // Not the later of two: where the clock was wrong before, it comes back.
+      // Not the later of the two: a clock that was wrong before may have been set back.
       state.lastCommit = now
       if let boot {
         state.lastBoot = boot
@@ -36,7 +36,8 @@ extension WriteBatch {
     try putUnjournaled(.state, encoded { state.encode(into: &$0) }, in: Tables.Meta.self)
   }
 
-  /// Remembers that expired memories were found, where that is not known yet; what this commit does not find expired must be found anew.
+  /// Sets the mark that expired memories were found, unless it is set. If the wall clock was set back, the mark follows it: memories that are not
+  /// expired at this commit must be found anew.
   private mutating func markExpired(at now: StoreInstant) throws {
     if let mark = state.expiryMark, mark.wall > now.wall { state.expiryMark = StoreInstant(wall: now.wall, boot: mark.boot) }
     guard state.expiryStep(first: try reader.firstExpiry(), at: now) == .mark else { return }
@@ -90,7 +91,7 @@ extension WriteBatch {
       guard let oldest = try reader.firstKey(of: Tables.Log.self) else { return }
       try deleteUnjournaled(oldest, in: Tables.Log.self)
       state.logCount -= 1
-      // A batch of which an entry is gone is not told whole any more.
+      // A batch that lost an entry is incomplete: the log begins after it.
       state.logFirst = oldest.sequence + 1
     }
   }

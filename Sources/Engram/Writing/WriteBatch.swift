@@ -35,7 +35,7 @@ struct WriteBatch: ~Copyable {
   var staging: RowStaging?
   var log: [LogRecord] = []
   var tokens: [String] = []
-  /// Rows of the next run, where more is known than the user's record says: a copied user's rows lie without gaps.
+  /// Rows of the next run, if more is known than the user's record says: a copied user's rows lie without gaps.
   var nextRunRows: Int?
   /// Present while a body runs whose batch has others.
   private var journal: WriteJournal?
@@ -56,7 +56,7 @@ struct WriteBatch: ~Copyable {
   private static let keyBytes = 48
 
   enum Purpose: Sendable {
-    /// Changes, which the log tells.
+    /// Changes, which the log records.
     case commit
     /// What another generation holds already.
     case copy
@@ -149,7 +149,7 @@ struct WriteBatch: ~Copyable {
 
   // MARK: Users, blocks and rows
 
-  /// - Throws: ``StoreError`` `.conflict` in the case, never seen, that another userID has the same 128-bit key.
+  /// - Throws: ``StoreError`` `.conflict` if another userID has the same 128-bit key, which nobody has seen yet.
   mutating func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {
     var record: UserRecord?
     if let cached = users[key] {
@@ -194,7 +194,7 @@ struct WriteBatch: ~Copyable {
     return Block(record: record, columns: BlockColumns(try ColumnsView(columns)))
   }
 
-  /// - Throws: ``StoreError`` `.corrupted` where the block that is replaced does not decode.
+  /// - Throws: ``StoreError`` `.corrupted` if the block that is replaced does not decode.
   mutating func setBlock(_ key: BlockKey, _ block: Block?) throws {
     // As it is stored, not nil: a body may delete blocks that it never read.
     if journal != nil, journal?.blocks[key] == nil {

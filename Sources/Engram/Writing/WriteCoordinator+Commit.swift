@@ -45,7 +45,7 @@ extension WriteCoordinator {
     }
   }
 
-  /// Step 3: the transaction, in the generation that is the live one for certain.
+  /// Step 3: begins the transaction in the live generation.
   ///
   /// - Throws: ``StoreError`` `.storeMoved`; what LMDB throws. Nothing has changed, but this process may have followed to a later generation.
   private func begin() throws -> Batch {
@@ -143,7 +143,7 @@ extension WriteCoordinator {
     return results.map { result in result.flatMap { .failure(moved.error(committed: true)) } }
   }
 
-  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit tells;
+  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit decides;
   /// after any other error the state of the disk is unknown, and a second flush would only pretend.
   ///
   /// To be called on the thread of the commit, with `writer.lock` still held.

@@ -16,7 +16,7 @@ actor WriteCoordinator {
   let options: StoreOptions
   nonisolated let queue: WriteQueue
   nonisolated let progress = Mutex(Progress())
-  /// Told after every commit, on the writer thread.
+  /// Called after every commit, on the writer thread.
   private let onCommit: @Sendable () -> Void
   /// Called when the queue is empty, on the writer thread.
   private let onIdle: @Sendable () -> Void
@@ -61,7 +61,7 @@ actor WriteCoordinator {
 
   /// Queues `body` and returns its result once the commit that holds it is durable.
   ///
-  /// - Throws: What the body throws, with its changes undone; ``StoreError``; `CancellationError` where the task was cancelled before
+  /// - Throws: What the body throws, with its changes undone; ``StoreError``; `CancellationError` if the task was cancelled before
   ///   the body began.
   nonisolated func write<Value: Sendable>(
     token: String? = nil, sizeBytes: Int = 0, runsAlone: Bool = false,
@@ -180,7 +180,7 @@ actor WriteCoordinator {
     if try !lock.tryLock(.exclusive) {
       progress.withLock { $0.isWaitingForLock = true }
       defer { progress.withLock { $0.isWaitingForLock = false } }
-      // Those who wait for their writes have deadlines of their own, and `close` has one, too.
+      // The callers that wait for their writes have deadlines of their own, and so has `close`.
       try lock.lockWithoutLimit(.exclusive)
     }
     // Only helps others to name this process; on a full disk the lock must not stay held for want of a note.
@@ -195,7 +195,7 @@ actor WriteCoordinator {
     }
   }
 
-  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``. What they say of the batch's commit stays: where that happened, it is
+  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``. Errors about the batch's commit stay: if it happened, the error is
   /// a committed `.storeMoved` already, or `.inDoubt` or `.poisoned`. A move ends writing.
   private func surfacing(_ results: [Result<Void, any Error>], _ doing: String) -> [Result<Void, any Error>] {
     results.map { result in

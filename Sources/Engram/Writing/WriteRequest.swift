@@ -34,7 +34,7 @@ final class WriteRequest: Sendable {
 
   /// Takes the caller's continuation.
   ///
-  /// - Returns: False where the request was dropped before; the caller has been resumed then.
+  /// - Returns: False if the request was dropped before; the caller has been resumed then.
   func suspend(_ continuation: CheckedContinuation<Void, any Error>) -> Bool {
     let error = state.withLock { state -> (any Error)? in
       if case .dropped(let error) = state { return error }
@@ -46,7 +46,7 @@ final class WriteRequest: Sendable {
     return false
   }
 
-  /// Fails the request if it has not begun; afterwards it is reported as what it becomes.
+  /// Fails the request if it has not begun; afterwards its own result is reported.
   ///
   /// - Returns: Whether it was dropped by this call.
   @discardableResult
@@ -77,7 +77,7 @@ final class WriteRequest: Sendable {
     }
   }
 
-  /// Makes the request part of a batch; false where it was dropped.
+  /// Makes the request part of a batch; false if it was dropped.
   func claim() -> Bool {
     state.withLock { state in
       guard case .queued(let continuation) = state else { return false }
@@ -86,7 +86,7 @@ final class WriteRequest: Sendable {
     }
   }
 
-  /// Tells the caller how it ended. Once.
+  /// Resumes the caller with the result. Called once.
   func finish(_ result: Result<Void, any Error>) {
     let continuation = state.withLock { state -> CheckedContinuation<Void, any Error>? in
       guard case .claimed(let continuation) = state else { return nil }

@@ -7,7 +7,7 @@ extension WriteTransaction {
   /// count only if the memory is new. A mark that another memory has replaced it is taken away. A draft without an embedding, that is not text-only and has the same text, keeps the old embedding.
   ///
   /// - Parameter draft: Must have a dedupe key. In a store that is pinned to an embedder it needs an embedding, as for ``add(_:)-(MemoryDraft)``.
-  /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if it is past its time.
+  /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if the draft has expired already.
   /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of ``add(_:)-(MemoryDraft)``; the transaction can go on.
   @discardableResult
   public mutating func upsert(_ draft: MemoryDraft) throws -> Added {

@@ -26,7 +26,7 @@ final class WriterThread: SerialExecutor, TaskExecutor {
   func asUnownedSerialExecutor() -> UnownedSerialExecutor { unsafe UnownedSerialExecutor(ordinary: self) }
 }
 
-/// The jobs between those who enqueue and the thread.
+/// The queue of jobs between the enqueuing threads and the writer thread.
 @safe
 private final class JobQueue: @unchecked Sendable {
   // SAFETY of `@unchecked`: everything below is touched with the mutex held; mutex and condition never move.
