@@ -27,7 +27,7 @@ package enum Directories {
   /// Linux's `O_PATH` on x86 and ARM, which the toolchain's Glibc module leaves out.
   private static let openPath: Int32 = 0o10_000_000
 
-  /// The status of what has this name, links followed only where `followingLinks` says so; nil where nothing has it.
+  /// The status of what has this name, links followed only if `followingLinks` says so; nil if nothing has it.
   package static func status(_ place: some FilePlaceConvertible, followingLinks: Bool = false) throws(FileError) -> FileStatus? {
     let place = place.place
     var status = stat()
@@ -56,7 +56,7 @@ package enum Directories {
 
   /// The names in a directory, without `.` and `..`, sorted. A link to a directory is followed.
   ///
-  /// - Throws: ``FileError``, also where the listing ends in the middle: what is returned is complete.
+  /// - Throws: ``FileError``, also if the listing ends in the middle: what is returned is complete.
   package static func entries(_ place: some FilePlaceConvertible) throws(FileError) -> [String] {
     let place = place.place
     // A descriptor of its own: the position in a directory belongs to the open descriptor.
@@ -155,7 +155,7 @@ package enum Directories {
     }
   }
 
-  /// The same for a directory of this name; nothing where there is none.
+  /// The same for a directory of this name; nothing if there is none.
   package static func removeTreeWithOthers(_ place: some FilePlaceConvertible) throws(FileError) {
     let directory: Directory
     do throws(FileError) {
@@ -185,7 +185,7 @@ package enum Directories {
 }
 
 extension Directories {
-  /// The path with every link resolved; nil where it does not exist.
+  /// The path with every link resolved; nil if it does not exist.
   package static func resolved(_ path: String) -> String? {
     guard let pointer = unsafe realpath(path, nil) else { return nil }
     // SAFETY: realpath returned a NUL-terminated string of malloc's, which is freed once.

@@ -51,7 +51,7 @@ package final class Directory: Sendable {
 
   /// The names in the directory, without `.` and `..`, sorted.
   ///
-  /// - Throws: ``FileError``, also where the listing ends in the middle: what is returned is complete.
+  /// - Throws: ``FileError``, also if the listing ends in the middle: what is returned is complete.
   package func entries() throws(FileError) -> [String] { try Directories.entries(place(".")) }
 
   /// Flushes the directory, so that the names in it survive a power failure.
@@ -74,7 +74,7 @@ package final class Directory: Sendable {
 package struct FilePlace: Sendable {
   /// Nil: ``name`` is a path of its own.
   package let directory: Directory?
-  /// Relative to ``directory`` where there is one; may have several components.
+  /// Relative to ``directory`` if there is one; may have several components.
   package let name: String
 
   package init(_ path: String) {
@@ -108,7 +108,7 @@ package struct FilePlace: Sendable {
   /// A path for a library that takes no descriptor: through `/proc`, where it leads into the open directory even after that was renamed;
   /// without `/proc` the plain path.
   ///
-  /// - Throws: ``FileError`` `ESTALE` where there is only the plain path, and it leads somewhere else by now.
+  /// - Throws: ``FileError`` `ESTALE` if there is only the plain path, and it leads somewhere else by now.
   package var systemPath: String {
     get throws(FileError) {
       guard let directory else { return name }

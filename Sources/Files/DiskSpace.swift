@@ -45,7 +45,7 @@ package struct DiskSpace: Sendable, Equatable {
 }
 
 extension FileHandle {
-  /// Writes zeros from the file's end, which is at `size`, to `needed`, and `ahead` bytes more where that leaves ``DiskSpace/reserveBytes``
+  /// Writes zeros from the file's end, which is at `size`, to `needed`, and `ahead` bytes more if that leaves ``DiskSpace/reserveBytes``
   /// free: the last room of a disk is not taken ahead of need.
   ///
   /// - Throws: ``FileError``; a part may have been written.

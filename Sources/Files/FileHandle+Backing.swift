@@ -11,12 +11,12 @@ import CStatfs
 extension FileHandle {
   /// Takes blocks for the first `sizeBytes` bytes; the bytes stay as they are, zeros where there were none.
   ///
-  /// Others may have the file mapped meanwhile. (`posix_fallocate` would write where the file system does not know the call, and could undo
+  /// Others may have the file mapped meanwhile. (`posix_fallocate` would write if the file system does not know the call, and could undo
   /// what somebody writes through a map at that moment.)
   ///
   /// - Parameter keepingSize: Also blocks beyond the end of the file, which does not move. Otherwise the file is at least `sizeBytes` long afterwards.
-  /// - Returns: False where the file system cannot do this: nothing has changed.
-  /// - Throws: ``FileError`` where there is no room, among others.
+  /// - Returns: False if the file system cannot do this: nothing has changed.
+  /// - Throws: ``FileError`` if there is no room, among others.
   package func allocate(_ sizeBytes: Int, keepingSize: Bool = false) throws(FileError) -> Bool {
     #if canImport(Glibc)
       let keepSize: Int32 = 1
@@ -32,7 +32,7 @@ extension FileHandle {
     #endif
   }
 
-  /// Where the first run of bytes without data begins: the size of the file where there is none, or where the file system does not tell.
+  /// Where the first run of bytes without data begins: the size of the file if there is none, or if the file system does not report it.
   ///
   /// Blocks that were taken and not written yet look like a hole, too.
   package func firstHole() throws(FileError) -> Int {
@@ -52,7 +52,7 @@ extension FileHandle {
     }
   }
 
-  /// Has a new, empty file changed in place, where the file system would else give each change new blocks (btrfs): those that were taken would
+  /// Has a new, empty file changed in place, if the file system would else give each change new blocks (btrfs): those that were taken would
   /// be no use. File systems that do not know the flag do not need it.
   package func refuseCopyOnWrite() {
     #if canImport(Glibc)

@@ -54,9 +54,9 @@ package struct FileHandle: ~Copyable, Sendable {
   package enum Access: Sendable {
     case read
     case readWrite
-    /// Read and write; made with mode 0600 where it is missing.
+    /// Read and write; made with mode 0600 if it is missing.
     case create
-    /// Read and write; refused where it exists.
+    /// Read and write; refused if it exists.
     case createNew
   }
 

@@ -18,7 +18,7 @@ package struct FileLock: ~Copyable, Sendable {
   /// Closing alone would not do: a process forked meanwhile shares the lock until it has become another program.
   deinit { _ = flock(handle.descriptor, LOCK_UN) }
 
-  /// Opens the lock file, making it where it is missing; takes no lock yet.
+  /// Opens the lock file, making it if it is missing; takes no lock yet.
   package init(path: some FilePlaceConvertible) throws(FileError) {
     handle = try FileHandle(path: path, access: .create)
   }
@@ -33,7 +33,7 @@ package struct FileLock: ~Copyable, Sendable {
     handle = try FileHandle(directory)
   }
 
-  /// Opens an existing file to lock it; nil where there is none.
+  /// Opens an existing file to lock it; nil if there is none.
   package init?(ifExists path: some FilePlaceConvertible) throws(FileError) {
     let opened: FileHandle
     do throws(FileError) {
@@ -48,7 +48,7 @@ package struct FileLock: ~Copyable, Sendable {
   /// Whether ``writeNote(_:)`` can write.
   package var isWritable: Bool { fcntl(handle.descriptor, F_GETFL) & O_ACCMODE == O_RDWR }
 
-  /// How long a lock is waited for where the caller does not say otherwise.
+  /// How long a lock is waited for if the caller does not say otherwise.
   package static let patience = Duration.seconds(30)
 
   /// Blocks this thread until the lock is held, however long that takes.
@@ -73,7 +73,7 @@ package struct FileLock: ~Copyable, Sendable {
 
   /// Waits as ``lock(_:atMost:)`` does, and calls `check` now and then: what that throws ends the waiting.
   ///
-  /// - Parameter longestPause: Between two attempts, in microseconds: short where others take the lock again and again.
+  /// - Parameter longestPause: Between two attempts, in microseconds: short if others take the lock again and again.
   package func lock(
     _ mode: Mode, atMost limit: Duration, longestPause: UInt32 = 50_000, check: () throws -> Void
   ) throws {

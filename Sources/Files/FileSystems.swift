@@ -8,7 +8,7 @@ import CStatfs
 
 /// What kind of file system a path lies on.
 package enum FileSystems {
-  /// The name of the network file system that holds a directory, or nil where the file system is local: LMDB's locks and maps
+  /// The name of the network file system that holds a directory, or nil if the file system is local: LMDB's locks and maps
   /// need one kernel's view of the file.
   package static func networkFileSystemName(of directory: Directory) throws(FileError) -> String? {
     var status = statfs()
@@ -45,7 +45,7 @@ package enum FileSystems {
 
 /// The machine's present boot and the process's place in it.
 package enum MachineIdentity {
-  /// Changes with every boot; nil where the system does not tell.
+  /// Changes with every boot; nil if the system does not tell.
   package static func bootID() -> String? {
     guard let file = try? FileHandle(path: "/proc/sys/kernel/random/boot_id", access: .read),
       let bytes = try? file.read(count: 36, at: 0), bytes.count == 36
@@ -67,7 +67,7 @@ package enum MachineIdentity {
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
-  /// The process's pid namespace, as `pid:[inode]`; nil where there is no such thing.
+  /// The process's pid namespace, as `pid:[inode]`; nil if there is no such thing.
   package static func processNamespace() -> String? {
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
       // SAFETY: readlink writes at most the given 64 bytes and returns how many.

@@ -16,7 +16,7 @@ package struct MemoryMap: ~Copyable, Sendable {
   /// Maps as much address space as the system gives: `preferredBytes`, a quarter of it and so on, never less than `minimumBytes`.
   ///
   /// - Parameter spareBytes: So much address space is left to others; see ``AddressSpace/reserveBytes``.
-  /// - Throws: ``FileError`` `ENOMEM` where `minimumBytes` and `spareBytes` do not fit.
+  /// - Throws: ``FileError`` `ENOMEM` if `minimumBytes` and `spareBytes` do not fit.
   package init(_ file: borrowing FileHandle, preferredBytes: Int, minimumBytes: Int, spareBytes: Int = 0) throws(FileError) {
     var length = max(preferredBytes, minimumBytes)
     while true {

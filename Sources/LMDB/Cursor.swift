@@ -38,7 +38,7 @@ package struct Cursor: ~Copyable, ~Escapable {
     return unsafe value.withUnsafeBytes { unsafe Array($0) }
   }
 
-  /// Moves to the first key at or after `key`; false, and standing nowhere, where there is none.
+  /// Moves to the first key at or after `key`; false, and the cursor is at no entry, if there is none.
   package mutating func seek(to key: borrowing Key) throws(LMDBError) -> Bool {
     let bytes = key.bytes
     let cursor = unsafe cursor
@@ -52,7 +52,7 @@ package struct Cursor: ~Copyable, ~Escapable {
     return unsafe try settle(code, found, value)
   }
 
-  /// Moves to the last key before `key`; false where there is none.
+  /// Moves to the last key before `key`; false if there is none.
   package mutating func seek(before key: borrowing Key) throws(LMDBError) -> Bool {
     if try seek(to: key) { return try move(MDB_PREV) }
     return try move(MDB_LAST)

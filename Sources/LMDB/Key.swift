@@ -57,7 +57,7 @@
     for index in 0..<other.count { append(other.storage[index]) }
   }
 
-  /// The smallest key greater than every key that begins with this one; nil where there is none.
+  /// The smallest key greater than every key that begins with this one; nil if there is none.
   package func successorOfPrefix() -> Key? {
     var key = self
     while key.count > 0 {

@@ -1,4 +1,4 @@
-/// Keeps writers out of an environment that is read without LMDB's locks, where no reader slot tells them which pages are in use.
+/// Keeps writers out of an environment that is read without LMDB's locks: no reader slot shows there which pages are in use.
 ///
 /// Entered and left by every ``EnvironmentSnapshot`` for as long as it is active.
 package protocol ReadExclusion: Sendable {

@@ -10,7 +10,7 @@ package struct TransactionView: ~Escapable {
   @_lifetime(immortal)
   init(transaction: OpaquePointer) { unsafe self.transaction = transaction }
 
-  /// The value of `key`, without its checksum; nil where the key is missing.
+  /// The value of `key`, without its checksum; nil if the key is missing.
   ///
   /// - Throws: ``LMDBError`` with `isChecksumMismatch` for a damaged value; "missing" and "damaged" are never confused.
   @_lifetime(copy self)

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The map of a file that grows, also by other processes: replaced by a longer one when the file has outgrown it.
 ///
-/// A map is reserved far beyond the end of its file, so this is rare: only where the system gives little address space. What was read
+/// A map is reserved far beyond the end of its file, so this is rare: only if the system gives little address space. What was read
 /// through an earlier map stays valid, because all of them live as long as this object.
 @safe
 final class GrowingMap: Sendable {
@@ -34,7 +34,7 @@ final class GrowingMap: Sendable {
 
   /// Makes `byteCount` bytes addressable.
   ///
-  /// - Throws: `FileError` where the system gives no more address space: the map stays as it is.
+  /// - Throws: `FileError` if the system gives no more address space: the map stays as it is.
   func cover(_ byteCount: Int, of file: borrowing FileHandle) throws(FileError) {
     if byteCount <= reservedBytes { return }
     let outcome = parts.withLock { parts -> Result<Void, FileError> in

@@ -37,7 +37,7 @@ package final class RowFile: Sendable {
 
   /// Opens a row file whose header must equal `header` and which must hold `rowCount` rows.
   ///
-  /// - Parameter mapBytes: Address space to reserve; a quarter of it and so on where the system refuses, and never less than the rows need.
+  /// - Parameter mapBytes: Address space to reserve; a quarter of it and so on if the system refuses, and never less than the rows need.
   /// - Throws: `FileError`, ``RowFileError``.
   package init(
     path: some FilePlaceConvertible, header: RowFileHeader, rowCount: Int, isReadOnly: Bool, mapBytes: Int = preferredMapBytes
@@ -61,7 +61,7 @@ package final class RowFile: Sendable {
   /// Makes the first `rowCount` rows readable through the map. To be called with the high-water mark of each snapshot before
   /// ``row(_:)``: another process may have grown the file beyond what this one has mapped.
   ///
-  /// - Throws: `FileError` where the system gives no more address space.
+  /// - Throws: `FileError` if the system gives no more address space.
   package func cover(rowCount: Int) throws(FileError) { try map.cover(offset(of: rowCount), of: handle) }
 
   /// The components of a row that a snapshot names. Lives as long as the row file.
@@ -77,7 +77,7 @@ package final class RowFile: Sendable {
 
   /// A copy of a row that is read and not touched in the map: a bad sector is an error and no signal.
   ///
-  /// - Throws: `FileError`; ``RowFileError`` `.truncated` where the file ends before the row does.
+  /// - Throws: `FileError`; ``RowFileError`` `.truncated` if the file ends before the row does.
   package func read(row: Int) throws -> [Float] {
     let components = unsafe try [Float](unsafeUninitializedCapacity: header.dimension) { buffer, used in
       // SAFETY: any bit pattern is a Float; only whole components that were read are declared initialised.
@@ -91,7 +91,7 @@ package final class RowFile: Sendable {
 
   /// Reads consecutive rows, as ``read(row:)`` does, into a buffer that grows to what they need: whole strides, the first row first.
   ///
-  /// - Returns: How many rows were read; fewer only where the file ends before.
+  /// - Returns: How many rows were read; fewer only if the file ends before.
   package func read(rows: Range<Int>, into strides: inout [Float]) throws(FileError) -> Int {
     let needed = rows.count * header.strideBytes / 4
     if strides.count < needed { strides = [Float](repeating: 0, count: needed) }
@@ -113,7 +113,7 @@ package final class RowFile: Sendable {
 
   package static func checksum(of components: Span<Float>) -> UInt64 { unsafe XXH3.hash64(components.bytes) }
 
-  /// - Throws: ``RowFileError`` `.checksumMismatch` where the row is not the one that its record was written with.
+  /// - Throws: ``RowFileError`` `.checksumMismatch` if the row is not the one that its record was written with.
   package func verify(row: Int, checksum expected: UInt64) throws(RowFileError) {
     if checksum(ofRow: row) != expected { throw .checksumMismatch(row: row) }
   }

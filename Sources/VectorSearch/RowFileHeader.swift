@@ -46,7 +46,7 @@ package struct RowFileHeader: Sendable, Equatable {
     XXH3.hash64(unsafe bytes.span.bytes.extracting(0..<checksumOffset))
   }
 
-  /// Reads a header whose store is not known; nil where it is damaged or of another format.
+  /// Reads a header whose store is not known; nil if it is damaged or of another format.
   package init?(_ bytes: [UInt8]) {
     guard bytes.count == Self.byteCount, Array(bytes[0..<8]) == Self.magic,
       bytes.littleEndian(at: 12, as: UInt32.self) == Self.endianTag, bytes.littleEndian(at: 8, as: UInt32.self) == Self.formatVersion,

@@ -1,6 +1,6 @@
 import CBLAS
 
-/// The live rows of a block: bit i stands for row `firstRow` + i.
+/// The live rows of a block: bit i is row `firstRow` + i.
 @usableFromInline package typealias LiveMask = UInt128
 
 extension RowFile {

@@ -85,7 +85,7 @@ struct AuditCensus {
     } else {
       deadComponents = row.indices.filter { row[$0] == 0 }
     }
-    // Only where every component is, so that the first one mostly decides.
+    // Only if every component is, so that the first one mostly decides.
     var index = 0
     while index < row.count, row[index] == 0 { index += 1 }
     if index == row.count { zeroEmbeddings.insert(id) }

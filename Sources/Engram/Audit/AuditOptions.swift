@@ -5,7 +5,7 @@ public struct AuditOptions: Sendable, Hashable, Codable {
   public var limit: Int
   /// The cosine from which on two embeddings of a user are near duplicates; above 0 and at most 1.
   public var threshold: Float
-  /// Where a user has more than ``allPairsLimit`` embeddings, each is compared with this many stored after it; at least 1.
+  /// If a user has more than ``allPairsLimit`` embeddings, each is compared with this many stored after it; at least 1.
   public var window: Int
   /// How many memories with one and the same embedding make it a constant; at least 2.
   public var constantCount: Int

@@ -1,6 +1,6 @@
 import Formats
 
-// Userids, names and excerpts are the same where their bytes are, see ``ByteIdentity``.
+// Userids, names and excerpts are the same if their bytes are, see ``ByteIdentity``.
 
 extension AuditReport.User {
   public static func == (left: Self, right: Self) -> Bool {

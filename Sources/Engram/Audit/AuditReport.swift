@@ -39,7 +39,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
   public struct Users: Sendable, Hashable, Codable {
     /// Users who have a memory, expired or not, or a context.
     public let count: Int
-    /// Of the users who have memories; nil where nobody has any.
+    /// Of the users who have memories; nil if nobody has any.
     public let memoriesPerUser: Quantiles?
     /// Users who have memories.
     public let withMemories: Int
@@ -56,7 +56,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
   }
 
   public struct Times: Sendable, Hashable, Codable {
-    /// The oldest and the newest `createdAt`; nil where there is no memory.
+    /// The oldest and the newest `createdAt`; nil if there is no memory.
     public let oldest: Date?
     public let newest: Date?
     /// Memories whose time has passed and that no sweep has removed yet.
@@ -90,7 +90,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
     public let distinct: Int
     /// Memories that carry one, each counted once for each name.
     public let occurrences: Int
-    /// Occurrences of names beyond the bound: where this is not zero, ``distinct`` is a lower bound.
+    /// Occurrences of names beyond the bound: if this is not zero, ``distinct`` is a lower bound.
     public let uncounted: Int
     /// By count, equal ones by name.
     public let commonest: [Name]

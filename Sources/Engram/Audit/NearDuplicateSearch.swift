@@ -86,7 +86,7 @@ struct NearDuplicateSearch {
 
   /// - Parameters:
   ///   - query: The embedding of `entry` with unit length.
-  ///   - norms: Of the others, in their order; nil where they have unit length.
+  ///   - norms: Of the others, in their order; nil if they have unit length.
   private mutating func compare(_ entry: Entry, _ query: Span<Float>, _ others: ArraySlice<Entry>, _ norms: ArraySlice<Double>?) {
     let rows = rows
     for (position, other) in others.enumerated() {

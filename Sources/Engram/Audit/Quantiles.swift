@@ -8,7 +8,7 @@ public struct Quantiles: Sendable, Hashable, Codable {
   public let percent99: Int
   public let maximum: Int
 
-  /// Nil where there are no counts.
+  /// Nil if there are no counts.
   init?(_ counts: [Int]) {
     guard !counts.isEmpty else { return nil }
     let sorted = counts.sorted()

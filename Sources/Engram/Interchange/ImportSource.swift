@@ -47,7 +47,7 @@ public final class ImportSource: Sendable {
 
   /// Opens a regular file, links followed.
   ///
-  /// - Returns: Nil where `path` is a pipe or another thing without a size, which has to be spooled.
+  /// - Returns: Nil if `path` is a pipe or another thing without a size, which has to be spooled.
   /// - Throws: ``StoreError`` `.inputOutput`, `.permissionDenied`.
   package convenience init?(path: String, name: String? = nil) throws {
     do throws(FileError) {

@@ -108,7 +108,7 @@ struct ImportWalk {
       holder: error.holder, isCommitted: error.isCommitted, cause: error.cause)
   }
 
-  /// The fault of a line; nil where the error is about the store or the disk.
+  /// The fault of a line; nil if the error is about the store or the disk.
   func fault(_ error: any Error, _ place: ImportLedger.Line) -> ImportFault? {
     Self.aboutLine(error).map { error in
       let reason = if let cause = error.cause as? CBORError { ": \(cause)" } else { "" }

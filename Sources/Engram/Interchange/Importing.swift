@@ -46,7 +46,7 @@ extension MemoryStore {
     try await importLines(from: sources, ImportOptions(onConflict: policy, isDryRun: isDryRun), embedder: embedder, progress: progress)
   }
 
-  /// Reads lines into the store. Every line is checked, and embedded where it wants to be, before a transaction begins; a second pass then
+  /// Reads lines into the store. Every line is checked, and embedded if it asks for it, before a transaction begins; a second pass then
   /// writes them in one.
   ///
   /// - Parameters:

@@ -27,7 +27,7 @@ struct StoreLine: Sendable, Equatable {
   var embedder: EmbedderIdentity?
   var vectors: String?
 
-  /// - Throws: ``StoreError`` where the file's embeddings do not belong into the store.
+  /// - Throws: ``StoreError`` if the file's embeddings do not belong into the store.
   func check(_ store: StoreRecord) throws(StoreError) {
     guard format <= Interchange.format, format >= 1 else {
       throw StoreError(.newerFormat, "the file has format \(format), this version of Engram reads up to \(Interchange.format)")
@@ -61,7 +61,7 @@ struct ContextLine: Sendable {
 /// A memory as it is in a line.
 struct MemoryLine: Sendable {
   var draft: MemoryDraft
-  /// The line has no key `embedding`, so the store's embedder may supply one; an explicit null stands for none.
+  /// The line has no key `embedding`, so the store's embedder may supply one; an explicit null means none.
   var wantsEmbedding: Bool
 }
 

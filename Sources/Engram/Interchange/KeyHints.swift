@@ -18,7 +18,7 @@ enum KeyHints {
 
   private static let known: [String: String] = others.merging(keys.map { (folded($0), $0) }) { $1 }
 
-  /// The key that is probably meant; nil where none is, or `key` is one itself.
+  /// The key that is probably meant; nil if none is, or `key` is one itself.
   static func meant(by key: String) -> String? {
     guard key.utf8.count <= 32, let meant = known[folded(key)], !meant.utf8.elementsEqual(key.utf8) else { return nil }
     return meant

@@ -214,7 +214,7 @@ final class LiveGeneration: Sendable {
   /// holds `open.lock`, and calls ``GenerationSweep/removeSetAside(_:)`` without it.
   ///
   /// - Parameter isClosing: The store is about to be closed: what it has left gives its files up even if handles live on.
-  /// - Returns: The superseded generations that stay; nil where this process removes nothing.
+  /// - Returns: The superseded generations that stay; nil if this process removes nothing.
   /// - Throws: ``StoreError`` `.storeMoved`, `FileError`; some directories may have been set aside.
   func setAsideUnused(isClosing: Bool = false) throws -> [UInt64]? {
     closeRetired(givingUpFiles: isClosing)

@@ -47,7 +47,7 @@ public struct ChangeSequence: AsyncSequence, Sendable {
   public struct Iterator: AsyncIteratorProtocol {
     let core: StoreCore
     let userID: String?
-    /// The first batch that was not told yet.
+    /// The first batch that was not reported yet.
     var next: UInt64
     /// A slice, because its first element is removed in constant time: one commit can have tens of thousands.
     private var pending: ArraySlice<StoreChange> = []

@@ -8,8 +8,8 @@ extension MemoryStore {
   /// - Parameters:
   ///   - url: The new store's directory; nothing may exist there.
   ///   - progress: Called now and then: copying, then verifying. See ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.storeExists` if something exists at `url`; `.storeMissing` where its directory does not exist;
-  ///   `.corrupted` where the store is damaged; `.networkFileSystem`, `.diskFull`, `.permissionDenied`, `.closed`; `CancellationError`.
+  /// - Throws: ``StoreError`` `.storeExists` if something exists at `url`; `.storeMissing` if its directory does not exist;
+  ///   `.corrupted` if the store is damaged; `.networkFileSystem`, `.diskFull`, `.permissionDenied`, `.closed`; `CancellationError`.
   @discardableResult
   public func backup(
     to url: URL, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }

@@ -1,7 +1,7 @@
 extension MemoryStore {
   /// The user's context as last committed.
   ///
-  /// - Returns: Nil where the user has none.
+  /// - Returns: Nil if the user has none.
   /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(log users), a few microseconds; waits for no writer.
   public func context(for userID: String) throws -> UserContext? {
@@ -75,7 +75,7 @@ extension MemoryStore {
     try await writer().write { try $0.updateContext(for: userID, ifVersion: version, transform) }
   }
 
-  /// The same for a record of any type; `transform` gets nil where there is none yet.
+  /// The same for a record of any type; `transform` gets nil if there is none yet.
   @discardableResult
   public func updateContext<Record: ContextRecord>(
     _ type: Record.Type, for userID: String, ifVersion version: Int? = nil, _ transform: @escaping @Sendable (Record?) throws -> Record

@@ -89,7 +89,7 @@ extension MemoryStore {
       let supplied = text.hasSameBytes(as: current.text) ? nil : try await embed([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
         guard let now = try transaction.memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
-        // Called again only where another write came between.
+        // Called again only if another write came between.
         let changed = now == current ? first : try transform(now)
         let isSameText = changed.text.hasSameBytes(as: now.text)
         guard isSameText || (supplied != nil && changed.text.hasSameBytes(as: text)) else { return nil }

@@ -28,7 +28,7 @@ extension MemoryStore {
   ///
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
   /// Runs on a thread of its own if the scope has many rows: no thread of the cooperative pool is blocked for longer than some milliseconds.
-  /// - Throws: ``StoreError`` `.embedderRequired` where the store was opened without an embedder, and those of a search by vector.
+  /// - Throws: ``StoreError`` `.embedderRequired` if the store was opened without an embedder, and those of a search by vector.
   @concurrent
   public func search(
     _ text: String, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,

@@ -17,7 +17,7 @@ public final class MemoryStore: Sendable {
   /// Announces that a close has ended, however it did.
   private let closings = CommitSignal()
 
-  /// Opens the store at `url`, making it first where there is none.
+  /// Opens the store at `url`, making it first if there is none.
   ///
   /// A store that this process has open already is not opened a second time: the handles share it, and the first one's durability,
   /// timeouts and limits hold.
@@ -58,7 +58,7 @@ public final class MemoryStore: Sendable {
   ///
   /// - Parameter timeout: How long to wait for them, 0 to 3,650 days.
   /// - Throws: ``StoreError`` `.stillInUse` if snapshots are still held when it is over: nothing is forced, and `close` can be called
-  ///   again. `.poisoned` where what `.eventual` put off cannot be flushed: it may be lost, and the next call closes without. Closing a closed
+  ///   again. `.poisoned` if commits of `.eventual` cannot be flushed: they may be lost, and the next call closes without flushing. Closing a closed
   ///   store does nothing.
   public func close(timeout: Duration = .seconds(10)) async throws {
     try Limits.check(timeout, "the timeout of close")
@@ -135,7 +135,7 @@ public final class MemoryStore: Sendable {
   ///     that was committed before throws `.conflict`.
   ///   - body: Synchronous; runs once, on the writer thread.
   /// - Returns: What the body returns.
-  /// - Throws: What the body throws, with its changes undone; `CancellationError` where the task was cancelled before the body began;
+  /// - Throws: What the body throws, with its changes undone; `CancellationError` if the task was cancelled before the body began;
   ///   ``StoreError`` `.undeclaredUser`, `.invalidUserID` for one of `users`, `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.inputOutput`, `.poisoned`, `.inDoubt`.
   public func write<Value: Sendable>(
     users: [String]? = nil, token: String? = nil, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
@@ -153,7 +153,7 @@ public final class MemoryStore: Sendable {
 
   /// Whether a write with this token was committed. The store remembers the last 16,384 tokens.
   ///
-  /// Where the process that wrote is still at it, or was killed in the middle of its commit, false may become true with the next write of
+  /// If the process that wrote is still committing, or was killed in the middle of its commit, false may become true with the next write of
   /// anybody. Writing again with the same token is safe: it throws `.conflict` if the first one was committed.
   public func wasCommitted(_ token: String) throws -> Bool {
     try readOnce { reader in try reader.contains(.token(reader.userKey(token)), in: Tables.Tokens.self) }

@@ -9,7 +9,7 @@ extension StoreCore {
   /// - Parameters:
   ///   - failure: What a failure of a lower layer means to the caller.
   ///   - committed: Whether the caller has committed something before.
-  ///   - body: Gets a check to call now and then: it throws where the task was cancelled or the store is being closed.
+  ///   - body: Gets a check to call now and then: it throws if the task was cancelled or the store is being closed.
   @discardableResult
   func background<Value: Sendable>(
     _ failure: @escaping @Sendable @autoclosure () -> String, committed: Bool = false,
@@ -34,7 +34,7 @@ extension StoreCore {
   /// - Parameters:
   ///   - isAutomatic: Nobody asked for it: see ``RebuildSpace``.
   ///   - check: Called now and then, also while another process builds; what it throws ends the rebuild.
-  /// - Returns: Nil where it was not wanted any more when its turn came.
+  /// - Returns: Nil if it was not wanted any more when its turn came.
   @discardableResult
   func rebuild(
     ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, isAutomatic: Bool = false, check: @escaping () throws -> Void,
@@ -64,7 +64,7 @@ extension StoreCore {
     return outcome
   }
 
-  /// The processes that have a generation open. Empty where its files are gone.
+  /// The processes that have a generation open. Empty if its files are gone.
   func holders(of generation: UInt64) -> [Int32] {
     (try? paths.data(generation)).map { LockHolders.processes(locking: $0) } ?? []
   }

@@ -134,14 +134,14 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// Closes the generations that were left; begins a rebuild where it is worth it.
+  /// Closes the generations that were left; begins a rebuild if it is worth it.
   private func tidy() async throws {
     if live.needsSweep {
       // Snapshots expire by the same task: a stalled holder of `open.lock` must not keep it. The next round tries again.
       do {
         _ = try await onBlockingThread { try self.live.sweep(atMost: .seconds(1)) }
       } catch let error as StoreError where error.code == .storeMoved && !error.isCommitted {
-        // Told once, where writing ended.
+        // Reported already, when writing ended.
       } catch let error as FileError where error.isTimeout {
         options.logger.debug("earlier generations cannot be removed yet", metadata: ["error": "\(error)", "holders": "\(error.holders)"])
       }
@@ -286,7 +286,7 @@ final class StoreCore: Sendable {
     if opening != nil, options.access == .readWrite, let paths { try? GenerationSweep.removeSetAside(paths) }
   }
 
-  /// A rebuild's last sweep leaves the old generation where a read was under way. Nobody may open the store again for a long time, and what was erased
+  /// A rebuild's last sweep leaves the old generation if a read was under way. Nobody may open the store again for a long time, and what was erased
   /// is in those files: so they go now. What cannot be removed does not keep the store from being closed; the next opening tries again.
   private func setAsideUnused() {
     do {

@@ -35,7 +35,7 @@ enum CBORPathComponent {
 ///
 /// A key becomes an **integer** when it has an `intValue` and its `stringValue` is that integer in decimal, as the keys of `[Int:
 /// Value]` do. Every other key is **text**: those of structs, also with `enum CodingKeys: Int` (whose string is the case's name), and
-/// those of `[String: Value]` even where they look like numbers. Decoding accepts either form of a number.
+/// those of `[String: Value]` even if they look like numbers. Decoding accepts either form of a number.
 enum CBORKeyForm {
   @inline(__always)
   static func integer(_ key: some CodingKey) -> Int? {

@@ -28,7 +28,7 @@ extension CBORWriter {
 extension CBORReader {
   /// Tag 4, an integer, a big number, or a float that is exactly a decimal.
   ///
-  /// - Throws: ``CBORError`` `.inexactNumber` or `.integerOutOfRange` where `Decimal` does not hold exactly this value.
+  /// - Throws: ``CBORError`` `.inexactNumber` or `.integerOutOfRange` if `Decimal` does not hold exactly this value.
   package mutating func readDecimal() throws(CBORError) -> Decimal {
     let start = offset
     var copy = self

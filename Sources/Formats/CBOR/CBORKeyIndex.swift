@@ -23,7 +23,7 @@ final class CBORKeyIndex {
   /// Where the last key was found. Decoders ask `contains`, `decodeNil` and `decode` for the same key, and all keys in order.
   private var lastFound = 0
 
-  /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` where a map has both a number and its decimal text as keys, of which a
+  /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` if a map has both a number and its decimal text as keys, of which a
   ///   coding key could not tell which it means, or two texts that Swift takes for the same, of which a dictionary would lose one.
   init(_ input: CBORDecodingInput, map: Int) throws(CBORError) {
     var texts: [TextKey] = []

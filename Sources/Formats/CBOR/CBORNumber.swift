@@ -21,7 +21,7 @@
     }
   }
 
-  /// - Throws: ``CBORError`` `.inexactNumber` where a double would round.
+  /// - Throws: ``CBORError`` `.inexactNumber` if a double would round.
   @usableFromInline func double(at offset: Int) throws(CBORError) -> Double {
     switch self {
     case .float(let value): return value

@@ -81,7 +81,7 @@
     return try containerCount(head, at: start)
   }
 
-  /// Whether another element or pair follows: counts `count` down, or where it is `nil` consumes the break at the end.
+  /// Whether another element or pair follows: counts `count` down, or if it is `nil` consumes the break at the end.
   ///
   ///     var count = try reader.readMapCount()
   ///     while try reader.hasNext(&count) { … }

@@ -23,7 +23,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More than the caller is ready to keep.
     case tooLarge
     case invalidBase64
-    /// A `$` form that stands for no CBOR item, or a CBOR item that no form stands for.
+    /// A `$` form of no CBOR item, or a CBOR item that has no form.
     case invalidForm
   }
 

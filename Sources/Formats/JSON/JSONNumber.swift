@@ -105,8 +105,8 @@ extension JSONReader {
   private func float(_ number: DecimalNumber) throws(JSONError) -> Float {
     let wide = try double(number)
     var value = Float(wide)
-    // Rounding twice differs from rounding once only where the double lies half-way between two floats (7.038531e-26 is such a number)
-    // or where floats are subnormal. Float's own parser rounds once.
+    // Rounding twice differs from rounding once only if the double lies half-way between two floats (7.038531e-26 is such a number)
+    // or if floats are subnormal. Float's own parser rounds once.
     if wide.bitPattern & 0x1FFF_FFFF == 0x1000_0000 || (wide.magnitude < Double(Float.leastNormalMagnitude) && wide != 0) {
       guard let once = Float(text(of: number)) else { throw JSONError(.invalidNumber, offset: number.start, "not a number") }
       value = once

@@ -23,7 +23,7 @@ extension JSONReader {
     do throws(Base64.Failure) {
       return try text.withBytes(decode)
     } catch {
-      // Escapes make the text longer than what it stands for: then only its beginning is a place to point at.
+      // Escapes make the text longer than the string it encodes: then only its beginning is a place to point at.
       throw JSONError(.invalidBase64, offset: text.offset + (text.hasEscapes ? 0 : error.offset), error.message)
     }
   }

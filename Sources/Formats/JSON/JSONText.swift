@@ -39,7 +39,7 @@ public struct JSONText {
   /// Whether the text is `name`, byte for byte; allocates only when the text holds escapes.
   public func equals(_ name: StaticString) -> Bool {
     if hasEscapes {
-      // An escape of six bytes stands for one at least: a long key is not decoded again for each name that it is compared with.
+      // An escape of six bytes encodes one byte at least: a long key is not decoded again for each name that it is compared with.
       guard unsafe raw.count <= 6 * name.utf8CodeUnitCount else { return false }
       let decoded = unescaped()
       return unsafe decoded.withUnsafeBytes { unsafe Self.equal($0, name) }

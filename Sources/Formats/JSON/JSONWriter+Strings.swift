@@ -52,7 +52,7 @@ extension JSONWriter {
     case unit(UInt16, length: Int)
   }
 
-  /// Appends the escape and returns how many bytes of the text it stands for.
+  /// Appends the escape and returns how many bytes of the text it encodes.
   private mutating func append(_ escape: Escape) -> Int {
     bytes.append(UInt8(ascii: "\\"))
     switch escape {

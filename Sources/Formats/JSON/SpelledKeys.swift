@@ -1,6 +1,6 @@
 /// The keys of one map whose spellings are in a buffer that grows: finds one that occurs twice.
 ///
-/// A spelling is unique, so keys are equal where their bytes are. Nothing is copied, and a map of one key costs nothing: keys nested in keys
+/// A spelling is unique, so keys are equal if their bytes are. Nothing is copied, and a map of one key costs nothing: keys nested in keys
 /// would be copied and compared once for each level.
 struct SpelledKeys {
   private var ranges: [Range<Int>] = []

@@ -1,4 +1,4 @@
-/// Appends comma-separated values (RFC 4180): rows end with CR LF, fields are quoted where they must be.
+/// Appends comma-separated values (RFC 4180): rows end with CR LF, fields are quoted if they must be.
 package struct CSVWriter: Sendable {
   /// The output so far. May be taken out and emptied between rows.
   package var bytes: [UInt8] = []

@@ -11,7 +11,7 @@ struct DecimalNumber {
   let mantissa: UInt64
   let exponent: Int
 
-  /// The nearest double, where that can be told quickly and exactly; nil sends the caller to the slow conversion.
+  /// The nearest double, if it can be computed quickly and exactly; nil sends the caller to the slow conversion.
   ///
   /// Mantissas up to 2⁵³ with |exponent| <= 22 take one exact operation (Clinger, "How to Read Floating Point Numbers
   /// Accurately", 1990).

@@ -34,7 +34,7 @@ public enum TimestampText {
     return true
   }
 
-  /// The milliseconds that `text` stands for, or nil when it is none of the accepted forms or lies outside of ``range``.
+  /// The milliseconds that `text` means, or nil when it is none of the accepted forms or lies outside of ``range``.
   ///
   /// Accepted are `2026-01-02T03:04:05` with no or 1–9 decimals (those past the third are dropped, so the result is the floor) and `Z` or
   /// an offset `±hh:mm` or `±hhmm`; `t`, `z` and a space for `T`; and a date alone, which is its midnight in UTC. Second 60, a leap second, is
@@ -57,7 +57,7 @@ public enum TimestampText {
     return "not a time such as 2026-01-02T03:04:05.678Z, in the years 1 to 9999"
   }
 
-  /// The milliseconds that a number stands for: seconds since 1970 below 10¹¹, which is the year 5138, milliseconds otherwise. Nil outside of
+  /// The milliseconds that a number means: seconds since 1970 below 10¹¹, which is the year 5138, milliseconds otherwise. Nil outside of
   /// ``range``.
   public static func milliseconds(number: Double) -> (milliseconds: Int64, areSeconds: Bool)? {
     let areSeconds = abs(number) < 1e11

@@ -1,8 +1,8 @@
 package import Files
 
-/// Both meta pages of a data file. Commits write them in turn, so one of them tells the last commit and the other the one before.
+/// Both meta pages of a data file. Commits write them in turn, so one of them has the last commit and the other the one before.
 package struct MetaPair: Sendable, Equatable {
-  /// What Engram's stores use, and where a second meta page is looked for when the first does not tell.
+  /// What Engram's stores use, and where a second meta page is looked for if the first does not give the page size.
   package static let usualPageSizeBytes = 4096
 
   package let first: MetaPage
@@ -21,24 +21,24 @@ package struct MetaPair: Sendable, Equatable {
   /// The page that LMDB believes: the one of the later transaction, sound or not.
   package var newest: MetaPage { second.transactionID > first.transactionID ? second : first }
 
-  /// The sound page of the later transaction; nil where neither is sound.
+  /// The sound page of the later transaction; nil if neither is sound.
   package var newestValid: MetaPage? {
     if newest.isValid { return newest }
     return [first, second].first(where: \.isValid)
   }
 
-  /// The page that the given transaction wrote; nil where it was none of the last two.
+  /// The page that the given transaction wrote; nil if it was none of the last two.
   package func page(ofTransaction id: UInt64) -> MetaPage? { [first, second].first { $0.transactionID == id } }
 
   // MARK: Before LMDB opens the file
 
-  /// Says why LMDB must not open the file; empty where the meta pages give it no reason to crash.
+  /// Says why LMDB must not open the file; empty if the meta pages give it no reason to crash.
   ///
   /// Covers what LMDB follows before it has read a page of a tree. A live writer in another process is tolerated.
   ///
   /// - Parameter pageSizeBytes: The only page size that is accepted.
   /// - Returns: A sentence a problem.
-  /// - Complexity: A few reads; where the file ends before the last page, a walk of the free list.
+  /// - Complexity: A few reads; if the file ends before the last page, a walk of the free list.
   package static func validate(
     _ file: borrowing FileHandle, pageSizeBytes: Int = usualPageSizeBytes
   ) throws(FileError) -> [String] {

@@ -12,13 +12,13 @@ extension EnvironmentSnapshot: RenewableSnapshot {}
 extension PageWalker {
   /// Walks the state that `snapshot` holds, while writers go on.
   ///
-  /// Pages that the snapshot can reach are not written again as long as it lives. Its meta page is, two commits later: where that has
+  /// Pages that the snapshot can reach are not written again as long as it lives. Its meta page is, two commits later: if that has
   /// happened, or might happen during the reading, the snapshot is renewed.
   ///
   /// - Parameters:
   ///   - snapshot: Active, and of the environment that the file belongs to.
   ///   - shouldStop: As for ``walk(_:lending:stoppingIf:)``.
-  /// - Throws: ``LMDBError`` where the meta pages cannot be read or the snapshot cannot be renewed.
+  /// - Throws: ``LMDBError`` if the meta pages cannot be read or the snapshot cannot be renewed.
   package func walkOwnSnapshot<Snapshot: RenewableSnapshot & ~Copyable>(
     _ snapshot: inout Snapshot, lending visit: Visitor? = nil, stoppingIf shouldStop: @escaping () -> Bool = { false }
   ) throws(LMDBError) -> PageReport {
@@ -28,7 +28,7 @@ extension PageWalker {
     return walk(meta, lending: visit, stoppingIf: shouldStop)
   }
 
-  /// The meta page that `snapshot` was taken from; nil where none carries its number even after renewals.
+  /// The meta page that `snapshot` was taken from; nil if none carries its number even after renewals.
   package func metaPage<Snapshot: RenewableSnapshot & ~Copyable>(of snapshot: inout Snapshot) throws(LMDBError) -> MetaPage? {
     let pageSize = MetaPair.pageSizeBytes(of: try read(slot: 0, MetaPair.usualPageSizeBytes))
     // Two commits within one reading are rare; in a row they are a file that LMDB and this walk see differently.

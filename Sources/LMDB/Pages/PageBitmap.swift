@@ -13,7 +13,7 @@ struct PageBitmap {
     page < limit && words[Int(page / 64)] & (1 << (page % 64)) != 0
   }
 
-  /// Adds a page; false where it was there or is no page.
+  /// Adds a page; false if it was there or is no page.
   mutating func insert(_ page: UInt64) -> Bool {
     guard page < limit else { return false }
     let bit: UInt64 = 1 << (page % 64)
@@ -29,7 +29,7 @@ struct PageBitmap {
     count -= 1
   }
 
-  /// The first page from `start` on that is neither in this set nor in `other`, which has the same limit; nil where all are.
+  /// The first page from `start` on that is neither in this set nor in `other`, which has the same limit; nil if all are.
   func firstAbsent(from start: UInt64, orIn other: PageBitmap) -> UInt64? {
     guard start < limit else { return nil }
     var index = Int(start / 64)
@@ -44,7 +44,7 @@ struct PageBitmap {
     return page < limit ? page : nil
   }
 
-  /// The first page from `start` on that is in this set or in `other`; the limit where none is.
+  /// The first page from `start` on that is in this set or in `other`; the limit if none is.
   func firstPresent(from start: UInt64, orIn other: PageBitmap) -> UInt64 {
     guard start < limit else { return limit }
     var index = Int(start / 64)

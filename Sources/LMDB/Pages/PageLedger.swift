@@ -3,7 +3,7 @@ import Files
 /// What the walks of one pass share: which pages are used and free, what was found, what was read. Used by one thread.
 final class PageLedger {
   let pageSizeBytes: Int
-  /// One more than the last page's number; zero pages where the meta page cannot be followed.
+  /// One more than the last page's number; zero pages if the meta page cannot be followed.
   let pageLimit: UInt64
   let fileSizeBytes: Int
   var used: PageBitmap
@@ -14,12 +14,12 @@ final class PageLedger {
   private(set) var omittedProblemCount = 0
   private let problemLimit: Int
   private let shouldStop: () -> Bool
-  /// The walk was told to end: what was not visited yet says nothing.
+  /// The walk was ended by its caller: pages that were not visited are not known.
   private(set) var isStopped = false
   private var pagesToAsk = 0
   var bytesRead = 0
 
-  /// - Parameter meta: The page that the walks begin at; where it is not sound, that is the first problem and the pages end at what
+  /// - Parameter meta: The page that the walks begin at; if it is not sound, that is the first problem and the pages end at what
   ///   the file has.
   /// - Parameter shouldStop: Asked once for 64 pages; once it returns true, the walks end early.
   init(_ meta: MetaPage, fileSizeBytes: Int, problemLimit: Int = 1000, shouldStop: @escaping () -> Bool = { false }) {
@@ -52,7 +52,7 @@ final class PageLedger {
     if problems.count < problemLimit { problems.append(problem()) } else { omittedProblemCount += 1 }
   }
 
-  /// Notes that a page is used; false where it was before. (Swift 6.3 with the thread sanitizer crashes on the same in a `~Copyable` struct.)
+  /// Notes that a page is used; false if it was before. (Swift 6.3 with the thread sanitizer crashes on the same in a `~Copyable` struct.)
   func use(_ page: UInt64) -> Bool { used.insert(page) }
 
   var problemCount: Int { problems.count + omittedProblemCount }
@@ -69,7 +69,7 @@ final class PageLedger {
 
   /// Fills `buffer` from byte `offset` of `page`.
   ///
-  /// - Returns: What kept it from that; nil where all was read.
+  /// - Returns: What kept it from that; nil if all was read.
   func read(
     _ file: borrowing FileHandle, page: UInt64, offset: Int = 0, into buffer: UnsafeMutableRawBufferPointer
   ) -> String? {

@@ -23,7 +23,7 @@ package struct PageReport: Sendable, Equatable {
     }
   }
 
-  /// The commit that was walked; nil where no meta page could be chosen.
+  /// The commit that was walked; nil if no meta page could be chosen.
   package internal(set) var transactionID: UInt64?
   /// A sentence each, in the order in which they were met.
   package internal(set) var problems: [String] = []

@@ -17,7 +17,7 @@ package struct PageSalvage: ~Copyable {
   private let ledger: PageLedger
   private var hasLentEntries = false
   private let wasFreeListSound: Bool
-  /// The entries that LMDB recorded for the databases of which pages were skipped; nil where a database's own record is missing.
+  /// The entries that LMDB recorded for the databases of which pages were skipped; nil if a database's own record is missing.
   package private(set) var recordedEntries: [String: Int?] = [:]
   /// The free list was walked without a problem, and no tree met so far contradicts it: what it does not name, and no tree reaches, was
   /// lost.
@@ -71,7 +71,7 @@ package struct PageSalvage: ~Copyable {
   /// Lends the entries of the leaves that are neither free nor were reached, or of which no entry was taken. To be called after
   /// ``forEachEntry(_:)``.
   ///
-  /// - Returns: False where the free list is damaged and nothing was lent: a lost leaf cannot be told from a deleted one then.
+  /// - Returns: False if the free list is damaged and nothing was lent: a lost leaf cannot be told from a deleted one then.
   package mutating func forEachOrphan<Failure: Error>(_ visit: OrphanVisitor<Failure>) throws(Failure) -> Bool {
     precondition(hasLentEntries, "orphans are what the trees leave over: the entries come first")
     guard hasSoundFreeList else { return false }
@@ -97,7 +97,7 @@ package struct PageSalvage: ~Copyable {
     case overflow(pageCount: UInt64)
   }
 
-  /// What a page is by its header; nil where it is neither, or damaged.
+  /// What a page is by its header; nil if it is neither, or damaged.
   private func header(of page: UInt64) -> Header? {
     var bytes = [UInt8](repeating: 0, count: TreePage.headerByteCount)
     // SAFETY: the buffer is the header's size and lives for the call.

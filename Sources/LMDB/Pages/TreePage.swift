@@ -6,7 +6,7 @@ struct TreePage: ~Escapable {
   static let leafFlag: UInt16 = 2
   static let overflowFlag: UInt16 = 4
 
-  /// Exactly one page, or, where only that is asked for, its header.
+  /// Exactly one page, or only its header, if that suffices for the caller.
   let bytes: RawSpan
 
   @_lifetime(copy bytes)
@@ -47,7 +47,7 @@ struct TreePage: ~Escapable {
   /// How many pages an overflow run says that it has.
   var overflowPageCount: UInt64 { UInt64(bytes.littleEndian(at: 12, as: UInt32.self)) }
 
-  /// The node at `index`, which must be below ``nodeCount`` of a page with a sound header; nil where it does not fit into the page.
+  /// The node at `index`, which must be below ``nodeCount`` of a page with a sound header; nil if it does not fit into the page.
   func node(_ index: Int, isBranch: Bool) -> TreeNode? {
     let start = Int(bytes.littleEndian(at: Self.headerByteCount + 2 * index, as: UInt16.self))
     guard start >= upper, start & 1 == 0, start <= bytes.byteCount - Self.nodeHeaderByteCount else { return nil }

@@ -72,7 +72,7 @@ struct TreeWalk: ~Copyable {
 
   /// Walks the tree that `record` describes.
   ///
-  /// - Parameter lendsEntries: False where `visit` need not be called.
+  /// - Parameter lendsEntries: False if `visit` need not be called.
   mutating func walk<Failure: Error>(
     _ file: borrowing FileHandle, _ record: TreeRecord, lendsEntries: Bool = true, _ visit: Visitor<Failure>
   ) throws(Failure) {
@@ -95,7 +95,7 @@ struct TreeWalk: ~Copyable {
     }
   }
 
-  /// Where what was counted differs from what LMDB recorded; nothing where pages were skipped.
+  /// Where what was counted differs from what LMDB recorded; nothing if pages were skipped.
   func differences(from record: TreeRecord) -> [String] {
     guard isComplete else { return [] }
     let pairs = [
@@ -137,7 +137,7 @@ struct TreeWalk: ~Copyable {
     }
   }
 
-  /// Notes that the page is reached; false where it must not be followed.
+  /// Notes that the page is reached; false if it must not be followed.
   private mutating func claim(_ page: UInt64, _ level: Int) -> Bool {
     let parent = frames.last.map { ", page \($0.page)" } ?? ""
     if level >= TreeRecord.maximumDepth {

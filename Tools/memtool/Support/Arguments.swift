@@ -17,7 +17,7 @@ struct TimeArgument {
   var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
 }
 
-/// `key=value` on the command line. The value is a number, `true` or `false` where it reads as one, a JSON string where it begins with a
+/// `key=value` on the command line. The value is a number, `true` or `false` if it reads as one, a JSON string if it begins with a
 /// quote, and a text otherwise.
 struct MetadataArgument: ExpressibleByArgument {
   let key: String
@@ -76,7 +76,7 @@ enum InputFile {
     return bytes
   }
 
-  /// A text argument; `-` stands for standard input, without the line feed at its end.
+  /// A text argument; `-` means standard input, without the line feed at its end.
   static func text(_ argument: String) throws -> String {
     guard argument == "-" else { return argument }
     var bytes = try read("-")
@@ -99,7 +99,7 @@ struct ScopeOptions: ParsableArguments {
     if user != nil, all { throw ValidationError("Give either --user or --all, not both.") }
   }
 
-  /// Nil where neither was given.
+  /// Nil if neither was given.
   var scope: SearchScope? { all ? .all : user.map(SearchScope.user) }
 
   static let missing = ValidationError("Say whose memories: --user <id> or --all.")
@@ -144,7 +144,7 @@ struct FilterOptions: ParsableArguments {
     help: ArgumentHelp("Only memories whose metadata has this value; may be given more than once.", valueName: "key=value"))
   var metadata: [MetadataArgument] = []
 
-  /// Nil where no condition was given.
+  /// Nil if no condition was given.
   var filter: Filter? {
     var filters: [Filter] = []
     if let kind { filters.append(.kind(kind)) }

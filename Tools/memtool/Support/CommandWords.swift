@@ -141,7 +141,7 @@ enum Spelling {
     return "There is no \(what) '\(quoted)'." + (nearest(to: word, of: names).map { " Did you mean '\($0)'?" } ?? "")
   }
 
-  /// Nil where all are too far: more than a third of the word must not change.
+  /// Nil if all are too far: more than a third of the word must not change.
   static func nearest(to word: String, of names: [String]) -> String? {
     guard word.utf8.count <= 64 else { return nil }
     let bare = word.drop { $0 == "-" }.lowercased()

@@ -76,7 +76,7 @@ enum Interruption {
     _exit(128 + number)
   }
 
-  /// Nil where the signal is ignored already, as by `nohup`. Waits until the signal is handled.
+  /// Nil if the signal is ignored already, as by `nohup`. Waits until the signal is handled.
   private static func source(_ number: Int32, _ body: @escaping @Sendable () -> Void) -> (any DispatchSourceSignal)? {
     // SAFETY: both are plain dispositions and no functions of ours; SIG_IGN is 1 in every C library.
     let previous = unsafe unsafeBitCast(Foundation.signal(number, SIG_IGN), to: Int.self)

@@ -8,7 +8,7 @@ struct Table {
     var alignsRight = false
     /// The most columns of a terminal that it takes.
     var limit: Int?
-    /// Whether it gives way on a terminal where the last column would have too little room, the later ones first, or where all its cells are
+    /// Whether it gives way on a terminal if the last column would have too little room, the later ones first, or if all its cells are
     /// empty.
     var givesWay = false
   }
@@ -39,7 +39,7 @@ struct Table {
     try Output.line(([Terminal.bold(lines[0])] + lines.dropFirst()).joined(separator: "\n"))
   }
 
-  /// - Parameter terminalWidth: Nil where the table does not go to a terminal: then nothing is left out or cut.
+  /// - Parameter terminalWidth: Nil if the table does not go to a terminal: then nothing is left out or cut.
   func lines(terminalWidth: Int?) -> [String] {
     let widths = columns.indices.map { column in
       let needed = max(TerminalText.width(columns[column].title), rows.map { TerminalText.width($0[column]) }.max() ?? 0)

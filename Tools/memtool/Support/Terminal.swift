@@ -17,7 +17,7 @@ enum Terminal {
     return outputIsTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
   }()
 
-  /// Columns of standard output; nil where it is no terminal.
+  /// Columns of standard output; nil if it is no terminal.
   static var outputWidth: Int? { outputIsTerminal ? width(of: STDOUT_FILENO) : nil }
 
   static var diagnosticsWidth: Int { width(of: STDERR_FILENO) ?? 80 }
@@ -29,7 +29,7 @@ enum Terminal {
     return Int(size.ws_col)
   }
 
-  /// Asks a person for a yes; true where nobody sits at a terminal.
+  /// Asks a person for a yes; true if there is no terminal.
   static func confirms(_ question: String) -> Bool {
     guard isatty(STDIN_FILENO) == 1, diagnosticsAreTerminal else { return true }
     Diagnostics.write("\(question) [y/N] ", terminator: "")
@@ -48,6 +48,6 @@ enum Terminal {
     unsafe setenv("COLUMNS", "80", 1)
   }
 
-  /// `memtool export … | head` ends the program without a word, also where a parent ignores the signal.
+  /// `memtool export … | head` ends the program without a word, also if a parent ignores the signal.
   static func restoreBrokenPipeSignal() { _ = signal(SIGPIPE, SIG_DFL) }
 }

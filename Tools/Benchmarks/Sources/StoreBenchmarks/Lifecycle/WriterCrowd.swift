@@ -7,7 +7,7 @@ final class WriterCrowd: Sendable {
   private let isStopped = Atomic(false)
   private let written = Atomic(0)
   private let tasks: Mutex<[Task<Waits, Never>]> = Mutex([])
-  /// Waits are told apart by phases, so that each is compared with its own kind.
+  /// Waits are counted by phase, so that each is compared with its own kind.
   private let phase = Atomic(0)
   private let phases: Mutex<[Int: Waits]> = Mutex([:])
 
