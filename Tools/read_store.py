@@ -152,6 +152,26 @@ def details(memory):
     return found
 
 
+def memory_version(databases, user_keys, key, memory):
+    """An earlier version of a memory, after checking that the present one is later and of the same user."""
+    identity, version = key[17:33], struct.unpack(">Q", key[33:])[0]
+    name = str(uuid.UUID(bytes=identity))
+    if identity not in databases["memories"]:
+        raise Damage(f"version {version} of memory {name} has no present one")
+    present = cbor2.loads(databases["memories"][identity])
+    if key[:16] != user_keys[memory["userID"]] or memory["userID"] != present["userID"]:
+        raise Damage(f"version {version} of memory {name} is another user's")
+    if memory.get("version", 1) != version or version >= present.get("version", 1) or "row" in memory:
+        raise Damage(f"version {version} of memory {name} is under another number, is not earlier than the present one, or names a row")
+    return {
+        "type": "memoryVersion", "id": name, "userID": memory["userID"], "version": version,
+        "updatedAt": memory.get("updatedAt", memory["createdAt"]), "text": memory["text"], "kind": memory.get("kind"),
+        "sessionID": memory.get("sessionID"), "speaker": memory.get("speaker"), "createdAt": memory["createdAt"],
+        "importance": memory["importance"], "expiresAt": memory.get("expiresAt"), "dedupeKey": memory.get("dedupeKey"),
+        "metadata": memory.get("metadata", {}), **details(memory),
+    }
+
+
 def vector(row, form):
     if form == "none":
         return None
@@ -199,6 +219,9 @@ def read_store(directory, form):
     for name in ["contexts", "history"]:
         for key, value in databases[name].items():
             envelope = cbor2.loads(value)
+            if name == "history" and key[16] == 1:
+                yield memory_version(databases, user_keys, key, envelope)
+                continue
             if key[:16] != user_keys[envelope["userID"]]:
                 raise Damage(f"a record of {name} stands under another user's key")
             yield {
@@ -258,6 +281,7 @@ def read_store(directory, form):
             "sessionID": memory.get("sessionID"), "speaker": memory.get("speaker"), "createdAt": memory["createdAt"],
             "importance": memory["importance"], "expiresAt": memory.get("expiresAt"), "dedupeKey": memory.get("dedupeKey"),
             "metadata": memory.get("metadata", {}), "embedding": embedding, **details(memory),
+            **({"version": memory["version"], "updatedAt": memory["updatedAt"]} if "version" in memory else {}),
         }
     if with_row != len(live) or len(databases["timeline"]) != state["memories"]:
         raise Damage("rows or the timeline name memories that are not there")

@@ -67,6 +67,13 @@ package final class SurfaceCalls {
       ("transformRecord", { _ = try await store.updateContext(UserContext.self, for: "u") { $0 ?? UserContext(userID: "u") } }),
       ("update", { _ = try await store.update(id, for: "u") { $0.with(text: "changed") } }),
       (
+        "revert",
+        {
+          let changed = try await store.update(id, for: "u") { $0.with(text: "for a while") }
+          _ = try await store.revert(id, for: "u", to: changed.version - 1, ifVersion: changed.version)
+        }
+      ),
+      (
         "writeAdding",
         { try await store.write { transaction in try Self.caught(report) { for draft in drafts { _ = try transaction.add(draft) } } } }
       ),
@@ -84,7 +91,9 @@ package final class SurfaceCalls {
               _ = try transaction.upsert(MemoryDraft(userID: "w", text: "by key", dedupeKey: "k", isTextOnly: true))
               _ = try transaction.context(for: "u")
               _ = try transaction.add([MemoryDraft(userID: "w", text: "third", isTextOnly: true)])
-              _ = try transaction.update(id, for: "u") { $0.with(importance: 1) }
+              let changed = try transaction.update(id, for: "u") { $0.with(importance: 1) }
+              _ = try transaction.history(of: id, for: "u")
+              _ = try transaction.revert(id, for: "u", to: changed.version - 1)
               try transaction.put(UserContext(userID: "w"))
               _ = try transaction.updateContext(for: "w") { $0 }
               _ = try transaction.updateContext(UserContext.self, for: "w") { $0 ?? UserContext(userID: "w") }
@@ -119,6 +128,7 @@ package final class SurfaceCalls {
       ("memories", { _ = try store.memories(for: "u", after: cursor) }),
       ("context", { _ = try store.context(for: "u") }),
       ("history", { _ = try store.history(for: "u") }),
+      ("historyOfMemory", { _ = try store.history(of: id, for: "u") }),
       ("users", { _ = try store.users() }),
       ("search", { _ = try store.search(query) }),
       ("searchText", { _ = try await store.search("first", scope: .all) }),
@@ -130,6 +140,7 @@ package final class SurfaceCalls {
       ("heldCount", { _ = try self.held.count() }),
       ("heldContext", { _ = try self.held.context(for: "u") }),
       ("heldHistory", { _ = try self.held.history(for: "u") }),
+      ("heldHistoryOfMemory", { _ = try self.held.history(of: id, for: "u") }),
       ("heldUsers", { _ = try self.held.users() }),
       ("heldSearch", { _ = try self.held.search(query) }),
       ("heldWithEmbedding", { _ = try self.held.withEmbedding(of: id, for: "u") { $0.count } }),

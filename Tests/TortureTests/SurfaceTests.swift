@@ -14,8 +14,10 @@ import Testing
   /// Public calls that make no system call on files: they read what is mapped, or have nothing to do.
   private static let withoutSystemCalls: Set = [
     "audit", "changes", "changesBegin", "context", "contextJSON", "contexts", "count", "countMatching", "dueUpkeep", "embedding", "end",
-    "exportSink", "heldContext", "heldCount", "heldEmbedding", "heldHistory", "heldMemories", "heldMemory", "heldMemoryByKey",
-    "heldNeighbors", "heldSearch", "heldUsers", "heldVersionedContext", "heldWalk", "heldWithEmbedding", "history", "idsMatching",
+    "exportSink", "heldContext", "heldCount", "heldEmbedding", "heldHistory", "heldHistoryOfMemory", "heldMemories", "heldMemory",
+    "heldMemoryByKey",
+    "heldNeighbors", "heldSearch", "heldUsers", "heldVersionedContext", "heldWalk", "heldWithEmbedding", "history",
+    "historyOfMemory", "idsMatching",
     "inspectionOfUser", "memories", "memoriesEnding", "memory", "memoryByKey", "neighbors", "recordOfContext", "recordOfMemory", "search",
     "searchText", "snapshot", "users", "versionedContext", "wasCommitted", "withEmbedding",
   ]

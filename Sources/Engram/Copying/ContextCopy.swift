@@ -11,10 +11,11 @@ struct ContextCopy: ~Escapable {
   ///
   /// - Returns: How many there were.
   func copyAll(of key: UserKey, _ userID: String, _ bytes: inout Int, _ transaction: inout WriteTransaction) throws -> Int {
-    let contexts = try copy(Tables.Contexts.self, withPrefix: key.prefix, &bytes, &transaction)
-    _ = try copy(Tables.History.self, withPrefix: key.prefix, &bytes, &transaction)
-    try count(contexts, key, userID, &transaction)
-    return contexts
+    var names: [ContextKey] = []
+    try copy(Tables.Contexts.self, withPrefix: key.prefix, &bytes, &transaction) { names.append($0) }
+    for name in names { try copy(Tables.History.self, withPrefix: name.versionPrefix, &bytes, &transaction) }
+    try count(names.count, key, userID, &transaction)
+    return names.count
   }
 
   /// Brings one context of the target up to the reader's instant.
@@ -24,25 +25,24 @@ struct ContextCopy: ~Escapable {
       try transaction.batch.delete(name, in: Tables.Contexts.self)
       try count(-1, name.user, userID, &transaction)
     }
-    try transaction.trimHistory(name, newest: .max, keeping: 0)
+    try transaction.trimHistory(name.versionPrefix, newest: .max, keeping: 0)
     guard let value = try reader.value(name, in: Tables.Contexts.self) else { return }
     try transaction.batch.put(name, unsafe value.withUnsafeBytes { unsafe Array($0) }, in: Tables.Contexts.self)
     var bytes = 0
-    _ = try copy(Tables.History.self, withPrefix: name.versionPrefix, &bytes, &transaction)
+    try copy(Tables.History.self, withPrefix: name.versionPrefix, &bytes, &transaction)
     try count(1, name.user, userID, &transaction)
   }
 
   private func copy<T: Table>(
-    _ table: T.Type, withPrefix prefix: Key, _ bytes: inout Int, _ transaction: inout WriteTransaction
-  ) throws -> Int {
-    var count = 0
+    _ table: T.Type, withPrefix prefix: Key, _ bytes: inout Int, _ transaction: inout WriteTransaction,
+    _ copied: (T.EntryKey) -> Void = { _ in }
+  ) throws {
     try reader.walk(table, prefix: prefix) { key, value in
       try transaction.batch.put(key, unsafe value.withUnsafeBytes { unsafe Array($0) }, in: table)
       bytes -= value.byteCount
-      count += 1
+      copied(key)
       return true
     }
-    return count
   }
 
   private func count(_ change: Int, _ key: UserKey, _ userID: String, _ transaction: inout WriteTransaction) throws {

@@ -162,8 +162,9 @@ struct GenerationCopy: ~Copyable {
       }
       var last: TimelinePosition?
       try reader.forEachMemory(of: record.userID, newestFirst: false, after: resume) { memory in
-        try insert(memory, reader, &transaction)
-        let memoryBytes = memory.memory.text.utf8.count + 512 + (memory.row == nil ? 0 : target.rows?.header.strideBytes ?? 0)
+        let versionBytes = try insert(memory, reader, &transaction)
+        let memoryBytes =
+          versionBytes + memory.memory.text.utf8.count + 512 + (memory.row == nil ? 0 : target.rows?.header.strideBytes ?? 0)
         bytes -= memoryBytes
         try meter.pass(bytes: memoryBytes)
         count += 1
@@ -179,10 +180,24 @@ struct GenerationCopy: ~Copyable {
     if isAtEnd { position = .end }
   }
 
-  private func insert(_ record: MemoryRecord, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws {
-    guard let reference = record.row else { return try transaction.insert(record.memory, nil) }
-    let row = try reader.row(reference)
-    try transaction.insert(record.memory, row.indices.map { row[$0] })
+  /// Copies a memory with its earlier versions.
+  ///
+  /// - Returns: The bytes of the versions.
+  @discardableResult
+  private func insert(_ record: MemoryRecord, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws -> Int {
+    if let reference = record.row {
+      let row = try reader.row(reference)
+      try transaction.insert(record.memory, row.indices.map { row[$0] })
+    } else {
+      try transaction.insert(record.memory, nil)
+    }
+    var bytes = 0
+    try reader.forEachVersion(of: record.memory) { key, value in
+      try transaction.batch.put(.memory(key), unsafe value.withUnsafeBytes { unsafe Array($0) }, in: Tables.History.self)
+      bytes += value.byteCount + 128
+      return true
+    }
+    return bytes
   }
 
   // MARK: The log

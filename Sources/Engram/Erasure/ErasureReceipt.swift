@@ -31,7 +31,7 @@ public struct ErasureReceipt: Sendable, Codable {
   public internal(set) var memories = 0
   public internal(set) var embeddings = 0
   public internal(set) var contexts = 0
-  /// Earlier versions of contexts.
+  /// Earlier versions of contexts and of memories.
   public internal(set) var versions = 0
   /// The commit from which on nobody sees them, and when it was made.
   public internal(set) var hiddenBy: UInt64 = 0

@@ -40,7 +40,10 @@ struct TraceCollector: ~Escapable {
       _ = try collectMemory(key.id, .user(userID), &list)
     }
     try forEach(Tables.Contexts.self, user.prefix, &meter) { _, value in try collectContext(value, of: userID, &list) }
-    try forEach(Tables.History.self, user.prefix, &meter) { _, value in try collectContext(value, of: userID, &list) }
+    try forEach(Tables.History.self, user.prefix, &meter) { key, value in
+      // Those of memories were taken with them.
+      if case .context = key { try collectContext(value, of: userID, &list) }
+    }
     try forEach(Tables.Blocks.self, user.prefix, &meter) { _, value in
       let block = try BlockRecord(value)
       // The rows of memories that were deleted earlier are there as well.
@@ -70,6 +73,14 @@ struct TraceCollector: ~Escapable {
     guard subject.contains(record.memory) else { return nil }
     if record.memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }
     try RecordCoding.decode(value, "memory \(id)") { reader throws(CBORError) in try Self.collectStrings(&reader, &list) }
+    // Texts that only an earlier version has.
+    try reader.forEachVersion(of: record.memory) { key, value in
+      if try MemoryRecord(value, id: id).memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }
+      try RecordCoding.decode(value, "version \(key.version) of memory \(id)") { reader throws(CBORError) in
+        try Self.collectStrings(&reader, &list)
+      }
+      return true
+    }
     return record
   }
 

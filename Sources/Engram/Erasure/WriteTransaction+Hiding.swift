@@ -57,6 +57,10 @@ extension WriteTransaction {
 
   private mutating func hide(_ record: MemoryRecord?, in receipt: inout ErasureReceipt) throws {
     guard let record else { return }
+    try batch.reader.forEachVersion(of: record.memory) { _, _ in
+      receipt.versions += 1
+      return true
+    }
     try remove(record)
     receipt.memories += 1
     if record.row != nil { receipt.embeddings += 1 }

@@ -13,7 +13,7 @@ extension MemoryStore {
   }
 
   /// Writes a snapshot as JSON Lines: what ``importJSONLines(from:options:progress:)-([URL],_,_)`` takes back without loss.
-  /// Earlier versions of contexts are not part of it. Two stores with equal content give equal bytes.
+  /// Versions of contexts and memories are not part of it. Two stores with equal content give equal bytes.
   ///
   /// Blocks: to be called in ``exporting(_:)``.
   ///

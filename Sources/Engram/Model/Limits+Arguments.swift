@@ -110,4 +110,9 @@ extension Limits {
       throw StoreError(.invalidArgument, "the context's \(name) lies outside the years 1 to 9999")
     }
   }
+
+  /// - Throws: ``StoreError`` `.invalidArgument`.
+  static func check(memoryVersion version: Int?) throws(StoreError) {
+    if let version, version < 1 { throw StoreError(.invalidArgument, "ifVersion is \(version), it must be at least 1") }
+  }
 }

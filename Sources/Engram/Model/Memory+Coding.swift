@@ -6,7 +6,7 @@ import Foundation
 private enum MemoryKey: String, CodingKey {
   case id, userID, text, embedding, isTextOnly, kind, sessionID, speaker, createdAt, importance, expiresAt, dedupeKey, metadata, tags,
     caption
-  case validFrom, validUntil, source, trust, derivedFrom, replaces, supersededBy
+  case validFrom, validUntil, source, trust, derivedFrom, replaces, supersededBy, version, updatedAt
 }
 
 extension Memory: Codable {
@@ -21,8 +21,9 @@ extension Memory: Codable {
       importance: try container.decodeIfPresent(Double.self, forKey: .importance) ?? 0.5,
       expiresAt: try container.decodeIfPresent(Date.self, forKey: .expiresAt),
       dedupeKey: try container.decodeIfPresent(String.self, forKey: .dedupeKey),
-      metadata: try container.decodeIfPresent([String: MetadataValue].self, forKey: .metadata) ?? [:], details: try MemoryDetails(container)
-    )
+      metadata: try container.decodeIfPresent([String: MetadataValue].self, forKey: .metadata) ?? [:],
+      details: try MemoryDetails(container),
+      change: try Change(container))
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -39,6 +40,22 @@ extension Memory: Codable {
     try container.encodeIfPresent(dedupeKey, forKey: .dedupeKey)
     if !metadata.isEmpty { try container.encode(metadata, forKey: .metadata) }
     try details.encode(into: &container)
+    if change != nil {
+      try container.encode(version, forKey: .version)
+      try container.encode(updatedAt, forKey: .updatedAt)
+    }
+  }
+}
+
+extension Memory.Change {
+  /// Nil for a memory that was never changed.
+  fileprivate init?(_ container: KeyedDecodingContainer<MemoryKey>) throws {
+    let version = try container.decodeIfPresent(Int.self, forKey: .version) ?? 1
+    guard version >= 1 else {
+      throw DecodingError.dataCorruptedError(forKey: .version, in: container, debugDescription: "a version is at least 1")
+    }
+    if version == 1 { return nil }
+    self.init(version: version, time: try container.decode(Date.self, forKey: .updatedAt).milliseconds)
   }
 }
 

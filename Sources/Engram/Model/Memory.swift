@@ -30,12 +30,35 @@ public struct Memory: Sendable, Hashable, Identifiable {
 
   private final class Box: Sendable {
     let details: MemoryDetails
+    let change: Change?
 
-    init(_ details: MemoryDetails) { self.details = details }
+    init(_ details: MemoryDetails, _ change: Change?) {
+      self.details = details
+      self.change = change
+    }
+  }
+
+  /// The number and the time of the last change.
+  struct Change: Sendable, Equatable {
+    /// At least 2.
+    let version: Int
+    /// Milliseconds.
+    let time: Int64
   }
 
   var details: MemoryDetails { box?.details ?? MemoryDetails() }
-  var hasDetails: Bool { box != nil }
+  var hasDetails: Bool { box.map { !$0.details.isEmpty } ?? false }
+  /// Nil if the memory was never changed.
+  var change: Change? { box?.change }
+
+  /// 1 for a fresh memory, and one more with each change that the store has stored, the mark ``supersededBy`` included.
+  ///
+  /// For ``MemoryStore/update(_:for:ifVersion:embedding:_:)`` and ``MemoryStore/history(of:for:limit:)``. It is no part of what a memory says:
+  /// `==` does not compare it, and an export leaves it out.
+  public var version: Int { box?.change?.version ?? 1 }
+  /// When this version was stored, by the clock of the store's writer, in whole milliseconds; ``createdAt`` for version 1. `==` does not
+  /// compare it.
+  public var updatedAt: Date { change.map { Date(milliseconds: $0.time) } ?? createdAt }
 
   /// Words to filter by, such as `travel`: at most 32 of 1 to 128 bytes, each once, sorted by their bytes.
   public var tags: [String] { box?.details.tags ?? [] }
@@ -58,7 +81,8 @@ public struct Memory: Sendable, Hashable, Identifiable {
 
   init(
     id: MemoryID, userID: String, text: String, kind: String?, sessionID: String?, speaker: String?, createdAt: Date,
-    importance: Double, expiresAt: Date?, dedupeKey: String?, metadata: [String: MetadataValue], details: MemoryDetails = MemoryDetails()
+    importance: Double, expiresAt: Date?, dedupeKey: String?, metadata: [String: MetadataValue], details: MemoryDetails = MemoryDetails(),
+    change: Change? = nil
   ) {
     self.id = id
     self.userID = userID
@@ -71,10 +95,10 @@ public struct Memory: Sendable, Hashable, Identifiable {
     self.expiresAt = expiresAt
     self.dedupeKey = dedupeKey
     self.metadata = metadata
-    box = details.isEmpty ? nil : Box(details)
+    box = details.isEmpty && change == nil ? nil : Box(details, change)
   }
 
-  /// Whether all fields are the same, texts byte for byte.
+  /// Whether all fields but ``version`` and ``updatedAt`` are the same, texts byte for byte.
   public static func == (left: Memory, right: Memory) -> Bool {
     left.id == right.id && left.userID.hasSameBytes(as: right.userID) && left.text.hasSameBytes(as: right.text)
       && left.kind.hasSameBytes(as: right.kind) && left.sessionID.hasSameBytes(as: right.sessionID)
@@ -117,6 +141,14 @@ public struct Memory: Sendable, Hashable, Identifiable {
       expiresAt: (expiresAt ?? self.expiresAt)?.roundedToMilliseconds,
       dedupeKey: dedupeKey,
       metadata: metadata ?? self.metadata,
-      details: details)
+      details: details, change: change)
+  }
+
+  /// The same fields as the version after the one of `old`.
+  func following(_ old: Memory, at time: Int64) -> Memory {
+    Memory(
+      id: id, userID: userID, text: text, kind: kind, sessionID: sessionID, speaker: speaker, createdAt: createdAt,
+      importance: importance, expiresAt: expiresAt, dedupeKey: dedupeKey, metadata: metadata, details: details,
+      change: Change(version: old.version + 1, time: time))
   }
 }

@@ -44,7 +44,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let notFound = Code(rawValue: "notFound")
     /// A write body used a user that `write(users:)` did not declare. Nothing of the write was committed.
     public static let undeclaredUser = Code(rawValue: "undeclaredUser")
-    /// The context has another version than was expected.
+    /// The context or the memory has another version than was expected.
     public static let versionMismatch = Code(rawValue: "versionMismatch")
     /// The value cannot be encoded.
     public static let encodingFailed = Code(rawValue: "encodingFailed")
@@ -186,6 +186,18 @@ extension StoreError {
   /// Also if the memory is another user's: it must not show that the id exists.
   static func noMemory(_ id: MemoryID, of userID: String) -> StoreError {
     StoreError(.notFound, "the user '\(userID)' has no memory \(id)")
+  }
+
+  static func otherMemory(_ id: MemoryID) -> StoreError {
+    StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
+  }
+
+  /// The memory has not the version that the caller expects.
+  static func versionMismatch(_ memory: Memory, expected: Int) -> StoreError {
+    StoreError(
+      .versionMismatch,
+      "memory \(memory.id) of '\(memory.userID)' was expected to be version \(expected), and is version \(memory.version): read it again, and "
+        + "decide anew")
   }
 
   /// Two userIDs hash to one 128-bit key, which nobody has seen yet.

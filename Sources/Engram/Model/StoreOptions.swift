@@ -34,7 +34,7 @@ public struct StoreOptions: Sendable {
   public var durability: Durability
   /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name.
   public var embedder: (any Embedder)?
-  /// Earlier versions kept of each context.
+  /// Earlier versions kept of each context and of each memory, without their embeddings; 0 keeps none.
   public var historyLimit: Int
   /// A snapshot held longer is released and then throws `.snapshotExpired`; nil: never.
   public var snapshotMaxAge: Duration?

@@ -4,8 +4,8 @@ import LMDB
 
 /// A record of `memories`: the memory, and where its embedding lies.
 struct MemoryRecord: Sendable, Equatable {
-  /// 2: one of ``MemoryDetails`` is set.
-  static func schemaVersion(of memory: Memory) -> Int { memory.hasDetails ? 2 : 1 }
+  /// 2: one of ``MemoryDetails`` is set, or the memory was changed.
+  static func schemaVersion(of memory: Memory) -> Int { memory.hasDetails || memory.change != nil ? 2 : 1 }
 
   var memory: Memory
   /// Nil: a memory without an embedding.
@@ -26,7 +26,7 @@ struct MemoryRecord: Sendable, Equatable {
       memory.dedupeKey != nil, !memory.metadata.isEmpty,
     ]
     let details = memory.details
-    writer.map(count: 5 + optionals.count { $0 } + (row == nil ? 0 : 3) + details.fieldCount)
+    writer.map(count: 5 + optionals.count { $0 } + (row == nil ? 0 : 3) + (memory.change == nil ? 0 : 2) + details.fieldCount)
     if let row {
       writer.key("row")
       writer.int(row.row)
@@ -66,6 +66,10 @@ struct MemoryRecord: Sendable, Equatable {
       writer.key("speaker")
       writer.text(speaker)
     }
+    if let change = memory.change {
+      writer.key("version")
+      writer.int(change.version)
+    }
     if !memory.metadata.isEmpty {
       writer.key("metadata")
       memory.metadata.encode(into: &writer)
@@ -87,6 +91,10 @@ struct MemoryRecord: Sendable, Equatable {
     if let sessionID = memory.sessionID {
       writer.key("sessionID")
       writer.text(sessionID)
+    }
+    if let change = memory.change {
+      writer.key("updatedAt")
+      writer.int(change.time)
     }
     if let validFrom = details.validFrom {
       writer.key("validFrom")
@@ -138,6 +146,8 @@ struct MemoryRecord: Sendable, Equatable {
     var row: Int?
     var block: UInt32?
     var checksum: UInt64?
+    var version = 1
+    var updatedAt: Int64?
     unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
       if unsafe key.equals("row") {
         row = try reader.readInteger(Int.self)
@@ -151,6 +161,10 @@ struct MemoryRecord: Sendable, Equatable {
         userID = try reader.readText()
       } else if unsafe key.equals("speaker") {
         speaker = try reader.readText()
+      } else if unsafe key.equals("version") {
+        version = try reader.readInteger(Int.self)
+      } else if unsafe key.equals("updatedAt") {
+        updatedAt = try reader.readInt64()
       } else if unsafe key.equals("metadata") {
         metadata = try [String: MetadataValue](&reader)
       } else if unsafe key.equals("createdAt") {
@@ -170,11 +184,15 @@ struct MemoryRecord: Sendable, Equatable {
       }
       return true
     }
+    guard version >= 1, UInt64(version) <= Limits.sequence else {
+      throw CBORError(.integerOutOfRange, at: reader.offset, "there is no version \(version)")
+    }
+    let change = version == 1 ? nil : Memory.Change(version: version, time: try reader.required(updatedAt, "updatedAt"))
     memory = Memory(
       id: id, userID: try reader.required(userID, "userID"), text: try reader.required(text, "text"), kind: kind,
       sessionID: sessionID, speaker: speaker, createdAt: Date(milliseconds: try reader.required(createdAt, "createdAt")),
       importance: importance, expiresAt: expiresAt.map { Date(milliseconds: $0) }, dedupeKey: dedupeKey, metadata: metadata,
-      details: details)
+      details: details, change: change)
     if let row {
       guard Limits.rows.contains(row) else { throw CBORError(.integerOutOfRange, at: reader.offset, "there is no row \(row)") }
       self.row = RowReference(

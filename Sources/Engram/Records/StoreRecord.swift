@@ -23,11 +23,14 @@ struct StoreRecord: Sendable, Equatable {
   /// Bits of the format: an unknown incompatible one refuses to open, an unknown read-only-compatible one refuses to write.
   struct Features: Sendable, Equatable {
     static let knownReadOnlyCompatible: UInt64 = 0
-    static let knownIncompatible: UInt64 = memoryDetails
+    static let knownIncompatible: UInt64 = memoryDetails | memoryVersions
 
     /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: a program that does not know it would lose fields and marks.
     /// Set by the commit that stores the first one.
     static let memoryDetails: UInt64 = 1
+    /// Changed memories have versions. Incompatible: a program that does not know it would delete a memory and leave its earlier versions
+    /// behind. Set by the commit that stores the first changed memory.
+    static let memoryVersions: UInt64 = 2
 
     var compatible: UInt64 = 0
     var readOnlyCompatible: UInt64 = 0

@@ -19,7 +19,7 @@ public struct RepairReport: Sendable, Codable {
   /// What the new store holds.
   public internal(set) var memories = 0
   public internal(set) var contexts = 0
-  /// Earlier versions of contexts.
+  /// Earlier versions of contexts and of memories.
   public internal(set) var versions = 0
   /// Embeddings.
   public internal(set) var rows = 0

@@ -13,7 +13,9 @@ extension RepairStage {
   private static func versionsWithoutContext(_ reader: borrowing RecordReader) throws -> [ContextKey] {
     var names: [ContextKey] = []
     var last: ContextKey?
-    try reader.walkKeys(Tables.History.self) { key in
+    try reader.walkKeys(Tables.History.self) { entry in
+      // One of a memory is copied with its memory, and is left behind without it.
+      guard case .context(let key) = entry else { return true }
       if key.context == last { return true }
       last = key.context
       if try !reader.contains(key.context, in: Tables.Contexts.self) { names.append(key.context) }
@@ -25,7 +27,7 @@ extension RepairStage {
   private static func promote(_ name: ContextKey, _ transaction: inout WriteTransaction, _ notes: RepairNotes) throws {
     guard let newest = try newestVersion(name, transaction.batch.reader) else { return }
     try transaction.batch.put(name, newest.value, in: Tables.Contexts.self)
-    try transaction.batch.delete(ContextVersionKey(name, version: newest.version), in: Tables.History.self)
+    try transaction.batch.delete(.context(ContextVersionKey(name, version: newest.version)), in: Tables.History.self)
     try transaction.batch.updateUser(name.user, newest.userID) { user, _ in user.contexts += 1 }
     transaction.batch.countContexts(1)
     notes.lose("the \(name.recordType) of '\(newest.userID)' is lost: version \(newest.version), the newest that is sound, takes its place")

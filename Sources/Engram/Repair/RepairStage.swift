@@ -16,6 +16,7 @@ struct RepairStage: ~Copyable {
     case memory(Memory, [Float]?, Origin)
     case context(SalvagedEntry.Context, Origin)
     case version(SalvagedEntry.Context)
+    case memoryVersion(Memory, [UInt8])
     case token(SalvagedEntry.Token)
   }
 
@@ -55,6 +56,11 @@ struct RepairStage: ~Copyable {
 
   mutating func add(version: SalvagedEntry.Context) throws { try add(.version(version), sizeBytes: version.value.count + 128) }
 
+  /// - Parameter value: The record of the version.
+  mutating func add(version memory: Memory, _ value: [UInt8]) throws {
+    try add(.memoryVersion(memory, value), sizeBytes: 2 * value.count + 512)
+  }
+
   mutating func add(_ token: SalvagedEntry.Token) throws { try add(.token(token), sizeBytes: token.value.count + 128) }
 
   private mutating func add(_ item: Item, sizeBytes: Int) throws {
@@ -74,6 +80,7 @@ struct RepairStage: ~Copyable {
         case .memory(let memory, let components, let origin): try stage.insert(memory, components, origin, &transaction)
         case .context(let context, let origin): try stage.insert(context, origin, &transaction)
         case .version(let version): try stage.insert(version: version, &transaction)
+        case .memoryVersion(let memory, let value): try stage.insert(version: memory, value, &transaction)
         case .token(let token): try stage.insert(token, &transaction)
         }
       }
@@ -176,9 +183,16 @@ struct RepairStage: ~Copyable {
 
   private func insert(version: SalvagedEntry.Context, _ transaction: inout WriteTransaction) throws {
     let user = transaction.batch.reader.userKey(version.userID)
-    let key = ContextVersionKey(ContextKey(user: user, recordType: version.recordType), version: version.version)
+    let key = HistoryKey.context(ContextVersionKey(ContextKey(user: user, recordType: version.recordType), version: version.version))
     if try transaction.batch.reader.contains(key, in: Tables.History.self) { return }
     try transaction.batch.put(key, version.value, in: Tables.History.self)
+  }
+
+  private func insert(version memory: Memory, _ value: [UInt8], _ transaction: inout WriteTransaction) throws {
+    let name = MemoryVersions(user: transaction.batch.reader.userKey(memory.userID), id: memory.id)
+    let key = HistoryKey.memory(MemoryVersionKey(name, version: UInt64(memory.version)))
+    if try transaction.batch.reader.contains(key, in: Tables.History.self) { return }
+    try transaction.batch.put(key, value, in: Tables.History.self)
   }
 
   private func insert(_ token: SalvagedEntry.Token, _ transaction: inout WriteTransaction) throws {
@@ -194,6 +208,7 @@ extension Memory {
   fileprivate var withoutDedupeKey: Memory {
     Memory(
       id: id, userID: userID, text: text, kind: kind, sessionID: sessionID, speaker: speaker, createdAt: createdAt,
-      importance: importance, expiresAt: expiresAt, dedupeKey: nil, metadata: metadata, details: details)
+      importance: importance, expiresAt: expiresAt, dedupeKey: nil, metadata: metadata, details: details,
+      change: change)
   }
 }

@@ -9,6 +9,8 @@ enum SalvagedEntry {
   case context(Context)
   /// An earlier version of a context.
   case version(Context)
+  /// An earlier version of a memory, byte by byte.
+  case memoryVersion(Memory, value: [UInt8])
   case token(Token)
   case timeline(UserKey, MemoryID)
   case log(sequence: UInt64, LogRecord)
@@ -53,7 +55,13 @@ enum SalvagedEntry {
       self = .memory(record)
     case Tables.Contexts.name: self = .context(try Self.context(try ContextKey(decoding: key).recordType, value))
     case Tables.History.name:
-      let name = try ContextVersionKey(decoding: key)
+      let name: ContextVersionKey
+      switch try HistoryKey(decoding: key) {
+      case .context(let version): name = version
+      case .memory(let version):
+        self = try Self.version(version, value)
+        return
+      }
       let context = try Self.context(name.context.recordType, value)
       guard context.version == name.version else {
         throw StoreError(.corrupted, "version \(context.version) is under another number")
@@ -102,6 +110,16 @@ enum SalvagedEntry {
     }
   }
 
+  /// Whose it is, is in its key and in its record: the store's secret, under which they are compared, may be lost.
+  private static func version(_ key: MemoryVersionKey, _ value: RawSpan) throws -> SalvagedEntry {
+    let record = try MemoryRecord(value, id: key.memory.id)
+    try Limits.check(record.memory)
+    guard UInt64(record.memory.version) == key.version, record.row == nil else {
+      throw StoreError(.corrupted, "version \(record.memory.version) of memory \(key.memory.id) is under another number, or names a row")
+    }
+    return .memoryVersion(record.memory, value: unsafe value.withUnsafeBytes { unsafe Array($0) })
+  }
+
   private static func token(_ value: RawSpan) throws(StoreError) -> Token {
     let bytes = unsafe value.withUnsafeBytes { unsafe Array($0) }
     return try RecordCoding.decode(value, "a token") { reader throws(CBORError) in
@@ -128,7 +146,7 @@ enum DamagedEntry {
   case state
   case memory(MemoryID)
   case context(ContextKey)
-  case version(ContextVersionKey)
+  case version(HistoryKey)
   case token
   case log
   /// Of a database that is made anew, or with a key that names nothing.
@@ -149,12 +167,19 @@ enum DamagedEntry {
       }
     case Tables.Memories.name: return (try? MemoryID(decoding: key)).map { .memory($0) }
     case Tables.Contexts.name: return (try? ContextKey(decoding: key)).flatMap { isPossible($0) ? .context($0) : nil }
-    case Tables.History.name: return (try? ContextVersionKey(decoding: key)).flatMap { isPossible($0.context) ? .version($0) : nil }
+    case Tables.History.name: return (try? HistoryKey(decoding: key)).flatMap { isPossible($0) ? .version($0) : nil }
     case Tables.Tokens.name:
       if case .token = try? TokenKey(decoding: key) { return .token }
       return nil
     case Tables.Log.name: return .log
     default: return nil
+    }
+  }
+
+  private static func isPossible(_ key: HistoryKey) -> Bool {
+    switch key {
+    case .context(let version): isPossible(version.context)
+    case .memory(let version): version.version > 0
     }
   }
 

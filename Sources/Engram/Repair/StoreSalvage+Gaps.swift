@@ -22,6 +22,8 @@ extension StoreSalvage {
         if !touched.contains(context) { try stage.add(context, .earlierCommit) }
       case .version(let version):
         if !touched.contains(version) { try stage.add(version: version) }
+      case .memoryVersion(let memory, let value):
+        if !touched.memories.contains(memory.id) { try stage.add(version: memory, value) }
       default: break
       }
     })

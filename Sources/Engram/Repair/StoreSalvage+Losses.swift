@@ -71,18 +71,21 @@ extension StoreSalvage {
   private func tellLostVersions(_ outcome: SalvagePass.Outcome, _ reader: borrowing RecordReader) throws {
     var absent = 0
     for (version, problem) in damage.versions {
-      let name = version.context
       if try reader.contains(version, in: Tables.History.self) { continue }
       absent += 1
-      let user = try reader.userName(name.user)
-      notes.lose("version \(version.version) of the \(name.recordType) of \(user) is lost: its record \(problem)")
+      let what =
+        switch version {
+        case .context(let key): "the \(key.context.recordType) of \(try reader.userName(key.context.user))"
+        case .memory(let key): "memory \(key.memory.id)"
+        }
+      notes.lose("version \(version.version) of \(what) is lost: its record \(problem)")
     }
     guard let recorded = outcome.recordedEntries[Tables.History.name] else { return }
     let kept = max(try reader.entryCount(of: Tables.History.self), versions)
     if let recorded {
-      tell(recorded, kept + absent, "earlier version of a context", "earlier versions of contexts")
+      tell(recorded, kept + absent, "earlier version", "earlier versions")
     } else if kept == 0 || !outcome.searchedLostPages {
-      notes.lose("whether earlier versions of contexts are lost is not known: their database cannot be reached")
+      notes.lose("whether earlier versions are lost is not known: their database cannot be reached")
     }
   }
 }

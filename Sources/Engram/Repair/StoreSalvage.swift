@@ -17,7 +17,7 @@ final class StoreSalvage {
     /// What is wrong with each.
     var memories: [MemoryID: String] = [:]
     var contexts: [ContextKey: String] = [:]
-    var versions: [ContextVersionKey: String] = [:]
+    var versions: [HistoryKey: String] = [:]
     var tokens = 0
   }
 
@@ -56,6 +56,9 @@ final class StoreSalvage {
         case .version(let version):
           versions += 1
           try stage.add(version: version)
+        case .memoryVersion(let memory, let value):
+          versions += 1
+          try stage.add(version: memory, value)
         case .token(let token):
           tokens += 1
           try stage.add(token)

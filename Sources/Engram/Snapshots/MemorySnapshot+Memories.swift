@@ -30,6 +30,18 @@ extension MemorySnapshot {
     try read { try $0.neighbors(of: id, for: userID, count: count) }
   }
 
+  /// Earlier versions of a memory of the user, the newest first, each with its ``Memory/version``; without embeddings.
+  ///
+  /// The store keeps ``StoreOptions/historyLimit`` of them, and deletes them with the memory.
+  ///
+  /// - Parameter limit: The most to return; not negative.
+  /// - Returns: None if the memory was never changed, or is absent, as for ``memory(_:for:)``.
+  /// - Throws: ``StoreError`` `.invalidUserID`, `.invalidArgument`, `.corrupted`, `.snapshotExpired`.
+  /// - Complexity: O(log memories + versions).
+  public func history(of id: MemoryID, for userID: String, limit: Int = 16) throws -> [Memory] {
+    try read { try $0.history(of: id, for: userID, limit: limit) }
+  }
+
   /// A copy of the embedding of a memory of the user, as it is stored: for the cosine metric of unit length.
   ///
   /// - Returns: `dimension` components; nil if the memory has no embedding or is absent, as for ``memory(_:for:)``.

@@ -96,6 +96,45 @@ struct RecordReader: ~Escapable {
 
   // MARK: Memories
 
+  /// Earlier versions of a live memory of the user, the newest first; none if the user has no such memory.
+  func history(of id: MemoryID, for userID: String, limit: Int) throws -> [Memory] {
+    try Limits.check(pageLimit: limit)
+    guard let present = try liveMemoryRecord(id, of: userID)?.memory, limit > 0 else { return [] }
+    var versions: [Memory] = []
+    try forEachVersion(of: present, newestFirst: true) { _, value in
+      versions.append(try MemoryRecord(value, id: id).memory)
+      return versions.count < limit
+    }
+    return versions
+  }
+
+  /// Walks the stored versions of a memory that are earlier than it until `body` returns false.
+  func forEachVersion(
+    of memory: Memory, newestFirst: Bool = false, _ body: (MemoryVersionKey, RawSpan) throws -> Bool
+  ) throws {
+    // A memory that was never changed has none, and costs no search.
+    if memory.change == nil { return }
+    let prefix = MemoryVersions(user: userKey(memory.userID), id: memory.id).prefix
+    try walk(Tables.History.self, prefix: prefix, backwards: newestFirst) { key, value in
+      guard case .memory(let version) = key, version.version < UInt64(memory.version) else { return true }
+      return try body(version, value)
+    }
+  }
+
+  /// An earlier version of a memory.
+  ///
+  /// - Throws: ``StoreError`` `.notFound` if the version is not kept; `.corrupted`.
+  func version(_ version: Int, of memory: Memory) throws -> Memory {
+    let name = MemoryVersions(user: userKey(memory.userID), id: memory.id)
+    guard (1..<memory.version).contains(version),
+      let value = try value(.memory(MemoryVersionKey(name, version: UInt64(version))), in: Tables.History.self)
+    else {
+      throw StoreError(
+        .notFound, "memory \(memory.id) of '\(memory.userID)' has no earlier version \(version): it is version \(memory.version) now")
+    }
+    return try MemoryRecord(value, id: memory.id).memory
+  }
+
   /// The record, expired or not; nil if there is none.
   func memoryRecord(_ id: MemoryID) throws -> MemoryRecord? {
     guard let value = try value(id, in: Tables.Memories.self) else { return nil }

@@ -18,6 +18,11 @@ extension MemoryStore {
     try readOnce { try $0.neighbors(of: id, for: userID, count: count) }
   }
 
+  /// Earlier versions of a memory of the user, the newest first; see ``MemorySnapshot/history(of:for:limit:)``.
+  public func history(of id: MemoryID, for userID: String, limit: Int = 16) throws -> [Memory] {
+    try readOnce { try $0.history(of: id, for: userID, limit: limit) }
+  }
+
   /// The embedding of a memory of the user; see ``MemorySnapshot/embedding(of:for:)``.
   public func embedding(of id: MemoryID, for userID: String) throws -> Embedding? {
     try read { try $0.embedding(of: id, for: userID) }
@@ -67,28 +72,35 @@ extension MemoryStore {
 
   /// Replaces a memory of the user by a changed copy of it.
   ///
+  /// The replaced version becomes history, see ``history(of:for:limit:)``.
+  ///
   /// - Parameters:
+  ///   - version: The version that the memory must have now, see ``Memory/version``; nil: any.
   ///   - embedding: The new embedding. Nil keeps the old one; with a new text, the store's embedder makes it.
-  ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is.
+  ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is; not called after a mismatch.
   /// - Returns: The stored memory.
-  /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has; `.invalidUserID`,
-  ///   `.embeddingRequired`, and those of ``write(users:token:_:)``. Nothing is changed.
+  /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has;
+  ///   `.versionMismatch`, `.invalidUserID`, `.embeddingRequired`, and those of ``write(users:token:_:)``. Nothing is changed.
   @discardableResult
   public func update(
-    _ id: MemoryID, for userID: String, embedding: Embedding? = nil, _ transform: @escaping @Sendable (Memory) throws -> Memory
+    _ id: MemoryID, for userID: String, ifVersion version: Int? = nil, embedding: Embedding? = nil,
+    _ transform: @escaping @Sendable (Memory) throws -> Memory
   ) async throws -> Memory {
     let writer = try writer()
     guard embedding == nil, hasEmbedder else {
-      return try await writer.write { try $0.update(id, for: userID, embedding: embedding, transform) }
+      return try await writer.write { try $0.update(id, for: userID, ifVersion: version, embedding: embedding, transform) }
     }
+    try Limits.check(memoryVersion: version)
     while true {
       guard let current = try memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
+      if let version, version != current.version { throw StoreError.versionMismatch(current, expected: version) }
       let first = try transform(current)
       let text = first.text
       // Embedded outside the transaction; should another write change the text meanwhile, once more.
       let supplied = text.hasSameBytes(as: current.text) ? nil : try await embed([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
         guard let now = try transaction.memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
+        if let version, version != now.version { throw StoreError.versionMismatch(now, expected: version) }
         // Called again only if another write came between.
         let changed = now == current ? first : try transform(now)
         let isSameText = changed.text.hasSameBytes(as: now.text)
@@ -99,7 +111,36 @@ extension MemoryStore {
     }
   }
 
-  /// Deletes a memory of the user.
+  /// Stores the fields of an earlier version of a memory as its newest version; the present one becomes history.
+  ///
+  /// - Parameters:
+  ///   - earlier: An earlier version that is kept: see ``history(of:for:limit:)``.
+  ///   - version: The version that the memory must have now; nil: any.
+  ///   - embedding: That of the earlier text. Nil keeps the present one; if the text differs, the store's embedder makes it.
+  /// - Returns: The stored memory, with all fields of the earlier version.
+  /// - Throws: ``StoreError`` `.notFound` if the version is not kept, and as ``update(_:for:ifVersion:embedding:_:)``. Nothing is changed.
+  @discardableResult
+  public func revert(
+    _ id: MemoryID, for userID: String, to earlier: Int, ifVersion version: Int? = nil, embedding: Embedding? = nil
+  ) async throws -> Memory {
+    let writer = try writer()
+    guard embedding == nil, hasEmbedder else {
+      return try await writer.write { try $0.revert(id, for: userID, to: earlier, ifVersion: version, embedding: embedding) }
+    }
+    while true {
+      // Embedded outside the transaction; if another write changes the text meanwhile, once more.
+      let text = try readOnce { try $0.textToEmbed(reverting: id, of: userID, to: earlier) }
+      let supplied = if let text { try await embed([text])[0] } else { nil as Embedding? }
+      let stored = try await writer.write { transaction -> Memory? in
+        let isNeeded = try transaction.batch.reader.textToEmbed(reverting: id, of: userID, to: earlier) != nil
+        if isNeeded, supplied == nil { return nil }
+        return try transaction.revert(id, for: userID, to: earlier, ifVersion: version, embedding: isNeeded ? supplied : nil)
+      }
+      if let stored { return stored }
+    }
+  }
+
+  /// Deletes a memory of the user and its earlier versions.
   ///
   /// - Returns: Whether there was one. False, and nothing is changed, if it has expired or is another user's.
   /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(users:token:_:)``.
@@ -114,6 +155,15 @@ extension MemoryStore {
   @discardableResult
   public func delete(where filter: Filter, scope: SearchScope) async throws -> Int {
     try await writer().write(runsAlone: true) { try $0.delete(where: filter, scope: scope) }
+  }
+}
+
+extension RecordReader {
+  /// The text of an earlier version of a memory; nil if the present text is the same.
+  fileprivate func textToEmbed(reverting id: MemoryID, of userID: String, to version: Int) throws -> String? {
+    guard let memory = try liveMemoryRecord(id, of: userID)?.memory else { throw StoreError.noMemory(id, of: userID) }
+    let text = try self.version(version, of: memory).text
+    return text.hasSameBytes(as: memory.text) ? nil : text
   }
 }
 

@@ -8,14 +8,6 @@ extension Tables {
 
     static func owner(_ key: ContextKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .user(key.user) }
   }
-
-  /// Earlier versions of contexts, in their envelopes.
-  enum History: Table {
-    static let name = "history"
-    static let number = 3
-
-    static func owner(_ key: ContextVersionKey, _ value: RawSpan, secret: [UInt8]) -> EntryOwner { .user(key.context.user) }
-  }
 }
 
 /// userKey ‖ recordType.
@@ -52,31 +44,5 @@ struct ContextKey: TableKey {
   func hash(into hasher: inout Hasher) {
     hasher.combine(user)
     for byte in recordType.utf8 { hasher.combine(byte) }
-  }
-}
-
-/// userKey ‖ recordType ‖ 0 ‖ version.
-struct ContextVersionKey: TableKey {
-  let context: ContextKey
-  let version: UInt64
-
-  init(_ context: ContextKey, version: UInt64) {
-    self.context = context
-    self.version = version
-  }
-
-  var encoded: Key {
-    var key = context.versionPrefix
-    key.append(version)
-    return key
-  }
-
-  init(decoding bytes: RawSpan) throws(StoreError) {
-    let count = bytes.byteCount
-    guard count > 25, bytes.bigEndian(at: count - 9, as: UInt8.self) == 0 else {
-      throw StoreError(.corrupted, "a key of history has the wrong shape")
-    }
-    context = try ContextKey(decoding: bytes.extracting(0..<count - 9))
-    version = bytes.bigEndian(at: count - 8)
   }
 }

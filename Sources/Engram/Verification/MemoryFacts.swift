@@ -11,6 +11,7 @@ struct MemoryFacts: KeyedElement {
   let rowChecksum: UInt64
   let createdAt: Int64
   let expiresAt: Int64
+  let version: Int
   /// Of kind, session and what the columns hold of its details together.
   let labels: UInt64
   /// The walk over the blocks came by the memory's row; true from the beginning if there is none.
@@ -24,6 +25,7 @@ struct MemoryFacts: KeyedElement {
     rowChecksum = record.row?.checksum ?? 0
     createdAt = record.memory.createdAt.milliseconds
     expiresAt = record.memory.expiresAt?.milliseconds ?? BlockColumns.never
+    version = record.memory.version
     labels = Self.labels(
       Self.label(record.memory.kind), Self.label(record.memory.sessionID),
       record.memory.hasDetails ? Self.label(BlockColumns.Slot.Details(record.memory.details)) : 0)

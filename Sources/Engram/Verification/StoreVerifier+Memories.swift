@@ -18,9 +18,34 @@ extension StoreVerifier {
     if record.memory.hasDetails, features.incompatible & StoreRecord.Features.memoryDetails == 0 {
       report.add("meta: memory \(id) has fields of a later format, which the store does not announce")
     }
+    if record.memory.change != nil, features.incompatible & StoreRecord.Features.memoryVersions == 0 {
+      report.add("meta: memory \(id) has a version of a later format, which the store does not announce")
+    }
     countEntries(of: record.memory, IndexOwner(key: users.elements[user].key, secret: reader.generation.secret))
     let number = memories.number(of: id, else: MemoryFacts(record, user: user))
     if let row = record.row?.row { claimRow(row, number) }
+  }
+
+  /// An earlier version is that of a memory of the same user whose present version is later.
+  mutating func checkVersion(_ key: MemoryVersionKey, _ value: RawSpan) throws {
+    let (id, version) = (key.memory.id, key.version)
+    let record = try MemoryRecord(value, id: id)
+    try Limits.check(record.memory)
+    guard reader.userKey(record.memory.userID) == key.memory.user else {
+      throw StoreError(.corrupted, "version \(version) of memory \(id) is under another user's key")
+    }
+    guard UInt64(record.memory.version) == version else {
+      throw StoreError(.corrupted, "version \(record.memory.version) of memory \(id) is under another number")
+    }
+    if record.row != nil { throw StoreError(.corrupted, "version \(version) of memory \(id) names a row") }
+    if damagedMemories.contains(id) { return }
+    guard let number = memories.number(of: id), users.elements[Int(memories.elements[number].user)].key == key.memory.user else {
+      throw StoreError(.corrupted, "version \(version) of memory \(id) has no present one")
+    }
+    let present = memories.elements[number].version
+    guard version < UInt64(present) else {
+      throw StoreError(.corrupted, "version \(version) of memory \(id) is not earlier than the present one, which is version \(present)")
+    }
   }
 
   /// Looks for the rows that the walk over the blocks did not come by.

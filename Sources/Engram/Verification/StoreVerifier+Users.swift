@@ -41,7 +41,14 @@ extension StoreVerifier {
     try checkEnvelope(key, value)
   }
 
-  mutating func checkHistory(_ key: ContextVersionKey, _ value: RawSpan) throws {
+  mutating func checkHistory(_ key: HistoryKey, _ value: RawSpan) throws {
+    switch key {
+    case .context(let key): try checkVersion(key, value)
+    case .memory(let key): try checkVersion(key, value)
+    }
+  }
+
+  private func checkVersion(_ key: ContextVersionKey, _ value: RawSpan) throws {
     let recordType = key.context.recordType
     let version = try checkEnvelope(key.context, value)
     guard version == key.version else { throw StoreError(.corrupted, "version \(version) of a \(recordType) is under another number") }

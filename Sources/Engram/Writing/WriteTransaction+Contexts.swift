@@ -98,7 +98,7 @@ extension WriteTransaction {
     let name = ContextKey(user: batch.reader.userKey(userID), recordType: recordType)
     guard try batch.reader.context(recordType, userID, { _, _ in true }) != nil else { return false }
     try batch.delete(name, in: Tables.Contexts.self)
-    try trimHistory(name, newest: .max, keeping: 0)
+    try trimHistory(name.versionPrefix, newest: .max, keeping: 0)
     try batch.updateUser(name.user, userID) { user, _ in user.contexts -= 1 }
     batch.countContexts(-1)
     batch.append(LogRecord(operation: .deleteContext, userID: userID, recordType: recordType))
@@ -122,9 +122,9 @@ extension WriteTransaction {
     if let previous {
       header.version = previous.version + 1
       if batch.historyLimit > 0 {
-        try batch.put(ContextVersionKey(name, version: previous.version), previous.value, in: Tables.History.self)
+        try batch.put(.context(ContextVersionKey(name, version: previous.version)), previous.value, in: Tables.History.self)
       }
-      try trimHistory(name, newest: previous.version, keeping: batch.historyLimit)
+      try trimHistory(name.versionPrefix, newest: previous.version, keeping: batch.historyLimit)
     } else {
       try batch.updateUser(name.user, userID) { user, _ in user.contexts += 1 }
       batch.countContexts(1)
@@ -157,10 +157,10 @@ extension WriteTransaction {
     return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 
-  /// Deletes the oldest versions until those from `newest` − `count` + 1 on are left; versions have no gaps.
-  mutating func trimHistory(_ name: ContextKey, newest: UInt64, keeping count: Int) throws {
-    while let oldest = try batch.reader.firstKey(of: Tables.History.self, prefix: name.versionPrefix),
-      newest - oldest.version >= UInt64(count)
+  /// Deletes the oldest versions of a context or a memory until only those from `newest` − `count` + 1 on are left.
+  mutating func trimHistory(_ prefix: Key, newest: UInt64, keeping count: Int) throws {
+    while let oldest = try batch.reader.firstKey(of: Tables.History.self, prefix: prefix),
+      oldest.version > newest || newest - oldest.version >= UInt64(count)
     {
       try batch.delete(oldest, in: Tables.History.self)
     }

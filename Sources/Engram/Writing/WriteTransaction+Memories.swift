@@ -47,6 +47,11 @@ extension WriteTransaction {
     return try batch.components(reference)
   }
 
+  /// Earlier versions of a memory of the user, as the transaction sees them; see ``MemorySnapshot/history(of:for:limit:)``.
+  public func history(of id: MemoryID, for userID: String, limit: Int = 16) throws -> [Memory] {
+    try surfacingRead(.user(userID)) { try $0.batch.reader.history(of: id, for: userID, limit: limit) }
+  }
+
   // MARK: Adding
 
   /// Adds a memory.
@@ -140,6 +145,7 @@ extension WriteTransaction {
 
   private mutating func putRecord(_ record: MemoryRecord) throws {
     if record.memory.hasDetails { try batch.require(StoreRecord.Features.memoryDetails) }
+    if record.memory.change != nil { try batch.require(StoreRecord.Features.memoryVersions) }
     let value = batch.encoded { record.encode(into: &$0) }
     try batch.put(record.memory.id, value, in: Tables.Memories.self)
     batch.append(LogRecord(operation: .putMemory, userID: record.memory.userID, memoryID: record.memory.id))
@@ -149,45 +155,78 @@ extension WriteTransaction {
 
   /// Replaces a memory of the user by a changed copy of it.
   ///
+  /// The replaced version becomes history, see ``history(of:for:limit:)``.
+  ///
   /// - Parameters:
+  ///   - version: The version that the memory must have now; nil: any.
   ///   - embedding: The new embedding; nil keeps the old one, which a new text forbids.
-  ///   - transform: Returns the changed copy, made by `with(…)`.
+  ///   - transform: Returns the changed copy, made by `with(…)`. Not called after a mismatch.
   /// - Returns: The stored memory.
-  /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has; `.invalidUserID`,
-  ///   `.embeddingRequired`, and those of a draft; the transaction can go on.
+  /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has;
+  ///   `.versionMismatch`, `.invalidUserID`, `.embeddingRequired`, and those of a draft; the transaction can go on.
   @discardableResult
   public mutating func update(
-    _ id: MemoryID, for userID: String, embedding: Embedding? = nil, _ transform: (Memory) throws -> Memory
+    _ id: MemoryID, for userID: String, ifVersion version: Int? = nil, embedding: Embedding? = nil,
+    _ transform: (Memory) throws -> Memory
   ) throws -> Memory {
-    try surfacing(.user(userID)) { try $0.replace(id, userID, embedding, transform) }
+    try surfacing(.user(userID)) { transaction in
+      try transaction.replace(id, userID, version, embedding) { memory, _ in
+        let changed = try transform(memory)
+        guard changed.replaces == memory.replaces else { throw StoreError.otherMemory(id) }
+        return changed
+      }
+    }
+  }
+
+  /// Stores the fields of an earlier version of a memory as its newest version; the present one becomes history.
+  ///
+  /// - Parameters:
+  ///   - earlier: An earlier version that is kept: see ``history(of:for:limit:)``.
+  ///   - version: The version that the memory must have now; nil: any.
+  ///   - embedding: That of the earlier text; nil keeps the present one, which another text forbids.
+  /// - Returns: The stored memory, with all fields of the earlier version.
+  /// - Throws: ``StoreError`` `.notFound` if the version is not kept, and as ``update(_:for:ifVersion:embedding:_:)``; the transaction can go on.
+  @discardableResult
+  public mutating func revert(
+    _ id: MemoryID, for userID: String, to earlier: Int, ifVersion version: Int? = nil, embedding: Embedding? = nil
+  ) throws -> Memory {
+    try surfacing(.user(userID)) { transaction in
+      try transaction.replace(id, userID, version, embedding) { memory, reader in try reader.version(earlier, of: memory) }
+    }
   }
 
   private mutating func replace(
-    _ id: MemoryID, _ userID: String, _ embedding: Embedding?, _ transform: (Memory) throws -> Memory
+    _ id: MemoryID, _ userID: String, _ version: Int?, _ embedding: Embedding?,
+    _ transform: (Memory, borrowing RecordReader) throws -> Memory
   ) throws -> Memory {
+    try Limits.check(memoryVersion: version)
     guard let old = try batch.reader.liveMemoryRecord(id, of: userID) else { throw StoreError.noMemory(id, of: userID) }
-    let changed = try transform(old.memory)
+    if let version, version != old.memory.version { throw StoreError.versionMismatch(old.memory, expected: version) }
+    let changed = try transform(old.memory, batch.reader)
     guard changed.id == id, changed.userID.hasSameBytes(as: old.memory.userID), changed.createdAt == old.memory.createdAt,
-      changed.dedupeKey.hasSameBytes(as: old.memory.dedupeKey), changed.replaces == old.memory.replaces
+      changed.dedupeKey.hasSameBytes(as: old.memory.dedupeKey)
     else {
-      throw StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
+      throw StoreError.otherMemory(id)
     }
     try Limits.check(changed)
     if !changed.text.hasSameBytes(as: old.memory.text), embedding == nil, old.row != nil {
       throw StoreError(.embeddingRequired, "the text of memory \(id) changed: give its new embedding, or open the store with an embedder")
     }
     let components = try embedding.map { try PreparedDraft.components($0, store: batch.store) }
-    try exchange(old, by: changed, components, keepsRow: components == nil)
-    return changed
+    return try exchange(old, by: changed, components, keepsRow: components == nil)
   }
 
-  /// Stores a changed copy of a memory: same id, user, creation time and dedupe key.
+  /// Stores a changed copy of a memory as its next version: same id, user, creation time and dedupe key. The old version becomes history.
   ///
   /// - Parameters:
   ///   - components: The new row as it will be in the file; nil: none.
   ///   - keepsRow: Whether the old row, if there is one, stays instead.
-  mutating func exchange(_ old: MemoryRecord, by changed: Memory, _ components: [Float]?, keepsRow: Bool) throws {
-    let key = batch.reader.userKey(changed.userID)
+  /// - Returns: The copy with its version.
+  @discardableResult
+  mutating func exchange(_ old: MemoryRecord, by copy: Memory, _ components: [Float]?, keepsRow: Bool) throws -> Memory {
+    let key = batch.reader.userKey(copy.userID)
+    let changed = copy.following(old.memory, at: batch.now)
+    try keepVersion(old.memory, key)
     var record = MemoryRecord(memory: changed, row: keepsRow ? old.row : nil)
     if let row = record.row {
       try batch.updateColumns(row, of: changed, key: key)
@@ -199,6 +238,18 @@ extension WriteTransaction {
     }
     try batch.replaceIndexEntries(of: old.memory, by: changed, key)
     try putRecord(record)
+    return changed
+  }
+
+  /// Makes a memory that is about to be changed history.
+  private mutating func keepVersion(_ old: Memory, _ user: UserKey) throws {
+    let (versions, number) = (MemoryVersions(user: user, id: old.id), UInt64(old.version))
+    if batch.historyLimit > 0 {
+      // Without its row: the embedding of a version is not kept.
+      let value = batch.encoded { MemoryRecord(memory: old, row: nil).encode(into: &$0) }
+      try batch.put(.memory(MemoryVersionKey(versions, version: number)), value, in: Tables.History.self)
+    }
+    if old.change != nil { try trimHistory(versions.prefix, newest: number, keeping: batch.historyLimit) }
   }
 
   // MARK: Deleting
@@ -267,6 +318,7 @@ extension WriteTransaction {
     let memory = record.memory
     let key = batch.reader.userKey(memory.userID)
     try batch.delete(memory.id, in: Tables.Memories.self)
+    if memory.change != nil { try trimHistory(MemoryVersions(user: key, id: memory.id).prefix, newest: .max, keeping: 0) }
     try batch.removeIndexEntries(of: memory, key)
     try batch.updateUser(key, memory.userID) { user, batch in
       user.memories -= 1

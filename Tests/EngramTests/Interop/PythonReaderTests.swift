@@ -114,6 +114,14 @@ import Testing
       let bytes = (line["embedding"] as? String).flatMap { Data(base64Encoded: $0) }
       #expect(bytes.map(floats) == embedding?.values)
     }
+    let versions = try #require(lines["memoryVersion"])
+    #expect(Set(versions.map { $0["id"] as? String }) == Set(ids.prefix(30).map(\.description)) && versions.count == 30)
+    #expect(versions.allSatisfy { $0["version"] as? Int == 1 && $0["text"] as? String != "changed" })
+    for (index, memory) in memories.enumerated() {
+      let line = try #require(byID[memory.id.description])
+      #expect(line["version"] as? Int == (index < 30 ? 2 : nil) && memory.version == (index < 30 ? 2 : 1))
+      #expect((line["updatedAt"] as? NSNumber)?.int64Value == memory.change?.time)
+    }
     let contextLines = lines["context"] ?? []
     #expect(contextLines.count == 5 && lines["history"]?.count == 16)
     for context in contexts {

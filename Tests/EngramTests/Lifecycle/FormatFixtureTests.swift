@@ -5,7 +5,7 @@ import Testing
 @testable import Engram
 
 /// A store of each format is kept, and must open for ever. `format-1-details` is a store of format 1 in which a later version stored memories of
-/// schema 2.
+/// schema 2, `format-1-versions` one in which a version after that changed memories.
 @Suite(.serialized) struct FormatFixtureTests {
   private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures")
@@ -17,7 +17,8 @@ import Testing
     return URL(fileURLWithPath: place.path("\(name).memory"))
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: ["format-1", "format-1-details"]) func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(
+  @Test(.timeLimit(.minutes(5)), arguments: ["format-1", "format-1-details", "format-1-versions"])
+  func aStoreOfAnEarlierFormatOpensAndHoldsWhatItHeld(
     _ name: String
   ) async throws {
     let place = TemporaryDirectory()
@@ -43,8 +44,18 @@ import Testing
       for session in Set(all.compactMap(\.sessionID)) {
         #expect(try store.memories(inSession: session, for: "ada").elements == all.filter { $0.sessionID == session })
       }
+      let ramen = try #require(all.first { $0.text == "loves ramen with extra egg" })
+      let (present, earlier) =
+        name == "format-1-versions"
+        ? (4, ["3 prefers cold soba in summer", "2 prefers cold soba in summer", "1 loves ramen with extra egg"]) : (1, [])
+      func versions() throws -> [String] {
+        try store.history(of: ramen.id, for: "ada").map { "\($0.version) \($0.text)" }
+      }
+      #expect(ramen.version == present)
+      #expect(try versions() == earlier)
       if access == .readWrite {
         try await store.compact()
+        #expect(try versions() == earlier)
         #expect(try store.inspection().missingTables == [] && store.memories(for: "ada", newestFirst: false).elements == all)
         #expect(try await store.verify().problems == [])
         for session in Set(all.compactMap(\.sessionID)) {

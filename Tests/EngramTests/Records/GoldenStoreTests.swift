@@ -42,21 +42,22 @@ import Testing
     try await again.close()
   }
 
-  // Two rows of the run of four are dead: that of the deleted memory, and that of the embedding that was replaced.
+  // The update has made a second version. Two rows of the run of four are dead: that of the deleted memory, and that of the embedding that was replaced.
   private static let golden = #"""
     meta (2)
       state: {"users": 2, "tables": 1, "tokens": 1, "contexts": 2, "logCount": 8, "logFirst": 1, "memories": 2, "rowsDead": 2, "rowsHigh": 4, "rowsLive": 1, "supersededBy": 0, "batchSequence": 6, "codesSequence": 0}
-      store: {"format": 1, "metric": "cosine", "features": {"compatible": 0, "incompatible": 0, "readOnlyCompatible": 0}, "dimension": 2, "generation": 1}
+      store: {"format": 1, "metric": "cosine", "features": {"compatible": 0, "incompatible": 2, "readOnlyCompatible": 0}, "dimension": 2, "generation": 1}
     users (2)
       <ada>: {"rows": 1, "blocks": 1, "userID": "ada", "filling": 0, "contexts": 1, "memories": 1}
       <bob>: {"rows": 0, "blocks": 0, "userID": "bob", "filling": 0, "contexts": 1, "memories": 1}
     contexts (2)
       <ada>UserContext: {"schema": 1, "userID": "ada", "version": 2, "contents": {"topics": [], "userID": "ada", "lastSeen": 0, "firstSeen": 0, "lastMessage": "Hi", "preferences": {"tone": "dry"}, "friendshipLevel": 0, "conversationsCount": 1}}
       <bob>UserContext-note: {"schema": 1, "userID": "bob", "version": 1, "contents": {"lines": ["x"], "userID": "bob"}}
-    history (1)
+    history (2)
+      <ada>01019000000000700080000000000000010000000000000001: {"kind": "fact", "text": "likes ramen", "schema": 1, "userID": "ada", "speaker": "Ada", "metadata": {"n": 1, "x": 0.1, "ok": true, "city": "Oslo"}, "dedupeKey": "food", "expiresAt": 4000000000000, "sessionID": "s1", "importance": 0.75}
       <ada>UserContext|000000000000000001: {"schema": 1, "userID": "ada", "version": 1, "contents": {"topics": ["food"], "userID": "ada", "lastSeen": 0, "firstSeen": 0, "preferences": {}, "friendshipLevel": 0, "conversationsCount": 0}}
     memories (2)
-      01900000000070008000000000000001: {"row": 2, "kind": "taste", "text": "likes ramen", "block": 0, "schema": 1, "userID": "ada", "speaker": "Ada", "metadata": {"n": 1, "x": 0.1, "ok": true, "city": "Oslo"}, "createdAt": 0, "dedupeKey": "food", "sessionID": "s1", "importance": 0.75, "rowChecksum": 11076322762625729828}
+      01900000000070008000000000000001: {"row": 2, "kind": "taste", "text": "likes ramen", "block": 0, "schema": 2, "userID": "ada", "speaker": "Ada", "version": 2, "metadata": {"n": 1, "x": 0.1, "ok": true, "city": "Oslo"}, "createdAt": 0, "dedupeKey": "food", "sessionID": "s1", "importance": 0.75, "rowChecksum": 11076322762625729828}
       01900000000070008000000000000002: {"text": "", "schema": 1, "userID": "bob", "createdAt": 0, "importance": 0.5}
     timeline (2)
       <ada>800000000000000001900000000070008000000000000001

@@ -87,10 +87,10 @@ import Testing
     }
     #expect(try announced(store) == 0 && store.count() == 1)
     try await store.update(plain, for: "u") { $0.with(tags: ["x"]) }
-    #expect(try announced(store) == StoreRecord.Features.memoryDetails)
+    #expect(try announced(store) == StoreRecord.Features.memoryDetails | StoreRecord.Features.memoryVersions)
     for generation in [2, 3] as [UInt64] {
       #expect(try await store.compact().generation == generation)
-      #expect(try announced(store) == StoreRecord.Features.memoryDetails)
+      #expect(try announced(store) == StoreRecord.Features.memoryDetails | StoreRecord.Features.memoryVersions)
     }
     #expect(try await store.verify().problems == [])
     try await store.close()

@@ -65,6 +65,7 @@ struct StoreDump {
     switch database {
     case "meta": String(decoding: key, as: UTF8.self)
     case "users", "contexts": owner(key) + String(decoding: key.dropFirst(16), as: UTF8.self)
+    case "history" where key[16] == 1: owner(key) + Self.hexadecimal(key.dropFirst(16))
     case "history": owner(key) + String(decoding: key[16..<(key.count - 9)], as: UTF8.self) + "|" + Self.hexadecimal(key.suffix(9))
     case "timeline", "blocks", "columns": owner(key) + Self.hexadecimal(key.dropFirst(16))
     case "dedupe": owner(key) + "#"
@@ -82,7 +83,8 @@ struct StoreDump {
     default:
       guard case .map(let entries) = try CBORReader.value(of: value) else { return "no map" }
       let varying: Set<String> =
-        database == "memories" || database == "users" ? [] : ["uuid", "secret", "createdAt", "updated", "lastCommit", "boot", "bootClock"]
+        database == "memories" || database == "users"
+        ? ["updatedAt"] : ["uuid", "secret", "createdAt", "updated", "updatedAt", "lastCommit", "boot", "bootClock"]
       let fixed = entries.filter { entry in
         guard case .text(let name) = entry.key else { return true }
         return !varying.contains(name)

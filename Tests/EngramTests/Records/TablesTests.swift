@@ -27,7 +27,11 @@ import Testing
     try check(users, Tables.Users.self)
     try check(users.flatMap { user in ["A", "AB", "B"].map { ContextKey(user: user, recordType: $0) } }, Tables.Contexts.self)
     try check(
-      numbers.map { ContextVersionKey(ContextKey(user: users[3], recordType: "UserContext"), version: $0) }, Tables.History.self)
+      numbers.map { .context(ContextVersionKey(ContextKey(user: users[3], recordType: "UserContext"), version: $0)) }, Tables.History.self)
+    // Those of memories come before those of contexts.
+    try check(
+      ids.flatMap { id in numbers.map { .memory(MemoryVersionKey(MemoryVersions(user: users[3], id: id), version: $0)) } }
+        + [.context(ContextVersionKey(ContextKey(user: users[3], recordType: "-"), version: 0))], Tables.History.self)
     try check(ids, Tables.Memories.self)
     try check(times.flatMap { time in ids.map { TimelineKey(user: users[1], createdAt: time, id: $0) } }, Tables.Timeline.self)
     try check(users.flatMap { user in [0, 1, 256, .max].map { BlockKey(user: user, number: $0) } }, Tables.Blocks.self)
