@@ -58,6 +58,13 @@ import Testing
     let shown = try tool.run("get", store, new).standardOutput
     for words in ["city, home", "chat", "high", "a map", "2026-01-01", "2027-01-01", old] { #expect(shown.contains(words), "\(shown)") }
     #expect(try tool.run("get", store, old).standardOutput.contains(new))
+    // The mark has made a second version of the older one.
+    let withHistory = try object(try tool.run("get", store, old, "--history", "--json").standardOutput)
+    let versions = try #require(withHistory["history"] as? [[String: Any]])
+    #expect(withHistory["version"] as? Int == 2 && versions.map { $0["version"] as? Int } == [1])
+    #expect(versions[0]["supersededBy"] == nil && versions[0]["text"] as? String == "Maya lives in Graz")
+    let lines = try tool.run("get", store, old, "--history").standardOutput.split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("version  stored") } && lines.last?.hasSuffix("Maya lives in Graz") == true, "\(lines)")
     func found(_ arguments: String...) throws -> [String] {
       try tool.run(["search", store, "Maya lives", "--user", "maya", "--json"] + arguments).standardOutput.split(separator: "\n")
         .map { try #require(try object(String($0))["id"] as? String) }

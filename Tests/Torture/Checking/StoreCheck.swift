@@ -178,6 +178,10 @@ struct StoreCheck {
       }
       let difference = StoredMemory.difference(memory, try snapshot.embedding(of: memory.id, for: memory.userID), lane)
       if let difference { problems.append("memory \(memory.id) of '\(memory.userID)'\(source(memory.id)) \(difference)") }
+      let versions = try snapshot.history(of: memory.id, for: memory.userID, limit: 2 * Lane.historyLimit).map(\.version)
+      if versions != Array((1..<memory.version).suffix(Lane.historyLimit).reversed()) {
+        problems.append("memory \(memory.id) of '\(memory.userID)' is version \(memory.version), its earlier ones are \(versions)")
+      }
       return problems.count < 10
     }
     if problems.count < 10, let id = missing.first {
@@ -212,6 +216,10 @@ struct StoreCheck {
     let hits = try store.search(SearchQuery(embedding: Embedding(LaneMemory.components(of: text)), scope: .user("checker"), limit: 3))
     if hits.map(\.memory.id) != [id] { violations.append("a memory that was added after the recovery is not found") }
     if try store.context(for: "checker") != updated { violations.append("a context that was written after the recovery is not there") }
+    let changed = try await store.update(id, for: "checker", ifVersion: 1) { $0.with(kind: .some("changed")) }
+    if try changed.version != 2 || store.history(of: id, for: "checker").map(\.version) != [1] {
+      violations.append("a memory that was changed after the recovery has not its two versions")
+    }
     try await store.delete(id, for: "checker")
   }
 
