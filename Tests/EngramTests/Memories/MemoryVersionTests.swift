@@ -329,6 +329,28 @@ import Testing
     try await copy.close()
   }
 
+  /// What is lost is named, and the versions around it stay: a gap is no damage of the new store.
+  @Test(.timeLimit(.minutes(5))) func aRepairNamesALostVersion() async throws {
+    let store = try await place.open()
+    let id = try await store.add(TestStore.draft("u", 1)).id
+    for number in 2...4 { _ = try await rewrite(store, id, number) }
+    try await store.close()
+    let data = URL(fileURLWithPath: "\(place.path)/gen-1/data.mdb")
+    var image = DataFileImage(bytes: Array(try Data(contentsOf: data)))
+    let node = try #require(image.leaves(of: "history").flatMap(\.nodes).dropFirst().first)
+    image.bytes[image.value(node).lowerBound + 20] ^= 4
+    try Data(image.bytes).write(to: data)
+    let repaired = URL(fileURLWithPath: place.directory.path("repaired"))
+    let report = try await MemoryStore.repair(place.url, into: repaired)
+    #expect(report.losses == ["version 2 of memory \(id) is lost: its record does not match its checksum"] && report.versions == 2)
+    let copy = try await MemoryStore.open(at: repaired)
+    #expect(try history(copy, id) == ["3 text 3", "1 memory 1"])
+    await expectCode(.notFound) { try await copy.revert(id, for: "u", to: 2, embedding: TestStore.vector(2)) }
+    #expect(try await copy.update(id, for: "u") { $0.with(importance: 1) }.version == 5)
+    #expect(try await copy.verify().problems == [])
+    try await copy.close()
+  }
+
   // MARK: Records and keys
 
   @Test func aRecordKeepsItsVersionAndEqualityDoesNotSeeIt() throws {
