@@ -16,6 +16,7 @@ let package = Package(
   name: "engram",
   products: [
     .library(name: "Engram", targets: ["Engram"]),
+    .library(name: "EngramBERT", targets: ["EngramBERT"]),
     .executable(name: "memtool", targets: ["memtool"]),
   ],
   dependencies: [
@@ -41,9 +42,12 @@ let package = Package(
         .product(name: "Metrics", package: "swift-metrics"),
       ],
       swiftSettings: lifetimes),
+    .target(name: "CBertKernels"),
+    // An embedder for those who want one: the core does without.
+    .target(name: "EngramBERT", dependencies: ["CBertKernels", "Checksums", "Engram", "Files", "Formats"], swiftSettings: strict),
     .executableTarget(
       name: "memtool",
-      dependencies: ["Engram", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Engram", "EngramBERT", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tools/memtool",
       // A client of the library: the compiler lets it see what any other program sees.
       packageAccess: false,
@@ -66,6 +70,10 @@ let package = Package(
       dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
       exclude: ["Fixtures"],
       swiftSettings: lifetimes),
+    .testTarget(
+      name: "EngramBERTTests", dependencies: ["CBertKernels", "Engram", "EngramBERT", "Formats", "TestSupport"],
+      exclude: ["Fixtures", "make_fixtures.py"],
+      swiftSettings: strict),
     // Like any other program: no package symbols.
     .executableTarget(
       name: "ClientSnippets", dependencies: ["Engram"], path: "Tests/ClientSnippets", packageAccess: false, swiftSettings: strict),
@@ -82,6 +90,9 @@ let package = Package(
 if Context.environment["ENGRAM_HARNESS"] != nil {
   package.products.append(.library(name: "TortureClock", type: .dynamic, targets: ["TortureClock"]))
   package.targets += [
+    .executableTarget(
+      name: "BertProbe", dependencies: ["Engram", "EngramBERT", "Formats"], path: "Tests/BertProbe",
+      exclude: ["check.py", "compare.py", "reference.py", "texts.py"], swiftSettings: strict),
     .target(name: "TortureClock", path: "Tests/TortureClock"),
     .executableTarget(name: "TortureTracer", path: "Tests/TortureTracer"),
     .executableTarget(

@@ -134,8 +134,12 @@ import Testing
         "Error: The value 'soon' is invalid for '--since <time>': not a time such as "
       ),
       (
-        ["create", store, "--embedder", "bert:/models"],
-        "Error: The value 'bert:/models' is invalid for '--embedder <none|hashing>': There is no embedder 'bert'. There are: none, hashing."
+        ["create", store, "--embedder", "gpt:/models"],
+        "Error: The value 'gpt:/models' is invalid for '--embedder <none|hashing|bert:DIRECTORY>': There is no embedder 'gpt'. There are: none, hashing, bert:DIRECTORY."
+      ),
+      (
+        ["create", store, "--embedder", "bert"],
+        "Error: The value 'bert' is invalid for '--embedder <none|hashing|bert:DIRECTORY>': The embedder 'bert' is given as bert:DIRECTORY."
       ),
       (["create", store, "--dimension", "0"], "Error: The dimension is 0, it must lie in 1…65536.\n"),
       (["get", store, "nonsense"], "Error: The value 'nonsense' is invalid for '<id>'\n"),

@@ -12,7 +12,9 @@ import Testing
 
   @Test func anUnknownNameIsAnsweredWithTheKnownOnesAndTheNearest() throws {
     let outcome = try tool.run("create", tool.path("s.memory"), "--embedder", "hashin", exit: 64)
-    #expect(outcome.standardError.contains("There is no embedder 'hashin'. Did you mean 'hashing'? There are: none, hashing."))
+    #expect(
+      outcome.standardError.contains(
+        "There is no embedder 'hashin'. Did you mean 'hashing'? There are: none, hashing, bert:DIRECTORY."))
     #expect(
       try tool.run("create", tool.path("s.memory"), "--embedder", "hashing:384", exit: 64).standardError
         .contains("The embedder 'hashing' takes nothing behind its name."))
@@ -33,13 +35,17 @@ import Testing
   /// What a store is pinned to is made again; of what no maker knows, the use fails by name.
   @Test func theEmbedderOfAStoreIsFoundByItsIdentity() async throws {
     let known = HashingEmbedder(dimension: 64)
-    #expect(Embedders.embedder(for: known.identity) is HashingEmbedder)
+    #expect(try Embedders.embedder(for: known.identity, named: nil) is HashingEmbedder)
     let unknown = EmbedderIdentity(name: "bert", dimension: 64, version: "1")
-    let missing = Embedders.embedder(for: unknown)
+    let missing = try Embedders.embedder(for: unknown, named: nil)
     #expect(missing.identity == unknown)
     let error = await #expect(throws: StoreError.self) { try await missing.embed("text") }
     #expect(error?.code == .embedderRequired && error?.message.contains("bert, version 1") == true)
+    // The environment may name one, which must be the same.
+    #expect(try Embedders.embedder(for: known.identity, named: "bert:/nothing") is HashingEmbedder)
+    let refused = #expect(throws: StoreError.self) { try Embedders.embedder(for: unknown, named: "hashing") }
+    #expect(refused?.code == .embedderMismatch)
     // Another version of the hashing embedder makes other vectors.
-    #expect(!(Embedders.embedder(for: EmbedderIdentity(name: "hashing", dimension: 64, version: "0")) is HashingEmbedder))
+    #expect(try !(Embedders.embedder(for: EmbedderIdentity(name: "hashing", dimension: 64, version: "0"), named: nil) is HashingEmbedder))
   }
 }

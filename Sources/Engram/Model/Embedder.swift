@@ -13,9 +13,17 @@ public protocol Embedder: Sendable {
   /// - Returns: As many embeddings as texts, each of `identity.dimension` finite components that are not all zero.
   /// - Throws: Whatever keeps the embedder from its work, or `CancellationError`; then no vector of the call is returned.
   func embed(_ texts: [String]) async throws -> [Embedding]
+
+  /// Returns one vector per text that is searched for, in the order of `queries`.
+  ///
+  /// Some models expect other words before a question than before the texts that may answer it. Without an implementation it is ``embed(_:)``, whose rules
+  /// hold here too.
+  func embed(queries: [String]) async throws -> [Embedding]
 }
 
 extension Embedder {
+  public func embed(queries: [String]) async throws -> [Embedding] { try await embed(queries) }
+
   /// Returns the vector of one text.
   ///
   /// - Throws: What `embed(_:)` of an array throws.

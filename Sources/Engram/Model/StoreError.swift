@@ -52,6 +52,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let decodingFailed = Code(rawValue: "decodingFailed")
     /// A line of an import is wrong.
     public static let invalidImport = Code(rawValue: "invalidImport")
+    /// A file of an embedding model is missing, damaged or of a kind that is not supported.
+    public static let invalidModel = Code(rawValue: "invalidModel")
     // The store and its surroundings
     public static let storeMissing = Code(rawValue: "storeMissing")
     public static let storeExists = Code(rawValue: "storeExists")

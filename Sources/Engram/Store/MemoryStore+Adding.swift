@@ -80,9 +80,10 @@ extension MemoryStore {
     (try? PreparedDraft.components(embedding, store: core.generation.store)) != nil
   }
 
-  func embed(_ texts: [String]) async throws -> [Embedding] {
+  /// - Parameter isQuery: Whether the texts are searched for, and not stored.
+  func embed(_ texts: [String], isQuery: Bool = false) async throws -> [Embedding] {
     let embedder = try requireEmbedder()
-    let embeddings = try await embedder.embed(texts)
+    let embeddings = isQuery ? try await embedder.embed(queries: texts) : try await embedder.embed(texts)
     guard embeddings.count == texts.count else {
       throw StoreError(
         .embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")

@@ -36,7 +36,7 @@ extension MemoryStore {
   ) async throws -> [SearchResult] {
     try Limits.checkText(text)
     try Limits.check(scope)
-    let embedding = try await embed([text])[0]
+    let embedding = try await embed([text], isQuery: true)[0]
     let query = SearchQuery(
       embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, includesSuperseded: includesSuperseded,
       includesExplanation: includesExplanation)

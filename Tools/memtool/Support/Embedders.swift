@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engram
+import EngramBERT
 import Foundation
 
 /// A kind of embedder that the command line can name.
@@ -39,6 +40,16 @@ enum Embedders {
       let hashing = HashingEmbedder(dimension: identity.dimension)
       return hashing.identity == identity ? hashing : nil
     },
+    EmbedderMaker(form: "bert:DIRECTORY", summary: "a BERT encoder in a local folder, as published for sentence-transformers") {
+      directory, dimension in
+      let bert = try BertEmbedder(directory: URL(fileURLWithPath: directory, isDirectory: true))
+      guard dimension == nil || dimension == bert.identity.dimension else {
+        throw ValidationError("The model has \(bert.identity.dimension) dimensions: leave --dimension out.")
+      }
+      return bert
+    } remake: { _ in
+      nil
+    },
   ]
 
   /// `none|hashing`, as usage lines show it.
@@ -47,9 +58,24 @@ enum Embedders {
   /// `none: …; hashing: …`, as help shows it.
   static var summaries: String { all.map { "\($0.form): \($0.summary)" }.joined(separator: "; ") }
 
-  /// The embedder that a store is pinned to. If no maker can make it, one that says so when it is used.
-  static func embedder(for pinned: EmbedderIdentity) -> any Embedder {
+  /// The variable of the environment that names the embedder of existing stores, in the form of `--embedder`: the identity does not say where a model is.
+  static let variable = "MEMTOOL_EMBEDDER"
+
+  /// The embedder that a store is pinned to. If neither the identity nor the environment is enough to make it, one that says so when it is used.
+  ///
+  /// - Parameter named: What ``variable`` says; nil: nothing.
+  /// - Throws: ``StoreError`` `.embedderMismatch` if that is another embedder, and what its maker throws; ``ValidationError``.
+  static func embedder(
+    for pinned: EmbedderIdentity, named: String? = ProcessInfo.processInfo.environment[variable]
+  ) throws -> any Embedder {
     for maker in all { if let embedder = maker.remake(pinned) { return embedder } }
+    if let named, let embedder = try EmbedderArgument(parsing: named).embedder(dimension: nil) {
+      guard embedder.identity == pinned else {
+        throw StoreError(
+          .embedderMismatch, "the store is pinned to the embedder '\(pinned)', and \(variable) names another: '\(embedder.identity)'")
+      }
+      return embedder
+    }
     return MissingEmbedder(identity: pinned)
   }
 }
@@ -98,6 +124,7 @@ private struct MissingEmbedder: Embedder {
   func embed(_ texts: [String]) async throws -> [Embedding] {
     throw StoreError(
       .embedderRequired,
-      "the store needs the embedder '\(identity)', which memtool does not have: give embeddings or a vector instead of a text")
+      "the store needs the embedder '\(identity)', which memtool does not have: name it with \(Embedders.variable)=bert:DIRECTORY, or give embeddings or a vector instead of a text"
+    )
   }
 }

@@ -25,9 +25,9 @@ struct StoreArgument: ParsableArguments {
     }
     if embeds, let pinned = store.identity.embedder {
       let first = store
-      options.embedder = Embedders.embedder(for: pinned)
       // The handles share the files: nothing is opened twice.
       do {
+        options.embedder = try Embedders.embedder(for: pinned)
         store = try await MemoryStore.open(at: url, options: options)
       } catch {
         try? await first.close()

@@ -1,0 +1,37 @@
+import Engram
+import Files
+import Formats
+
+/// What is wrong with a model folder, before the file is known.
+struct ModelFault: Error {
+  let message: String
+
+  init(_ message: String) { self.message = message }
+
+  /// As it leaves the library.
+  func error(in path: String) -> StoreError { StoreError(.invalidModel, "the model file \(path): \(message)") }
+}
+
+extension StoreError {
+  /// Calls `body`; what it throws leaves the library with the file that it concerns.
+  static func ofModel<R>(file path: String, _ body: () throws -> R) throws(StoreError) -> R {
+    do {
+      return try body()
+    } catch let error as StoreError {
+      throw error
+    } catch let fault as ModelFault {
+      throw fault.error(in: path)
+    } catch let error as JSONError {
+      throw StoreError(.invalidModel, "the model file \(path) is not the JSON that it should be: \(error)", cause: error)
+    } catch let error as FileError {
+      if error.isMissing {
+        throw StoreError(
+          .invalidModel, "the model file \(path) does not exist: a folder as published for sentence-transformers has it", cause: error)
+      }
+      throw StoreError(
+        error.isPermission ? .permissionDenied : .inputOutput, "the model file \(path) cannot be read: \(error.reason)", cause: error)
+    } catch {
+      throw StoreError(.inputOutput, "the model file \(path) cannot be read: \(error)", cause: error)
+    }
+  }
+}
