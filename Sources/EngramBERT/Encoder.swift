@@ -87,7 +87,7 @@ final class Encoder: Sendable {
     guard rows > 0 else { return [] }
     let starts = texts.reduce(into: [0]) { starts, text in starts.append(starts[starts.count - 1] + text.count) }
     // Halves of a long text for two threads; of a short one the threads would wait longer than they work.
-    let parts = rows < 48 ? 1 : max((rows + Self.rowsOfBlock - 1) / Self.rowsOfBlock, threads)
+    let parts = rows < 48 ? 1 : max((rows + Self.rowsOfBlock - 1) / Self.rowsOfBlock, min(threads, rows / 24))
     let blocks = (0..<parts).map { (rows * $0 / parts)..<(rows * ($0 + 1) / parts) }
     let workers = min(threads, parts)
     let workspace = Workspace(

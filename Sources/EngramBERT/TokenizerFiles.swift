@@ -47,7 +47,7 @@ enum TokenizerFiles {
     let model = try require("model", "WordPiece")
     let normalizer = try require("normalizer", "BertNormalizer")
     _ = try require("pre_tokenizer", "BertPreTokenizer")
-    guard case .object(let members)? = model["vocab"] else { throw ModelFault("'vocab' is no object") }
+    guard case .object(let members)? = model["vocab"], !members.isEmpty else { throw ModelFault("'vocab' is no object of tokens") }
     var tokens = [String?](repeating: nil, count: members.count)
     for member in members {
       guard case .number(.integer(let id)) = member.value, tokens.indices.contains(Int(id)), tokens[Int(id)] == nil else {

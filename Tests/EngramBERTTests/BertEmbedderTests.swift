@@ -60,6 +60,17 @@ struct BertEmbedderTests {
     }
   }
 
+  /// A text of the most tokens that this model has positions for is long enough to be computed in parts.
+  @Test(arguments: [1, 2, 3, 64])
+  func aLongTextHasOneVectorForAnyNumberOfThreads(threads: Int) async throws {
+    let model = try TinyModel()
+    try model.replace("40", with: "64", in: "sentence_bert_config.json")
+    let text = String(repeating: "a b c d. ", count: 20)
+    let embedder = try model.embedder(threads: threads)
+    #expect(embedder.tokenIDs(of: text).count == 64)
+    #expect(try await embedder.embed([text]) == model.embedder(threads: 1).embed([text]))
+  }
+
   @Test func noTextsAndEmptyTextsAreLegal() async throws {
     let embedder = try TinyModel().embedder()
     #expect(try await embedder.embed([String]()).isEmpty)

@@ -87,6 +87,17 @@ struct ModelFaultTests {
     expectFault("tokenizer_config.json", "65 tokens", model)
   }
 
+  @Test func anEmptyVocabularyIsRefused() throws {
+    let model = try TinyModel()
+    let text = String(decoding: try model.data("tokenizer.json"), as: UTF8.self)
+    let start = try #require(text.range(of: "\"vocab\": {")).upperBound
+    try model.write(Data((text[..<start] + "}}}").utf8), "tokenizer.json")
+    expectFault("tokenizer.json", "'vocab'", model)
+    try model.remove("tokenizer.json")
+    try model.write(Data(), "vocab.txt")
+    expectFault("vocab.txt", "no token '[UNK]'", model)
+  }
+
   @Test func aTokenThatIsThereTwiceIsNamed() throws {
     let model = try TinyModel()
     try model.remove("tokenizer.json")
