@@ -28,6 +28,7 @@ let package = Package(
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
     .systemLibrary(name: "CBLAS", pkgConfig: "blas", providers: [.apt(["libblas-dev"]), .brew(["openblas"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"]), .brew(["xxhash"])]),
+    .systemLibrary(name: "CStemmer", providers: [.apt(["libstemmer-dev"]), .brew(["snowball"])]),
     .target(name: "Checksums", dependencies: ["CXXHash"], swiftSettings: strict),
     .systemLibrary(name: "CStatfs"),
     .target(name: "Formats", swiftSettings: strict),
@@ -37,7 +38,7 @@ let package = Package(
     .target(
       name: "Engram",
       dependencies: [
-        "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
+        "CStemmer", "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
       ],

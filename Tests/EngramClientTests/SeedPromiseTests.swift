@@ -82,8 +82,8 @@ import Testing
     try await store.add(
       (0..<40).map { MemoryDraft(userID: $0 % 2 == 0 ? "ada" : "bob", text: "note \($0) about tea number \($0 % 5)") })
     let query = HashingEmbedder(dimension: 64).embedding(of: "tea number 3").values
-    let mine = try await store.search("tea number 3", scope: .user("ada"), limit: 100)
-    let all = try await store.search("tea number 3", scope: .all, limit: 100)
+    let mine = try await store.search("tea number 3", scope: .user("ada"), mode: .dense, limit: 100)
+    let all = try await store.search("tea number 3", scope: .all, mode: .dense, limit: 100)
     #expect(mine.count == 20 && mine.allSatisfy { $0.memory.userID == "ada" } && all.count == 40)
     // The user's results are those of all, in the same order with the same scores.
     #expect(all.filter { $0.memory.userID == "ada" }.map(\.memory.text) == mine.map(\.memory.text))

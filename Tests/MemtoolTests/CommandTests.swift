@@ -103,6 +103,34 @@ import Testing
     #expect(try tool.run("context", "get", store, "--user", "b", "--type", "Mood").standardOutput == #"{"x":{"$bytes":"AAE="}}"# + "\n")
   }
 
+  /// By words, by vectors, or by both; each with what its score is made of.
+  @Test func aTextIsSearchedForInEveryMode() throws {
+    _ = try add("--user", "maya", "--speaker", "Maya", "she likes ramen")
+    _ = try add("--user", "maya", "he repairs bicycles")
+    func found(_ arguments: String...) throws -> [[String: Any]] {
+      try tool.run(["search", store, "ramen", "--user", "maya", "--json"] + arguments).standardOutput.split(separator: "\n").map {
+        try object(String($0))
+      }
+    }
+    func parts(_ hit: [String: Any]?) -> [String: Any]? { (hit?["explanation"] as? [String: Any])?["parts"] as? [String: Any] }
+    let words = try found("--mode", "lexical", "--explain")
+    #expect(words.count == 1 && words[0]["text"] as? String == "she likes ramen" && words[0]["score"] as? Double == 1)
+    #expect(parts(words[0])?["words"] as? Double == 1 && parts(words[0])?["similarity"] is NSNull)
+    let both = try found("--explain")
+    #expect(both.count == 2 && parts(both[0])?["similarity"] is Double && parts(both[0])?["dense"] as? Double == 0.2)
+    let dense = try found("--mode", "dense", "--explain")
+    #expect(dense.count == 2 && dense[0]["text"] as? String == "she likes ramen" && parts(dense[0]) == nil)
+    #expect(try found("--min-score", "0.9").count == 1)
+    let table = try tool.run("search", store, "ramen", "--user", "maya", "--explain").standardOutput
+    #expect(table.contains("session dense") && table.contains("similarity"))
+    let plain = store + "-plain"
+    try tool.run("create", plain)
+    try tool.run("add", plain, "--user", "maya", "she likes ramen")
+    #expect(try tool.run("search", plain, "ramen", "--user", "maya").standardOutput.contains("she likes ramen"))
+    #expect(try tool.run("search", plain, "ramen", "--user", "maya", "--mode", "dense", exit: 1).standardError.contains("no embedder"))
+    try tool.run("search", store, "--vector", "[1]", "--user", "maya", "--mode", "lexical", exit: 64)
+  }
+
   @Test func inspectHasTheAgreedShape() throws {
     let id = try add("--user", "maya", "text")
     let whole = try object(try tool.run("inspect", store, "--json").standardOutput)

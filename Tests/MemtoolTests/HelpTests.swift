@@ -42,7 +42,7 @@ import Testing
           repair                  Save what is sound in a damaged store into a new one.
           audit                   Show what retention should look at: sizes, expiry and
                                   duplicates.
-          search                  Find the memories most similar to a text or a vector.
+          search                  Find the memories that a text or a vector is about.
           add                     Add one memory and print its id.
           get                     Show one memory.
           delete                  Delete memories, by id or by conditions.
@@ -52,6 +52,7 @@ import Testing
           backup                  Copy a store as it is at one instant, while others
                                   use it.
           forget                  Erase a user from a store and from its files.
+          eval                    Measure how well searches find what answers questions.
 
           See 'memtool help <subcommand>' for detailed help.
 
@@ -60,7 +61,7 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["compact"], ["backup"], ["forget"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["compact"], ["backup"], ["forget"], ["eval"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

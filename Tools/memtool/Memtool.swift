@@ -22,7 +22,7 @@ struct Memtool: AsyncParsableCommand {
     subcommands: [
       Create.self, Import.self, Export.self, Inspect.self, Verify.self, Repair.self, Audit.self, Search.self, Add.self, Get.self,
       Delete.self, Context.self,
-      Compact.self, Backup.self, Forget.self,
+      Compact.self, Backup.self, Forget.self, Eval.self,
     ])
 
   static func main() async {

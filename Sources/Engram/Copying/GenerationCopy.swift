@@ -304,12 +304,14 @@ struct GenerationCopy: ~Copyable {
   /// An embedder may have been pinned since the copy began.
   private func pinEmbedder() throws {
     let snapshot = try EnvironmentSnapshot(source.environment)
-    guard target.embedder == nil, let embedder = try RecordReader(snapshot.view, source, now: .min).storedRecord().embedder else { return }
-    target.pin(embedder)
+    let pinned = try RecordReader(snapshot.view, source, now: .min).storedRecord()
+    guard target.embedder == nil, pinned.embedder != nil else { return }
+    target.pin(as: pinned)
     var transaction = try EnvironmentTransaction(target.environment)
     // As it is stored: the copy may have announced features since the target was opened.
     var store = try RecordReader(transaction.view, target, now: .min).storedRecord()
-    store.embedder = embedder
+    (store.embedder, store.template) = (pinned.embedder, pinned.template)
+    store.features.readOnlyCompatible |= pinned.features.readOnlyCompatible
     try transaction.put(MetaKey.store.encoded, store.encoded(), in: target.schema[Tables.Meta.self])
     try transaction.commit()
   }

@@ -67,7 +67,7 @@ struct ImportCheck {
     case .memory(let memory):
       _ = try PreparedDraft(memory.draft, store: reader.store)
       try ledger.add(memory.draft, at: step.place, reader, describe)
-      if collectsTexts, memory.wantsEmbedding { outcome.texts.append((step.index, memory.draft.text)) }
+      if collectsTexts, memory.wantsEmbedding { outcome.texts.append((step.index, store.core.generation.template.text(of: memory.draft))) }
     }
   }
 }

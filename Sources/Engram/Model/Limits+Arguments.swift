@@ -78,6 +78,16 @@ extension Limits {
     try check(query.scope)
   }
 
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.valueTooLarge`.
+  static func check(_ query: TextQuery) throws(StoreError) {
+    guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
+    if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
+    if let least = query.minimumFusedScore { try checkFinite(Double(least), "the minimumFusedScore of a search") }
+    try checkText(query.text)
+    try check(query.filter)
+    try check(query.scope)
+  }
+
   static func check(_ options: StoreOptions) throws(StoreError) {
     try check(options.snapshotMaxAge, "snapshotMaxAge")
     try check(options.writeTimeout, "writeTimeout")

@@ -6,7 +6,7 @@ public struct OperationProgress: Sendable, Hashable {
   /// What an operation is doing. One operation may have several phases, and return to an earlier one: later versions may add more.
   public struct Phase: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String {
-      case checking, embedding, writing, exporting, counting, verifying, copying, auditing, salvaging, comparing, scanning
+      case checking, embedding, writing, exporting, counting, verifying, copying, auditing, salvaging, comparing, scanning, searching
     }
 
     private let kind: Kind
@@ -20,6 +20,7 @@ public struct OperationProgress: Sendable, Hashable {
       case .verifying, .salvaging: "entries"
       case .comparing: "items"
       case .scanning: "MiB"
+      case .searching: "questions"
       }
     }
     /// One word, such as `checking`.
@@ -47,6 +48,8 @@ public struct OperationProgress: Sendable, Hashable {
     public static let comparing = Self(kind: .comparing)
     /// Searches the files for what was erased; `done` and `total` are bytes.
     public static let scanning = Self(kind: .scanning)
+    /// Searches for the questions of an evaluation; `done` and `total` are questions.
+    public static let searching = Self(kind: .searching)
   }
 
   public let phase: Phase

@@ -76,7 +76,8 @@ extension SearchQuery: Codable {
 /// One memory found, with its score.
 public struct SearchResult: Sendable, Hashable, Codable {
   public let memory: Memory
-  /// The `cblas_sdot` of the query with the memory's row; higher is better.
+  /// Higher is better. Of a search by vector, the `cblas_sdot` of the query with the memory's row; of a search by text, the sum of
+  /// ``Explanation/parts``, unless it is a dense one.
   public let score: Float
   /// Present if the query asked for it.
   public let explanation: Explanation?
@@ -84,13 +85,32 @@ public struct SearchResult: Sendable, Hashable, Codable {
   /// How a score came about.
   public struct Explanation: Sendable, Hashable, Codable {
     public let metric: Metric
-    /// The row of the embedding in the row file.
-    public let row: Int
+    /// The row of the embedding in the row file; nil: the memory has none.
+    public let row: Int?
     /// Rows whose score was computed for the query.
     public let rowsScored: Int
     /// Rows that the scope holds.
     public let rowsInScope: Int
     /// The commit whose state was searched.
     public let batchSequence: UInt64
+    /// What the score of a search by text is the sum of; nil: of a search by vector, or a dense one.
+    public let parts: Parts?
+
+    /// The parts of a score, scaled and weighted.
+    public struct Parts: Sendable, Hashable, Codable {
+      /// Of the memory's words, its neighbors' included.
+      public let words: Float
+      /// Of the words of its session.
+      public let session: Float
+      /// The query names its author.
+      public let author: Float
+      /// Taken off for the share of questions in the text.
+      public let question: Float
+      /// Of its embedding, its neighbors' included, and of the best embedding of its session.
+      public let dense: Float
+      public let sessionDense: Float
+      /// The `cblas_sdot` of the query's embedding with the memory's; nil: one of them is missing.
+      public let similarity: Float?
+    }
   }
 }

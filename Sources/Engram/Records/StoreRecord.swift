@@ -16,13 +16,15 @@ struct StoreRecord: Sendable, Equatable {
   let metric: Metric
   /// Pinned by the first opener that brings an embedder.
   var embedder: EmbedderIdentity?
+  /// What the embedder gets; fixed when it is pinned.
+  var template = EmbeddingTemplate.text
   /// Of ``UserKey``.
   let secret: [UInt8]
   let createdAt: Int64
 
   /// Bits of the format: an unknown incompatible one refuses to open, an unknown read-only-compatible one refuses to write.
   struct Features: Sendable, Equatable {
-    static let knownReadOnlyCompatible: UInt64 = 0
+    static let knownReadOnlyCompatible: UInt64 = embeddingTemplate
     static let knownIncompatible: UInt64 = memoryDetails | memoryVersions
 
     /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: a program that does not know it would lose fields and marks.
@@ -31,6 +33,8 @@ struct StoreRecord: Sendable, Equatable {
     /// Changed memories have versions. Incompatible: a program that does not know it would delete a memory and leave its earlier versions
     /// behind. Set by the commit that stores the first changed memory.
     static let memoryVersions: UInt64 = 2
+    /// The embedder gets more than the text, see ``EmbeddingTemplate``: a program that does not know it would embed the text alone. Set when the embedder is pinned.
+    static let embeddingTemplate: UInt64 = 1
 
     var compatible: UInt64 = 0
     var readOnlyCompatible: UInt64 = 0
@@ -39,7 +43,7 @@ struct StoreRecord: Sendable, Equatable {
 
   func encoded() -> [UInt8] {
     var writer = CBORWriter()
-    writer.map(count: 7 + (dimension == nil ? 0 : 1) + (embedder == nil ? 0 : 1))
+    writer.map(count: 7 + (dimension == nil ? 0 : 1) + (embedder == nil ? 0 : 1) + (template == .text ? 0 : 1))
     writer.key("uuid")
     writer.bytes(storeID)
     writer.key("format")
@@ -66,6 +70,10 @@ struct StoreRecord: Sendable, Equatable {
     writer.unsigned(features.incompatible)
     writer.key("readOnlyCompatible")
     writer.unsigned(features.readOnlyCompatible)
+    if template != .text {
+      writer.key("template")
+      writer.unsigned(template.rawValue)
+    }
     writer.key("createdAt")
     writer.int(createdAt)
     if let dimension {
@@ -77,12 +85,20 @@ struct StoreRecord: Sendable, Equatable {
     return writer.bytes
   }
 
+  /// Pins the embedder for good.
+  mutating func pin(_ embedder: EmbedderIdentity) {
+    self.embedder = embedder
+    template = .speakerAndCaption
+    features.readOnlyCompatible |= Features.embeddingTemplate
+  }
+
   /// The record of another generation of the same store.
   func inGeneration(_ number: UInt64) -> StoreRecord {
     var record = StoreRecord(
       storeID: storeID, generation: number, dimension: dimension, metric: metric, embedder: embedder, secret: secret, createdAt: createdAt)
     record.format = format
     record.features = features
+    record.template = template
     return record
   }
 
@@ -124,6 +140,7 @@ struct StoreRecord: Sendable, Equatable {
     var embedder: EmbedderIdentity?
     var features = Features()
     var createdAt: Int64 = 0
+    var template: UInt64 = 0
     unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
       if unsafe key.equals("uuid") {
         storeID = try reader.readBytes()
@@ -135,6 +152,8 @@ struct StoreRecord: Sendable, Equatable {
         secret = try reader.readBytes()
       } else if unsafe key.equals("embedder") {
         embedder = try Self.readEmbedder(&reader)
+      } else if unsafe key.equals("template") {
+        template = try reader.readUInt64()
       } else if unsafe key.equals("features") {
         features = try Self.readFeatures(&reader)
       } else if unsafe key.equals("createdAt") {
@@ -154,6 +173,10 @@ struct StoreRecord: Sendable, Equatable {
       secret: try reader.required(secret, "secret"), createdAt: createdAt)
     self.format = try reader.required(format, "format")
     self.features = features
+    guard let known = EmbeddingTemplate(rawValue: template) else {
+      throw CBORError(.integerOutOfRange, at: reader.offset, "there is no template \(template)")
+    }
+    self.template = known
   }
 
   private static func readEmbedder(_ reader: inout CBORReader) throws(CBORError) -> EmbedderIdentity {

@@ -31,7 +31,7 @@ struct ResultReading: ~Escapable {
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsInScope: search.rowsInScope,
-            batchSequence: batchSequence) : nil)
+            batchSequence: batchSequence, parts: nil) : nil)
     }
   }
 }

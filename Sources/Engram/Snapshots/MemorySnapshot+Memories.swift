@@ -161,6 +161,16 @@ extension MemorySnapshot {
     try search(batch: [query])[0]
   }
 
+  /// Memories that a text finds, by words, by meaning, or by both: see ``TextQuery``.
+  ///
+  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.valueTooLarge`; `.embeddingRequired` for a dense search without an embedding; those
+  ///   of ``search(_:)-(SearchQuery)`` for the embedding; `CancellationError`. The snapshot stays usable.
+  /// - Complexity: O(the texts in scope), some microseconds a memory, and O(rows in scope × dimension) with an embedding.
+  public func search(_ query: TextQuery) throws -> [SearchResult] {
+    try read { try TextSearch($0).results(query) }
+  }
+
   /// Many searches in one pass over the rows.
   ///
   /// - Returns: For each query, in order, its results.

@@ -11,7 +11,13 @@ final class Generation: Sendable {
   let environment: Environment
   let schema: Schema
   private let fixed: StoreRecord
-  private let pinnedEmbedder: Mutex<EmbedderIdentity?>
+  private let pinned: Mutex<Pinned>
+
+  /// What may be pinned after the generation was opened.
+  private struct Pinned {
+    var embedder: EmbedderIdentity?
+    var template: EmbeddingTemplate
+  }
   /// Nil once the store is closed, though this object may live on with a handle.
   private let held: Mutex<Held?>
   /// Read without any lock.
@@ -44,7 +50,8 @@ final class Generation: Sendable {
     self.environment = environment
     self.schema = schema
     fixed = store
-    pinnedEmbedder = Mutex(store.embedder)
+    termReaders = TermReaders(.english, seed: UserKey("the terms of texts", secret: store.secret).high)
+    pinned = Mutex(Pinned(embedder: store.embedder, template: store.template))
     let dataFile = try Files.FileHandle(path: place.appending(Self.dataFileName), access: environment.isReadOnly ? .read : .readWrite)
     held = Mutex(Held(rows: rows, presence: presence, dataFile: dataFile))
   }
@@ -61,19 +68,26 @@ final class Generation: Sendable {
   var place: FilePlace { get throws(StoreError) { try requireHeld().dataFile.place.parent } }
 
   /// The identity that the store is pinned to; nil while it has none.
-  var embedder: EmbedderIdentity? { pinnedEmbedder.withLock { $0 } }
+  var embedder: EmbedderIdentity? { pinned.withLock { $0.embedder } }
+
+  /// What it gets of a memory.
+  var template: EmbeddingTemplate { pinned.withLock { $0.template } }
 
   /// What is fixed in the store, with the embedder that is pinned by now.
   var store: StoreRecord {
     var store = fixed
-    store.embedder = embedder
+    (store.embedder, store.template) = pinned.withLock { ($0.embedder, $0.template) }
     return store
   }
 
   /// Of ``UserKey``.
   var secret: [UInt8] { fixed.secret }
 
-  func pin(_ embedder: EmbedderIdentity) { pinnedEmbedder.withLock { $0 = embedder } }
+  /// Make terms of texts.
+  let termReaders: TermReaders
+
+  /// - Parameter store: The record that was stored.
+  func pin(as store: StoreRecord) { pinned.withLock { $0 = Pinned(embedder: store.embedder, template: store.template) } }
 
   /// Whether the environment is about to be closed, and opened again as another object, because a commit failed half-way. Long
   /// operations on a snapshot of it check this now and then.

@@ -12,9 +12,10 @@ enum StoreCreation {
     let dimension = try dimension(options)
     do {
       return try buildUnlessTaken(at: path) { place in
-        let store = StoreRecord(
+        var store = StoreRecord(
           storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
-          embedder: options.embedder?.identity, secret: randomBytes(192), createdAt: WallClock.now())
+          embedder: nil, secret: randomBytes(192), createdAt: WallClock.now())
+        if let embedder = options.embedder?.identity { store.pin(embedder) }
         try createGeneration(in: place.generation(1), store)
         try complete(place)
       }

@@ -370,10 +370,10 @@ enum StoreOpening {
     if let pinned = store.embedder, pinned != asked {
       throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
     }
-    store.embedder = asked
+    store.pin(asked)
     try transaction.put(MetaKey.store.encoded, store.encoded(), in: generation.schema[Tables.Meta.self])
     try transaction.commit()
-    generation.pin(asked)
+    generation.pin(as: store)
     return true
   }
 }

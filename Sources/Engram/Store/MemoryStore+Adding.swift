@@ -62,7 +62,8 @@ extension MemoryStore {
     for index in missing { try Limits.checkText(drafts[index].text) }
     var drafts = drafts
     do {
-      let embeddings = try await embed(missing.map { drafts[$0].text })
+      let template = core.generation.template
+      let embeddings = try await embed(missing.map { template.text(of: drafts[$0]) })
       for (index, embedding) in zip(missing, embeddings) where policy == .throw || canStore(embedding) {
         drafts[index].embedding = embedding
       }

@@ -76,7 +76,7 @@ extension MemoryStore {
   ///
   /// - Parameters:
   ///   - version: The version that the memory must have now, see ``Memory/version``; nil: any.
-  ///   - embedding: The new embedding. Nil keeps the old one; with a new text, the store's embedder makes it.
+  ///   - embedding: The new embedding. Nil keeps the old one; with a new text, speaker or caption, the store's embedder makes it.
   ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is; not called after a mismatch.
   /// - Returns: The stored memory.
   /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has;
@@ -95,16 +95,17 @@ extension MemoryStore {
       guard let current = try memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
       if let version, version != current.version { throw StoreError.versionMismatch(current, expected: version) }
       let first = try transform(current)
-      let text = first.text
+      let template = core.generation.template
+      let text = template.text(of: first)
       // Embedded outside the transaction; should another write change the text meanwhile, once more.
-      let supplied = text.hasSameBytes(as: current.text) ? nil : try await embed([text])[0]
+      let supplied = template.isSame(first, current) ? nil : try await embed([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
         guard let now = try transaction.memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
         if let version, version != now.version { throw StoreError.versionMismatch(now, expected: version) }
         // Called again only if another write came between.
         let changed = now == current ? first : try transform(now)
-        let isSameText = changed.text.hasSameBytes(as: now.text)
-        guard isSameText || (supplied != nil && changed.text.hasSameBytes(as: text)) else { return nil }
+        let isSameText = template.isSame(changed, now)
+        guard isSameText || (supplied != nil && template.text(of: changed).hasSameBytes(as: text)) else { return nil }
         return try transaction.update(id, for: userID, embedding: isSameText ? nil : supplied) { _ in changed }
       }
       if let stored { return stored }

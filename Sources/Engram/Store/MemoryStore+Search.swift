@@ -24,28 +24,54 @@ extension MemoryStore {
     return results
   }
 
-  /// Memories most similar to a text, which the store's embedder turns into a vector.
+  /// Memories that a text finds, by words, by meaning, or by both; see ``MemorySnapshot/search(_:)-(TextQuery)``.
   ///
-  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
-  /// Runs on a thread of its own if the scope has many rows: no thread of the cooperative pool is blocked for longer than some milliseconds.
-  /// - Throws: ``StoreError`` `.embedderRequired` if the store was opened without an embedder, and those of a search by vector.
+  /// Blocks the caller's thread, and asks no embedder: ``search(_:scope:mode:limit:threshold:minimumFusedScore:filter:includesSuperseded:includesExplanation:)``
+  /// does.
+  public func search(_ query: TextQuery) throws -> [SearchResult] {
+    try search(query) { try Task.checkCancellation() }
+  }
+
+  private func search(_ query: TextQuery, check: @escaping () throws -> Void) throws -> [SearchResult] {
+    let start = ContinuousClock.now
+    let results = try readOnce { try TextSearch($0, check: check).results(query) }
+    StoreMetrics.searches.increment()
+    StoreMetrics.searchTimer.recordNanoseconds((ContinuousClock.now - start).nanoseconds)
+    return results
+  }
+
+  /// Memories that a text finds: by its words, and by the vector that the store's embedder makes of it. ``TextQuery`` says how they are ranked.
+  ///
+  /// Runs on a thread of its own if the scope is large: no thread of the cooperative pool is blocked for longer than some milliseconds.
+  /// - Parameters:
+  ///   - mode: Nil: `.hybrid` for one user or several; for all of them `.dense`, which is faster there, or `.lexical` in a store without an embedder.
+  ///   - threshold: Memories whose similarity to the text is less, or that have no embedding, are left out; nil: none are.
+  ///   - minimumFusedScore: Results whose score is less are left out.
+  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
+  ///   search goes by words alone.
+  /// - Throws: ``StoreError`` `.embedderRequired` for a dense search in a store that was opened without an embedder, and those of
+  ///   ``search(_:)-(TextQuery)``; what the embedder throws.
   @concurrent
   public func search(
-    _ text: String, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,
-    includesSuperseded: Bool = false, includesExplanation: Bool = false
+    _ text: String, scope: SearchScope, mode: SearchMode? = nil, limit: Int = 10, threshold: Float? = nil,
+    minimumFusedScore: Float? = nil, filter: Filter? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
-    try Limits.checkText(text)
-    try Limits.check(scope)
-    let embedding = try await embed([text], isQuery: true)[0]
-    let query = SearchQuery(
-      embedding: embedding, scope: scope, limit: limit, threshold: threshold, filter: filter, includesSuperseded: includesSuperseded,
-      includesExplanation: includesExplanation)
-    guard try rowBytes(in: scope) > Self.cooperativeBytes else { return try search(query) }
-    return try await onCancellableThread { check in try self.search(batch: [query], check: check)[0] }
+    let mode = mode ?? (scope != .all ? .hybrid : hasEmbedder ? .dense : .lexical)
+    var query = TextQuery(
+      text, scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minimumFusedScore, filter: filter,
+      includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
+    try Limits.check(query)
+    if mode == .dense || mode == .hybrid && hasEmbedder { query.embedding = try await embed([text], isQuery: true)[0] }
+    let isLarge =
+      try mode == .dense ? rowBytes(in: scope) > Self.cooperativeBytes : count(scope: scope, filter: nil) > Self.cooperativeMemories
+    guard isLarge else { return try search(query) }
+    return try await onCancellableThread { [query] check in try self.search(query, check: check) }
   }
 
   /// Rows that are searched in about ten milliseconds.
   private static var cooperativeBytes: Int { 64 << 20 }
+  /// Memories whose words are read in the same time.
+  private static var cooperativeMemories: Int { 2000 }
 
   /// How many bytes of rows a search of the scope reads, about.
   private func rowBytes(in scope: SearchScope) throws -> Int {

@@ -209,8 +209,11 @@ extension WriteTransaction {
       throw StoreError.otherMemory(id)
     }
     try Limits.check(changed)
-    if !changed.text.hasSameBytes(as: old.memory.text), embedding == nil, old.row != nil {
-      throw StoreError(.embeddingRequired, "the text of memory \(id) changed: give its new embedding, or open the store with an embedder")
+    if embedding == nil, old.row != nil, !batch.generation.template.isSame(changed, old.memory) {
+      throw StoreError(
+        .embeddingRequired,
+        "what is embedded of memory \(id) changed, its text or also its speaker or caption: give the new embedding, or open the store with an embedder"
+      )
     }
     let components = try embedding.map { try PreparedDraft.components($0, store: batch.store) }
     return try exchange(old, by: changed, components, keepsRow: components == nil)

@@ -26,7 +26,7 @@ extension WriteTransaction {
     let changed = prepared.memory(now: batch.now, replacing: old.memory)
     try Limits.check(changed)
     try supersede(by: changed)
-    let keepsRow = prepared.components == nil && !prepared.isTextOnly && changed.text.hasSameBytes(as: old.memory.text)
+    let keepsRow = prepared.components == nil && !prepared.isTextOnly && batch.generation.template.isSame(changed, old.memory)
     try exchange(old, by: changed, prepared.components, keepsRow: keepsRow)
     return Added(
       id: changed.id, outcome: batch.reader.isExpired(changed) ? .expired : .updated,

@@ -42,8 +42,11 @@ import Testing
       MemoryDraft(userID: "ada", text: "loves ramen"), MemoryDraft(userID: "ada", text: "loves ramen", isTextOnly: true),
     ]).map(\.id)
     #expect(try store.embedding(of: ids[0], for: "ada") != nil && store.embedding(of: ids[1], for: "ada") == nil)
+    let similar = try await store.search("ramen", scope: .user("ada"), mode: .dense)
+    #expect(similar.map(\.memory.id) == [ids[0]])
+    // By its words it is found all the same.
     let hits = try await store.search("ramen", scope: .user("ada"))
-    #expect(hits.map(\.memory.id) == [ids[0]])
+    #expect(hits.map(\.memory.id) == ids)
     try await store.close()
   }
 

@@ -28,7 +28,8 @@ import Testing
       let found = try await store.search(query, scope: .user("u"), limit: 1)
       #expect(found.map(\.memory.text) == [texts[expected]])
       let vector = HashingEmbedder().embedding(of: query)
-      #expect(try store.search(SearchQuery(embedding: vector, scope: .user("u"), limit: 1)) == found)
+      let dense = try store.search(SearchQuery(embedding: vector, scope: .user("u"), limit: 1))
+      #expect(try await store.search(query, scope: .user("u"), mode: .dense, limit: 1) == dense)
       #expect(try await store.search(query, scope: .all, limit: 2).map(\.memory.text) == [texts[expected], texts[expected]])
     }
     #expect(try await store.search("ramen", scope: .user("u"), threshold: 1.5).isEmpty)
@@ -38,10 +39,24 @@ import Testing
     try await store.close()
   }
 
-  @Test func aStoreWithoutAnEmbedderSearchesNoText() async throws {
+  /// Words are found without an embedder; only a dense search needs one.
+  @Test func aStoreWithoutAnEmbedderSearchesByWords() async throws {
     let store = try await scratch.open(dimension: 4)
-    #expect(await storeErrorCode { _ = try await store.search("x", scope: .all) } == .embedderRequired)
+    try await store.add(["loves ramen", "rides bicycles"].map { MemoryDraft(userID: "u", text: $0, embedding: [1, 0, 0, 0]) })
+    for scope in [SearchScope.user("u"), .users(["u", "v"]), .all] {
+      #expect(try await store.search("Ramen!", scope: scope).map(\.memory.text) == ["loves ramen"])
+      #expect(try await store.search("the zebra", scope: scope).isEmpty)
+      #expect(await storeErrorCode { _ = try await store.search("ramen", scope: scope, mode: .dense) } == .embedderRequired)
+    }
+    #expect(await storeErrorCode { _ = try store.search(TextQuery("ramen", scope: .all, mode: .dense)) } == .embeddingRequired)
+    // A vector that does not fit is refused by name, in a hybrid search as well.
+    #expect(await storeErrorCode { _ = try store.search(TextQuery("ramen", embedding: [1], scope: .all)) } == .dimensionMismatch)
     try await store.close()
+    let plain = try await MemoryStore.open(at: scratch.url.deletingLastPathComponent().appendingPathComponent("plain"))
+    try await plain.add(MemoryDraft(userID: "u", text: "loves ramen"))
+    #expect(try await plain.search("ramen", scope: .user("u")).map(\.memory.text) == ["loves ramen"])
+    #expect(await storeErrorCode { _ = try plain.search(TextQuery("ramen", embedding: [1], scope: .all)) } == .dimensionMismatch)
+    try await plain.close()
   }
 
   @Test func anotherEmbedderIsRefusedByName() async throws {

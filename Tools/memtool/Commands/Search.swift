@@ -5,14 +5,16 @@ import Foundation
 
 struct Search: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Find the memories most similar to a text or a vector.",
+    abstract: "Find the memories that a text or a vector is about.",
     discussion: """
-      The text is turned into a vector by the store's embedder. Conditions are applied before the best are chosen, so as many \
-      results come back as match. \
+      A text is looked for by its words and by the vector that the store's embedder makes of it, together: --mode chooses one of the two, \
+      and a store without an embedder goes by words. Over all users a text is compared by vectors alone unless --mode says otherwise. \
+      Conditions are applied before the best are chosen, so as many results come back as match. \
       A higher score is better; equal scores come in the order of ids.
 
       EXAMPLES
         memtool search bot.memory 'which tea does she drink?' --user maya
+        memtool search bot.memory 'green tea' --user maya --mode lexical --explain
         memtool search bot.memory --vector query.json --all --limit 3 --json
         memtool search bot.memory tea --user maya --kind fact \\
           --since 2026-01-01 --metadata topic=food
@@ -32,8 +34,14 @@ struct Search: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The most results.", valueName: "k"))
   var limit = 10
 
-  @Option(help: ArgumentHelp("Leave out results below this score.", valueName: "score"))
+  @Option(help: "What a text is compared by.")
+  var mode: SearchMode?
+
+  @Option(help: ArgumentHelp("Leave out what is less similar to the vector than this, or has no embedding.", valueName: "score"))
   var threshold: Float?
+
+  @Option(help: ArgumentHelp("Leave out results below this score.", valueName: "score"))
+  var minScore: Float?
 
   @OptionGroup(title: "Conditions") var filters: FilterOptions
 
@@ -47,6 +55,10 @@ struct Search: AsyncParsableCommand {
     if scope.scope == nil { throw ScopeOptions.missing }
     if limit < 1 { throw ValidationError("The limit is \(limit), it must be at least 1.") }
     if let threshold, threshold.isNaN { throw ValidationError("The threshold must be a number.") }
+    if let minScore, minScore.isNaN { throw ValidationError("The least score must be a number.") }
+    if vector != nil, mode != nil || minScore != nil {
+      throw ValidationError("--mode and --min-score are for texts; a vector has its --threshold.")
+    }
   }
 
   func run() async throws {
@@ -70,34 +82,66 @@ struct Search: AsyncParsableCommand {
           embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter,
           includesSuperseded: filters.superseded, includesExplanation: explain))
     }
-    guard store.identity.embedder != nil else {
-      throw StoreError(.embedderRequired, "the store has no embedder, so a text cannot be searched for: give a vector with --vector")
+    if store.identity.embedder == nil, mode == .dense || threshold != nil {
+      throw StoreError(.embedderRequired, "the store has no embedder, so a text has no vector: give one with --vector, or search by words")
     }
     return try await store.search(
-      text ?? "", scope: scope, limit: limit, threshold: threshold, filter: filters.filter, includesSuperseded: filters.superseded,
-      includesExplanation: explain)
+      text ?? "", scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minScore, filter: filters.filter,
+      includesSuperseded: filters.superseded, includesExplanation: explain)
   }
 
   private func printTable(_ results: [SearchResult]) throws {
     guard !results.isEmpty else { return }
-    let explained = explain ? ["row", "scored", "in scope"] : []
+    let hasParts = results.contains { $0.explanation?.parts != nil }
+    let explained = !explain ? [] : hasParts ? Self.partNames : ["row", "scored", "in scope"]
     // On a terminal what every line would repeat is left out: the text needs the room.
     let users = Terminal.outputIsTerminal && scope.user != nil ? [] : ["user"]
     var table = Table(
-      ["score"] + users + ["created", "kind"] + explained + ["id", "text"], numbers: ["score", "row", "scored", "in scope"],
+      ["score"] + users + ["created", "kind"] + explained + ["id", "text"],
+      numbers: Set(["score", "row", "scored", "in scope"] + Self.partNames),
       giving: ["kind": 10, "created": nil, "user": 16])
     for result in results {
       let memory = result.memory
-      let detail = result.explanation.map { ["\($0.row)", "\($0.rowsScored)", "\($0.rowsInScope)"] } ?? []
+      let detail = result.explanation.map { explanation in
+        explanation.parts.map(Self.cells) ?? [
+          explanation.row.map(String.init) ?? "", "\(explanation.rowsScored)", "\(explanation.rowsInScope)",
+        ]
+      }
       table.add(
         [String(format: "%.4f", result.score)] + users.map { _ in memory.userID } + [Times.shown(memory.createdAt), memory.kind ?? ""]
-          + detail + [memory.id.shown, memory.text])
+          + (detail ?? []) + [memory.id.shown, memory.text])
     }
     try table.print()
+  }
+
+  private static let partNames = ["words", "session", "author", "question", "dense", "session dense", "similarity"]
+
+  private static func cells(_ parts: SearchResult.Explanation.Parts) -> [String] {
+    [parts.words, parts.session, parts.author, parts.question, parts.dense, parts.sessionDense, parts.similarity]
+      .map { part in part.map { String(format: "%.3f", $0) } ?? "" }
   }
 }
 
 extension JSONWriter {
+  mutating func write(_ parts: SearchResult.Explanation.Parts) {
+    beginObject()
+    key("words")
+    write(parts.words)
+    key("session")
+    write(parts.session)
+    key("author")
+    write(parts.author)
+    key("question")
+    write(parts.question)
+    key("dense")
+    write(parts.dense)
+    key("sessionDense")
+    write(parts.sessionDense)
+    key("similarity")
+    if let similarity = parts.similarity { write(similarity) } else { writeNull() }
+    endObject()
+  }
+
   mutating func write(_ result: SearchResult) {
     beginObject()
     key("score")
@@ -109,13 +153,17 @@ extension JSONWriter {
       key("metric")
       write(explanation.metric.rawValue)
       key("row")
-      write(explanation.row)
+      if let row = explanation.row { write(row) } else { writeNull() }
       key("rowsScored")
       write(explanation.rowsScored)
       key("rowsInScope")
       write(explanation.rowsInScope)
       key("batchSequence")
       write(explanation.batchSequence)
+      if let parts = explanation.parts {
+        key("parts")
+        write(parts)
+      }
       endObject()
     }
     endObject()

@@ -2,6 +2,7 @@
 public import ArgumentParser
 public import Engram
 
+extension SearchMode: @retroactive ExpressibleByArgument {}
 extension Metric: @retroactive ExpressibleByArgument {}
 extension ImportPolicy: @retroactive ExpressibleByArgument {}
 extension Interchange.Vectors: @retroactive ExpressibleByArgument {}

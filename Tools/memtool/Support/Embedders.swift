@@ -86,11 +86,11 @@ struct EmbedderArgument: Sendable, CustomStringConvertible {
   private let maker: EmbedderMaker
   private let argument: String
 
-  static let none: EmbedderArgument = {
-    // The table's first entry takes no argument.
-    let maker = Embedders.all[0]
-    return EmbedderArgument(description: maker.name, maker: maker, argument: "")
-  }()
+  // The table's first entries take no argument.
+  static let none = EmbedderArgument(Embedders.all[0])
+  static let hashing = EmbedderArgument(Embedders.all[1])
+
+  private init(_ maker: EmbedderMaker) { self.init(description: maker.name, maker: maker, argument: "") }
 
   private init(description: String, maker: EmbedderMaker, argument: String) {
     self.description = description

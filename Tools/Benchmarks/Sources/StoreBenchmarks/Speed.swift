@@ -15,7 +15,7 @@ struct Speed: AsyncParsableCommand {
   @Option(help: "A release build of memtool; with it, imports are measured.") var memtool: String?
 
   enum Part: String, ExpressibleByArgument, CaseIterable {
-    case contexts, updates, memories
+    case contexts, updates, memories, texts
   }
 
   func run() async throws {
@@ -31,6 +31,7 @@ struct Speed: AsyncParsableCommand {
     if only == nil || only == .memories {
       rows += try await MemoryBenchmark(home: home, memories: memories, users: users, memtool: memtool).run()
     }
+    if only == nil || only == .texts { rows += try await TextBenchmark(home: home).run() }
     Row.print(rows)
   }
 }

@@ -1,0 +1,92 @@
+import Formats
+
+/// What a search by text goes by.
+public enum SearchMode: String, Sendable, Hashable, Codable, CaseIterable {
+  /// Words and meaning together; words alone if there is no embedding to compare.
+  case hybrid
+  /// The similarity of embeddings alone.
+  case dense
+  /// Words alone: no embedder is needed.
+  case lexical
+}
+
+/// A search by text: by its words, by the embedding of the text, or by both.
+///
+/// Each part is scaled to at most 1 within the scope and weighted; ``SearchResult/Explanation/parts`` has them. What counts for a memory: its words and those
+/// of its caption (BM25), the author and the date; with less weight the turns before and after it in its session, and fully the words of a
+/// question right before it; the words of the session as a whole; the similarity of its embedding, its neighbors' and the best of its session.
+/// A memory that asks counts a little less than one that says. All statistics are those of the scope: every memory in it that is
+/// current and has not expired counts, whether it matches the filter or not, and nobody else's does.
+///
+/// ```swift
+/// let hits = try store.search(TextQuery("who likes ramen?", scope: .user("ada"), mode: .lexical))
+/// ```
+public struct TextQuery: Sendable, Hashable {
+  public var text: String
+  /// Of the text, by the embedder that the store is pinned to. Nil: a hybrid search goes by words alone, and a dense one is refused.
+  public var embedding: Embedding?
+  public var scope: SearchScope
+  public var mode: SearchMode
+  /// The most results to return; at least 1.
+  public var limit: Int
+  /// Memories whose embedding scores less than this against the query's, or that have none, are left out; nil: none are.
+  public var threshold: Float?
+  /// Results whose score is below this are left out; nil: none are. The scale is that of the weighted sum, at most about 3.
+  public var minimumFusedScore: Float?
+  public var filter: Filter?
+  /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``. They count in the statistics then, too.
+  public var includesSuperseded: Bool
+  /// Whether each result says how its score came about.
+  public var includesExplanation: Bool
+
+  public init(
+    _ text: String, embedding: Embedding? = nil, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
+    minimumFusedScore: Float? = nil, filter: Filter? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
+  ) {
+    self.text = text
+    self.embedding = embedding
+    self.scope = scope
+    self.mode = mode
+    self.limit = limit
+    self.threshold = threshold
+    self.minimumFusedScore = minimumFusedScore
+    self.filter = filter
+    self.includesSuperseded = includesSuperseded
+    self.includesExplanation = includesExplanation
+  }
+
+  /// Whether both are the same, texts byte for byte.
+  public static func == (left: TextQuery, right: TextQuery) -> Bool {
+    left.text.hasSameBytes(as: right.text) && left.embedding == right.embedding && left.scope == right.scope && left.mode == right.mode
+      && left.limit == right.limit && left.threshold == right.threshold && left.minimumFusedScore == right.minimumFusedScore
+      && left.filter == right.filter && left.includesSuperseded == right.includesSuperseded
+      && left.includesExplanation == right.includesExplanation
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    text.hash(bytesInto: &hasher)
+    hasher.combine(scope)
+    hasher.combine(limit)
+  }
+}
+
+extension TextQuery: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case text, embedding, scope, mode, limit, threshold, minimumFusedScore, filter, includesSuperseded, includesExplanation
+  }
+
+  /// Only `text` and `scope` are needed; the defaults are those of the initializer.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      try container.decode(String.self, forKey: .text), embedding: try container.decodeIfPresent(Embedding.self, forKey: .embedding),
+      scope: try container.decode(SearchScope.self, forKey: .scope),
+      mode: try container.decodeIfPresent(SearchMode.self, forKey: .mode) ?? .hybrid,
+      limit: try container.decodeIfPresent(Int.self, forKey: .limit) ?? 10,
+      threshold: try container.decodeIfPresent(Float.self, forKey: .threshold),
+      minimumFusedScore: try container.decodeIfPresent(Float.self, forKey: .minimumFusedScore),
+      filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
+      includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
+      includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
+  }
+}

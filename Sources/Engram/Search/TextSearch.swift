@@ -1,0 +1,89 @@
+import Formats
+import VectorSearch
+
+/// A search by text: ``ScopeReading`` reads the scope, ``HybridRanking`` scores it, and the records of the best are read.
+///
+/// A dense search by text is an ``ExactSearch``.
+struct TextSearch: ~Escapable {
+  private let reader: RecordReader
+  private let check: () throws -> Void
+
+  @_lifetime(copy reader)
+  init(_ reader: RecordReader, check: @escaping () throws -> Void = { try Task.checkCancellation() }) {
+    self.reader = reader
+    self.check = check
+  }
+
+  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.embeddingRequired` for a dense search without an embedding, those of a vector that
+  ///   does not fit the store, `.corrupted`; what `check` throws.
+  func results(_ query: TextQuery) throws -> [SearchResult] {
+    try Limits.check(query)
+    if query.mode == .dense { return try dense(query) }
+    let rows = query.mode == .lexical ? nil : try reader.rows()
+    let embedding = try query.mode == .lexical ? nil : query.embedding.map { try prepared($0) }
+    return try reader.generation.termReaders.withReader { termReader in
+      var scope = ScopeReading(query, embedding: embedding, rows: rows, termReader, check: check)
+      try scope.run(reader, termReader)
+      return try ranked(query, scope)
+    }
+  }
+
+  private func dense(_ query: TextQuery) throws -> [SearchResult] {
+    guard let embedding = query.embedding else {
+      throw StoreError(.embeddingRequired, "a dense search needs the embedding of its text, or a store that is opened with its embedder")
+    }
+    let vector = SearchQuery(
+      embedding: embedding, scope: query.scope, limit: query.limit, threshold: query.threshold, filter: query.filter,
+      includesSuperseded: query.includesSuperseded, includesExplanation: query.includesExplanation)
+    return try ExactSearch(reader, check: check).results([vector])[0].filter { $0.score >= query.minimumFusedScore ?? -.infinity }
+  }
+
+  private func prepared(_ embedding: Embedding) throws -> [Float] {
+    let header = try reader.generation.requireRows().header
+    return try VectorPreparation.prepare(embedding.values, dimension: header.dimension, metric: header.metric)
+  }
+
+  private func ranked(_ query: TextQuery, _ scope: ScopeReading) throws -> [SearchResult] {
+    let words = scope.words
+    let parts = HybridRanking(words, denseWeight: reader.generation.embedder?.denseWeight ?? 1).parts()
+    var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
+    for (number, candidate) in scope.candidates.enumerated() where candidate.matchesFilter {
+      if let threshold = query.threshold {
+        // Not a number: there is nothing to compare.
+        guard !words.similarities.isEmpty, words.similarities[number] >= threshold else { continue }
+      }
+      // Without similarities there are memories that have nothing in common with the query.
+      if words.similarities.isEmpty, parts.words[number] <= 0, parts.session[number] <= 0, parts.author[number] <= 0 { continue }
+      best.insert(score: Float(parts.total(number)), id: candidate.id, payload: number)
+    }
+    let state = try reader.state()
+    return try best.sorted().map { hit in
+      let candidate = scope.candidates[hit.payload]
+      guard let record = try reader.memoryRecord(hit.id), record.row == candidate.reference else {
+        throw StoreError(.corrupted, "memory \(hit.id) has changed within a snapshot")
+      }
+      if let reference = record.row, !words.similarities.isEmpty { _ = try reader.row(reference) }
+      return SearchResult(
+        memory: record.memory, score: hit.score,
+        explanation: query.includesExplanation
+          ? .init(
+            metric: reader.store.metric, row: record.row?.row, rowsScored: words.similarities.count { !$0.isNaN },
+            rowsInScope: scope.candidates.count { $0.reference != nil }, batchSequence: state.batchSequence,
+            parts: parts.explained(hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload])) : nil)
+    }
+  }
+}
+
+extension HybridRanking.Parts {
+  fileprivate func explained(_ memory: Int, similarity: Float) -> SearchResult.Explanation.Parts {
+    .init(
+      words: Float(words[memory]), session: Float(session[memory]), author: Float(author[memory]), question: Float(question[memory]),
+      dense: Float(dense[memory]), sessionDense: Float(sessionDense[memory]), similarity: similarity.isNaN ? nil : similarity)
+  }
+}
+
+extension EmbedderIdentity {
+  /// What its vectors count against words: those of hashed words add little to the words themselves.
+  var denseWeight: Double { name.hasSameBytes(as: "hashing") ? 0.2 : 1 }
+}
