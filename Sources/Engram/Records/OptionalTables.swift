@@ -7,7 +7,8 @@ struct OptionalTables: OptionSet, Sendable {
   let rawValue: UInt64
 
   static let sessions = OptionalTables(rawValue: 1)
+  static let words = OptionalTables(rawValue: 2)
 
   /// All that this version keeps up.
-  static let known: OptionalTables = [.sessions]
+  static let known: OptionalTables = [.sessions, .words]
 }

@@ -93,29 +93,49 @@ struct HybridRanking {
     let sessionAverage = max(sessionLengths.reduce(0, +) / Double(max(1, sessionLengths.count)), Self.tiny)
     var lexical = [Double](repeating: 0, count: words.count)
     var bySession = [Double](repeating: 0, count: words.members.count)
+    // By memory and by session; all zero between two terms.
+    var frequencies = [Double](repeating: 0, count: words.count)
+    var sessionCounts = [Int](repeating: 0, count: words.members.count)
+    var datedSessions = [Bool](repeating: false, count: words.members.count)
+    var isTouched = datedSessions
+    var touched: [Int] = []
+    var touchedSessions: [Int] = []
+    func add(_ frequency: Double, to memory: Int) {
+      if frequencies[memory] == 0 { touched.append(memory) }
+      frequencies[memory] += frequency
+    }
     for postings in words.postings where !postings.isEmpty {
-      var frequencies: [Int: Double] = [:]
-      var sessions: [Int: (count: Int, isDated: Bool)] = [:]
       for posting in postings {
-        let memory = posting.memory
+        let (memory, session) = (posting.memory, words.sessions[posting.memory])
         let norm = 1 - Self.b + Self.b * Double(words.lengths[memory]) / average
         let (said, asked) = (Double(posting.said) / norm, Double(posting.asked) / norm)
-        frequencies[memory, default: 0] += said + Self.questionOwn * asked + (posting.isAuthor ? 1 : 0) + (posting.isDate ? 1 : 0)
+        add(said + Self.questionOwn * asked + (posting.isAuthor ? 1 : 0) + (posting.isDate ? 1 : 0), to: memory)
         if posting.isAuthor { parts.author[memory] = Self.authorWeight }
-        if said > 0 { forEachNeighbor(of: memory) { frequencies[$0, default: 0] += $1 * said } }
-        if asked > 0, let next = neighbor(memory, 1) { frequencies[next, default: 0] += Self.questionNext * asked }
-        sessions[words.sessions[memory], default: (0, false)].count += posting.said + posting.asked
-        if posting.isDate { sessions[words.sessions[memory], default: (0, false)].isDated = true }
+        if said > 0 { forEachNeighbor(of: memory) { add($1 * said, to: $0) } }
+        if asked > 0, let next = neighbor(memory, 1) { add(Self.questionNext * asked, to: next) }
+        if !isTouched[session] {
+          isTouched[session] = true
+          touchedSessions.append(session)
+        }
+        sessionCounts[session] += posting.said + posting.asked
+        if posting.isDate { datedSessions[session] = true }
       }
       let weight = Self.rarity(postings.count, of: words.count)
-      for (memory, frequency) in frequencies { lexical[memory] += weight * frequency * (Self.k1 + 1) / (frequency + Self.k1) }
-      let hits = sessions.filter { $0.value.count > 0 || $0.value.isDated }
+      for memory in touched {
+        lexical[memory] += weight * frequencies[memory] * (Self.k1 + 1) / (frequencies[memory] + Self.k1)
+        frequencies[memory] = 0
+      }
+      touched.removeAll(keepingCapacity: true)
+      // Not one in which only an author has the term.
+      let hits = touchedSessions.filter { sessionCounts[$0] > 0 || datedSessions[$0] }
       let sessionRarity = Self.rarity(hits.count, of: words.members.count)
-      for (session, hit) in hits {
+      for session in hits {
         let norm = 1 - Self.sessionB + Self.sessionB * sessionLengths[session] / sessionAverage
-        let frequency = Double(hit.count) / norm + (hit.isDated ? 1 : 0)
+        let frequency = Double(sessionCounts[session]) / norm + (datedSessions[session] ? 1 : 0)
         bySession[session] += sessionRarity * frequency * (Self.sessionK1 + 1) / (frequency + Self.sessionK1)
       }
+      for session in touchedSessions { (sessionCounts[session], datedSessions[session], isTouched[session]) = (0, false, false) }
+      touchedSessions.removeAll(keepingCapacity: true)
     }
     let (best, bestSession) = (max(lexical.max() ?? 0, Self.tiny), max(bySession.max() ?? 0, Self.tiny))
     for memory in 0..<words.count {

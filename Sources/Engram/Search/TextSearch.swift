@@ -48,20 +48,29 @@ struct TextSearch: ~Escapable {
     let words = scope.words
     let parts = HybridRanking(words, denseWeight: reader.generation.embedder?.denseWeight ?? 1).parts()
     var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
-    for (number, candidate) in scope.candidates.enumerated() where candidate.matchesFilter {
+    for (number, candidate) in scope.candidates.enumerated() {
       if let threshold = query.threshold {
         // Not a number: there is nothing to compare.
         guard !words.similarities.isEmpty, words.similarities[number] >= threshold else { continue }
       }
       // Without similarities there are memories that have nothing in common with the query.
       if words.similarities.isEmpty, parts.words[number] <= 0, parts.session[number] <= 0, parts.author[number] <= 0 { continue }
-      best.insert(score: Float(parts.total(number)), id: candidate.id, payload: number)
+      let score = Float(parts.total(number))
+      guard best.admits(score) else { continue }
+      if let filter = query.filter {
+        guard let memory = try reader.memoryRecord(candidate.id)?.memory, filter.matches(memory) else { continue }
+      }
+      best.insert(score: score, id: candidate.id, payload: number)
     }
     let state = try reader.state()
+    let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
     return try best.sorted().map { hit in
       let candidate = scope.candidates[hit.payload]
-      guard let record = try reader.memoryRecord(hit.id), record.row == candidate.reference else {
-        throw StoreError(.corrupted, "memory \(hit.id) has changed within a snapshot")
+      guard let record = try reader.memoryRecord(hit.id), record.row?.row ?? -1 == candidate.row else {
+        throw StoreError(.corrupted, "the words and the record of memory \(hit.id) disagree")
+      }
+      if let owners, !owners.contains(Exact(record.memory.userID)) {
+        throw StoreError(.corrupted, "memory \(hit.id) is among the words of another user")
       }
       if let reference = record.row, !words.similarities.isEmpty { _ = try reader.row(reference) }
       return SearchResult(
@@ -69,7 +78,7 @@ struct TextSearch: ~Escapable {
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: record.row?.row, rowsScored: words.similarities.count { !$0.isNaN },
-            rowsInScope: scope.candidates.count { $0.reference != nil }, batchSequence: state.batchSequence,
+            rowsInScope: scope.candidates.count { $0.row >= 0 }, batchSequence: state.batchSequence,
             parts: parts.explained(hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload])) : nil)
     }
   }

@@ -55,7 +55,7 @@ enum Tables {
   /// In the order of their numbers. A new one comes last.
   static let all: [any Table.Type] = [
     Meta.self, Users.self, Contexts.self, History.self, Memories.self, Timeline.self, Blocks.self, Columns.self, Expiry.self, Dedupe.self,
-    Tokens.self, Log.self, Sessions.self,
+    Tokens.self, Log.self, Sessions.self, Words.self,
   ]
 
   static let names = all.map { $0.name }

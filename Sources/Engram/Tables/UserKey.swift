@@ -17,6 +17,9 @@ struct UserKey: Hashable, Sendable {
     self.init(high: hash.high, low: hash.low)
   }
 
+  /// Both halves.
+  var number: UInt128 { UInt128(high) << 64 | UInt128(low) }
+
   /// Reads 16 bytes of a key or a value.
   init(_ bytes: RawSpan, at offset: Int = 0) {
     self.init(high: bytes.bigEndian(at: offset), low: bytes.bigEndian(at: offset + 8))

@@ -5,25 +5,23 @@ struct DateTerms {
   ]
   private let days: [TermHash]
   private let months: [TermHash]
-  private var years: [Int: TermHash] = [:]
+  /// Of the numbers in the query that can be years.
+  private let years: [TermHash: Int]
 
-  init(_ reader: TermReader) {
-    days = (1...31).map { reader.terms(of: "\($0)").said.first ?? 0 }
-    months = Self.months.map { reader.terms(of: $0).said.first ?? 0 }
+  init(_ query: String, _ reader: TermReader) {
+    func term(_ word: String) -> TermHash { reader.terms(of: word).said.first ?? 0 }
+    days = (1...31).map { term("\($0)") }
+    months = Self.months.map(term)
+    var years: [TermHash: Int] = [:]
+    for number in query.split(whereSeparator: { !$0.isASCII || !$0.isNumber }) {
+      if let year = Int(number), String(year).utf8.count == number.utf8.count { years[term(String(number))] = year }
+    }
+    self.years = years
   }
 
-  /// Whether a term is in the date of a time.
-  ///
-  /// - Parameter milliseconds: Since 1970.
-  func contains(_ term: TermHash, _ date: (day: Int, month: Int, year: Int), yearTerm: TermHash) -> Bool {
-    days[date.day - 1] == term || months[date.month - 1] == term || yearTerm == term
-  }
-
-  mutating func term(ofYear year: Int, _ reader: TermReader) -> TermHash {
-    if let known = years[year] { return known }
-    let term = reader.terms(of: "\(year)").said.first ?? 0
-    years[year] = term
-    return term
+  /// The day, month or year that a term is the name of.
+  func meaning(of term: TermHash) -> (day: Int?, month: Int?, year: Int?) {
+    (days.firstIndex(of: term).map { $0 + 1 }, months.firstIndex(of: term).map { $0 + 1 }, years[term])
   }
 
   /// The day, month and year of a time in UTC: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.

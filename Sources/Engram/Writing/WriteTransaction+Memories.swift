@@ -124,8 +124,10 @@ extension WriteTransaction {
       if let components { reference = try batch.addRow(components, of: memory, key: key, user: &user) }
     }
     batch.countMemories(1)
-    try putRecord(MemoryRecord(memory: memory, row: reference))
+    let record = MemoryRecord(memory: memory, row: reference)
+    try putRecord(record)
     try batch.insertIndexEntries(of: memory, key)
+    try batch.insertWords(of: record, key)
     try batch.writeBlocksIfMany()
   }
 
@@ -240,6 +242,7 @@ extension WriteTransaction {
       }
     }
     try batch.replaceIndexEntries(of: old.memory, by: changed, key)
+    try batch.replaceWords(of: record, key)
     try putRecord(record)
     return changed
   }
@@ -323,6 +326,7 @@ extension WriteTransaction {
     try batch.delete(memory.id, in: Tables.Memories.self)
     if memory.change != nil { try trimHistory(MemoryVersions(user: key, id: memory.id).prefix, newest: .max, keeping: 0) }
     try batch.removeIndexEntries(of: memory, key)
+    try batch.removeWords(of: memory, key)
     try batch.updateUser(key, memory.userID) { user, batch in
       user.memories -= 1
       if let row = record.row { try batch.removeRow(row, key: key, user: &user) }

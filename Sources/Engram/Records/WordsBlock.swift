@@ -1,0 +1,202 @@
+import Formats
+import LMDB
+
+/// What a search by text needs of a memory.
+struct WordsEntry: Sendable, Equatable {
+  var id: MemoryID
+  /// Milliseconds since 1970.
+  var createdAt: Int64
+  /// ``BlockColumns/never``: never.
+  var expiresAt: Int64
+  /// Of the embedding; negative: there is none.
+  var row: Int
+  var isSuperseded: Bool
+  /// The hash of the session's name; 0: there is none.
+  var session: UInt128
+  /// Terms of the text and the caption, as often as they are there.
+  var length: Int
+  /// Of questions in the text, in 65,535ths.
+  var questionShare: Int
+  /// Each term once, or more often if it is there more often than one mark can say; in ascending order.
+  var terms: [MarkedTerm]
+}
+
+/// A term and how often a memory has it.
+struct MarkedTerm: Sendable, Equatable {
+  var term: TermHash
+  var mark: TermMark
+}
+
+/// Bits 0 to 2: how often a memory says a term; 3 to 5: how often it asks with it; 6: the term is in the author's name.
+struct TermMark: Sendable, Equatable {
+  let rawValue: UInt8
+
+  static let most = 7
+
+  var said: Int { Int(rawValue & 7) }
+  var asked: Int { Int(rawValue >> 3 & 7) }
+  var isAuthor: Bool { rawValue & 64 != 0 }
+
+  init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  init(said: Int, asked: Int, isAuthor: Bool) { rawValue = UInt8(said | asked << 3 | (isAuthor ? 64 : 0)) }
+}
+
+extension WordsEntry {
+  /// - Parameters:
+  ///   - session: The hash of its name; 0: none.
+  init(_ record: MemoryRecord, session: UInt128, _ reader: TermReader) {
+    let memory = record.memory
+    let text = reader.terms(of: memory.text, separatesQuestions: memory.sessionID != nil)
+    let caption = memory.caption.map { reader.terms(of: $0).said } ?? []
+    let author = memory.speaker.map { reader.terms(of: $0).said } ?? []
+    self.init(
+      id: memory.id, createdAt: memory.createdAt.milliseconds, expiresAt: memory.expiresAt?.milliseconds ?? BlockColumns.never,
+      row: record.row?.row ?? -1, isSuperseded: memory.supersededBy != nil, session: session,
+      length: min(text.said.count + text.asked.count + caption.count, Int(UInt16.max)),
+      questionShare: Int((text.questionShare * 65_535).rounded()), terms: Self.marked(said: text.said + caption, asked: text.asked, author))
+  }
+
+  private static func marked(said: [TermHash], asked: [TermHash], _ author: [TermHash]) -> [MarkedTerm] {
+    // The kind in the low bits: one sort brings each term's occurrences together.
+    var occurrences = said.map { UInt64($0) << 2 }
+    for term in asked { occurrences.append(UInt64(term) << 2 | 1) }
+    for term in author { occurrences.append(UInt64(term) << 2 | 2) }
+    occurrences.sort()
+    var marked: [MarkedTerm] = []
+    marked.reserveCapacity(occurrences.count)
+    var index = 0
+    while index < occurrences.count {
+      let term = TermHash(truncatingIfNeeded: occurrences[index] >> 2)
+      var counts = [0, 0, 0]
+      while index < occurrences.count, occurrences[index] >> 2 == UInt64(term) {
+        counts[Int(occurrences[index] & 3)] += 1
+        index += 1
+      }
+      repeat {
+        let (said, asked) = (min(counts[0], TermMark.most), min(counts[1], TermMark.most))
+        marked.append(MarkedTerm(term: term, mark: TermMark(said: said, asked: asked, isAuthor: counts[2] > 0)))
+        counts = [counts[0] - said, counts[1] - asked, 0]
+      } while counts[0] + counts[1] > 0
+    }
+    return marked
+  }
+}
+
+/// Entries of consecutive memories of a user, in order of time: a record of `words`.
+struct WordsBlock: Equatable {
+  var entries: [WordsEntry] = []
+
+  /// Bytes from which on a block is split: with its checksum it fills the page that LMDB takes for it.
+  static let splitBytes = 4072
+  /// More do not fit into the count.
+  static let capacity = 255
+
+  var byteCount: Int {
+    8 + 48 * entries.count + 16 * sessions.count + 5 * entries.reduce(0) { $0 + $1.terms.count }
+  }
+
+  /// The distinct sessions, in the order of the entries.
+  private var sessions: [UInt128] {
+    var sessions: [UInt128] = []
+    for entry in entries where entry.session != 0 && !sessions.contains(entry.session) { sessions.append(entry.session) }
+    return sessions
+  }
+
+  /// The place of an entry in order of time, or where it belongs.
+  func place(_ createdAt: Int64, _ id: MemoryID) -> (index: Int, isThere: Bool) {
+    let index = entries.firstIndex { ($0.createdAt, $0.id) >= (createdAt, id) } ?? entries.count
+    return (index, index < entries.count && entries[index].id == id && entries[index].createdAt == createdAt)
+  }
+
+  func encoded() -> [UInt8] {
+    let sessions = sessions
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(byteCount)
+    bytes += [1, UInt8(entries.count), UInt8(sessions.count), 0]
+    bytes.appendBigEndian(UInt32(entries.reduce(0) { $0 + $1.terms.count }))
+    for entry in entries { bytes += entry.id.bytes }
+    for entry in entries { bytes.appendBigEndian(entry.createdAt) }
+    for entry in entries { bytes.appendBigEndian(entry.expiresAt) }
+    for entry in entries { bytes.appendBigEndian(UInt64(entry.row + 1)) }
+    for entry in entries { bytes.appendBigEndian(UInt16(entry.length)) }
+    for entry in entries { bytes.appendBigEndian(UInt16(entry.questionShare)) }
+    for entry in entries { bytes.appendBigEndian(UInt16(entry.terms.count)) }
+    for entry in entries { bytes.append(UInt8(entry.session == 0 ? 0 : 1 + (sessions.firstIndex(of: entry.session) ?? 0))) }
+    for entry in entries { bytes.append(entry.isSuperseded ? 1 : 0) }
+    for session in sessions { bytes.appendBigEndian(session) }
+    for entry in entries { for term in entry.terms { bytes.appendBigEndian(term.term) } }
+    for entry in entries { for term in entry.terms { bytes.append(term.mark.rawValue) } }
+    return bytes
+  }
+
+  init() {}
+
+  init(_ view: borrowing WordsView) {
+    entries.reserveCapacity(view.count)
+    var start = 0
+    for slot in 0..<view.count {
+      let end = start + view.termCount(slot)
+      entries.append(
+        WordsEntry(
+          id: view.id(slot), createdAt: view.createdAt(slot), expiresAt: view.expiresAt(slot), row: view.row(slot),
+          isSuperseded: view.isSuperseded(slot), session: view.session(slot), length: view.length(slot),
+          questionShare: view.questionShare(slot),
+          terms: (start..<end).map { MarkedTerm(term: view.term($0), mark: view.mark($0)) }))
+      start = end
+    }
+  }
+}
+
+/// A record of `words` where it lies in the map.
+struct WordsView: ~Escapable {
+  private let bytes: RawSpan
+  /// Memories.
+  let count: Int
+  let sessionCount: Int
+  /// Terms of all memories, those of each one after those of the one before.
+  let termCount: Int
+  private let sessionsOffset: Int
+  private let termsOffset: Int
+
+  /// - Throws: ``StoreError`` `.corrupted` if the lengths do not fit each other.
+  @_lifetime(copy bytes)
+  init(_ bytes: RawSpan) throws(StoreError) {
+    self.bytes = bytes
+    guard bytes.byteCount >= 8 else { throw Self.contradiction }
+    let version = bytes.bigEndian(at: 0, as: UInt8.self)
+    guard version == 1 else { throw StoreError(.corrupted, "a record of words has the unknown version \(version)") }
+    count = Int(bytes.bigEndian(at: 1, as: UInt8.self))
+    sessionCount = Int(bytes.bigEndian(at: 2, as: UInt8.self))
+    termCount = Int(bytes.bigEndian(at: 4, as: UInt32.self))
+    sessionsOffset = 8 + 48 * count
+    termsOffset = sessionsOffset + 16 * sessionCount
+    guard bytes.byteCount == termsOffset + 5 * termCount, count > 0 else { throw Self.contradiction }
+    var terms = 0
+    for slot in 0..<count {
+      terms += self.termCount(slot)
+      guard sessionIndex(slot) <= sessionCount, row(slot) < Limits.rows.upperBound else { throw Self.contradiction }
+    }
+    guard terms == termCount else { throw Self.contradiction }
+  }
+
+  private static var contradiction: StoreError { StoreError(.corrupted, "a record of words contradicts itself") }
+
+  func id(_ slot: Int) -> MemoryID { MemoryID(bytes, at: 8 + 16 * slot) }
+  func createdAt(_ slot: Int) -> Int64 { bytes.bigEndian(at: 8 + 16 * count + 8 * slot) }
+  func expiresAt(_ slot: Int) -> Int64 { bytes.bigEndian(at: 8 + 24 * count + 8 * slot) }
+  /// -1: none.
+  func row(_ slot: Int) -> Int {
+    Int(truncatingIfNeeded: bytes.bigEndian(at: 8 + 32 * count + 8 * slot, as: UInt64.self) & (1 << 62 - 1)) - 1
+  }
+  func length(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 8 + 40 * count + 2 * slot, as: UInt16.self)) }
+  func questionShare(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 8 + 42 * count + 2 * slot, as: UInt16.self)) }
+  func termCount(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 8 + 44 * count + 2 * slot, as: UInt16.self)) }
+  /// 0: none; else one more than the number of the session in the block.
+  func sessionIndex(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 8 + 46 * count + slot, as: UInt8.self)) }
+  func isSuperseded(_ slot: Int) -> Bool { bytes.bigEndian(at: 8 + 47 * count + slot, as: UInt8.self) != 0 }
+  func session(number: Int) -> UInt128 { bytes.bigEndian(at: sessionsOffset + 16 * number) }
+  func session(_ slot: Int) -> UInt128 { sessionIndex(slot) == 0 ? 0 : session(number: sessionIndex(slot) - 1) }
+  func term(_ index: Int) -> TermHash { bytes.bigEndian(at: termsOffset + 4 * index) }
+  func mark(_ index: Int) -> TermMark { TermMark(rawValue: bytes.bigEndian(at: termsOffset + 4 * termCount + index)) }
+}
