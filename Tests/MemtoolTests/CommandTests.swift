@@ -139,7 +139,7 @@ import Testing
     #expect(whole["batchSequence"] as? Int == 1 && whole["lastCommit"] is String && (whole["readers"] as? [Any])?.count == 0)
     let files = try #require(whole["files"] as? [[String: Any]])
     #expect(Set(files.compactMap { $0["name"] as? String }).isSuperset(of: ["current", "gen-1/data.mdb", "gen-1/rows.f32"]))
-    #expect((whole["databases"] as? [[String: Any]])?.count == 13)
+    #expect((whole["databases"] as? [[String: Any]])?.count == 14)
     #expect((whole["missingTables"] as? [String])?.isEmpty == true)
     let record = try object(try tool.run("inspect", store, "--record", id, "--json").standardOutput)
     #expect(

@@ -85,7 +85,7 @@ extension WordsEntry {
 
 /// Entries of consecutive memories of a user, in order of time: a record of `words`.
 struct WordsBlock: Equatable {
-  var entries: [WordsEntry] = []
+  var entries: [WordsEntry]
 
   /// Bytes from which on a block is split: with its checksum it fills the page that LMDB takes for it.
   static let splitBytes = 4072
@@ -101,12 +101,6 @@ struct WordsBlock: Equatable {
     var sessions: [UInt128] = []
     for entry in entries where entry.session != 0 && !sessions.contains(entry.session) { sessions.append(entry.session) }
     return sessions
-  }
-
-  /// The place of an entry in order of time, or where it belongs.
-  func place(_ createdAt: Int64, _ id: MemoryID) -> (index: Int, isThere: Bool) {
-    let index = entries.firstIndex { ($0.createdAt, $0.id) >= (createdAt, id) } ?? entries.count
-    return (index, index < entries.count && entries[index].id == id && entries[index].createdAt == createdAt)
   }
 
   func encoded() -> [UInt8] {
@@ -130,9 +124,10 @@ struct WordsBlock: Equatable {
     return bytes
   }
 
-  init() {}
+  init(_ entries: [WordsEntry]) { self.entries = entries }
 
   init(_ view: borrowing WordsView) {
+    entries = []
     entries.reserveCapacity(view.count)
     var start = 0
     for slot in 0..<view.count {
@@ -148,9 +143,71 @@ struct WordsBlock: Equatable {
   }
 }
 
+extension WordsView {
+  /// The record with one more entry, or with an entry in the place of another of the same session: without decoding the others.
+  ///
+  /// - Parameter replaces: Whether the entry that is at the place goes.
+  func with(_ entry: WordsEntry, at place: Int, replaces: Bool) -> [UInt8] {
+    let tail = place + (replaces ? 1 : 0)
+    var firstTerm = 0
+    for slot in 0..<place { firstTerm += termCount(slot) }
+    let lastTerm = firstTerm + (replaces ? termCount(place) : 0)
+    var session = 0
+    var addsSession = false
+    if entry.session != 0 {
+      session = 1 + ((0..<sessionCount).first { self.session(number: $0) == entry.session } ?? sessionCount)
+      addsSession = session > sessionCount
+    }
+    let terms = termCount - (lastTerm - firstTerm) + entry.terms.count
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(self.bytes.byteCount + 64 + 5 * entry.terms.count)
+    bytes += [1, UInt8(count - (replaces ? 1 : 0) + 1), UInt8(sessionCount + (addsSession ? 1 : 0)), 0]
+    bytes.appendBigEndian(UInt32(terms))
+    var offset = 8
+    func field(_ width: Int, _ append: (inout [UInt8]) -> Void) {
+      bytes.append(self.bytes.extracting(offset..<offset + width * place))
+      append(&bytes)
+      bytes.append(self.bytes.extracting(offset + width * tail..<offset + width * count))
+      offset += width * count
+    }
+    field(16) { $0 += entry.id.bytes }
+    field(8) { $0.appendBigEndian(entry.createdAt) }
+    field(8) { $0.appendBigEndian(entry.expiresAt) }
+    field(8) { $0.appendBigEndian(UInt64(entry.row + 1)) }
+    field(2) { $0.appendBigEndian(UInt16(entry.length)) }
+    field(2) { $0.appendBigEndian(UInt16(entry.questionShare)) }
+    field(2) { $0.appendBigEndian(UInt16(entry.terms.count)) }
+    field(1) { $0.append(UInt8(session)) }
+    field(1) { $0.append(entry.isSuperseded ? 1 : 0) }
+    bytes.append(self.bytes.extracting(offset..<offset + 16 * sessionCount))
+    if addsSession { bytes.appendBigEndian(entry.session) }
+    let (termsOffset, marksOffset) = (offset + 16 * sessionCount, offset + 16 * sessionCount + 4 * termCount)
+    bytes.append(self.bytes.extracting(termsOffset..<termsOffset + 4 * firstTerm))
+    for term in entry.terms { bytes.appendBigEndian(term.term) }
+    bytes.append(self.bytes.extracting(termsOffset + 4 * lastTerm..<marksOffset + firstTerm))
+    for term in entry.terms { bytes.append(term.mark.rawValue) }
+    bytes.append(self.bytes.extracting(marksOffset + lastTerm..<marksOffset + termCount))
+    return bytes
+  }
+
+  /// The place of an entry in order of time, or where it belongs.
+  func place(_ createdAt: Int64, _ id: MemoryID) -> (index: Int, isThere: Bool) {
+    // From the end: most memories are added in order of time.
+    var index = count
+    while index > 0, (self.createdAt(index - 1), self.id(index - 1)) >= (createdAt, id) { index -= 1 }
+    return (index, index < count && self.id(index) == id && self.createdAt(index) == createdAt)
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(_ span: RawSpan) {
+    unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+}
+
 /// A record of `words` where it lies in the map.
 struct WordsView: ~Escapable {
-  private let bytes: RawSpan
+  let bytes: RawSpan
   /// Memories.
   let count: Int
   let sessionCount: Int

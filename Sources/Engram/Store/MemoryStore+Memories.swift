@@ -160,11 +160,11 @@ extension MemoryStore {
 }
 
 extension RecordReader {
-  /// The text of an earlier version of a memory; nil if the present text is the same.
+  /// What the embedder gets of an earlier version of a memory; nil if it is the same as of the present one.
   fileprivate func textToEmbed(reverting id: MemoryID, of userID: String, to version: Int) throws -> String? {
     guard let memory = try liveMemoryRecord(id, of: userID)?.memory else { throw StoreError.noMemory(id, of: userID) }
-    let text = try self.version(version, of: memory).text
-    return text.hasSameBytes(as: memory.text) ? nil : text
+    let earlier = try self.version(version, of: memory)
+    return generation.template.isSame(earlier, memory) ? nil : generation.template.text(of: earlier)
   }
 }
 

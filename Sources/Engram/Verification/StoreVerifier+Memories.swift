@@ -22,6 +22,7 @@ extension StoreVerifier {
       report.add("meta: memory \(id) has a version of a later format, which the store does not announce")
     }
     countEntries(of: record.memory, IndexOwner(key: users.elements[user].key, secret: reader.generation.secret))
+    try countWords(of: record)
     let number = memories.number(of: id, else: MemoryFacts(record, user: user))
     if let row = record.row?.row { claimRow(row, number) }
   }

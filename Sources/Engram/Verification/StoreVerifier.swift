@@ -75,6 +75,7 @@ struct StoreVerifier: ~Escapable {
     try walk(Tables.Contexts.self) { verifier, key, value in try verifier.checkContext(key, value) }
     try walk(Tables.History.self) { verifier, key, value in try verifier.checkHistory(key, value) }
     try checkIndexes()
+    try checkWords()
     var blocks = BlockRanges()
     try walk(Tables.Blocks.self) { verifier, key, value in try verifier.checkBlock(key, value, &blocks) }
     for problem in try blocks.problems(rowsHigh: state.rowsHigh, &meter) { report.add(problem) }

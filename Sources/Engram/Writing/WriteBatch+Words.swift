@@ -8,21 +8,13 @@ extension WriteBatch {
     guard keepsWords else { return }
     let entry = try wordsEntry(of: record)
     let key = WordsKey(user: user, createdAt: entry.createdAt, id: entry.id)
-    guard let found = try wordsKey(atOrBefore: key) else {
-      guard let first = try reader.firstKey(of: Tables.Words.self, prefix: user.prefix) else {
-        var block = WordsBlock()
-        block.entries.append(entry)
-        return try put(key, block.encoded(), in: Tables.Words.self)
-      }
-      // Before all others: their record begins with it from now on.
-      var block = try wordsBlock(first)
-      block.entries.insert(entry, at: 0)
-      try delete(first, in: Tables.Words.self)
-      return try put(block, key)
+    if let found = try wordsKey(atOrBefore: key) { return try setWords(entry, in: found, under: found, mustExist: false) }
+    guard let first = try reader.firstKey(of: Tables.Words.self, prefix: user.prefix) else {
+      return try put(key, WordsBlock([entry]).encoded(), in: Tables.Words.self)
     }
-    var block = try wordsBlock(found)
-    block.entries.insert(entry, at: block.place(entry.createdAt, entry.id).index)
-    try put(block, found)
+    // Before all others: their record begins with it from now on.
+    try setWords(entry, in: first, under: key, mustExist: false)
+    try delete(first, in: Tables.Words.self)
   }
 
   /// After a change of the record: its id and time stay.
@@ -30,23 +22,63 @@ extension WriteBatch {
     guard keepsWords else { return }
     let entry = try wordsEntry(of: record)
     guard let found = try wordsKey(atOrBefore: WordsKey(user: user, createdAt: entry.createdAt, id: entry.id)) else { return }
-    var block = try wordsBlock(found)
-    let place = block.place(entry.createdAt, entry.id)
-    guard place.isThere, block.entries[place.index] != entry else { return }
-    block.entries[place.index] = entry
-    try put(block, found)
+    try setWords(entry, in: found, under: found, mustExist: true)
   }
 
   mutating func removeWords(of memory: Memory, _ user: UserKey) throws {
     guard keepsWords else { return }
     let createdAt = memory.createdAt.milliseconds
-    guard let found = try wordsKey(atOrBefore: WordsKey(user: user, createdAt: createdAt, id: memory.id)) else { return }
-    var block = try wordsBlock(found)
-    let place = block.place(createdAt, memory.id)
-    guard place.isThere else { return }
-    block.entries.remove(at: place.index)
+    guard let found = try wordsKey(atOrBefore: WordsKey(user: user, createdAt: createdAt, id: memory.id)),
+      let block = try words(found, without: memory.id, createdAt)
+    else { return }
     if block.entries.isEmpty { return try delete(found, in: Tables.Words.self) }
     try put(found, block.encoded(), in: Tables.Words.self)
+  }
+
+  /// Adds an entry to a record, or exchanges it.
+  ///
+  /// - Parameters:
+  ///   - found: The record's key.
+  ///   - key: The key that it is stored under.
+  ///   - mustExist: Whether nothing is done unless the memory has an entry.
+  private mutating func setWords(_ entry: WordsEntry, in found: WordsKey, under key: WordsKey, mustExist: Bool) throws {
+    switch try words(found, with: entry, mustExist: mustExist) {
+    case .none: break
+    case .record(let bytes): try put(key, bytes, in: Tables.Words.self)
+    case .block(let block): try put(block, key)
+    }
+  }
+
+  private enum ChangedWords {
+    case none
+    case record([UInt8])
+    /// May be too large for one record.
+    case block(WordsBlock)
+  }
+
+  private func words(_ key: WordsKey, with entry: WordsEntry, mustExist: Bool) throws -> ChangedWords {
+    guard let value = try reader.value(key, in: Tables.Words.self) else { throw StoreError(.corrupted, "a record of words is missing") }
+    let view = try WordsView(value)
+    let place = view.place(entry.createdAt, entry.id)
+    if mustExist, !place.isThere { return .none }
+    if !place.isThere || view.session(place.index) == entry.session, view.count < WordsBlock.capacity {
+      let bytes = view.with(entry, at: place.index, replaces: place.isThere)
+      if bytes.count <= WordsBlock.splitBytes { return .record(bytes) }
+    }
+    var block = WordsBlock(view)
+    if place.isThere { block.entries[place.index] = entry } else { block.entries.insert(entry, at: place.index) }
+    return .block(block)
+  }
+
+  /// Nil if the memory has no entry.
+  private func words(_ key: WordsKey, without id: MemoryID, _ createdAt: Int64) throws -> WordsBlock? {
+    guard let value = try reader.value(key, in: Tables.Words.self) else { throw StoreError(.corrupted, "a record of words is missing") }
+    let view = try WordsView(value)
+    let place = view.place(createdAt, id)
+    guard place.isThere else { return nil }
+    var block = WordsBlock(view)
+    block.entries.remove(at: place.index)
+    return block
   }
 
   private func wordsEntry(of record: MemoryRecord) throws -> WordsEntry {
@@ -64,11 +96,6 @@ extension WriteBatch {
     return found
   }
 
-  private func wordsBlock(_ key: WordsKey) throws -> WordsBlock {
-    guard let value = try reader.value(key, in: Tables.Words.self) else { throw StoreError(.corrupted, "a record of words is missing") }
-    return WordsBlock(try WordsView(value))
-  }
-
   /// Stores a block under a key, in two halves if it is too large. One that has grown at its end leaves its last memory to a block of its
   /// own: a conversation fills its blocks.
   private mutating func put(_ block: WordsBlock, _ key: WordsKey) throws {
@@ -82,8 +109,4 @@ extension WriteBatch {
     try put(WordsBlock(Array(block.entries[..<cut])), key)
     try put(WordsBlock(Array(block.entries[cut...])), WordsKey(user: key.user, createdAt: second.createdAt, id: second.id))
   }
-}
-
-extension WordsBlock {
-  fileprivate init(_ entries: [WordsEntry]) { self.entries = entries }
 }

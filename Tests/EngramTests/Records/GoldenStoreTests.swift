@@ -45,7 +45,7 @@ import Testing
   // The update has made a second version. Two rows of the run of four are dead: that of the deleted memory, and that of the embedding that was replaced.
   private static let golden = #"""
     meta (2)
-      state: {"users": 2, "tables": 1, "tokens": 1, "contexts": 2, "logCount": 8, "logFirst": 1, "memories": 2, "rowsDead": 2, "rowsHigh": 4, "rowsLive": 1, "supersededBy": 0, "batchSequence": 6, "codesSequence": 0}
+      state: {"users": 2, "tables": 3, "tokens": 1, "contexts": 2, "logCount": 8, "logFirst": 1, "memories": 2, "rowsDead": 2, "rowsHigh": 4, "rowsLive": 1, "supersededBy": 0, "batchSequence": 6, "codesSequence": 0}
       store: {"format": 1, "metric": "cosine", "features": {"compatible": 0, "incompatible": 2, "readOnlyCompatible": 0}, "dimension": 2, "generation": 1}
     users (2)
       <ada>: {"rows": 1, "blocks": 1, "userID": "ada", "filling": 0, "contexts": 1, "memories": 1}
@@ -83,5 +83,8 @@ import Testing
       000000000000000600000000: {"id": h'01900000000070008000000000000001', "userID": "ada", "operation": 1}
     sessions (1)
       <ada>#800000000000000001900000000070008000000000000001
+    words (2)
+      <ada>800000000000000001900000000070008000000000000001: 1 memories
+      <bob>800000000000000001900000000070008000000000000002: 1 memories
     """#
 }

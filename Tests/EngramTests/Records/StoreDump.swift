@@ -67,7 +67,7 @@ struct StoreDump {
     case "users", "contexts": owner(key) + String(decoding: key.dropFirst(16), as: UTF8.self)
     case "history" where key[16] == 1: owner(key) + Self.hexadecimal(key.dropFirst(16))
     case "history": owner(key) + String(decoding: key[16..<(key.count - 9)], as: UTF8.self) + "|" + Self.hexadecimal(key.suffix(9))
-    case "timeline", "blocks", "columns": owner(key) + Self.hexadecimal(key.dropFirst(16))
+    case "timeline", "blocks", "columns", "words": owner(key) + Self.hexadecimal(key.dropFirst(16))
     case "dedupe": owner(key) + "#"
     case "sessions": owner(key) + "#" + Self.hexadecimal(key.dropFirst(32))
     case "tokens": "\(key[0])" + (key[0] == 1 ? Self.hexadecimal(key[1..<9]) : "") + "#"
@@ -77,6 +77,7 @@ struct StoreDump {
 
   private func valueText(_ value: [UInt8], in database: String) throws -> String {
     switch database {
+    case "words": return "\(try WordsView(unsafe value.span.bytes).count) memories"
     case "timeline", "blocks", "columns", "dedupe", "sessions": return Self.hexadecimal(value)
     case "expiry": return owner(value)
     case "tokens" where value.isEmpty: return ""

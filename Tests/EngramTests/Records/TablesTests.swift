@@ -10,7 +10,7 @@ import Testing
     #expect(Tables.all.map { $0.number } == Array(0..<Tables.all.count))
     #expect(Set(Tables.names).count == Tables.all.count)
     #expect(Tables.indexes.map { $0.name } == ["timeline", "expiry", "dedupe", "sessions"])
-    #expect(Tables.optionalNames == ["sessions"])
+    #expect(Tables.optionalNames == ["sessions", "words"])
     // Each optional table has a bit of its own, and this version keeps all of them up.
     let options = Tables.all.map { $0.option }.filter { !$0.isEmpty }
     #expect(options.allSatisfy { $0.rawValue.nonzeroBitCount == 1 } && Set(options.map(\.rawValue)).count == options.count)
@@ -45,6 +45,7 @@ import Testing
       users.flatMap { session in
         times.flatMap { time in ids.map { SessionKey(user: users[2], session: session, createdAt: time, id: $0) } }
       }, Tables.Sessions.self)
+    try check(times.flatMap { time in ids.map { WordsKey(user: users[1], createdAt: time, id: $0) } }, Tables.Words.self)
     try check(numbers.flatMap { number in [0, 1, .max].map { LogKey(sequence: number, index: $0) } }, Tables.Log.self)
   }
 
@@ -74,7 +75,7 @@ import Testing
   private static let shapes: [String: ClosedRange<Int>] = [
     "users": 16...16, "contexts": 17...112, "memories": 16...16, "timeline": 40...40, "blocks": 20...20, "columns": 20...20,
     "expiry": 24...24, "dedupe": 32...32, "log": 12...12,
-    "sessions": 56...56,
+    "sessions": 56...56, "words": 40...40,
   ]
 
   private func refuse<T: Table>(_ key: Key, _ table: T.Type, isAllowed: Bool) {
