@@ -171,7 +171,10 @@ import Testing
       (["export", store, "--user", "nobody"], "the store has no user 'nobody'"),
       (["inspect", store, "--record", "nonsense"], "'nonsense' is neither a memory's id nor USER/TYPE"),
       (["inspect", store, "--user", "evil\n\u{1B}[31m"], "the store has no user 'evil\\u{A}\\u{1B}[31m'"),
-      (["search", store, "text", "--all"], "the store has no embedder, so a text cannot be searched for: give a vector with --vector"),
+      (
+        ["search", store, "text", "--all", "--mode", "dense"],
+        "the store has no embedder, so a text has no vector: give one with --vector, or search by words"
+      ),
       (["search", store, "--all", "--vector", "[1,2,3]"], "the vector has 3 components, the store has dimension 2"),
       (
         ["search", store, "--all", "--vector", "[1,"],

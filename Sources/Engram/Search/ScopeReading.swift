@@ -49,8 +49,8 @@ struct ScopeReading {
     postings = Array(repeating: ScopeWords.Posting(memory: 0, said: 0, asked: 0, isAuthor: false, isDate: false), count: terms.count)
   }
 
-  mutating func run(_ reader: borrowing RecordReader, _ termReader: TermReader) throws {
-    if try reader.has(Tables.Words.self) {
+  mutating func run(_ reader: borrowing RecordReader, _ termReader: TermReader, ignoresIndex: Bool) throws {
+    if try !ignoresIndex && reader.has(Tables.Words.self) {
       try readWords(reader)
     } else {
       try readRecords(reader, termReader)

@@ -14,17 +14,18 @@ struct TextSearch: ~Escapable {
     self.check = check
   }
 
+  /// - Parameter ignoresIndex: Reads the records although the store has the words, as it would without: for comparison.
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.embeddingRequired` for a dense search without an embedding, those of a vector that
   ///   does not fit the store, `.corrupted`; what `check` throws.
-  func results(_ query: TextQuery) throws -> [SearchResult] {
+  func results(_ query: TextQuery, ignoresIndex: Bool = false) throws -> [SearchResult] {
     try Limits.check(query)
     if query.mode == .dense { return try dense(query) }
     let rows = query.mode == .lexical ? nil : try reader.rows()
     let embedding = try query.mode == .lexical ? nil : query.embedding.map { try prepared($0) }
     return try reader.generation.termReaders.withReader { termReader in
       var scope = ScopeReading(query, embedding: embedding, rows: rows, termReader, check: check)
-      try scope.run(reader, termReader)
+      try scope.run(reader, termReader, ignoresIndex: ignoresIndex)
       return try ranked(query, scope)
     }
   }

@@ -3,7 +3,7 @@ import LMDB
 extension Tables {
   /// The words of each user's memories by time, some tens of memories to a record: a ``WordsBlock`` each.
   ///
-  /// A key is at most the time and id of its first memory, and greater than those of all memories in the records before.
+  /// A key has the time and id of the record's first memory.
   enum Words: Table {
     static let name = "words"
     static let number = 13

@@ -7,7 +7,8 @@ extension StoreVerifier {
   mutating func countWords(of record: MemoryRecord) throws {
     guard keepsWords else { return }
     let entry = try wordsEntry(of: record)
-    sums[Tables.Words.number].add(given: entry.id.encoded, WordsBlock([entry]).encoded())
+    let place = WordsKey(user: reader.userKey(record.memory.userID), createdAt: entry.createdAt, id: entry.id)
+    sums[Tables.Words.number].add(given: place.encoded, WordsBlock([entry]).encoded())
   }
 
   private func wordsEntry(of record: MemoryRecord) throws -> WordsEntry {
@@ -20,11 +21,15 @@ extension StoreVerifier {
     guard keepsWords else { return }
     var last: WordsKey?
     try walk(Tables.Words.self) { verifier, key, value in
-      for entry in WordsBlock(try WordsView(value)).entries {
+      let entries = WordsBlock(try WordsView(value)).entries
+      if let first = entries.first, key != WordsKey(user: key.user, createdAt: first.createdAt, id: first.id) {
+        verifier.report.add("words: a record is under another key than that of its first memory, \(first.id)")
+      }
+      for entry in entries {
         let bytes = WordsBlock([entry]).encoded()
-        verifier.sums[Tables.Words.number].add(found: entry.id.encoded, unsafe bytes.span.bytes)
         let place = WordsKey(user: key.user, createdAt: entry.createdAt, id: entry.id)
-        if !place.isAtOrAfter(key) || last.map({ $0.isAtOrAfter(place) }) ?? false {
+        verifier.sums[Tables.Words.number].add(found: place.encoded, unsafe bytes.span.bytes)
+        if let last, last.isAtOrAfter(place) {
           verifier.report.add("words: memory \(entry.id) is out of order")
         }
         last = place

@@ -8,13 +8,15 @@ extension WriteBatch {
     guard keepsWords else { return }
     let entry = try wordsEntry(of: record)
     let key = WordsKey(user: user, createdAt: entry.createdAt, id: entry.id)
-    if let found = try wordsKey(atOrBefore: key) { return try setWords(entry, in: found, under: found, mustExist: false) }
+    if let found = try wordsKey(atOrBefore: key) { return try put(try words(found, with: entry, mustExist: false), found) }
     guard let first = try reader.firstKey(of: Tables.Words.self, prefix: user.prefix) else {
       return try put(key, WordsBlock([entry]).encoded(), in: Tables.Words.self)
     }
     // Before all others: their record begins with it from now on.
-    try setWords(entry, in: first, under: key, mustExist: false)
+    let changed = try words(first, with: entry, mustExist: false)
+    // First: a half of the record may get this key.
     try delete(first, in: Tables.Words.self)
+    try put(changed, key)
   }
 
   /// After a change of the record: its id and time stay.
@@ -22,7 +24,7 @@ extension WriteBatch {
     guard keepsWords else { return }
     let entry = try wordsEntry(of: record)
     guard let found = try wordsKey(atOrBefore: WordsKey(user: user, createdAt: entry.createdAt, id: entry.id)) else { return }
-    try setWords(entry, in: found, under: found, mustExist: true)
+    try put(try words(found, with: entry, mustExist: true), found)
   }
 
   mutating func removeWords(of memory: Memory, _ user: UserKey) throws {
@@ -31,18 +33,15 @@ extension WriteBatch {
     guard let found = try wordsKey(atOrBefore: WordsKey(user: user, createdAt: createdAt, id: memory.id)),
       let block = try words(found, without: memory.id, createdAt)
     else { return }
-    if block.entries.isEmpty { return try delete(found, in: Tables.Words.self) }
-    try put(found, block.encoded(), in: Tables.Words.self)
+    // No key names a memory that is gone.
+    guard let first = block.entries.first else { return try delete(found, in: Tables.Words.self) }
+    let key = WordsKey(user: user, createdAt: first.createdAt, id: first.id)
+    if key != found { try delete(found, in: Tables.Words.self) }
+    try put(key, block.encoded(), in: Tables.Words.self)
   }
 
-  /// Adds an entry to a record, or exchanges it.
-  ///
-  /// - Parameters:
-  ///   - found: The record's key.
-  ///   - key: The key that it is stored under.
-  ///   - mustExist: Whether nothing is done unless the memory has an entry.
-  private mutating func setWords(_ entry: WordsEntry, in found: WordsKey, under key: WordsKey, mustExist: Bool) throws {
-    switch try words(found, with: entry, mustExist: mustExist) {
+  private mutating func put(_ changed: ChangedWords, _ key: WordsKey) throws {
+    switch changed {
     case .none: break
     case .record(let bytes): try put(key, bytes, in: Tables.Words.self)
     case .block(let block): try put(block, key)
@@ -56,6 +55,9 @@ extension WriteBatch {
     case block(WordsBlock)
   }
 
+  /// A record with an entry added or exchanged.
+  ///
+  /// - Parameter mustExist: Whether nothing changes unless the memory has an entry.
   private func words(_ key: WordsKey, with entry: WordsEntry, mustExist: Bool) throws -> ChangedWords {
     guard let value = try reader.value(key, in: Tables.Words.self) else { throw StoreError(.corrupted, "a record of words is missing") }
     let view = try WordsView(value)

@@ -99,7 +99,7 @@ struct Search: AsyncParsableCommand {
     var table = Table(
       ["score"] + users + ["created", "kind"] + explained + ["id", "text"],
       numbers: Set(["score", "row", "scored", "in scope"] + Self.partNames),
-      giving: ["kind": 10, "created": nil, "user": 16])
+      giving: ["kind": 10, "created": nil, "user": 16].merging(Self.partNames.map { ($0, nil) }) { first, _ in first })
     for result in results {
       let memory = result.memory
       let detail = result.explanation.map { explanation in
