@@ -54,6 +54,8 @@ public struct StoreIdentity: Sendable, Hashable, Codable {
   /// Components of an embedding; nil: a store without embeddings.
   public let dimension: Int?
   public let metric: Metric
+  /// Of the words.
+  public let language: WordLanguage
   /// The embedder that the store is pinned to; nil: none so far.
   public let embedder: EmbedderIdentity?
 }
@@ -102,7 +104,7 @@ extension MemoryStore {
     let uuid = unsafe bytes.withUnsafeBytes { unsafe UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
     return StoreIdentity(
       format: store.format, storeID: uuid, createdAt: Date(milliseconds: store.createdAt), dimension: store.dimension, metric: store.metric,
-      embedder: core.generation.embedder)
+      language: store.language, embedder: core.generation.embedder)
   }
 
   /// Counts, sizes of files and databases, and the processes that hold snapshots.

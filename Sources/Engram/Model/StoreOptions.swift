@@ -27,6 +27,8 @@ public struct StoreOptions: Sendable {
   public var dimension: Int?
   /// Nil: what the store has; cosine for a new one.
   public var metric: Metric?
+  /// Of the texts, for searches by words. Nil: what the store has; English for a new one. A store of another language is refused.
+  public var language: WordLanguage?
   public var access: Access
   /// Makes a store if there is none.
   public var createsIfMissing: Bool
@@ -60,13 +62,14 @@ public struct StoreOptions: Sendable {
   }
 
   public init(
-    dimension: Int? = nil, metric: Metric? = nil, access: Access = .readWrite, createsIfMissing: Bool = true,
+    dimension: Int? = nil, metric: Metric? = nil, language: WordLanguage? = nil, access: Access = .readWrite, createsIfMissing: Bool = true,
     durability: Durability = .immediate, embedder: (any Embedder)? = nil, historyLimit: Int = 16,
     snapshotMaxAge: Duration? = .seconds(600), writeTimeout: Duration? = .seconds(30), queueLimit: Int = 4096,
     logger: Logger = Logger(label: "engram")
   ) {
     self.dimension = dimension
     self.metric = metric
+    self.language = language
     self.access = access
     self.createsIfMissing = createsIfMissing
     self.durability = durability

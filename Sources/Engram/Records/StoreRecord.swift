@@ -16,6 +16,8 @@ struct StoreRecord: Sendable, Equatable {
   let metric: Metric
   /// Pinned by the first opener that brings an embedder.
   var embedder: EmbedderIdentity?
+  /// Of the words.
+  var language = WordLanguage.english
   /// What the embedder gets; fixed when it is pinned.
   var template = EmbeddingTemplate.text
   /// Of ``UserKey``.
@@ -24,7 +26,7 @@ struct StoreRecord: Sendable, Equatable {
 
   /// Bits of the format: an unknown incompatible one refuses to open, an unknown read-only-compatible one refuses to write.
   struct Features: Sendable, Equatable {
-    static let knownReadOnlyCompatible: UInt64 = embeddingTemplate
+    static let knownReadOnlyCompatible: UInt64 = embeddingTemplate | language
     static let knownIncompatible: UInt64 = memoryDetails | memoryVersions
 
     /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: a program that does not know it would lose fields and marks.
@@ -35,6 +37,8 @@ struct StoreRecord: Sendable, Equatable {
     static let memoryVersions: UInt64 = 2
     /// The embedder gets more than the text, see ``EmbeddingTemplate``: a program that does not know it would embed the text alone. Set when the embedder is pinned.
     static let embeddingTemplate: UInt64 = 1
+    /// The words are not English ones: a program that does not know it would lose the language. Set when the store is made.
+    static let language: UInt64 = 2
 
     var compatible: UInt64 = 0
     var readOnlyCompatible: UInt64 = 0
@@ -43,7 +47,8 @@ struct StoreRecord: Sendable, Equatable {
 
   func encoded() -> [UInt8] {
     var writer = CBORWriter()
-    writer.map(count: 7 + (dimension == nil ? 0 : 1) + (embedder == nil ? 0 : 1) + (template == .text ? 0 : 1))
+    writer.map(
+      count: 7 + (dimension == nil ? 0 : 1) + (embedder == nil ? 0 : 1) + (template == .text ? 0 : 1) + (language == .english ? 0 : 1))
     writer.key("uuid")
     writer.bytes(storeID)
     writer.key("format")
@@ -70,6 +75,10 @@ struct StoreRecord: Sendable, Equatable {
     writer.unsigned(features.incompatible)
     writer.key("readOnlyCompatible")
     writer.unsigned(features.readOnlyCompatible)
+    if language != .english {
+      writer.key("language")
+      writer.text(language.rawValue)
+    }
     if template != .text {
       writer.key("template")
       writer.unsigned(template.rawValue)
@@ -99,6 +108,7 @@ struct StoreRecord: Sendable, Equatable {
     record.format = format
     record.features = features
     record.template = template
+    record.language = language
     return record
   }
 
@@ -141,6 +151,7 @@ struct StoreRecord: Sendable, Equatable {
     var features = Features()
     var createdAt: Int64 = 0
     var template: UInt64 = 0
+    var language: String?
     unsafe try RecordCoding.readMap(&reader) { key, reader throws(CBORError) in
       if unsafe key.equals("uuid") {
         storeID = try reader.readBytes()
@@ -152,6 +163,8 @@ struct StoreRecord: Sendable, Equatable {
         secret = try reader.readBytes()
       } else if unsafe key.equals("embedder") {
         embedder = try Self.readEmbedder(&reader)
+      } else if unsafe key.equals("language") {
+        language = try reader.readText()
       } else if unsafe key.equals("template") {
         template = try reader.readUInt64()
       } else if unsafe key.equals("features") {
@@ -177,6 +190,10 @@ struct StoreRecord: Sendable, Equatable {
       throw CBORError(.integerOutOfRange, at: reader.offset, "there is no template \(template)")
     }
     self.template = known
+    guard let spoken = language.map({ WordLanguage(rawValue: $0) }) ?? .english else {
+      throw CBORError(.integerOutOfRange, at: reader.offset, "there is no language '\(language ?? "")'")
+    }
+    self.language = spoken
   }
 
   private static func readEmbedder(_ reader: inout CBORReader) throws(CBORError) -> EmbedderIdentity {

@@ -50,7 +50,7 @@ final class Generation: Sendable {
     self.environment = environment
     self.schema = schema
     fixed = store
-    termReaders = TermReaders(.english, seed: UserKey("the terms of texts", secret: store.secret).high)
+    termReaders = TermReaders(store.language, seed: UserKey("the terms of texts", secret: store.secret).high)
     pinned = Mutex(Pinned(embedder: store.embedder, template: store.template))
     let dataFile = try Files.FileHandle(path: place.appending(Self.dataFileName), access: environment.isReadOnly ? .read : .readWrite)
     held = Mutex(Held(rows: rows, presence: presence, dataFile: dataFile))

@@ -16,6 +16,10 @@ enum StoreCreation {
           storeID: UUID().bytes, generation: 1, dimension: dimension, metric: options.metric ?? .cosine,
           embedder: nil, secret: randomBytes(192), createdAt: WallClock.now())
         if let embedder = options.embedder?.identity { store.pin(embedder) }
+        if let language = options.language, language != .english {
+          store.language = language
+          store.features.readOnlyCompatible |= StoreRecord.Features.language
+        }
         try createGeneration(in: place.generation(1), store)
         try complete(place)
       }

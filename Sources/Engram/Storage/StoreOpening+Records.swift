@@ -40,6 +40,9 @@ extension StoreOpening {
     if let metric = options.metric, metric != store.metric {
       throw StoreError(.storeMismatch, "the store compares by \(store.metric.rawValue), \(metric.rawValue) was asked for")
     }
+    if let language = options.language, language != store.language {
+      throw StoreError(.storeMismatch, "the store's words are \(store.language.rawValue), \(language.rawValue) was asked for")
+    }
     if let asked = options.embedder?.identity {
       if let pinned = store.embedder, pinned != asked {
         throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")

@@ -44,7 +44,6 @@ extension MemoryStore {
   ///
   /// Runs on a thread of its own if the scope is large: no thread of the cooperative pool is blocked for longer than some milliseconds.
   /// - Parameters:
-  ///   - mode: Nil: `.hybrid` for one user or several; for all of them `.dense`, which is faster there, or `.lexical` in a store without an embedder.
   ///   - threshold: Memories whose similarity to the text is less, or that have no embedding, are left out; nil: none are.
   ///   - minimumFusedScore: Results whose score is less are left out.
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
@@ -53,17 +52,16 @@ extension MemoryStore {
   ///   ``search(_:)-(TextQuery)``; what the embedder throws.
   @concurrent
   public func search(
-    _ text: String, scope: SearchScope, mode: SearchMode? = nil, limit: Int = 10, threshold: Float? = nil,
+    _ text: String, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
     minimumFusedScore: Float? = nil, filter: Filter? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
-    let mode = mode ?? (scope != .all ? .hybrid : hasEmbedder ? .dense : .lexical)
     var query = TextQuery(
       text, scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minimumFusedScore, filter: filter,
       includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
     try Limits.check(query)
     if mode == .dense || mode == .hybrid && hasEmbedder { query.embedding = try await embed([text], isQuery: true)[0] }
     let isLarge =
-      try mode == .dense ? rowBytes(in: scope) > Self.cooperativeBytes : count(scope: scope, filter: nil) > Self.cooperativeMemories
+      try mode == .dense ? rowBytes(in: scope) > Self.cooperativeBytes : count(scope: scope, filter: nil) > cooperativeMemories
     guard isLarge else { return try search(query) }
     return try await onCancellableThread { [query] check in try self.search(query, check: check) }
   }
@@ -71,7 +69,9 @@ extension MemoryStore {
   /// Rows that are searched in about ten milliseconds.
   private static var cooperativeBytes: Int { 64 << 20 }
   /// Memories whose words are read in the same time.
-  private static var cooperativeMemories: Int { 2000 }
+  private var cooperativeMemories: Int {
+    get throws { try readOnce { try $0.has(Tables.Words.self) } ? 20_000 : 2000 }
+  }
 
   /// How many bytes of rows a search of the scope reads, about.
   private func rowBytes(in scope: SearchScope) throws -> Int {

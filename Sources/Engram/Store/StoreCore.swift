@@ -66,6 +66,9 @@ final class StoreCore: Sendable {
     if let metric = asked.metric, metric != generation.store.metric {
       throw StoreError(.storeMismatch, "the store compares by \(generation.store.metric.rawValue), \(metric.rawValue) was asked for")
     }
+    if let language = asked.language, language != generation.store.language {
+      throw StoreError(.storeMismatch, "the store's words are \(generation.store.language.rawValue), \(language.rawValue) was asked for")
+    }
     if let asked = asked.embedder?.identity, asked != generation.embedder {
       let pinned = generation.embedder.map { "made by '\($0)'" } ?? "of no known embedder"
       throw StoreError(.embedderMismatch, "the store's embeddings are \(pinned), the embedder given is '\(asked)'")

@@ -1,3 +1,16 @@
+/// What becomes of whole words before their endings are looked at.
+struct WordReplacements: Sendable {
+  /// Left out.
+  var stopWords: Set<String> = []
+  /// From a form to the one that stands for it.
+  var forms: [String: String] = [:]
+}
+
+extension WordLanguage {
+  /// Nothing for languages whose words are not known.
+  var replacements: WordReplacements { self == .english ? EnglishForms.replacements : WordReplacements() }
+}
+
 /// English words that no rule of endings covers.
 enum EnglishForms {
   /// Words that are in so many sentences that they say nothing of any, with what an apostrophe leaves of a word.

@@ -75,6 +75,24 @@ import Testing
     try await store.close()
   }
 
+  /// The language of a store is fixed, and decides which words are the same.
+  @Test(.timeLimit(.minutes(5))) func aStoreHasOneLanguage() async throws {
+    var store = try await place.open(StoreOptions(dimension: 8, language: .german))
+    try await store.add([MemoryDraft(userID: "u", text: "viele Häuser"), MemoryDraft(userID: "u", text: "the of and")])
+    #expect(try store.search(TextQuery("des Hauses", scope: .user("u"))).map(\.memory.text) == ["viele Häuser"])
+    // English stop words are words here.
+    #expect(try store.search(TextQuery("the", scope: .user("u"))).map(\.memory.text) == ["the of and"])
+    #expect(store.identity.language == .german)
+    await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(language: .english)) }
+    try await store.compact()
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+    await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(language: .english)) }
+    store = try await place.open(StoreOptions())
+    #expect(try store.search(TextQuery("des Hauses", scope: .user("u"))).count == 1 && store.identity.language == .german)
+    try await store.close()
+  }
+
   @Test(.timeLimit(.minutes(5))) func thresholdsFiltersAndLimitsApplyToTheRightThings() async throws {
     let store = try await place.open()
     try await store.add((0..<6).map { draft("u", $0) })

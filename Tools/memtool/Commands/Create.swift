@@ -7,13 +7,14 @@ struct Create: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an empty store.",
     discussion: """
-      Dimension, metric and embedder are fixed for the life of the store. Without a dimension it holds contexts and plain \
-      memories, and none is found by vector. \
+      Dimension, metric, embedder and language are fixed for the life of the store. Without a dimension it holds contexts and plain \
+      memories, which are found by their words alone. \
       The hashing embedder needs no model: it compares words and parts of words, and makes text search work out of the box.
 
       EXAMPLES
         memtool create bot.memory --embedder hashing
         memtool create bot.memory --dimension 768 --metric dot
+        memtool create bot.memory --embedder hashing --language german
       """)
 
   @OptionGroup var store: StoreArgument
@@ -30,6 +31,9 @@ struct Create: AsyncParsableCommand {
     transform: EmbedderArgument.init(parsing:))
   var embedder: EmbedderArgument = .none
 
+  @Option(help: "The language of the texts: which endings of words do not count. none: all of them do.")
+  var language: WordLanguage = .english
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -38,7 +42,8 @@ struct Create: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let options = StoreOptions(dimension: dimension, metric: metric, embedder: try embedder.embedder(dimension: dimension))
+    let options = StoreOptions(
+      dimension: dimension, metric: metric, language: language, embedder: try embedder.embedder(dimension: dimension))
     if try isTaken() { throw StoreError(.storeExists, "\(store.store) exists already: choose another name, or remove it first") }
     let made = try await MemoryStore.open(at: store.url, options: options)
     let identity = made.identity

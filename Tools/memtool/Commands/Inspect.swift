@@ -84,6 +84,7 @@ struct Inspect: AsyncParsableCommand {
     facts.add("format", "\(identity.format), generation \(status.generation)")
     facts.add("embeddings", identity.dimension.map { "\($0) dimensions, \(identity.metric.rawValue)" } ?? "none")
     facts.add("embedder", identity.embedder?.description ?? "none")
+    facts.add("language", identity.language.rawValue)
     facts.add("memories", "\(status.memories)")
     facts.add("contexts", "\(status.contexts)")
     facts.add("users", "\(status.users)")

@@ -8,7 +8,7 @@ struct Search: AsyncParsableCommand {
     abstract: "Find the memories that a text or a vector is about.",
     discussion: """
       A text is looked for by its words and by the vector that the store's embedder makes of it, together: --mode chooses one of the two, \
-      and a store without an embedder goes by words. Over all users a text is compared by vectors alone unless --mode says otherwise. \
+      and a store without an embedder goes by words. \
       Conditions are applied before the best are chosen, so as many results come back as match. \
       A higher score is better; equal scores come in the order of ids.
 
@@ -34,7 +34,7 @@ struct Search: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The most results.", valueName: "k"))
   var limit = 10
 
-  @Option(help: "What a text is compared by.")
+  @Option(help: "What a text is compared by; hybrid if not given.")
   var mode: SearchMode?
 
   @Option(help: ArgumentHelp("Leave out what is less similar to the vector than this, or has no embedding.", valueName: "score"))
@@ -86,7 +86,8 @@ struct Search: AsyncParsableCommand {
       throw StoreError(.embedderRequired, "the store has no embedder, so a text has no vector: give one with --vector, or search by words")
     }
     return try await store.search(
-      text ?? "", scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minScore, filter: filters.filter,
+      text ?? "", scope: scope, mode: mode ?? .hybrid, limit: limit, threshold: threshold, minimumFusedScore: minScore,
+      filter: filters.filter,
       includesSuperseded: filters.superseded, includesExplanation: explain)
   }
 

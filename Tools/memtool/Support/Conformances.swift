@@ -2,6 +2,7 @@
 public import ArgumentParser
 public import Engram
 
+extension WordLanguage: @retroactive ExpressibleByArgument {}
 extension SearchMode: @retroactive ExpressibleByArgument {}
 extension Metric: @retroactive ExpressibleByArgument {}
 extension ImportPolicy: @retroactive ExpressibleByArgument {}
