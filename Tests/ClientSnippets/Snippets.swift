@@ -54,7 +54,7 @@ func gettingStarted() async throws {
   // end
   // begin GettingStarted.md 4
   let added = try await store.add(MemoryDraft(userID: "ada", text: "prefers tea"), onEmbeddingFailure: .keepText)
-  if !added.isEmbedded { print("no search by vector finds \(added.id)") }
+  if !added.isEmbedded { print("only its words find \(added.id)") }
   // end
   // begin GettingStarted.md 5
   try await store.upsert(MemoryDraft(userID: "ada", text: "lives in Lisbon", dedupeKey: "home"))

@@ -22,8 +22,8 @@ import Testing
     (#"{"type":"memo","userID":"u","text":"t"}"#, "the type is 'memo', it must be store, context or memory"),
     (#"{"type":"memory","userID":"","text":"t"}"#, "the userID is empty, it needs 1 to 1024 UTF-8 bytes"),
     (#"{"type":"memory","userID":7,"text":"t"}"#, "userID: expected a string, found a number (column 27)"),
-    (#"{"type":"memory","userID":"u","userID":"v","text":"t"}"#, "userID: the key stands twice in the line (column 32)"),
-    (#"{"type":"memory","userID":"u","text":"t","x":1,"x":2}"#, "x: the key \"x\" stands twice in one object (column 49)"),
+    (#"{"type":"memory","userID":"u","userID":"v","text":"t"}"#, "userID: the key occurs twice in the line (column 32)"),
+    (#"{"type":"memory","userID":"u","text":"t","x":1,"x":2}"#, "x: the key \"x\" occurs twice in one object (column 49)"),
     (#"{"type":"memory","userID":"u","text":"t","embedding":[1,2,3]}"#, "the vector has 3 components, the store has dimension 2"),
     (
       #"{"type":"memory","userID":"u","text":"t","embedding":"AADAfwAAgD8="}"#,
@@ -47,10 +47,10 @@ import Testing
     ),
     (
       #"{"type":"memory","userID":"u","text":"t","metadata":{"a":1,"a":2}}"#,
-      "metadata: the key \"a\" stands twice in one object (column 61)"
+      "metadata: the key \"a\" occurs twice in one object (column 61)"
     ),
     (
-      #"{"type":"memory","userID":"u","text":"t""#, "the text ends where a comma or the end of the array or object should stand (column 41)"
+      #"{"type":"memory","userID":"u","text":"t""#, "the text ends before a comma or the end of the array or object (column 41)"
     ),
     (#"{"type":"memory","userID":"u","text":"t"} x"#, "something follows the value (column 43)"),
     ("nonsense", "expected an object, found null (column 1)"),
@@ -117,7 +117,7 @@ import Testing
     let file = try tool.write("\(line)\n\n\(line)\n", to: "twice.jsonl")
     #expect(
       try tool.run("import", store, file, exit: 1).standardError
-        == "memtool: \(file):3: the id 00000000-0000-7000-8000-000000000002 stands in \(file):1 too: "
+        == "memtool: \(file):3: the id 00000000-0000-7000-8000-000000000002 is in \(file):1 too: "
         + "skip or replace it (--on-conflict skip, or replace)\n"
     )
   }
@@ -178,7 +178,7 @@ import Testing
       (["search", store, "--all", "--vector", "[1,2,3]"], "the vector has 3 components, the store has dimension 2"),
       (
         ["search", store, "--all", "--vector", "[1,"],
-        "the vector is not a JSON array of numbers: the text ends where a value should stand (column 4)"
+        "the vector is not a JSON array of numbers: the text ends before a value (column 4)"
       ),
       (["add", store, "--user", "", "text"], "the userID is empty, it needs 1 to 1024 UTF-8 bytes"),
       (["add", store, "--user", "u", "--importance", "7", "text"], "the importance is 7.0, it must lie in 0…1"),

@@ -45,7 +45,7 @@ import Testing
     let text = try tool.run("backup", store, destination).standardOutput
     #expect(text.hasPrefix("backed up 200 memories and 8 contexts as of commit 1 to "), "\(text)")
     #expect(try tool.export(destination) == tool.export(store))
-    #expect(try tool.run(["backup", store, destination], exit: 1).standardError.contains("nothing is overwritten"))
+    #expect(try tool.run(["backup", store, destination], exit: 1).standardError.contains("nothing was overwritten"))
     let report = try json(try tool.run("backup", store, tool.path("other.memory"), "--json").standardOutput)
     #expect(report["batchSequence"] as? Int == 1 && report["memories"] as? Int == 200)
   }

@@ -96,7 +96,7 @@ import Testing
     (#""text":"t","createdAt":1e300"#, "createdAt: the number is no time in the years 1 to 9999 (column "),
     (#""text":"t","expiresAt":1e17"#, "expiresAt: the number is no time in the years 1 to 9999 (column "),
     (#""content":"t""#, "the key 'text' is missing: the line has 'content', which must be called 'text'"),
-    (#""text":"half \ud83d of a pair""#, "text: half of a surrogate pair stands alone (column 44)"),
+    (#""text":"half \ud83d of a pair""#, "text: half of a surrogate pair is alone (column 44)"),
   ])
   func whatIsWrongIsSaid(fields: String, message: String) throws {
     let file = try tool.write(Self.memory(fields) + "\n", to: "f.jsonl")

@@ -119,7 +119,7 @@ struct ExportWalk: ~Escapable {
     for name in names {
       let key = ContextKey(user: reader.userKey(name.userID), recordType: name.recordType)
       guard let value = try reader.value(key, in: Tables.Contexts.self) else {
-        throw StoreError(.corrupted, "a \(name.recordType) stands under the key of another user")
+        throw StoreError(.corrupted, "a \(name.recordType) has the key of another user")
       }
       try meter.add(bytes: value.byteCount)
       unsafe try ContextEnvelope.decode(value) { header, record in unsafe try body(header, name.recordType, record) }

@@ -44,7 +44,7 @@ struct ImportLedger {
     var rivals: [MemoryID] = []
     if let id = draft.id {
       if let earlier = memories[id] {
-        try refuse("the id \(id) stands in \(describe(earlier.line)) too")
+        try refuse("the id \(id) is in \(describe(earlier.line)) too")
         try checkOwner(id, earlier.user == user)
         rivals.append(id)
       } else if !replaced.contains(id), let record = try reader.liveMemoryRecord(id) {
@@ -55,7 +55,7 @@ struct ImportLedger {
     }
     if let name, let dedupeKey = draft.dedupeKey {
       if let earlier = dedupe[name], let added = memories[earlier] {
-        try refuse("the dedupe key '\(dedupeKey)' of '\(draft.userID)' stands in \(describe(added.line)) too")
+        try refuse("the dedupe key '\(dedupeKey)' of '\(draft.userID)' is in \(describe(added.line)) too")
         if !rivals.contains(earlier) { rivals.append(earlier) }
       } else if let id = try reader.dedupe(draft.userID, dedupeKey), !replaced.contains(id), try reader.liveMemoryRecord(id) != nil {
         try refuse("the store has a memory of '\(draft.userID)' with the dedupe key '\(dedupeKey)' already")
@@ -87,7 +87,7 @@ struct ImportLedger {
     let name = ContextName(user: reader.userKey(context.userID), recordType: context.recordType)
     var isTaken = false
     if let earlier = contexts[name] {
-      try refuse("the \(context.recordType) of '\(context.userID)' stands in \(describe(earlier)) too")
+      try refuse("the \(context.recordType) of '\(context.userID)' is in \(describe(earlier)) too")
       isTaken = true
     } else if try reader.hasContext(context.recordType, context.userID) {
       try refuse("the store has a \(context.recordType) of '\(context.userID)' already")

@@ -51,7 +51,7 @@ struct LineParser: Sendable {
     /// A bit for each known key: a second one is an error.
     var seen: UInt32 = 0
     var unknown = UniqueKeys()
-    /// Unknown keys of the line that stand for known ones.
+    /// Unknown keys of the line that are spellings of known ones.
     var hints: [String: String] = [:]
     /// Times that were numbers: whether each is seconds.
     var numbers: [Bool] = []
@@ -87,7 +87,7 @@ struct LineParser: Sendable {
 
   private mutating func read(_ key: JSONText, _ reader: inout JSONReader, _ fields: inout Fields) throws(JSONError) {
     func once(_ bit: UInt32) throws(JSONError) {
-      guard fields.seen & (1 << bit) == 0 else { throw JSONError(.duplicateKey, offset: key.offset, "the key stands twice in the line") }
+      guard fields.seen & (1 << bit) == 0 else { throw JSONError(.duplicateKey, offset: key.offset, "the key occurs twice in the line") }
       fields.seen |= 1 << bit
     }
     switch key {

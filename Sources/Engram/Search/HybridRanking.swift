@@ -42,6 +42,11 @@ struct HybridRanking {
       (session, author, question, dense, sessionDense) = (words, words, words, words, words)
     }
 
+    /// Whether a memory has nothing in common with the query, by whatever was compared.
+    func isEmpty(_ memory: Int) -> Bool {
+      words[memory] <= 0 && session[memory] <= 0 && author[memory] <= 0 && dense[memory] <= 0 && sessionDense[memory] <= 0
+    }
+
     func total(_ memory: Int) -> Double {
       words[memory] + session[memory] + author[memory] + question[memory] + dense[memory] + sessionDense[memory]
     }

@@ -54,8 +54,8 @@ struct TextSearch: ~Escapable {
         // Not a number: there is nothing to compare.
         guard !words.similarities.isEmpty, words.similarities[number] >= threshold else { continue }
       }
-      // Without similarities there are memories that have nothing in common with the query.
-      if words.similarities.isEmpty, parts.words[number] <= 0, parts.session[number] <= 0, parts.author[number] <= 0 { continue }
+      let isCompared = !words.similarities.isEmpty && !words.similarities[number].isNaN
+      if !isCompared, parts.isEmpty(number) { continue }
       let score = Float(parts.total(number))
       guard best.admits(score) else { continue }
       if let filter = query.filter {

@@ -57,7 +57,7 @@ enum StoreCreation {
   }
 
   static func taken(_ path: String) -> StoreError {
-    StoreError(.storeExists, "something stands at \(path) already: nothing is overwritten")
+    StoreError(.storeExists, "\(path) already exists; nothing was overwritten")
   }
 
   /// Makes a finished store out of what `fill` puts into a temporary directory: there whole, or not at all.

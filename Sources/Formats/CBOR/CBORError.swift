@@ -45,7 +45,7 @@
   package static func duplicate(_ key: String, at offset: Int) -> CBORError {
     CBORError(
       .duplicateKey, at: offset,
-      "the key \"\(TerminalText.excerpt(key))\" stands twice in one map, or beside one of other bytes that Swift takes for the same")
+      "the key \"\(TerminalText.excerpt(key))\" occurs twice in one map, or beside one of other bytes that Swift takes for the same")
   }
 
   @usableFromInline package var description: String { "CBOR at byte \(offset): \(message)" }

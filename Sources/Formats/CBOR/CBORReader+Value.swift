@@ -123,6 +123,6 @@ extension CBORReader {
   }
 
   func strayBreak(at start: Int) -> CBORError {
-    CBORError(.malformedHead, at: start, "a break stands where an item is expected")
+    CBORError(.malformedHead, at: start, "there is a break where an item is expected")
   }
 }

@@ -182,7 +182,7 @@
     let head = try readHead()
     guard head.major == 3 else { throw mismatch("text", at: start) }
     guard !head.isIndefinite else {
-      throw CBORError(.chunkedString, at: start, "a text of indefinite length stands where a single run of bytes is needed")
+      throw CBORError(.chunkedString, at: start, "a text of indefinite length cannot be read as a single run of bytes")
     }
     return try unsafe contiguous(head, at: start)
   }
@@ -217,7 +217,7 @@
     let head = try readHead()
     guard head.major == 2 else { throw mismatch("a byte string", at: start) }
     guard !head.isIndefinite else {
-      throw CBORError(.chunkedString, at: start, "a byte string of indefinite length stands where a single run of bytes is needed")
+      throw CBORError(.chunkedString, at: start, "a byte string of indefinite length cannot be read as a single run of bytes")
     }
     return try unsafe contiguous(head, at: start)
   }

@@ -71,9 +71,9 @@ extension JSONReader {
     while let text = try nextKey() {
       let key = text.string
       if key.utf8.first == UInt8(ascii: "$") {
-        guard entries.isEmpty else { throw JSONError(.invalidForm, offset: text.offset, "a key that begins with $ must stand alone") }
+        guard entries.isEmpty else { throw JSONError(.invalidForm, offset: text.offset, "a key that begins with $ must be the only key") }
         let form = try readForm(key, at: text.offset, level: level, isInKey: isInKey)
-        guard try nextKey() == nil else { throw JSONError(.invalidForm, offset: position, "a key that begins with $ must stand alone") }
+        guard try nextKey() == nil else { throw JSONError(.invalidForm, offset: position, "a key that begins with $ must be the only key") }
         return form
       }
       try spend(key.utf8.count + 1)
@@ -176,7 +176,7 @@ extension JSONReader {
       guard try !nextElement() else { throw shape }
     }
     if let place = keys.duplicate(in: spelling.bytes) {
-      throw JSONError(.duplicateKey, offset: starts[place], "a key stands twice in one $map")
+      throw JSONError(.duplicateKey, offset: starts[place], "a key occurs twice in one $map")
     }
     return .map(entries)
   }

@@ -23,7 +23,7 @@ enum CBORJSON {
 
   static let tooDeep = "CBOR arrays, maps and tags are nested more than \(maximumDepth) deep"
 
-  /// Whether an object can stand for the map itself.
+  /// Whether a plain object can represent the map.
   static func isPlain(_ entries: [CBORValue.Entry]) -> Bool {
     entries.allSatisfy {
       guard case .text(let key) = $0.key else { return false }

@@ -86,7 +86,7 @@ extension JSONReader {
       guard unit < 0xDC00, low + 1 < count, byte(low) == UInt8(ascii: "\\"), byte(low + 1) == UInt8(ascii: "u"),
         try codeUnit(at: low) & 0xFC00 == 0xDC00
       else {
-        guard replacesLoneSurrogates else { throw JSONError(.loneSurrogate, offset: start, "half of a surrogate pair stands alone") }
+        guard replacesLoneSurrogates else { throw JSONError(.loneSurrogate, offset: start, "half of a surrogate pair is alone") }
         replacedSurrogates += 1
         return start + 6
       }

@@ -226,7 +226,7 @@ public struct JSONReader {
 
   /// The error for the byte, or the end, at `position`.
   func unexpected(_ expected: String) -> JSONError {
-    guard position < count else { return JSONError(.unexpectedEnd, offset: count, "the text ends where \(expected) should stand") }
+    guard position < count else { return JSONError(.unexpectedEnd, offset: count, "the text ends before \(expected)") }
     let found = byte(position)
     if found == 0xEF, position == 0 { return JSONError(.unexpectedCharacter, offset: 0, "the text begins with a byte order mark") }
     let name =

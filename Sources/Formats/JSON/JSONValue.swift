@@ -74,7 +74,7 @@ extension JSONReader {
 extension JSONError {
   /// The error for a key that occurs twice in one object; `offset` is where the second begins.
   package static func duplicate(_ key: String, at offset: Int) -> JSONError {
-    JSONError(.duplicateKey, offset: offset, "the key \"\(TerminalText.excerpt(key))\" stands twice in one object")
+    JSONError(.duplicateKey, offset: offset, "the key \"\(TerminalText.excerpt(key))\" occurs twice in one object")
   }
 }
 

@@ -168,7 +168,7 @@ package enum Base64 {
     let offset = (start..<input.count).first { unsafe table[Int(input[$0])] == 0xFF } ?? start
     let isPadding = unsafe input[offset] == UInt8(ascii: "=")
     return Failure(
-      offset: offset, message: isPadding ? "base64 padding stands before the end" : "a character that is not in the base64 alphabet")
+      offset: offset, message: isPadding ? "base64 padding occurs before the end" : "a character that is not in the base64 alphabet")
   }
 
   private static func encode(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, _ table: UnsafeRawBufferPointer) {

@@ -17,7 +17,7 @@ struct Backup: AsyncParsableCommand {
   @OptionGroup var store: StoreArgument
   @OptionGroup var reading: ReadingOptions
 
-  @Argument(help: ArgumentHelp("Where the copy goes: nothing may stand there.", valueName: "dest"), completion: .directory)
+  @Argument(help: ArgumentHelp("Where the copy goes; must not exist.", valueName: "dest"), completion: .directory)
   var destination: String
 
   @Flag(help: "Show no progress.")

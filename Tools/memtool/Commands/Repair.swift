@@ -24,7 +24,7 @@ struct Repair: AsyncParsableCommand {
 
   @OptionGroup var store: StoreArgument
 
-  @Option(name: .customLong("into"), help: ArgumentHelp("Where the new store goes: nothing may stand there.", valueName: "new"))
+  @Option(name: .customLong("into"), help: ArgumentHelp("Where the new store goes; must not exist.", valueName: "new"))
   var destination: String
 
   @Flag(help: "Read the commit before the last one.")

@@ -117,7 +117,7 @@ struct EmbedderArgument: Sendable, CustomStringConvertible {
   func embedder(dimension: Int?) throws -> (any Embedder)? { try maker.make(argument, dimension) }
 }
 
-/// Stands for an embedder that this program does not have: fails when it is used, by name.
+/// Takes the place of an embedder that this program does not have: fails when it is used, and names it.
 private struct MissingEmbedder: Embedder {
   let identity: EmbedderIdentity
 
