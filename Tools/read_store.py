@@ -27,10 +27,10 @@ except ImportError as error:
 
 DATABASES = [
     "meta", "users", "contexts", "history", "memories", "timeline",
-    "blocks", "columns", "expiry", "dedupe", "tokens", "log", "sessions",
+    "blocks", "columns", "expiry", "dedupe", "tokens", "log", "sessions", "words",
 ]
 # Databases that a store of an earlier version lacks; `tables` of the state record says which ones are complete.
-OPTIONAL = {"sessions": 1}
+OPTIONAL = {"sessions": 1, "words": 2}
 NEVER = (1 << 63) - 1
 ALWAYS = -(1 << 63)
 TRUST = [None, "low", "medium", "high"]
@@ -134,6 +134,19 @@ def read_columns(value):
         }
         for slot in range(count)
     ]
+
+
+def read_words(value):
+    """A record of `words`: for each memory its id, time, row (None: no embedding) and the number of its terms."""
+    version, count, sessions = struct.unpack_from("BBB", value)
+    (terms,) = struct.unpack_from(">I", value, 4)
+    if version != 1 or len(value) != 8 + 48 * count + 16 * sessions + 5 * terms:
+        raise Damage("a record of words has another shape")
+    created = struct.unpack_from(f">{count}q", value, 8 + 16 * count)
+    rows = struct.unpack_from(f">{count}Q", value, 8 + 32 * count)
+    return {
+        value[8 + 16 * slot : 24 + 16 * slot]: (created[slot], None if rows[slot] == 0 else rows[slot] - 1) for slot in range(count)
+    }
 
 
 def ordered(number):
@@ -248,6 +261,11 @@ def read_store(directory, form):
     sessions = None
     if state.get("tables", 0) & OPTIONAL["sessions"]:
         sessions = {key[:16] + key[32:]: key[16:32] for key in databases["sessions"]}
+    words = None
+    if state.get("tables", 0) & OPTIONAL["words"]:
+        words = {key[:16] + identity: entry for key, value in databases["words"].items() for identity, entry in read_words(value).items()}
+        if len(words) != state["memories"]:
+            raise Damage("the words name memories that are not there")
     session_keys, with_row, with_session = {}, 0, 0
     for key, value in databases["memories"].items():
         memory = cbor2.loads(value)
@@ -256,6 +274,8 @@ def read_store(directory, form):
             raise Damage(f"memory {name} is missing in the timeline")
         if "expiresAt" in memory and databases["expiry"].get(ordered(memory["expiresAt"]) + key) != owner:
             raise Damage(f"memory {name} is missing in expiry")
+        if words is not None and words.get(owner + key) != (memory["createdAt"], memory.get("row")):
+            raise Damage(f"memory {name} is missing in the words, or under another time or row")
         if sessions is not None and "sessionID" in memory:
             with_session += 1
             session = sessions.get(owner + ordered(memory["createdAt"]) + key)

@@ -10,6 +10,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
   case vector
   case time
   case text
+  case terms
   // Records.
   case cbor
   case codable
@@ -17,6 +18,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
   case user
   case block
   case columns
+  case words
   case state
   case store
   case context
@@ -43,12 +45,14 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case .vector: try VectorTarget.run(input)
     case .time: try TimeTarget.run(input)
     case .text: try TextTarget.run(input)
+    case .terms: try WordsTarget.terms(input)
     case .cbor: try CBORTarget.run(input)
     case .codable: try CodableTarget.run(input)
     case .memory: try MemoryTarget.run(input)
     case .user: try RecordTarget.user(input)
     case .block: try RecordTarget.block(input)
     case .columns: try ColumnsTarget.run(input)
+    case .words: try WordsTarget.run(input)
     case .state: try RecordTarget.state(input)
     case .store: try RecordTarget.store(input)
     case .context: try ContextTarget.run(input)

@@ -23,6 +23,8 @@ struct ScopeReading {
   /// Scaled as the rows are; nil: similarities are not asked for.
   private let embedding: [Float]?
   private let rows: RowFile?
+  /// Rows of this instant: none beyond is read, because the map goes on behind the end of the file, where a touch is a signal.
+  private var rowCount = 0
   private let terms: QueryTerms
   private let check: () throws -> Void
 
@@ -50,6 +52,7 @@ struct ScopeReading {
   }
 
   mutating func run(_ reader: borrowing RecordReader, _ termReader: TermReader, ignoresIndex: Bool) throws {
+    rowCount = try reader.state().rowsHigh
     if try !ignoresIndex && reader.has(Tables.Words.self) {
       try readWords(reader)
     } else {
@@ -79,7 +82,7 @@ struct ScopeReading {
       if block.expiresAt(slot) > now, query.includesSuperseded || !block.isSuperseded(slot) {
         let memory = candidates.count
         let session = block.sessionIndex(slot)
-        add(
+        try add(
           Candidate(id: block.id(slot), row: block.row(slot)), session: session == 0 ? nil : blockSessions[session - 1],
           length: block.length(slot), questionShare: block.questionShare(slot))
         for index in start..<end {
@@ -104,7 +107,7 @@ struct ScopeReading {
       let entry = WordsEntry(record, session: name, termReader)
       let session = name == 0 ? nil : number(of: Session(user: reader.userKey(memory.userID), name: name))
       let number = candidates.count
-      add(
+      try add(
         Candidate(id: entry.id, row: entry.row), session: session, length: entry.length, questionShare: entry.questionShare)
       for term in entry.terms { if let place = terms.place(of: term.term) { count(place, term.mark, number) } }
       finish(number, createdAt: entry.createdAt)
@@ -129,7 +132,7 @@ struct ScopeReading {
     return words.members.count - 1
   }
 
-  private mutating func add(_ candidate: Candidate, session: Int?, length: Int, questionShare: Int) {
+  private mutating func add(_ candidate: Candidate, session: Int?, length: Int, questionShare: Int) throws {
     let memory = candidates.count
     candidates.append(candidate)
     words.lengths.append(length)
@@ -141,6 +144,9 @@ struct ScopeReading {
     } else {
       words.sessions.append(words.members.count)
       words.members.append([memory])
+    }
+    guard candidate.row < rowCount else {
+      throw StoreError(.corrupted, "memory \(candidate.id) names row \(candidate.row), the store has \(rowCount)")
     }
     if let embedding, let rows {
       words.similarities.append(candidate.row < 0 ? .nan : rows.similarity(embedding, row: candidate.row))

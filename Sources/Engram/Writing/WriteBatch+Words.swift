@@ -10,7 +10,7 @@ extension WriteBatch {
     let key = WordsKey(user: user, createdAt: entry.createdAt, id: entry.id)
     if let found = try wordsKey(atOrBefore: key) { return try put(try words(found, with: entry, mustExist: false), found) }
     guard let first = try reader.firstKey(of: Tables.Words.self, prefix: user.prefix) else {
-      return try put(key, WordsBlock([entry]).encoded(), in: Tables.Words.self)
+      return try putWords(key, WordsBlock([entry]).encoded())
     }
     // Before all others: their record begins with it from now on.
     let changed = try words(first, with: entry, mustExist: false)
@@ -37,13 +37,13 @@ extension WriteBatch {
     guard let first = block.entries.first else { return try delete(found, in: Tables.Words.self) }
     let key = WordsKey(user: user, createdAt: first.createdAt, id: first.id)
     if key != found { try delete(found, in: Tables.Words.self) }
-    try put(key, block.encoded(), in: Tables.Words.self)
+    try putWords(key, block.encoded())
   }
 
   private mutating func put(_ changed: ChangedWords, _ key: WordsKey) throws {
     switch changed {
     case .none: break
-    case .record(let bytes): try put(key, bytes, in: Tables.Words.self)
+    case .record(let bytes): try putWords(key, bytes)
     case .block(let block): try put(block, key)
     }
   }
@@ -102,7 +102,7 @@ extension WriteBatch {
   /// own: a conversation fills its blocks.
   private mutating func put(_ block: WordsBlock, _ key: WordsKey) throws {
     guard block.entries.count > 1, block.byteCount > WordsBlock.splitBytes || block.entries.count > WordsBlock.capacity else {
-      return try put(key, block.encoded(), in: Tables.Words.self)
+      return try putWords(key, block.encoded())
     }
     let rest = WordsBlock(Array(block.entries.dropLast()))
     let grewAtEnd = rest.byteCount <= WordsBlock.splitBytes && rest.entries.count <= WordsBlock.capacity

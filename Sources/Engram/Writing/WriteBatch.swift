@@ -43,6 +43,8 @@ struct WriteBatch: ~Copyable {
   private(set) var failure: LMDBError?
   /// Bytes of keys and values that were stored, each time that they were.
   private(set) var storedBytes = 0
+  /// Records of words that this batch has stored: LMDB writes a page again that it has copied for the transaction.
+  var storedWords: Set<WordsKey> = []
   /// Features that this batch need not announce any more.
   var announced: UInt64 = 0
   private var writer = CBORWriter()
@@ -112,6 +114,14 @@ struct WriteBatch: ~Copyable {
 
   mutating func deleteUnjournaled<T: Table>(_ key: T.EntryKey, in table: T.Type) throws(LMDBError) {
     try deleteUnjournaled(key.encoded, in: schema[table])
+  }
+
+  /// Stores a record of words. Counted once: a batch writes the same record for each of its memories.
+  mutating func putWords(_ key: WordsKey, _ value: [UInt8]) throws {
+    let counted = storedBytes
+    try put(key, value, in: Tables.Words.self)
+    // It may grow up to a page.
+    storedBytes = counted + (storedWords.insert(key).inserted ? max(value.count, 4096) + Self.keyBytes : 0)
   }
 
   private mutating func remember(_ key: borrowing Key, in database: Database) throws {
