@@ -49,6 +49,7 @@ struct BlockRecord: Sendable, Equatable {
 
 extension [UInt8] {
   mutating func appendBigEndian<Integer: FixedWidthInteger>(_ value: Integer) {
-    for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> shift)) }
+    // SAFETY: the bytes are copied during the call.
+    unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
   }
 }

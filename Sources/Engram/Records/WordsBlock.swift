@@ -57,12 +57,28 @@ extension WordsEntry {
       questionShare: Int((text.questionShare * 65_535).rounded()), terms: Self.marked(said: text.said + caption, asked: text.asked, author))
   }
 
+  /// Most texts have few words: by insertion, without the calls of a general sort.
+  private static func sort(_ values: inout [UInt64]) {
+    guard values.count <= 64 else { return values.sort() }
+    var sorted = 1
+    while sorted < values.count {
+      let value = values[sorted]
+      var place = sorted
+      while place > 0, values[place - 1] > value {
+        values[place] = values[place - 1]
+        place -= 1
+      }
+      values[place] = value
+      sorted += 1
+    }
+  }
+
   private static func marked(said: [TermHash], asked: [TermHash], _ author: [TermHash]) -> [MarkedTerm] {
     // The kind in the low bits: one sort brings each term's occurrences together.
     var occurrences = said.map { UInt64($0) << 2 }
     for term in asked { occurrences.append(UInt64(term) << 2 | 1) }
     for term in author { occurrences.append(UInt64(term) << 2 | 2) }
-    occurrences.sort()
+    sort(&occurrences)
     var marked: [MarkedTerm] = []
     marked.reserveCapacity(occurrences.count)
     var index = 0
