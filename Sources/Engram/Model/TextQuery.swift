@@ -15,8 +15,8 @@ public enum SearchMode: String, Sendable, Hashable, Codable, CaseIterable {
 /// Each part is scaled to at most 1 within the scope and weighted; ``SearchResult/Explanation/parts`` has them. What counts for a memory: its words and those
 /// of its caption (BM25), the author and the date; with less weight the turns before and after it in its session, and fully the words of a
 /// question right before it; the words of the session as a whole; the similarity of its embedding, its neighbors' and the best of its session.
-/// A memory that asks counts a little less than one that says. All statistics are those of the scope: every memory in it that is
-/// current and has not expired counts, whether it matches the filter or not, and nobody else's does.
+/// A memory that asks counts a little less than one that says. The statistics are those of the scope: they count its memories that are neither
+/// expired nor superseded, also those that the filter leaves out, and no memory outside of the scope.
 ///
 /// ```swift
 /// let hits = try store.search(TextQuery("who likes ramen?", scope: .user("ada"), mode: .lexical))

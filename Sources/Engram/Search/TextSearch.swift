@@ -64,6 +64,7 @@ struct TextSearch: ~Escapable {
       best.insert(score: score, id: candidate.id, payload: number)
     }
     let state = try reader.state()
+    let (scored, inScope) = (words.similarities.count { !$0.isNaN }, scope.candidates.count { $0.row >= 0 })
     let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
     return try best.sorted().map { hit in
       let candidate = scope.candidates[hit.payload]
@@ -78,8 +79,8 @@ struct TextSearch: ~Escapable {
         memory: record.memory, score: hit.score,
         explanation: query.includesExplanation
           ? .init(
-            metric: reader.store.metric, row: record.row?.row, rowsScored: words.similarities.count { !$0.isNaN },
-            rowsInScope: scope.candidates.count { $0.row >= 0 }, batchSequence: state.batchSequence,
+            metric: reader.store.metric, row: record.row?.row, rowsScored: scored,
+            rowsInScope: inScope, batchSequence: state.batchSequence,
             parts: parts.explained(hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload])) : nil)
     }
   }

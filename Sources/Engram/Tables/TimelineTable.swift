@@ -14,7 +14,7 @@ extension Tables {
   }
 }
 
-/// userKey ‖ createdAt ‖ MemoryID.
+/// userKey ‖ createdAt ‖ MemoryID: a memory among those of its user by time.
 struct TimelineKey: TableKey {
   let user: UserKey
   /// Milliseconds since 1970.
@@ -35,7 +35,7 @@ struct TimelineKey: TableKey {
   }
 
   init(decoding bytes: RawSpan) throws(StoreError) {
-    try bytes.requireCount(40, Tables.Timeline.name)
+    try bytes.requireCount(40, "\(Tables.Timeline.name) or \(Tables.Words.name)")
     self.init(user: UserKey(bytes), createdAt: bytes.orderedInt64(at: 16), id: MemoryID(bytes, at: 24))
   }
 }

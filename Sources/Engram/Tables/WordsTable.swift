@@ -16,28 +16,5 @@ extension Tables {
   }
 }
 
-/// userKey ‖ createdAt ‖ MemoryID.
-struct WordsKey: TableKey {
-  let user: UserKey
-  /// Milliseconds since 1970.
-  let createdAt: Int64
-  let id: MemoryID
-
-  init(user: UserKey, createdAt: Int64, id: MemoryID) {
-    self.user = user
-    self.createdAt = createdAt
-    self.id = id
-  }
-
-  var encoded: Key {
-    var key = user.prefix
-    key.append(createdAt)
-    key.append(id)
-    return key
-  }
-
-  init(decoding bytes: RawSpan) throws(StoreError) {
-    try bytes.requireCount(40, Tables.Words.name)
-    self.init(user: UserKey(bytes), createdAt: bytes.orderedInt64(at: 16), id: MemoryID(bytes, at: 24))
-  }
-}
+/// The time and id of a record's first memory.
+typealias WordsKey = TimelineKey
