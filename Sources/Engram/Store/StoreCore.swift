@@ -165,10 +165,11 @@ final class StoreCore: Sendable {
           // Somebody asked for an erasure.
           try core.rebuild(
             ifWanted: { core.needsRebuild($0) || core.lacksIndex($0) }, isAutomatic: state.pendingErasure == 0, check: check)
-        }
-        self?.work.withLock { work in
-          work.retry.succeeded()
-          work.lastRebuild = .now
+          // Before this work is counted as ended: the next round must know of it.
+          core.work.withLock { work in
+            work.retry.succeeded()
+            work.lastRebuild = .now
+          }
         }
       } catch is CancellationError {
       } catch let error as StoreError where error.code == .closed {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 import TestSupport
@@ -22,6 +23,21 @@ struct TestStore {
   static func draft(_ user: String, _ number: Int) -> MemoryDraft {
     MemoryDraft(userID: user, text: "memory \(number)", embedding: vector(number))
   }
+}
+
+/// Keeps every rebuild of a store waiting until it goes, as the rebuild of another process does.
+///
+/// A store that stays open builds what it lacks within moments: a test of what it does meanwhile must hold that up.
+final class RebuildHold {
+  private var lock: FileLock?
+
+  init(_ store: URL) throws {
+    let lock = try FileLock(path: StorePaths(path: store.path).rebuildLock)
+    try lock.lock(.exclusive)
+    self.lock = consume lock
+  }
+
+  func end() { lock = nil }
 }
 
 /// Expects a ``StoreError`` of one code, with this holder and this outcome of the write.

@@ -25,6 +25,7 @@ import Testing
     let url = try Self.unpack(name, in: place)
     let expected = try Data(contentsOf: Self.fixtures.appendingPathComponent("\(name).jsonl"))
     for access in [StoreOptions.Access.readOnly, .readWrite] {
+      let hold = try RebuildHold(url)
       let store = try await MemoryStore.open(
         at: url, options: StoreOptions(access: access, createsIfMissing: false))
       var exported: [UInt8] = []
@@ -53,6 +54,7 @@ import Testing
       }
       #expect(ramen.version == present)
       #expect(try versions() == earlier)
+      hold.end()
       if access == .readWrite {
         try await store.compact()
         #expect(try versions() == earlier)

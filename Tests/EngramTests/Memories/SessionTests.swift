@@ -83,6 +83,8 @@ import Testing
   /// Pages of any size are the same list, with the index and without.
   @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func pagesAreTheWholeSession(_ isIndexed: Bool) async throws {
     let store = try await place.open()
+    let hold = try RebuildHold(place.url)
+    defer { hold.end() }
     var generator = SeededGenerator(seed: 11)
     // Equal times, too.
     let drafts = (0..<60).map { number in
@@ -116,6 +118,7 @@ import Testing
   /// A store whose index is missing answers rightly, is sound, says so, and has the index built while it stays open.
   @Test(.timeLimit(.minutes(5))) func aMissingIndexIsBuilt() async throws {
     let store = try await place.open()
+    let hold = try RebuildHold(place.url)
     let first = try await store.add(draft("u", "s", at: 1, "before")).id
     try await writeAsEarlierVersion(store) { transaction in
       try transaction.delete(first, for: "u")
@@ -127,6 +130,7 @@ import Testing
     try await store.add(draft("u", "s", at: 3, "later"))
     #expect(try missing(store) == ["sessions", "words"] && texts(store, "s") == ["since", "later"])
     let snapshot = try store.snapshot()
+    hold.end()
     try await waitUntil(within: .seconds(60)) { try store.status.generation == 2 && missing(store) == [] }
     #expect(try store.dueUpkeep == nil && texts(store, "s") == ["since", "later"])
     #expect(try snapshot.memories(inSession: "s", for: "u").map(\.text) == ["since", "later"])
@@ -192,6 +196,8 @@ import Testing
   /// The state record names a table that the file does not have.
   @Test(.timeLimit(.minutes(5))) func aTableThatIsNamedAndMissingIsDamage() async throws {
     let fixture = try FormatFixtureTests.unpack("format-1", in: place.directory)
+    let hold = try RebuildHold(fixture)
+    defer { hold.end() }
     let store = try await MemoryStore.open(at: fixture)
     #expect(try missing(store) == ["sessions", "words"])
     try await store.write { transaction in
