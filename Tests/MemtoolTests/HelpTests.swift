@@ -48,6 +48,7 @@ import Testing
           delete                  Delete memories, by id or by conditions.
           context                 Show, store and list contexts: the immutable profiles
                                   of users.
+          embed                   Embed the memories that have no embedding.
           compact                 Rebuild a store's files without what was deleted.
           backup                  Copy a store as it is at one instant, while others
                                   use it.
@@ -61,7 +62,7 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["compact"], ["backup"], ["forget"], ["eval"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["compact"], ["backup"], ["forget"], ["eval"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

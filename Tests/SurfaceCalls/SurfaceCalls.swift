@@ -104,6 +104,13 @@ package final class SurfaceCalls {
           }
         }
       ),
+      (
+        "embedMissing",
+        {
+          _ = try await store.add(MemoryDraft(userID: "u", text: "three", isTextOnly: true))
+          _ = try await store.embedMissing()
+        }
+      ),
       ("deleteWhere", { _ = try await store.delete(where: .kind("none"), scope: .all) }),
       ("putContextJSON", { try await store.putContext(json: Array("{}".utf8), as: "Mood", for: "u") }),
       ("import", { _ = try await store.importJSONLines(from: [URL(fileURLWithPath: scratch + "/import.jsonl")]) }),

@@ -179,7 +179,7 @@ struct StoreRebuild {
     do {
       try paths.root.synchronize()
       try opening.lock(.exclusive)
-      return try StoreOpening.openGeneration(paths, number: number, options: live.options).0
+      return try StoreOpening.openGeneration(paths, number: number, options: live.options.forOtherGenerations).0
     } catch {
       try? Directories.removeTreeWithOthers(made, named: paths.generation(number))
       throw error

@@ -33,6 +33,8 @@ public struct StoreInspection: Sendable, Codable {
   }
 
   public let status: StoreStatus
+  /// Memories that no search by vector finds, those that have expired and are not swept yet included; nil: a store without embeddings.
+  public let withoutEmbedding: Int?
   /// Those of all generations, leftovers included, and the locks.
   public let files: [FileSize]
   public let databases: [DatabaseSize]
@@ -112,14 +114,16 @@ extension MemoryStore {
   /// - Throws: ``StoreError`` `.corrupted`, `.inputOutput`, `.permissionDenied`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(files); reads no records. Blocks the caller for the time of a directory listing.
   public func inspection() throws -> StoreInspection {
-    let (databases, missing, last) = try readOnce { reader in
+    let (databases, missing, last, withoutEmbedding) = try readOnce { reader in
       let environment = reader.generation.environment
       let databases = try environment.databases.map { database in
         let statistics = try reader.view.statistics(of: database)
         return StoreInspection.DatabaseSize(name: database.name, entries: statistics.entries, sizeBytes: statistics.sizeBytes)
       }
       let missing = try Tables.all.filter { try !reader.has($0) }.map { $0.name }
-      return (databases, missing, environment.lastTransactionID)
+      let state = try reader.state()
+      let withoutEmbedding = reader.store.dimension.map { _ in state.memories - state.rowsLive }
+      return (databases, missing, environment.lastTransactionID, withoutEmbedding)
     }
     let status = try status
     let own = MachineIdentity.processID
@@ -130,7 +134,8 @@ extension MemoryStore {
         commitsBehind: reader.transactionID.map { max(0, last - $0) })
     }
     return StoreInspection(
-      status: status, files: try files(), databases: databases, missingTables: missing, readers: readers, identity: identity)
+      status: status, withoutEmbedding: withoutEmbedding, files: try files(), databases: databases, missingTables: missing,
+      readers: readers, identity: identity)
   }
 
   private func files() throws -> [StoreInspection.FileSize] {

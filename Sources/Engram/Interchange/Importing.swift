@@ -59,6 +59,7 @@ extension MemoryStore {
   ) async throws -> ImportSummary {
     let writer = try options.isDryRun ? nil : writer()
     let collectsTexts = embedder != nil && !options.isDryRun
+    let basis = embedder == nil ? nil : core.generation.embedding
     let rejects = try options.rejectsFile.map { try RejectedLines($0, of: self) }
     let checked = try await onCancellableThread { check in
       var options = options
@@ -83,6 +84,7 @@ extension MemoryStore {
           progress(step)
           if stop.isSet { throw CancellationError() }
         }
+        if let basis, !vectors.isEmpty { try transaction.batch.reader.require(basis) }
         var summary = checked.summary
         try importer.write(&transaction, &summary)
         return summary
@@ -103,10 +105,7 @@ extension MemoryStore {
     for start in stride(from: 0, to: texts.count, by: 256) {
       try Task.checkCancellation()
       let batch = texts[start..<min(start + 256, texts.count)]
-      let made = try await embedder.embed(batch.map(\.text))
-      guard made.count == batch.count else {
-        throw StoreError(.embedderMismatch, "the embedder '\(embedder.identity)' returned \(made.count) vectors for \(batch.count) texts")
-      }
+      let made = try await embedder.embedChecked(batch.map(\.text))
       for (text, vector) in zip(batch, made) { vectors[text.index] = vector }
       progress(OperationProgress(phase: .embedding, done: batch.endIndex, total: texts.count, count: batch.endIndex))
     }
@@ -159,7 +158,8 @@ private struct Importer {
       if leftOut.contains(step.index) { continue }
       try walk.naming(step.place) {
         switch try step.content.get() {
-        case .store: break
+        // Once more: the store may have been embedded anew since.
+        case .store(let line): try line.check(transaction.batch.store)
         case .context(let context): try put(context, &transaction, &summary)
         case .memory(var memory):
           if memory.wantsEmbedding { memory.draft.embedding = vectors[step.index] }

@@ -3,7 +3,7 @@ import Formats
 /// Says which embedder made a vector.
 ///
 /// Vectors are comparable only when their identities are equal. A store pins the identity of its embedder, so it can refuse
-/// another one by name instead of returning meaningless scores.
+/// another one by name instead of returning meaningless scores. ``MemoryStore/reembed(with:progress:)`` moves a store to another one.
 public struct EmbedderIdentity: Sendable, Hashable, Codable, CustomStringConvertible {
   /// The model or algorithm, such as `hashing`. It names no place, address or key.
   public let name: String
@@ -11,7 +11,8 @@ public struct EmbedderIdentity: Sendable, Hashable, Codable, CustomStringConvert
   /// The number of components of each vector.
   public let dimension: Int
 
-  /// Changes whenever the same text would give another vector.
+  /// A fingerprint: changes whenever the same text would give another vector. For a model it is a hash of its weights and of every setting that
+  /// a vector depends on; for an algorithm, its number.
   public let version: String
 
   public init(name: String, dimension: Int, version: String) {

@@ -20,3 +20,10 @@ enum EmbeddingTemplate: UInt64, Sendable {
   /// Whether the embedder gets the same of both.
   func isSame(_ left: Memory, _ right: Memory) -> Bool { text(of: left).hasSameBytes(as: text(of: right)) }
 }
+
+/// What the vectors of a store follow from: two vectors are comparable if this is the same for both.
+struct EmbeddingBasis: Sendable, Equatable {
+  /// Nil: vectors are given by the callers, and none is pinned.
+  let embedder: EmbedderIdentity?
+  let template: EmbeddingTemplate
+}

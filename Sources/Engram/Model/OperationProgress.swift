@@ -28,7 +28,7 @@ public struct OperationProgress: Sendable, Hashable {
 
     /// Reads and checks the lines of an import; `done` and `total` are bytes of the files.
     public static let checking = Self(kind: .checking)
-    /// Embeds texts of an import; `done` and `total` are texts.
+    /// Embeds texts of an import, or of memories that are stored; `done` and `total` are texts.
     public static let embedding = Self(kind: .embedding)
     /// Writes the lines of an import in one transaction; `done` and `total` are bytes of the files.
     public static let writing = Self(kind: .writing)

@@ -202,6 +202,14 @@ extension StoreError {
         + "decide anew")
   }
 
+  /// Vectors of two embedders are not comparable.
+  static func embedderMismatch(_ embedder: EmbedderIdentity, pinned: EmbedderIdentity) -> StoreError {
+    StoreError(
+      .embedderMismatch,
+      "the store's embeddings are made by '\(pinned)', the embedder given is '\(embedder)': open the store with the first, or embed it anew with the second"
+    )
+  }
+
   /// Two userIDs hash to one 128-bit key, which nobody has seen yet.
   static func sameKey(_ userID: String) -> StoreError {
     StoreError(.conflict, "another userID has the key of '\(userID)': use a different one")

@@ -34,7 +34,8 @@ public struct StoreOptions: Sendable {
   public var createsIfMissing: Bool
   /// Taken from the first opener of the process.
   public var durability: Durability
-  /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name.
+  /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name. Vectors that callers bring with memories and queries name
+  /// no embedder, and need the store's dimension only.
   public var embedder: (any Embedder)?
   /// Earlier versions kept of each context and of each memory, without their embeddings; 0 keeps none.
   public var historyLimit: Int
@@ -53,6 +54,14 @@ public struct StoreOptions: Sendable {
   package var followingPatience: Duration = .seconds(2)
   /// If set, every page of LMDB's file is checked and reported before the first one is used; damage keeps the store closed.
   var inspectsPages: PageInspection?
+
+  /// For another generation of a store that is open: what was asked of the store then need not hold of the generation, which may have another embedder
+  /// and dimension.
+  var forOtherGenerations: StoreOptions {
+    var options = self
+    (options.dimension, options.metric, options.language, options.embedder) = (nil, nil, nil, nil)
+    return options
+  }
 
   /// A walk over all pages that an opening begins with.
   struct PageInspection: Sendable {

@@ -146,7 +146,7 @@ final class LiveGeneration: Sendable {
         if case .contents(let sentence)? = try move(of: opened.generation) { throw StoreMove.contents(sentence).error(committed: false) }
         // Closed under that lock, and perhaps open again as another object.
         if state.withLock({ $0.isClosed }) { throw StoreError(.closed, "the store is closed") }
-        let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options)
+        let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options.forOtherGenerations)
         try opening.unlock()
         adopt(PooledGeneration(next))
       } catch {

@@ -73,6 +73,9 @@ final class Generation: Sendable {
   /// What it gets of a memory.
   var template: EmbeddingTemplate { pinned.withLock { $0.template } }
 
+  /// Both.
+  var embedding: EmbeddingBasis { pinned.withLock { EmbeddingBasis(embedder: $0.embedder, template: $0.template) } }
+
   /// What is fixed in the store, with the embedder that is pinned by now.
   var store: StoreRecord {
     var store = fixed

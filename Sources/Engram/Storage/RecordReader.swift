@@ -37,6 +37,33 @@ struct RecordReader: ~Escapable {
     return try StoreRecord(value)
   }
 
+  // MARK: The embedder
+
+  /// What the generation's vectors follow from, as it is now: an embedder may have been pinned since the generation was opened.
+  func embeddingBasis() throws -> EmbeddingBasis {
+    let known = generation.embedding
+    if known.embedder != nil { return known }
+    let stored = try storedRecord()
+    if stored.embedder != nil { generation.pin(as: stored) }
+    return EmbeddingBasis(embedder: stored.embedder, template: stored.template)
+  }
+
+  /// - Throws: ``StoreError`` `.embedderMismatch` if the store is pinned to another embedder than the one that makes, or made, a vector.
+  func require(_ embedder: EmbedderIdentity) throws {
+    guard let pinned = try embeddingBasis().embedder, pinned != embedder else { return }
+    throw StoreError.embedderMismatch(embedder, pinned: pinned)
+  }
+
+  /// - Throws: ``StoreError`` `.embedderMismatch` if a vector that was made on this basis is not comparable with the store's any more.
+  func require(_ basis: EmbeddingBasis) throws {
+    let now = try embeddingBasis()
+    if now == basis { return }
+    if let embedder = basis.embedder, let pinned = now.embedder, embedder != pinned {
+      throw StoreError.embedderMismatch(embedder, pinned: pinned)
+    }
+    throw StoreError(.embedderMismatch, "what is embedded of a memory changed meanwhile: embed it again")
+  }
+
   // MARK: Users
 
   func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {

@@ -45,7 +45,7 @@ extension StoreOpening {
     }
     if let asked = options.embedder?.identity {
       if let pinned = store.embedder, pinned != asked {
-        throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
+        throw StoreError.embedderMismatch(asked, pinned: pinned)
       }
       guard asked.dimension == store.dimension else {
         throw StoreError(

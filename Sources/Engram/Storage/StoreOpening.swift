@@ -368,7 +368,7 @@ enum StoreOpening {
     if try RecordReader(transaction.view, generation, now: 0).state().supersededBy > 0 { return false }
     var store = try RecordReader(transaction.view, generation, now: 0).storedRecord()
     if let pinned = store.embedder, pinned != asked {
-      throw StoreError(.embedderMismatch, "the store's embeddings were made by '\(pinned)', the embedder given is '\(asked)'")
+      throw StoreError.embedderMismatch(asked, pinned: pinned)
     }
     store.pin(asked)
     try transaction.put(MetaKey.store.encoded, store.encoded(), in: generation.schema[Tables.Meta.self])

@@ -20,12 +20,14 @@ extension MemoryStore {
   @discardableResult
   public func add(_ drafts: [MemoryDraft], onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> [Added] {
     let writer = try writer()
+    let (drafts, basis) = try await embedded(drafts, onEmbeddingFailure)
     let store = core.generation.store
     var prepared: [PreparedDraft] = []
     prepared.reserveCapacity(drafts.count)
-    for draft in try await embedded(drafts, onEmbeddingFailure) { prepared.append(try PreparedDraft(draft, store: store)) }
+    for draft in drafts { prepared.append(try PreparedDraft(draft, store: store)) }
     let ready = prepared
     return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in
+      if let basis { try transaction.batch.reader.require(basis) }
       var added: [Added] = []
       added.reserveCapacity(ready.count)
       for draft in ready { added.append(try transaction.add(draft)) }
@@ -49,21 +51,29 @@ extension MemoryStore {
   public func upsert(_ draft: MemoryDraft, onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> Added {
     let writer = try writer()
     try Limits.requireDedupeKey(draft)
-    let prepared = try PreparedDraft(try await embedded([draft], onEmbeddingFailure)[0], store: core.generation.store)
-    return try await writer.write(sizeBytes: prepared.sizeBytes) { try $0.upsert(prepared) }
+    let (drafts, basis) = try await embedded([draft], onEmbeddingFailure)
+    let prepared = try PreparedDraft(drafts[0], store: core.generation.store)
+    return try await writer.write(sizeBytes: prepared.sizeBytes) { transaction in
+      if let basis { try transaction.batch.reader.require(basis) }
+      return try transaction.upsert(prepared)
+    }
   }
 
   // MARK: Embedding
 
   /// The drafts with the embeddings that the store's embedder makes for those without.
-  private func embedded(_ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy) async throws -> [MemoryDraft] {
+  ///
+  /// - Returns: Also what the embeddings follow from, for the transaction that stores them; nil if none was made.
+  private func embedded(_ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy) async throws -> ([MemoryDraft], EmbeddingBasis?) {
     let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].isTextOnly }
-    guard hasEmbedder, !missing.isEmpty else { return drafts }
+    guard hasEmbedder, !missing.isEmpty else { return (drafts, nil) }
     for index in missing { try Limits.checkText(drafts[index].text) }
+    // Another embedder than the store's is no failure of it: no policy covers that.
+    let embedder = try requireEmbedder()
+    let basis = core.generation.embedding
     var drafts = drafts
     do {
-      let template = core.generation.template
-      let embeddings = try await embed(missing.map { template.text(of: drafts[$0]) })
+      let embeddings = try await embedder.embedChecked(missing.map { basis.template.text(of: drafts[$0]) })
       for (index, embedding) in zip(missing, embeddings) where policy == .throw || canStore(embedding) {
         drafts[index].embedding = embedding
       }
@@ -74,20 +84,25 @@ extension MemoryStore {
       core.options.logger.warning(
         "the embedder failed: texts are stored without embeddings", metadata: ["texts": "\(missing.count)", "error": "\(error)"])
     }
-    return drafts
+    return (drafts, basis)
   }
 
   private func canStore(_ embedding: Embedding) -> Bool {
     (try? PreparedDraft.components(embedding, store: core.generation.store)) != nil
   }
 
+}
+
+extension Embedder {
+  /// As many embeddings as texts.
+  ///
   /// - Parameter isQuery: Whether the texts are searched for, and not stored.
-  func embed(_ texts: [String], isQuery: Bool = false) async throws -> [Embedding] {
-    let embedder = try requireEmbedder()
-    let embeddings = isQuery ? try await embedder.embed(queries: texts) : try await embedder.embed(texts)
+  /// - Throws: What the embedder throws; ``StoreError`` `.embedderMismatch` if it returns another number of vectors.
+  func embedChecked(_ texts: [String], isQuery: Bool = false) async throws -> [Embedding] {
+    let embeddings = isQuery ? try await embed(queries: texts) : try await embed(texts)
     guard embeddings.count == texts.count else {
       throw StoreError(
-        .embedderMismatch, "the embedder '\(embedder.identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
+        .embedderMismatch, "the embedder '\(identity)' returned \(embeddings.count) vectors for \(texts.count) texts")
     }
     return embeddings
   }

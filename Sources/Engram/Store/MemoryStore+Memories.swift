@@ -91,15 +91,17 @@ extension MemoryStore {
       return try await writer.write { try $0.update(id, for: userID, ifVersion: version, embedding: embedding, transform) }
     }
     try Limits.check(memoryVersion: version)
+    let basis = core.generation.embedding
+    let template = basis.template
     while true {
       guard let current = try memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
       if let version, version != current.version { throw StoreError.versionMismatch(current, expected: version) }
       let first = try transform(current)
-      let template = core.generation.template
       let text = template.text(of: first)
       // Embedded outside the transaction; should another write change the text meanwhile, once more.
-      let supplied = template.isSame(first, current) ? nil : try await embed([text])[0]
+      let supplied = template.isSame(first, current) ? nil : try await requireEmbedder().embedChecked([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
+        if supplied != nil { try transaction.batch.reader.require(basis) }
         guard let now = try transaction.memory(id, for: userID) else { throw StoreError.noMemory(id, of: userID) }
         if let version, version != now.version { throw StoreError.versionMismatch(now, expected: version) }
         // Called again only if another write came between.
@@ -128,11 +130,13 @@ extension MemoryStore {
     guard embedding == nil, hasEmbedder else {
       return try await writer.write { try $0.revert(id, for: userID, to: earlier, ifVersion: version, embedding: embedding) }
     }
+    let basis = core.generation.embedding
     while true {
       // Embedded outside the transaction; if another write changes the text meanwhile, once more.
       let text = try readOnce { try $0.textToEmbed(reverting: id, of: userID, to: earlier) }
-      let supplied = if let text { try await embed([text])[0] } else { nil as Embedding? }
+      let supplied = if let text { try await requireEmbedder().embedChecked([text])[0] } else { nil as Embedding? }
       let stored = try await writer.write { transaction -> Memory? in
+        if supplied != nil { try transaction.batch.reader.require(basis) }
         let isNeeded = try transaction.batch.reader.textToEmbed(reverting: id, of: userID, to: earlier) != nil
         if isNeeded, supplied == nil { return nil }
         return try transaction.revert(id, for: userID, to: earlier, ifVersion: version, embedding: isNeeded ? supplied : nil)

@@ -29,12 +29,16 @@ extension MemoryStore {
   /// Blocks the caller's thread, and asks no embedder: ``search(_:scope:mode:limit:threshold:minimumFusedScore:filter:includesSuperseded:includesExplanation:)``
   /// does.
   public func search(_ query: TextQuery) throws -> [SearchResult] {
-    try search(query) { try Task.checkCancellation() }
+    try search(query, embedder: nil) { try Task.checkCancellation() }
   }
 
-  private func search(_ query: TextQuery, check: @escaping () throws -> Void) throws -> [SearchResult] {
+  /// - Parameter embedder: Has made the query's embedding; nil: the caller has brought it.
+  private func search(_ query: TextQuery, embedder: EmbedderIdentity?, check: @escaping () throws -> Void) throws -> [SearchResult] {
     let start = ContinuousClock.now
-    let results = try readOnce { try TextSearch($0, check: check).results(query) }
+    let results = try readOnce { reader in
+      if let embedder { try reader.require(embedder) }
+      return try TextSearch(reader, check: check).results(query)
+    }
     StoreMetrics.searches.increment()
     StoreMetrics.searchTimer.recordNanoseconds((ContinuousClock.now - start).nanoseconds)
     return results
@@ -49,7 +53,7 @@ extension MemoryStore {
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
   ///   search goes by words alone.
   /// - Throws: ``StoreError`` `.embedderRequired` for a dense search in a store that was opened without an embedder, and those of
-  ///   ``search(_:)-(TextQuery)``; what the embedder throws.
+  ///   ``search(_:)-(TextQuery)``; `.embedderMismatch` if the store was embedded anew with another embedder; what the embedder throws.
   @concurrent
   public func search(
     _ text: String, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
@@ -59,11 +63,16 @@ extension MemoryStore {
       text, scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minimumFusedScore, filter: filter,
       includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
     try Limits.check(query)
-    if mode == .dense || mode == .hybrid && hasEmbedder { query.embedding = try await embed([text], isQuery: true)[0] }
+    var used: EmbedderIdentity?
+    if mode == .dense || mode == .hybrid && hasEmbedder {
+      let embedder = try requireEmbedder()
+      query.embedding = try await embedder.embedChecked([text], isQuery: true)[0]
+      used = embedder.identity
+    }
     let isLarge =
       try mode == .dense ? rowBytes(in: scope) > Self.cooperativeBytes : count(scope: scope, filter: nil) > cooperativeMemories
-    guard isLarge else { return try search(query) }
-    return try await onCancellableThread { [query] check in try self.search(query, check: check) }
+    guard isLarge else { return try search(query, embedder: used) { try Task.checkCancellation() } }
+    return try await onCancellableThread { [query, used] check in try self.search(query, embedder: used, check: check) }
   }
 
   /// Rows that are searched in about ten milliseconds.

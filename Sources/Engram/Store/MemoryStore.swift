@@ -10,7 +10,8 @@ import Synchronization
 public final class MemoryStore: Sendable {
   let core: StoreCore
   private let access: StoreOptions.Access
-  private let embedder: (any Embedder)?
+  /// The one that the handle was opened with, or has embedded the store anew with.
+  let embedder: Mutex<(any Embedder)?>
   private let isClosed = Atomic(false)
   /// Taken by the one task that closes the handle; others wait for the outcome.
   private let isClosing = Atomic(false)
@@ -33,7 +34,7 @@ public final class MemoryStore: Sendable {
   private init(core: StoreCore, options: StoreOptions) {
     self.core = core
     access = options.access
-    embedder = options.embedder
+    embedder = Mutex(options.embedder)
   }
 
   deinit {
@@ -161,17 +162,19 @@ public final class MemoryStore: Sendable {
 
   // MARK: Embedding
 
-  func requireEmbedder() throws(StoreError) -> any Embedder {
-    guard let embedder else {
+  /// - Throws: ``StoreError`` `.embedderRequired` if the handle has none; `.embedderMismatch` if the store is pinned to another one by now.
+  func requireEmbedder() throws -> any Embedder {
+    guard let embedder = embedder.withLock({ $0 }) else {
       throw StoreError(
         .embedderRequired,
         "a text can only be searched or embedded with an embedder: open the store with the one that it is pinned to (\(core.generation.embedder.map { "\($0)" } ?? "none yet"))"
       )
     }
+    try readOnce { try $0.require(embedder.identity) }
     return embedder
   }
 
-  var hasEmbedder: Bool { embedder != nil && core.generation.store.dimension != nil }
+  var hasEmbedder: Bool { embedder.withLock { $0 != nil } && core.generation.store.dimension != nil }
 
   // MARK: Changes
 

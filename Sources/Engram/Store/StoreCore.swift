@@ -70,8 +70,10 @@ final class StoreCore: Sendable {
       throw StoreError(.storeMismatch, "the store's words are \(generation.store.language.rawValue), \(language.rawValue) was asked for")
     }
     if let asked = asked.embedder?.identity, asked != generation.embedder {
-      let pinned = generation.embedder.map { "made by '\($0)'" } ?? "of no known embedder"
-      throw StoreError(.embedderMismatch, "the store's embeddings are \(pinned), the embedder given is '\(asked)'")
+      if let pinned = generation.embedder { throw StoreError.embedderMismatch(asked, pinned: pinned) }
+      throw StoreError(
+        .embedderMismatch,
+        "this process has the store open without an embedder, and it is pinned to none: close it before opening it with '\(asked)'")
     }
   }
 

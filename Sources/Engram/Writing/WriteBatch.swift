@@ -215,8 +215,15 @@ struct WriteBatch: ~Copyable {
   }
 
   /// Gives the memory a fresh slot and hands its components to the file.
+  ///
+  /// - Throws: ``StoreError`` `.dimensionMismatch` if the components were prepared for another generation; `.corrupted`.
   mutating func addRow(_ components: [Float], of memory: Memory, key: UserKey, user: inout UserRecord) throws -> MemoryRecord.RowReference {
-    precondition(staging != nil, "only a store with embeddings has rows")
+    guard components.count == generation.rows?.header.dimension else {
+      throw StoreError(
+        .dimensionMismatch,
+        "the embedding of memory \(memory.id) has \(components.count) components, the store has dimension "
+          + "\(store.dimension.map(String.init) ?? "none"): it was embedded anew meanwhile")
+    }
     var number = user.firstOpenBlock
     var block: Block
     while true {

@@ -145,7 +145,7 @@ extension WriteTransaction {
     try exchange(old, by: old.memory.with(supersededBy: memory.id), nil, keepsRow: true)
   }
 
-  private mutating func putRecord(_ record: MemoryRecord) throws {
+  mutating func putRecord(_ record: MemoryRecord) throws {
     if record.memory.hasDetails { try batch.require(StoreRecord.Features.memoryDetails) }
     if record.memory.change != nil { try batch.require(StoreRecord.Features.memoryVersions) }
     let value = batch.encoded { record.encode(into: &$0) }

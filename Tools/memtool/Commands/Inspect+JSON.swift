@@ -14,6 +14,8 @@ extension JSONWriter {
     write(time: identity.createdAt)
     key("memories")
     write(status.memories)
+    key("withoutEmbedding")
+    writeOptional(inspection.withoutEmbedding)
     key("contexts")
     write(status.contexts)
     key("users")

@@ -86,6 +86,7 @@ struct Inspect: AsyncParsableCommand {
     facts.add("embedder", identity.embedder?.description ?? "none")
     facts.add("language", identity.language.rawValue)
     facts.add("memories", "\(status.memories)")
+    facts.add("without embedding", inspection.withoutEmbedding.map { "\($0)" })
     facts.add("contexts", "\(status.contexts)")
     facts.add("users", "\(status.users)")
     facts.add("rows", "\(status.rowsLive) live of \(status.rowsAllocated)")

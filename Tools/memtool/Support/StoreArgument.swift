@@ -13,17 +13,19 @@ struct StoreArgument: ParsableArguments {
   /// Opens the store, lends it to `body` and closes it again.
   ///
   /// A snapshot is kept for as long as the command needs it. Nothing is created.
-  /// - Parameter embeds: Whether the command embeds texts: the store then gets the embedder that it is pinned to.
+  /// - Parameters:
+  ///   - embeds: Whether the command embeds texts: the store then gets the embedder that it is pinned to.
+  ///   - embedder: The one that the command line names: a store that is pinned to none gets it for good.
   func open<Value>(
-    _ access: StoreOptions.Access, embeds: Bool = false, _ body: (MemoryStore) async throws -> Value
+    _ access: StoreOptions.Access, embeds: Bool = false, embedder: (any Embedder)? = nil, _ body: (MemoryStore) async throws -> Value
   ) async throws -> Value {
-    var options = StoreOptions(access: access, createsIfMissing: false, snapshotMaxAge: nil)
+    var options = StoreOptions(access: access, createsIfMissing: false, embedder: embedder, snapshotMaxAge: nil)
     var store = try await Advised.running {
       try await MemoryStore.open(at: url, options: options)
     } advice: {
       access == .readOnly ? Advised.reading($0) : nil
     }
-    if embeds, let pinned = store.identity.embedder {
+    if embeds, embedder == nil, let pinned = store.identity.embedder {
       let first = store
       // The handles share the files: nothing is opened twice.
       do {
