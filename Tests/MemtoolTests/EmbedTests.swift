@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `memtool embed`.
+/// `memtool embed` and `memtool reembed`.
 @Suite struct EmbedTests {
   private let tool: Tool
 
@@ -36,5 +36,20 @@ import Testing
     #expect(try tool.run("embed", store, "--missing", "--embedder", "none", exit: 64).standardError.contains("makes no embeddings"))
     #expect(try tool.run("embed", store, "--missing", "--embedder", "hashing").standardOutput == "2 memories embedded\n")
     #expect(try tool.run("inspect", store).standardOutput.contains(/embedder +hashing, version/))
+  }
+
+  @Test func aStoreMovesToAnotherEmbedder() throws {
+    let store = try tool.store("s.memory", "--embedder", "hashing", lines: Self.lines)
+    let moved = try tool.run("reembed", store, "--embedder", "hashing", "--dimension", "64").standardOutput
+    #expect(moved.hasPrefix("2 memories: 2 embedded, 0 by an earlier attempt; the store's embedder is hashing, version "), "\(moved)")
+    #expect(try tool.run("inspect", store).standardOutput.contains(/embeddings +64 dimensions, cosine\n/))
+    #expect(try tool.run("search", store, "green tea", "--user", "maya").standardOutput.contains("She drinks green tea."))
+    try tool.run("verify", store, "--deep")
+    let again = try tool.run("reembed", store, "--embedder", "hashing", "--dimension", "64")
+    #expect(again.standardOutput.hasPrefix("nothing to do: the store's embedder is hashing, version "))
+    let json = try tool.run("reembed", store, "--embedder", "hashing", "--json").standardOutput
+    #expect(json.hasPrefix(#"{"isChanged":true,"embedder":{"name":"hashing","#) && json.contains(#""memories":2,"embedded":2,"reused":0,"#))
+    #expect(try tool.run("reembed", store, "--embedder", "none", exit: 64).standardError.contains("makes no embeddings"))
+    #expect(try tool.run("reembed", store, exit: 64).standardError.contains("Missing expected argument '--embedder"))
   }
 }

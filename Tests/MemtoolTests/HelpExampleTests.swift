@@ -10,7 +10,7 @@ import Testing
 
   static let commands = [
     [], ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["compact"], ["backup"], ["forget"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"],
   ]
 
   /// The lines below EXAMPLES, as they stand in the help.

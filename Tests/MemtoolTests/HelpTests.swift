@@ -49,6 +49,8 @@ import Testing
           context                 Show, store and list contexts: the immutable profiles
                                   of users.
           embed                   Embed the memories that have no embedding.
+          reembed                 Move a store to another embedder: embed all memories
+                                  anew.
           compact                 Rebuild a store's files without what was deleted.
           backup                  Copy a store as it is at one instant, while others
                                   use it.
@@ -62,7 +64,7 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["compact"], ["backup"], ["forget"], ["eval"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

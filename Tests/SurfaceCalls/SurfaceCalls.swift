@@ -184,6 +184,13 @@ package final class SurfaceCalls {
     return [
       ("backup", { _ = try await store.backup(to: URL(fileURLWithPath: scratch + "/backup")) }),
       ("compact", { _ = try await store.compact() }),
+      (
+        "reembed",
+        {
+          _ = try await store.reembed(with: HashingEmbedder(dimension: 16))
+          _ = try await store.reembed(with: HashingEmbedder())
+        }
+      ),
       ("finishUpkeep", { try await store.finishUpkeep() }),
       ("forget", { _ = try await store.forget(userID: "v", timeout: .zero) }),
       ("forgetProving", { _ = try await store.forget(userID: "v", timeout: .zero, verifiesErasure: true) }),

@@ -11,6 +11,8 @@ import VectorSearch
 struct GenerationCopy: ~Copyable {
   let source: Generation
   let target: Generation
+  /// Takes the place of the source's rows; nil: the rows are copied.
+  private let vectors: ReembeddedVectors?
   /// Reports the records that were copied and committed. What it throws ends the copy.
   private var meter: WorkMeter
   private var position = Position.start
@@ -36,9 +38,15 @@ struct GenerationCopy: ~Copyable {
   private static let transactionBytes = 8 << 20
   private static let snapshotBytes = 64 << 20
 
-  init(from source: Generation, to target: Generation, progress: @escaping (OperationProgress) throws -> Void) {
+  init(
+    from source: Generation, to target: Generation, vectors: ReembeddedVectors? = nil,
+    progress: @escaping (OperationProgress) throws -> Void
+  ) {
     self.source = source
     self.target = target
+    self.vectors = vectors
+    // A copy that was broken off may have left some.
+    vectors?.lacking.removeAll()
     meter = WorkMeter(.copying, total: 0) { step in
       // The thread that resolves a failed commit waits for the copy's snapshot.
       if source.isClosing { throw CopyOutdated() }
@@ -158,13 +166,14 @@ struct GenerationCopy: ~Copyable {
       let record = try UserRecord(value)
       if resume == nil {
         count += try ContextCopy(reader).copyAll(of: key, record.userID, &bytes, &transaction)
-        transaction.batch.nextRunRows = record.rows
+        transaction.batch.nextRunRows = vectors == nil ? record.rows : record.memories
       }
       var last: TimelinePosition?
       try reader.forEachMemory(of: record.userID, newestFirst: false, after: resume) { memory in
         let versionBytes = try insert(memory, reader, &transaction)
         let memoryBytes =
-          versionBytes + memory.memory.text.utf8.count + 512 + (memory.row == nil ? 0 : target.rows?.header.strideBytes ?? 0)
+          versionBytes + memory.memory.text.utf8.count + 512
+          + (memory.row == nil && vectors == nil ? 0 : target.rows?.header.strideBytes ?? 0)
         bytes -= memoryBytes
         try meter.pass(bytes: memoryBytes)
         count += 1
@@ -185,7 +194,9 @@ struct GenerationCopy: ~Copyable {
   /// - Returns: The bytes of the versions.
   @discardableResult
   private func insert(_ record: MemoryRecord, _ reader: RecordReader, _ transaction: inout WriteTransaction) throws -> Int {
-    if let reference = record.row {
+    if let vectors {
+      try transaction.insert(record.memory, try vectors.components(of: record.memory, reader))
+    } else if let reference = record.row {
       let row = try reader.row(reference)
       try transaction.insert(record.memory, row.indices.map { row[$0] })
     } else {
@@ -262,6 +273,7 @@ struct GenerationCopy: ~Copyable {
     // All removals first: a dedupe key or an id may have gone from one memory to another.
     for id in changes.memories {
       if let old = try transaction.batch.reader.memoryRecord(id) { try transaction.remove(old) }
+      vectors?.lacking.remove(id)
       try meter.pass(bytes: 4096)
     }
     for id in changes.memories.sorted() {
@@ -289,6 +301,26 @@ struct GenerationCopy: ~Copyable {
     }
   }
 
+  // MARK: Vectors
+
+  /// Embeds what was copied without a vector, from the records of the copy, which nobody else changes.
+  ///
+  /// - Throws: What the embedder throws.
+  func embedLacking() throws {
+    guard let vectors, let level else { return }
+    while !vectors.lacking.isEmpty {
+      let ids = vectors.lacking.sorted().prefix(EmbeddingBatch.memories)
+      let entries = try vectors.embed(ids, in: target)
+      try write(level) { transaction in
+        for entry in entries {
+          guard let record = try transaction.batch.reader.memoryRecord(entry.id), record.row == nil else { continue }
+          try transaction.attach(entry.components, to: record)
+        }
+      }
+      vectors.lacking.subtract(ids)
+    }
+  }
+
   // MARK: The end
 
   /// The last round: replays what is left, and compares what is there.
@@ -297,6 +329,7 @@ struct GenerationCopy: ~Copyable {
   /// - Throws: As ``check()``.
   mutating func finish() throws -> StateRecord {
     try catchUp()
+    try embedLacking()
     try pinEmbedder()
     return try check()
   }
@@ -325,7 +358,8 @@ struct GenerationCopy: ~Copyable {
     let state = try RecordReader(snapshot.view, target, now: .min).state()
     for (name, expected, found) in [
       ("memories", level.memories, state.memories), ("contexts", level.contexts, state.contexts), ("users", level.users, state.users),
-      ("rows", level.rowsLive, state.rowsLive), ("commits", Int(clamping: level.batchSequence), Int(clamping: state.batchSequence)),
+      ("rows", vectors == nil ? level.rowsLive : level.memories, state.rowsLive),
+      ("commits", Int(clamping: level.batchSequence), Int(clamping: state.batchSequence)),
     ] where expected != found {
       throw StoreError(.corrupted, "the store counts \(expected) \(name), its copy has \(found): verify the store")
     }

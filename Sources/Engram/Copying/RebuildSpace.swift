@@ -8,6 +8,8 @@ struct RebuildSpace: Sendable {
   let directory: Directory
   /// Nobody asked for the rebuild: it can wait until there is plenty of room.
   let isAutomatic: Bool
+  /// What is to be done once there is room, for messages.
+  var remedy = "compact the store"
 
   /// What the next generation takes.
   struct Need: Sendable, Equatable {
@@ -21,13 +23,17 @@ struct RebuildSpace: Sendable {
     }
   }
 
-  static func need(_ reader: borrowing RecordReader) throws -> Need {
+  /// - Parameter target: The record of the next generation if all memories are embedded anew for it; nil: their rows are copied.
+  static func need(_ reader: borrowing RecordReader, embeddedFor target: StoreRecord? = nil) throws -> Need {
     var need = Need(rowBytes: 0, treeBytes: 0)
     for database in reader.generation.environment.databases {
       let tree = try reader.view.statistics(of: database)
       need.treeBytes += tree.pages * tree.pageSizeBytes
     }
-    if let header = reader.generation.rows?.header {
+    if let target, let header = RowFileHeader(target) {
+      let state = try reader.state()
+      need.rowBytes = RowFileHeader.byteCount + (state.memories + 3 * state.users) * header.strideBytes
+    } else if let header = reader.generation.rows?.header {
       let state = try reader.state()
       // A user's rows are rounded up to a multiple of four.
       need.rowBytes = RowFileHeader.byteCount + (state.rowsLive + 3 * state.users) * header.strideBytes
@@ -45,7 +51,7 @@ struct RebuildSpace: Sendable {
       throw StoreError(
         .diskFull,
         "the store's next generation needs about \(Self.text(needed)), \(Self.text(reserve)) must stay free for other programs, "
-          + "and \(Self.text(space.availableBytes)) are free in \(directory.path): make room, then compact the store")
+          + "and \(Self.text(space.availableBytes)) are free in \(directory.path): make room, then \(remedy)")
     }
   }
 
@@ -59,7 +65,7 @@ struct RebuildSpace: Sendable {
       throw StoreError(
         .diskFull,
         "\(Self.text(space.availableBytes)) are free in \(directory.path), and \(Self.text(least)) must stay free for other programs: "
-          + "make room, then compact the store")
+          + "make room, then \(remedy)")
     }
   }
 

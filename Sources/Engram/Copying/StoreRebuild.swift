@@ -19,6 +19,8 @@ struct StoreRebuild {
   /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
   var isWanted: (StateRecord) -> Bool = { _ in true }
   let space: RebuildSpace
+  /// Vectors of another embedder for the next generation; nil: it keeps those that are there.
+  var vectors: ReembeddedVectors?
   /// Called now and then; what it throws ends the rebuild, and nothing has changed.
   let check: () throws -> Void
   let progress: (OperationProgress) -> Void
@@ -54,7 +56,9 @@ struct StoreRebuild {
     while true {
       attempt += 1
       do {
-        return try build(excludingWriters: attempt > 2 && !space.isAutomatic)
+        let outcome = try build(excludingWriters: attempt > 2 && !space.isAutomatic)
+        vectors?.removeWork()
+        return outcome
       } catch is CopyOutdated {
         // Nobody has asked for it, and it can come in a calmer hour: writers need not wait for all of it.
         if attempt > 2, space.isAutomatic {
@@ -64,6 +68,8 @@ struct StoreRebuild {
         live.options.logger.debug(
           "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it begins anew")
         try check()
+        // Most of what was committed meanwhile, before writers may have to wait.
+        try vectors?.embedAll(holdsRebuildLock: true)
       }
     }
   }
@@ -76,18 +82,22 @@ struct StoreRebuild {
     let source = try live.read { $0.generation }
     try live.requireInPlace(source)
     var started = ContinuousClock.now
-    let (rowsBefore, need) = try live.read { (try $0.state().rowsHigh, try RebuildSpace.need($0)) }
+    let (rowsBefore, need) = try live.read { (try $0.state().rowsHigh, try RebuildSpace.need($0, embeddedFor: vectors?.target)) }
     try space.require(need)
     let target = try makeTarget(after: source)
     var isNamed = false
     do {
-      var copy = GenerationCopy(from: source, to: target) { [check, progress, space] step in
+      var copy = GenerationCopy(from: source, to: target, vectors: vectors) { [check, progress, space] step in
         progress(step)
         try check()
         try space.requireReserve()
       }
       try copy.copyAll()
       try target.trim()
+      // What was hidden before the copy began leaves the files with this rebuild.
+      if vectors == nil {
+        try live.read { try EmbeddingWork.scrub(paths, RecordReader($0.view, $0.generation, now: .min)) }
+      }
       try catchUp(&copy)
       if !excludingWriters {
         started = try takeLastTurn(writerLock, &copy)
@@ -129,7 +139,8 @@ struct StoreRebuild {
     for _ in 0..<Self.turns {
       try takeTurn(writerLock)
       let started = ContinuousClock.now
-      if try copy.entriesBehind(atMost: Self.longestRoundEntries) != nil { return started }
+      let limit = vectors == nil ? Self.longestRoundEntries : ReembeddedVectors.fewTexts
+      if try copy.entriesBehind(atMost: limit) != nil, try needsNoEmbedder(&copy) { return started }
       try writerLock.unlock()
       live.options.logger.debug("a rebuild gives the lock of the writers back: its last round would be too long")
       try catchUp(&copy)
@@ -144,10 +155,19 @@ struct StoreRebuild {
     return .now
   }
 
+  /// Whether the last round has nothing to embed: writers do not wait for an embedder, unless they are faster than it in each turn.
+  private func needsNoEmbedder(_ copy: inout GenerationCopy) throws -> Bool {
+    guard let vectors else { return true }
+    try copy.catchUp()
+    return vectors.lacking.isEmpty
+  }
+
   /// Replays the log in rounds. Each is shorter than the one before, unless writers are as fast as the copy.
   private func catchUp(_ copy: inout GenerationCopy) throws {
     for _ in 0..<16 {
-      if try copy.catchUp() <= Self.lastRoundEntries { return }
+      let replayed = try copy.catchUp()
+      try copy.embedLacking()
+      if replayed <= (vectors == nil ? Self.lastRoundEntries : ReembeddedVectors.fewTexts) { return }
     }
   }
 
@@ -175,11 +195,12 @@ struct StoreRebuild {
       )
     }
     let opening = try live.openLock()
-    let made = try StoreCreation.createGeneration(in: paths.generation(number), source.store.inGeneration(number))
+    let store = (vectors?.target ?? source.store).inGeneration(number)
+    let made = try StoreCreation.createGeneration(in: paths.generation(number), store)
     do {
       try paths.root.synchronize()
       try opening.lock(.exclusive)
-      return try StoreOpening.openGeneration(paths, number: number, options: live.options.forOtherGenerations).0
+      return try StoreOpening.openGeneration(paths, number: number, options: live.options).0
     } catch {
       try? Directories.removeTreeWithOthers(made, named: paths.generation(number))
       throw error

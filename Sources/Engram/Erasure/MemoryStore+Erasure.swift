@@ -73,6 +73,7 @@ extension MemoryStore {
         // Another erasure may have asked for one more meanwhile, which is that one's business.
         if let outcome, outcome.firstSequence >= hidden.hiddenBy { break }
       }
+      try core.scrubEmbeddingWork(check)
       receipt.generation = core.generation.number
       receipt.rebuiltAt = hidden.isRebuilt ? Date() : hidden.hiddenAt
       (receipt.remainingGenerations, receipt.holders) = try core.awaitRemoval(until: .now + timeout, check)

@@ -143,7 +143,7 @@ extension MemoryStore {
       var sizes: [StoreInspection.FileSize] = []
       // Leftovers of other generations, too: they take room.
       let paths =
-        ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock"]
+        ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock", EmbeddingWork.fileName]
         + (try core.paths.root.entries().filter {
           StorePaths.generationNumber(directoryName: $0) != nil || StorePaths.isSetAside(directoryName: $0)
         }

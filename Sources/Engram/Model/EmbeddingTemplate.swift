@@ -1,6 +1,6 @@
 import Formats
 
-/// What an embedder gets of a memory. A store keeps to one template for good, as it does to its embedder.
+/// What an embedder gets of a memory. A generation keeps to one template, as it does to its embedder.
 enum EmbeddingTemplate: UInt64, Sendable {
   /// The text alone: stores that an earlier version pinned to their embedder.
   case text = 0

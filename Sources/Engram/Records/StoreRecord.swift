@@ -94,11 +94,23 @@ struct StoreRecord: Sendable, Equatable {
     return writer.bytes
   }
 
-  /// Pins the embedder for good.
+  /// Pins the embedder: for good, or until the store is embedded anew.
   mutating func pin(_ embedder: EmbedderIdentity) {
     self.embedder = embedder
     template = .speakerAndCaption
     features.readOnlyCompatible |= Features.embeddingTemplate
+  }
+
+  /// The record of the same store with another embedder, whose vectors may have another dimension.
+  func embedded(by embedder: EmbedderIdentity) -> StoreRecord {
+    var record = StoreRecord(
+      storeID: storeID, generation: generation, dimension: embedder.dimension, metric: metric, embedder: nil, secret: secret,
+      createdAt: createdAt)
+    record.format = format
+    record.features = features
+    record.language = language
+    record.pin(embedder)
+    return record
   }
 
   /// The record of another generation of the same store.

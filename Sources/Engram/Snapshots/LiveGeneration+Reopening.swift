@@ -40,7 +40,7 @@ extension LiveGeneration {
       // The old object keeps its share in the data file, so nobody can sweep the directory in between.
       try end(opened, until: deadline) { opened.generation.close(givingUpFiles: false) }
       // The same generation, even if its state names a successor: this process may have that one open already.
-      return try StoreOpening.openGeneration(paths, number: opened.generation.number, options: options.forOtherGenerations).0
+      return try StoreOpening.openGeneration(paths, number: opened.generation.number, options: options).0
     }
   }
 

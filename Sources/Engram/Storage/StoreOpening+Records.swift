@@ -15,7 +15,7 @@ extension StoreOpening {
     return state
   }
 
-  /// Reads the store's own record and compares it with what the caller asks for.
+  /// Reads the store's own record.
   static func readStore(
     _ environment: Environment, _ schema: Schema, _ number: UInt64, _ options: StoreOptions
   ) throws -> StoreRecord {
@@ -33,6 +33,11 @@ extension StoreOpening {
         .newerFormat,
         "this version of Engram may read the store but not write it (feature bits \(String(unknown, radix: 16))): open it read-only")
     }
+    return store
+  }
+
+  /// Compares the live generation's record with what the caller asks for. One that was superseded may have had another embedder.
+  static func requireDemands(_ store: StoreRecord, _ options: StoreOptions) throws(StoreError) {
     if let dimension = options.dimension, dimension != store.dimension {
       let has = store.dimension.map { "dimension \($0)" } ?? "no dimension"
       throw StoreError(.storeMismatch, "the store has \(has), \(dimension) was asked for")
@@ -53,6 +58,5 @@ extension StoreOpening {
           "the embedder '\(asked)' does not make vectors of the store's dimension (\(store.dimension.map(String.init) ?? "none"))")
       }
     }
-    return store
   }
 }

@@ -99,6 +99,7 @@ enum StoreOpening {
             }
           }
           removing(options) { try GenerationSweep.removeUnfinishedCurrent(paths) }
+          removing(options) { try EmbeddingWork.removeIfUseless(paths, generation.store) }
         }
         // Not while others wait to open or to follow: removing takes its time, and the writer's turn may be long in coming.
         try opening.unlock()
@@ -201,7 +202,15 @@ enum StoreOpening {
         guard let inspection = options.inspectsPages else { return nil }
         return try openInspected(paths, number, environmentOptions, opening, holdsIt: options.access != .immutable, inspection)
       }
-      guard state.supersededBy > number else { return generation }
+      guard state.supersededBy > number else {
+        do throws(StoreError) {
+          try requireDemands(generation.store, options)
+        } catch {
+          _ = generation.close()
+          throw error
+        }
+        return generation
+      }
       guard generation.close() else { throw StoreError(.stillInUse, "generation \(number) cannot be closed") }
       number = state.supersededBy
     }

@@ -19,6 +19,9 @@ struct StorePaths: Sendable {
   /// Held by the process that builds the next generation.
   var rebuildLock: FilePlace { root.place("rebuild.lock") }
 
+  /// Vectors of an embedder that the store moves to.
+  var embeddingWork: FilePlace { root.place(EmbeddingWork.fileName) }
+
   func generation(_ number: UInt64) -> FilePlace { root.place("gen-\(number)") }
   func data(_ number: UInt64) -> FilePlace { generation(number).appending(Generation.dataFileName) }
 

@@ -20,7 +20,9 @@ enum StoreTrust {
   /// - Throws: ``StoreError`` `.foreignOwner`, `.loosePermissions`, `.unexpectedFile`.
   static func check(_ paths: StorePaths) throws {
     try check(try paths.root.status(), .directory, paths.directory, paths)
-    for file in [paths.current, paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] { try check(file, .file, paths) }
+    for file in [paths.current, paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock, paths.embeddingWork] {
+      try check(file, .file, paths)
+    }
     for number in try GenerationSweep.numbers(paths) { try check(paths.generation(number), .directory, paths) }
   }
 

@@ -84,6 +84,8 @@ extension MemoryStore {
       core.options.logger.warning(
         "the embedder failed: texts are stored without embeddings", metadata: ["texts": "\(missing.count)", "error": "\(error)"])
     }
+    // Before the vectors are compared with the store's dimension, which may be another one by now.
+    try readOnce { try $0.require(basis) }
     return (drafts, basis)
   }
 

@@ -40,6 +40,8 @@ extension MemoryStore {
       try Task.checkCancellation()
       let (texts, end) = try readOnce { try $0.textsToEmbed(ids, from: next, basis.template) }
       let vectors = texts.isEmpty ? [] : try await embedder.embedChecked(texts.map(\.text))
+      // Before the vectors are compared with the store's dimension, which may be another one by now.
+      try readOnce { try $0.require(basis) }
       let store = core.generation.store
       var ready: [(id: MemoryID, text: String, components: [Float])] = []
       for (memory, vector) in zip(texts, vectors) {
@@ -109,10 +111,4 @@ extension RecordReader {
     }
     return (texts, end)
   }
-}
-
-/// Bounds of one call of an embedder for memories that are stored.
-enum EmbeddingBatch {
-  static let memories = 256
-  static let textBytes = 1 << 20
 }

@@ -33,19 +33,21 @@ extension StoreCore {
   ///
   /// - Parameters:
   ///   - isAutomatic: Nobody asked for it: see ``RebuildSpace``.
+  ///   - vectors: Those of another embedder; nil: the next generation has the same vectors.
   ///   - check: Called now and then, also while another process builds; what it throws ends the rebuild.
   /// - Returns: Nil if it was not wanted any more when its turn came.
   @discardableResult
   func rebuild(
-    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, isAutomatic: Bool = false, check: @escaping () throws -> Void,
-    _ progress: @escaping (OperationProgress) -> Void = { _ in }
+    ifWanted isWanted: @escaping (StateRecord) -> Bool = { _ in true }, isAutomatic: Bool = false, vectors: ReembeddedVectors? = nil,
+    check: @escaping () throws -> Void, _ progress: @escaping (OperationProgress) -> Void = { _ in }
   ) throws -> StoreRebuild.Outcome? {
     try live.sweep()
     let paths = try paths
     let space = RebuildSpace(directory: paths.root, isAutomatic: isAutomatic)
     let commits = commits
     let rebuild = StoreRebuild(
-      live: live, coordinator: coordinator, paths: paths, isWanted: isWanted, space: space, check: check, progress: progress,
+      live: live, coordinator: coordinator, paths: paths, isWanted: isWanted, space: space, vectors: vectors, check: check,
+      progress: progress,
       onSwitch: { commits.announce() })
     guard let outcome = try rebuild.run() else { return nil }
     options.logger.debug(

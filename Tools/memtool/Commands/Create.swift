@@ -7,7 +7,7 @@ struct Create: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an empty store.",
     discussion: """
-      Dimension, metric, embedder and language are fixed for the life of the store. Without a dimension it holds contexts and plain \
+      Metric and language are fixed for the life of the store; only reembed gives it another embedder or dimension. Without a dimension it holds contexts and plain \
       memories, which are found by their words alone. \
       The hashing embedder needs no model: it compares words and parts of words, and makes text search work out of the box.
 
@@ -27,7 +27,8 @@ struct Create: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What turns texts into embeddings; the store takes no other one later. \(Embedders.summaries).", valueName: Embedders.forms),
+      "What turns texts into embeddings; only reembed gives the store another one later. \(Embedders.summaries).",
+      valueName: Embedders.forms),
     transform: EmbedderArgument.init(parsing:))
   var embedder: EmbedderArgument = .none
 

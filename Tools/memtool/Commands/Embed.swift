@@ -23,8 +23,8 @@ struct Embed: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What makes the embeddings. By default the embedder that the store is pinned to; a store that is pinned to none needs it, and takes no other one "
-        + "later.", valueName: Embedders.forms), transform: EmbedderArgument.init(parsing:))
+      "What makes the embeddings. By default the embedder that the store is pinned to; a store that is pinned to none needs it, and is pinned "
+        + "to it.", valueName: Embedders.forms), transform: EmbedderArgument.init(parsing:))
   var embedder: EmbedderArgument?
 
   @Option(help: ArgumentHelp("Only the memories of this user.", valueName: "id"))
