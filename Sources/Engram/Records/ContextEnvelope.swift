@@ -203,7 +203,8 @@ extension UserContext {
         lastMessage = try reader.readNullIfPresent() ? nil : try reader.readText()
       } else if unsafe key.equals("preferences") {
         var count = try reader.readMapCount()
-        preferences.reserveCapacity(count ?? 0)
+        // `reserveCapacity` looks up generic metadata on every call.
+        preferences = Dictionary(minimumCapacity: count ?? 0)
         while try reader.hasNext(&count) {
           let start = reader.offset
           let key = try reader.readText()

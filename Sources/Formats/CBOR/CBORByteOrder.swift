@@ -1,21 +1,25 @@
 #if canImport(Glibc)
-  import Glibc
+  public import Glibc
 #elseif canImport(Musl)
-  import Musl
+  public import Musl
 #else
-  import Darwin
+  public import Darwin
 #endif
 
 /// The bytewise lexicographic order in which a deterministic encoding sorts its map keys.
 @usableFromInline package enum CBORByteOrder {
   /// Negative, zero or positive as `a` sorts before, with or after `b`; a prefix sorts first.
-  @usableFromInline
+  @inlinable @inline(__always)
   package static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
     guard let aBase = a.baseAddress, let bBase = b.baseAddress else { return a.count - b.count }
     // Both buffers hold at least the smaller of the two counts.
     let order = unsafe Int(memcmp(aBase, bBase, min(a.count, b.count)))
     return order != 0 ? order : a.count - b.count
   }
+
+  /// Whether the first `count` bytes are equal: of a constant count, the compiler makes a few loads.
+  @inlinable @inline(__always)
+  static func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, count: Int) -> Bool { unsafe memcmp(a, b, count) == 0 }
 
   @usableFromInline
   package static func compare(_ a: Slice<UnsafeRawBufferPointer>, _ b: Slice<UnsafeRawBufferPointer>) -> Int {

@@ -227,7 +227,8 @@ extension UnsafeRawBufferPointer {
   /// Whether the bytes are those of a literal: the test for a key that ``CBORReader/readTextBytes()`` returned.
   @inlinable @inline(__always)
   package func equals(_ text: StaticString) -> Bool {
-    // `text` lives as long as the program, and the caller vouches for `self`.
-    text.withUTF8Buffer { unsafe count == $0.count && CBORByteOrder.compare(self, UnsafeRawBufferPointer($0)) == 0 }
+    // `text` lives as long as the program, and the caller vouches for `self`, whose count is compared first.
+    guard let base = baseAddress else { return text.utf8CodeUnitCount == 0 }
+    return unsafe count == text.utf8CodeUnitCount && CBORByteOrder.areEqual(base, text.utf8Start, count: text.utf8CodeUnitCount)
   }
 }
