@@ -47,7 +47,7 @@ def xxh3(data, seed=0):
 def entries(transaction, environment, name):
     """Yields the keys and values of a database in key order, each value checked and without its checksum.
 
-    The last eight bytes of a stored value are, big-endian, XXH3-64 of what stands before them, seeded by XXH3-64 of the key,
+    The last eight bytes of a stored value are, big-endian, XXH3-64 of what is before them, seeded by XXH3-64 of the key,
     which is seeded by XXH3-64 of the database's name: a value that was moved is noticed, too.
     """
     database = environment.open_db(name.encode(), txn=transaction, create=False)
@@ -150,7 +150,7 @@ def read_words(value):
 
 
 def ordered(number):
-    """The eight bytes under which a signed time stands in a key: big-endian with the sign bit turned, so that they sort."""
+    """The eight bytes that a signed time has in a key: big-endian with the sign bit turned, so that they sort."""
     return struct.pack(">Q", (number + (1 << 63)) & ((1 << 64) - 1))
 
 
@@ -236,7 +236,7 @@ def read_store(directory, form):
                 yield memory_version(databases, user_keys, key, envelope)
                 continue
             if key[:16] != user_keys[envelope["userID"]]:
-                raise Damage(f"a record of {name} stands under another user's key")
+                raise Damage(f"a record of {name} is under another user's key")
             yield {
                 "type": {"contexts": "context", "history": "history"}[name],
                 "recordType": key[16:].decode() if name == "contexts" else key[16:-9].decode(), "userID": envelope["userID"],

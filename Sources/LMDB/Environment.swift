@@ -23,7 +23,7 @@ package final class Environment: Sendable {
     package var isReadOnly = false
     /// MDB_NOLOCK where false: for reading only. ``exclusion`` or the medium keeps writers out.
     package var usesLocks = true
-    /// Entered by every snapshot of an environment without locks; nil where nothing can be written.
+    /// Entered by every snapshot of an environment without locks; nil if nothing can be written.
     package var exclusion: (any ReadExclusion)?
     /// Makes the databases that are missing, in a write transaction; otherwise a missing one is an error, and opening waits for no writer.
     package var createsDatabases = false
@@ -52,7 +52,7 @@ package final class Environment: Sendable {
     var onIdle: (@Sendable () -> Void)?
   }
 
-  /// Opens `data.mdb` in the directory, making it where it is missing and the environment is writable, and the named databases in it.
+  /// Opens `data.mdb` in the directory, making it if it is missing and the environment is writable, and the named databases in it.
   ///
   /// A refused map size is tried again at a quarter, down to `smallestMapSizeBytes`.
   package convenience init(path: some FilePlaceConvertible, databases names: [String], options: Options) throws(LMDBError) {

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What a program is told while long work goes on.
+/// The progress that a program receives during long work.
 @Suite struct ProgressTests {
   private let directory = TemporaryDirectory()
   private static let memories = 3_000

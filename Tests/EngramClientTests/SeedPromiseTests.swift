@@ -61,7 +61,7 @@ import Testing
     try await store.close()
   }
 
-  /// `save_memory`: record and embedding in one commit, so whoever sees one finds the other.
+  /// `save_memory`: record and embedding in one commit, so a reader that sees one finds the other.
   @Test func aMemoryIsSavedInOneCommit() async throws {
     let store = try await open()
     let before = try store.status.batchSequence

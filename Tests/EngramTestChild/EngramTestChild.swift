@@ -9,7 +9,7 @@ import Engram
 /// Another process on the same store, for tests and for the soak.
 ///
 /// `EngramTestChild soak STORE --seconds 60 --writers 3 --readers 5` starts itself as that many processes and prints one line of
-/// JSON; the other commands hold what they are told to hold until their input ends, or until they are killed.
+/// JSON; the other commands hold what their arguments name until their input ends, or until they are killed.
 @main
 enum EngramTestChild {
   static func main() async {

@@ -29,7 +29,7 @@ enum EveryError {
     case "removed": try FileManager.default.removeItem(atPath: path)
     case "descriptors": while unsafe open("/dev/null", O_RDONLY) >= 0 {}
     default:
-      // A write past the limit is an error only where the signal is ignored.
+      // A write past the limit is an error only if the signal is ignored.
       _ = signal(SIGXFSZ, SIG_IGN)
       guard let bytes = UInt(cause) else { throw StoreError(.invalidArgument, "no such cause: \(cause)") }
       var limit = rlimit(rlim_cur: rlim_t(bytes), rlim_max: rlim_t(bytes))

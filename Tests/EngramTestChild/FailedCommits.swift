@@ -2,7 +2,7 @@ import Engram
 import Foundation
 import Synchronization
 
-/// Commits whose meta page fails, as the interposed library of the test is told, with readers beside them.
+/// Commits whose meta page fails, as the test's interposed library arranges, with readers beside them.
 enum FailedCommits {
   /// What the parent compares, one line of JSON.
   struct Summary: Encodable {

@@ -12,7 +12,7 @@ enum StoreCommands {
     try await MemoryStore.open(at: URL(fileURLWithPath: path), options: options)
   }
 
-  /// Opens the store, making it where it is missing and may be made, says so and holds on.
+  /// Opens the store, making it if it is missing and may be made, says so and holds on.
   static func open(_ path: String, access: String) async throws {
     let store = try await store(path, StoreOptions(dimension: 8, access: access == "read-only" ? .readOnly : .readWrite))
     EngramTestChild.say("opened \(try store.count())")
@@ -98,7 +98,7 @@ enum StoreCommands {
 
   /// Adds a memory a commit until the disk is full; prints each acknowledged id, and why it ended.
   static func fill(_ path: String) async throws {
-    // A write past `ulimit -f` is an error only where the signal is ignored.
+    // A write past `ulimit -f` is an error only if the signal is ignored.
     _ = signal(SIGXFSZ, SIG_IGN)
     let store = try await store(path)
     do {
@@ -122,7 +122,7 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Uses a store where no thread can be started any more, and prints how each call ends.
+  /// Uses a store when no thread can be started any more, and prints how each call ends.
   static func withoutThreads(_ path: String) async throws {
     let store = try await store(path)
     let id = try await store.add(SoakVector.draft(user: "u", number: 0)).id
@@ -141,7 +141,7 @@ enum StoreCommands {
     exit(0)
   }
 
-  /// A write past `ulimit -f` is an error only where the signal is ignored.
+  /// A write past `ulimit -f` is an error only if the signal is ignored.
   static func compactOnce(_ path: String) async throws {
     _ = signal(SIGXFSZ, SIG_IGN)
     let store = try await store(path)

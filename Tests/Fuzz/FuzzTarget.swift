@@ -35,7 +35,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
 
   /// Feeds one input to the target.
   ///
-  /// - Throws: ``FuzzViolation`` where a property does not hold. Whatever the bytes are, nothing else may be thrown, trap or hang.
+  /// - Throws: ``FuzzViolation`` if a property does not hold. Whatever the bytes are, nothing else may be thrown, trap or hang.
   func run(_ input: [UInt8]) throws {
     switch self {
     case .lines: try LineTarget.run(input)

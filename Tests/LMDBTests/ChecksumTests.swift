@@ -110,7 +110,7 @@ import Testing
     var generator = SeededGenerator(seed: 54)
     let stored = generator.bytes(count: 40)
     try make([["key": stored]])
-    // In a leaf the key stands right before its value.
+    // In a leaf the key is right before its value.
     let file = try FileHandle(path: dataPath, access: .readWrite)
     let start = try offset(of: stored)
     #expect(try file.read(count: 3, at: start - 3) == Array("key".utf8))

@@ -51,7 +51,7 @@ func entries(_ view: borrowing TransactionView, in database: Database) throws(LM
   return entries
 }
 
-/// What `body` throws; nil where it does not.
+/// What `body` throws; nil if it does not.
 func failure(of body: () throws(LMDBError) -> Void) -> LMDBError? {
   do throws(LMDBError) {
     try body()

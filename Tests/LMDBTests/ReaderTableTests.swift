@@ -30,7 +30,7 @@ import Testing
   func aLineThatLMDBDoesNotPrintIsUnreadable(line: String) {
     let table = ReaderTable(text: Self.header + "      4711 7f 12\n" + line + "\n      4712 7f 13\n")
     #expect(table.unreadableLines == [line])
-    // The others are still told, for the message.
+    // The others are still named in the message.
     #expect(table.slots.map(\.processID) == [4711, 4712])
     #expect(!table.isUnlocked)
   }

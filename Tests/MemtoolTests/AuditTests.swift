@@ -246,7 +246,7 @@ import TestSupport
       try tool.run("audit", store, exit: 3).standardError
         == "memtool: memory \(Self.id(2)) names row 1, which the store does not have\n")
   }
-  /// An empty one where there is none.
+  /// An empty one if there is none.
   private static func state(_ transaction: borrowing EnvironmentTransaction, _ schema: Schema) throws -> StateRecord {
     guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else { return StateRecord() }
     return try StateRecord(value)

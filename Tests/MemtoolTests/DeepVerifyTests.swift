@@ -65,7 +65,7 @@ import TestSupport
       if name == "tokens" {
         try transaction.put(TokenKey.token(UserKey(high: 1, low: 2)).encoded, [1, 2, 3, 4, 5, 6, 7, 8, 9], in: database)
       }
-      // As it stands in the file: with its checksum at the end, which is all that a value without bytes has.
+      // As it is in the file: with its checksum at the end, which is all that a value without bytes has.
       var cursor = try transaction.view.cursor(in: database)
       try #require(try cursor.first())
       let (key, value) = (Key(cursor.key), try cursor.valueBytes())
@@ -197,7 +197,7 @@ import TestSupport
     }
   }
 
-  /// Whatever is changed, the command ends by itself: with damage found, or none where the byte means nothing.
+  /// Whatever is changed, the command ends by itself: with damage found, or none if the byte means nothing.
   @Test(.timeLimit(.minutes(8))) func noByteEndsTheCommandByASignal() throws {
     let sound = Array(try Data(contentsOf: URL(fileURLWithPath: data)))
     let used = (Int(try meta().lastPage) + 1) * 4096

@@ -38,7 +38,7 @@
       #expect(entries.contains { $0.hasSuffix(" ./s.memory/gen-2/rows.f32") } && entries.contains { $0.hasSuffix(" ./export.npy.ids.txt") })
     }
 
-    /// The bug: LMDB made its files under the umask and opened one of them a second time, which only root may where the umask takes all
+    /// The bug: LMDB made its files under the umask and opened one of them a second time, which only root may if the umask takes all
     /// bits: no store could be made. They are made for it now. Root runs a copy of memtool as somebody else.
     @Test(.timeLimit(.minutes(6)), arguments: ["0177", "0777"]) func anOrdinaryUserCanMakeAStoreUnderEveryUmask(umask: String) throws {
       let script = Self.script.replacingOccurrences(of: "MASK", with: umask)

@@ -160,7 +160,7 @@ import TestSupport
       ["import", store, try tool.write(#"{"type":"memory","userID":"u","text":"t",\#(evil):1}"# + "\n", to: name), "--dry-run"], exit: 0)
   }
 
-  /// Damage is told with what the record says about itself.
+  /// Damage is reported with what the record says about itself.
   @Test(.timeLimit(.minutes(8))) func damageIsToldWithoutIt() async throws {
     let rows = try FileHandle(path: "\(store)/gen-1/rows.f32", access: .readWrite)
     let size = try rows.status().sizeBytes

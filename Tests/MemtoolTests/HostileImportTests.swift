@@ -47,7 +47,7 @@ import Testing
   }
 
   /// The bug: what a line says was kept before it was measured: a line of 64 MiB took up to 1.5 GB and two minutes, and an error that quoted
-  /// one had 64 MiB. Lists are now cut off where no record could hold them, and quotations after 64 characters.
+  /// one had 64 MiB. Lists are now cut off when no record could hold them, and quotations after 64 characters.
   @Test(
     .timeLimit(.minutes(10)),
     arguments: [

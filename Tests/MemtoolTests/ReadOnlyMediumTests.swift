@@ -5,7 +5,7 @@
   import Testing
 
   /// The bug: `search`, `export`, `inspect` and `verify` failed at `open.lock` on a read-only mount and in directories without the right to write. The
-  /// cause: locks were opened for writing, and LMDB's lock table is written to. The fix: where that table cannot be written, a read takes a share in
+  /// cause: locks were opened for writing, and LMDB's lock table is written to. The fix: if that table cannot be written, a read takes a share in
   /// `writer.lock`, through a reading descriptor; with `--immutable` it takes no lock.
   @Suite(.serialized, .enabled(if: SmallDisk.isPossible, "file systems are mounted by root only")) struct ReadOnlyMediumTests {
     private let disk: SmallDisk

@@ -58,7 +58,7 @@ enum EnvironmentCommands {
     TestChild.say("\(environment.mapSizeBytes) \(isStored)")
   }
 
-  /// Forks with an open environment, a snapshot, a pooled one and a writer, and prints what the new process is told when it uses
+  /// Forks with an open environment, a snapshot, a pooled one and a writer, and prints what errors the new process gets when it uses
   /// them, then what the parent still has.
   static func useAfterFork(path: String) throws {
     let environment = try Environment(path: path, databases: ["main"], options: creating())

@@ -35,7 +35,7 @@ enum FileCommands {
 
   /// Writes more into a file than the limit of its size allows, and says what the error is.
   static func fillFile(_ path: String, limit: String) throws {
-    // A write past the limit is an error only where the signal is ignored.
+    // A write past the limit is an error only if the signal is ignored.
     _ = signal(SIGXFSZ, SIG_IGN)
     let bytes = rlim_t(limit) ?? 0
     var limits = rlimit(rlim_cur: bytes, rlim_max: bytes)

@@ -4,7 +4,7 @@
   import Darwin
 #endif
 
-/// A process for tests that need a second one: holds what it is told to hold until its input ends, or until it is killed.
+/// A process for tests that need a second one: holds what its arguments name until its input ends, or until it is killed.
 @main
 enum TestChild {
   static func main() {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The process that made a temporary directory, as the directory's name says it: whoever comes later can tell whether it is still there.
+/// The process that made a temporary directory, as the directory's name says it: a later process can look whether it still runs.
 ///
 /// A pid alone is given out again, so its start is in the name; and the pid namespace, because a pid of another one means nothing here.
 package struct DirectoryMaker: Sendable, Equatable {
@@ -8,7 +8,7 @@ package struct DirectoryMaker: Sendable, Equatable {
   let process: Int32
   let start: UInt64
 
-  /// This process; nil where the system has no /proc: nothing is then cleaned up for others.
+  /// This process; nil if the system has no /proc: nothing is then cleaned up for others.
   package static let own = DirectoryMaker(process: ProcessInfo.processInfo.processIdentifier)
 
   /// Nil if there is no such process.

@@ -48,7 +48,7 @@ enum HangDiagnosis {
     }
   }
 
-  /// All of a file in /proc; empty where it cannot be read. Foundation takes the first few kilobytes that `read` returns for the whole.
+  /// All of a file in /proc; empty if it cannot be read. Foundation takes the first few kilobytes that `read` returns for the whole.
   private static func contents(_ path: String) -> String {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if file < 0 { return "" }

@@ -108,7 +108,7 @@ final class ProcessEnd: Sendable {
   /// Nil while the child runs.
   var status: Subprocess.Termination? { termination.withLock { $0 } }
 
-  /// Nil where the child runs on after that time.
+  /// Nil if the child runs on after that time.
   func wait(milliseconds: Int) -> Subprocess.Termination? {
     if ended.wait(timeout: .now() + .milliseconds(milliseconds)) == .success { ended.signal() }
     return status

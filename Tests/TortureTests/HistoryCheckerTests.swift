@@ -302,7 +302,7 @@ import Testing
     #expect(violations(["a", "b"], batchLimit: 2) == ["transaction c was committed, and its token is not known"])
   }
 
-  /// Whatever one reader sees otherwise is told: any of its values, spoilt in any way.
+  /// Whatever one reader sees otherwise is reported: any of its values, spoilt in any way.
   @Test func anyChangeOfAnySnapshotIsTold() {
     for seed in 0..<60 as Range<UInt64> {
       var history = Self.random(seed: seed)

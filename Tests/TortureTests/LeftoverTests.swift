@@ -5,7 +5,7 @@ import Testing
 @testable import Torture
 
 /// The bug: tests and tiers left directories in the temporary directory, 112 MB after one run: values in static properties never go, tiers kept
-/// what they had built for all cases, and whoever is killed removes nothing. The fix: what is left is removed at the end of the process, and what
+/// what they had built for all cases, and a process that is killed removes nothing. The fix: what is left is removed at the end of the process, and what
 /// a process leaves that was killed, by the next.
 @Suite struct LeftoverTests {
   private let directory = TemporaryDirectory()

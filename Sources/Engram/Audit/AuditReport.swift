@@ -39,7 +39,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
   public struct Users: Sendable, Hashable, Codable {
     /// Users who have a memory, expired or not, or a context.
     public let count: Int
-    /// Of the users who have memories; nil if nobody has any.
+    /// Counted over the users who have memories; nil if no user has one.
     public let memoriesPerUser: Quantiles?
     /// Users who have memories.
     public let withMemories: Int

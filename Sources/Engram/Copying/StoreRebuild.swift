@@ -46,7 +46,7 @@ struct StoreRebuild {
   ///
   /// - Throws: ``StoreError`` `.corrupted` where a record does not match its checksum or the counts; `.diskFull`; `.closed`. The store is
   ///   as it was, unless the code is `.inDoubt` or `.poisoned`.
-  /// - Returns: Nil where it was not wanted any more.
+  /// - Returns: Nil if it was not wanted any more.
   func run() throws -> Outcome? {
     try live.requireInPlace(live.generation)
     let building = try FileLock(path: paths.rebuildLock)
@@ -66,7 +66,7 @@ struct StoreRebuild {
             .storeBusy, "more was committed during each of \(attempt) attempts to compact than the log keeps")
         }
         live.options.logger.debug(
-          "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it begins anew")
+          "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it starts again")
         try check()
         // Most of what was committed meanwhile, before writers may have to wait.
         try vectors?.embedAll(holdsRebuildLock: true)
@@ -238,7 +238,7 @@ struct StoreRebuild {
     if isDeferred { try target.environment.synchronize() }
     guard let coordinator else { throw StoreError(.readOnly, "the store was opened read-only") }
     if let poison = coordinator.poison { throw poison }
-    let opened = live.current
+    let pooled = live.current
     try live.requireInPlace(source)
     let hasRoom = source.growDataFile(by: 0)
     var transaction = try EnvironmentTransaction(source.environment)
@@ -253,7 +253,7 @@ struct StoreRebuild {
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
-      let outcome = coordinator.outcome(of: error, in: opened, hasRoom: hasRoom, lastState: lastState) { found in
+      let outcome = coordinator.outcome(of: error, in: pooled, hasRoom: hasRoom, lastState: lastState) { found in
         found.batchSequence != lastState.batchSequence ? nil : found.supersededBy == target.number
       }
       switch outcome {

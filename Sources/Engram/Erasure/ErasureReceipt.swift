@@ -45,7 +45,7 @@ public struct ErasureReceipt: Sendable, Codable {
   public internal(set) var remainingGenerations: [UInt64] = []
   /// The processes that have those open; this process's own snapshots count, too.
   public internal(set) var holders: [Int32] = []
-  /// What was found in the files before the commit and after the rebuild; nil where no proof was asked for.
+  /// What was found in the files before the commit and after the rebuild; nil if no proof was asked for.
   public internal(set) var scanBefore: ErasureScan?
   public internal(set) var scan: ErasureScan?
 

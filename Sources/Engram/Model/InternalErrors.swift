@@ -8,5 +8,5 @@ struct Superseded: Error {
 /// A commit failed half-way: LMDB begins no transaction in this environment any more.
 struct EnvironmentLost: Error {}
 
-/// A copy must begin anew: more was committed than the log keeps, the source had to be opened again, or it is no longer the live generation.
+/// A copy must start again: more was committed than the log keeps, the source had to be opened again, or it is no longer the live generation.
 struct CopyOutdated: Error {}

@@ -14,7 +14,7 @@ public struct StoreStatus: Sendable, Codable {
   /// Nil before the first commit.
   public let lastCommit: Date?
   /// How far the wall clock has moved since the last commit against the clock of the machine's boot, which nobody sets; nil if that is at
-  /// most an hour, or if the machine was started anew since. One of the two times was wrong: memories may seem to have expired.
+  /// most an hour, or if the machine has been restarted since. One of the two times was wrong: memories may seem to have expired.
   public let clockJump: Duration?
   public let durability: StoreOptions.Durability
   /// Rows that are searched, and those that the row file holds in all.

@@ -1,6 +1,6 @@
 /// How reliable a memory is: a small scale, ordered from ``low`` to ``high``.
 public enum Trust: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
-  /// From outside: a web page, a tool, somebody else's message.
+  /// From outside: a web page, a tool, another person's message.
   case low
   /// As the user said it.
   case medium

@@ -10,7 +10,7 @@ extension StateRecord {
   }
 
   /// How far the wall clock has moved against the clock of the boot since the last commit, in milliseconds; nil if that is at most an hour,
-  /// or the machine was started anew since.
+  /// or if the machine has been restarted since.
   func clockJump(at now: StoreInstant) -> Int64? {
     guard let lastBoot, let elapsed = now.boot.elapsed(since: lastBoot) else { return nil }
     let jump = Int128(now.wall) - Int128(lastCommit) - Int128(elapsed)

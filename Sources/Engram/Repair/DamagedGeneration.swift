@@ -12,13 +12,13 @@ struct DamagedGeneration {
 
   let number: UInt64
   let place: FilePlace
-  /// The later commit whose meta page is sound; nil where none is.
+  /// The later commit whose meta page is sound; nil if none is.
   let last: Commit?
   /// The commit before ``last``.
   let previous: Commit?
   /// What is wrong with the meta pages.
   let problems: [String]
-  /// Why ``last`` is not what its place among the meta pages says; nil where it is the last commit.
+  /// Why ``last`` is not what its place among the meta pages says; nil if it is the last commit.
   let reason: String?
 
   var dataPath: FilePlace { place.appending(Generation.dataFileName) }
@@ -51,7 +51,7 @@ struct DamagedGeneration {
     }
   }
 
-  /// Why the one sound page may not be that of the last commit; nil where it is.
+  /// Why the one sound page may not be that of the last commit; nil if it is.
   private static func reason(_ newest: MetaPage, _ other: MetaPage) -> String? {
     let damaged = newest.isValid ? other : newest
     if newest.isValid, other.transactionID &+ 1 == newest.transactionID { return nil }

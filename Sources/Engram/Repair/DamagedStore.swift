@@ -76,7 +76,7 @@ struct DamagedStore: ~Copyable {
     return live
   }
 
-  /// Nil where the generation has no data file.
+  /// Nil if the generation has no data file.
   private func read(_ number: UInt64) throws -> DamagedGeneration? {
     guard let status = try Directories.status(paths.data(number)), status.isRegularFile else { return nil }
     return try DamagedGeneration(number, place: paths.generation(number))

@@ -3,13 +3,13 @@ public import Foundation
 extension MemoryStore {
   /// Builds a new store out of what is provably sound in a damaged one.
   ///
-  /// Nothing is written in the damaged store, and LMDB never sees its files. A value counts only where it matches its checksum, an
-  /// embedding where it matches the one in its memory's record. A memory whose embedding is damaged is kept without it; a context that
-  /// is damaged gives way to the newest earlier version. Indexes and counts are made anew, and the log of changes begins anew. What
+  /// Nothing is written in the damaged store, and LMDB never sees its files. A value counts only if it matches its checksum, an
+  /// embedding if it matches the one in its memory's record. A memory whose embedding is damaged is kept without it; a context that
+  /// is damaged gives way to the newest earlier version. Indexes and counts are computed from the records, and the log of changes starts empty. What
   /// was deleted stays deleted: pages that are free are not read. The new store is verified and flushed before it gets its name, so it is
   /// there whole or not at all.
   ///
-  /// The last commit is read, or the one before it where the last one's meta page is not sound or its pages give less.
+  /// The last commit is read, or the one before it if the last one's meta page is damaged or its pages give less.
   /// - Parameters:
   ///   - source: The damaged store. No process may have it open.
   ///   - destination: Where the new store goes: nothing may exist there.

@@ -9,11 +9,11 @@ struct RepairPlan {
   /// The commit that is read.
   let commit: DamagedGeneration.Commit
   let choice: RepairReport.Commit
-  /// Whose records fill the gaps of ``commit``; nil where there is none.
+  /// Whose records fill the gaps of ``commit``; nil if there is none.
   let earlier: DamagedGeneration.Commit?
   let store: StoreRecord
   let isStoreRecordLost: Bool
-  /// Of ``commit``; nil where it is lost, with the counts of what ought to be there.
+  /// Of ``commit``; nil if it is lost, with the counts of what ought to be there.
   let state: StateRecord?
   /// Number and time of the commit, known or guessed.
   let carried: StateRecord
@@ -96,7 +96,7 @@ struct RepairPlan {
 }
 
 extension RowFileHeader {
-  /// What a row file says of itself; nil where it is missing or its header is damaged.
+  /// What a row file says of itself; nil if it is missing or its header is damaged.
   fileprivate init?(fileAt path: FilePlace) {
     guard let file = try? Files.FileHandle(path: path, access: .read), let bytes = try? file.read(count: Self.byteCount, at: 0) else {
       return nil

@@ -13,7 +13,7 @@ struct SalvagePass {
     let omittedProblems: Int
     /// The lost pages were looked through; false where the free list is damaged, which tells them from deleted ones.
     let searchedLostPages: Bool
-    /// The entries that were recorded for databases of which pages were skipped; nil where the number is lost, too.
+    /// The entries that were recorded for databases of which pages were skipped; nil if the number is lost, too.
     let recordedEntries: [String: Int?]
   }
 

@@ -77,7 +77,7 @@ enum SalvagedEntry {
     }
   }
 
-  /// Nil where the value does not decode or has no place in a store.
+  /// Nil if the value does not decode or has no place in a store.
   ///
   /// - Throws: ``StoreError`` `.newerFormat`.
   init?(ifSound database: String, _ key: RawSpan, _ value: RawSpan) throws {
@@ -156,7 +156,7 @@ enum DamagedEntry {
     self = Self.named(database, key) ?? .index(database: database)
   }
 
-  /// Nil where the key, which may be what is damaged, names nothing that a store can have.
+  /// Nil if the key, which may be what is damaged, names nothing that a store can have.
   private static func named(_ database: String, _ key: RawSpan) -> DamagedEntry? {
     switch database {
     case Tables.Meta.name:

@@ -35,7 +35,7 @@ final class StoreSalvage {
     try stage.flush()
     notes.note(outcome.problems, omitted: outcome.omittedProblems)
     if !outcome.searchedLostPages {
-      notes.note("pages that no tree leads to are left out: without a sound free list they cannot be told from deleted ones")
+      notes.note("pages that no tree leads to are left out: without a sound free list nothing distinguishes them from deleted ones")
     }
     try fillGaps(&stage)
     try stage.promoteVersions(notes)
@@ -71,7 +71,7 @@ final class StoreSalvage {
       damaged: { entry, problem in add(entry, problem) })
   }
 
-  /// The embedding of a memory; nil where it has none or it is damaged.
+  /// The embedding of a memory; nil if it has none or it is damaged.
   func components(of record: MemoryRecord) -> [Float]? {
     guard let reference = record.row else { return nil }
     do throws(StoreError) {

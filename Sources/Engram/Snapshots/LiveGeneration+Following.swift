@@ -36,14 +36,14 @@ extension LiveGeneration {
     }
   }
 
-  /// Waits until this process has gone on from `opened`.
+  /// Waits until this process has gone on from `pooled`.
   ///
   /// - Throws: ``StoreError`` `.storeBusy`, naming the process that holds `open.lock`; `.outOfResources`; those of ``follow(from:to:)``.
-  func awaitFollowing(from opened: PooledGeneration, to number: UInt64) throws {
+  func awaitFollowing(from pooled: PooledGeneration, to number: UInt64) throws {
     let (following, isNew) = state.withLock { state -> (Following?, Bool) in
-      guard state.live === opened else { return (nil, false) }
-      if let running = state.attempt, running.old === opened { return (running, false) }
-      let attempt = Following(from: opened, deadline: .now + options.followingPatience)
+      guard state.live === pooled else { return (nil, false) }
+      if let running = state.attempt, running.old === pooled { return (running, false) }
+      let attempt = Following(from: pooled, deadline: .now + options.followingPatience)
       state.attempt = attempt
       return (attempt, true)
     }

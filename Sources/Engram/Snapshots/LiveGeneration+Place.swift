@@ -7,9 +7,9 @@ extension LiveGeneration {
   /// The same for the live generation, whichever that is. Another thread may leave it meanwhile and remove its directory: that is no move.
   func move() throws -> StoreMove? {
     while true {
-      let opened = current
-      guard let move = try move(of: opened.generation) else { return nil }
-      if current === opened { return move }
+      let pooled = current
+      guard let move = try move(of: pooled.generation) else { return nil }
+      if current === pooled { return move }
     }
   }
 

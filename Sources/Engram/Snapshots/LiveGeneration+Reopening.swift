@@ -19,37 +19,37 @@ extension LiveGeneration {
   }
 
   /// Makes new reads and snapshots wait.
-  func beginReopening(_ opened: PooledGeneration, lastState: StateRecord) {
+  func beginReopening(_ pooled: PooledGeneration, lastState: StateRecord) {
     let deadline = ContinuousClock.now + options.reopeningPatience
     state.withLock { $0.outage = Outage(lastState: lastState, deadline: deadline) }
-    opened.loss.open()
-    opened.generation.markClosing()
-    opened.pool.close()
+    pooled.loss.open()
+    pooled.generation.markClosing()
+    pooled.pool.close()
   }
 
   /// Takes held snapshots away, waits for the reads in progress, and opens the generation a second time. The caller commits on it before
   /// anybody else sees it.
   ///
   /// - Throws: ``StoreError`` `.stillInUse` if a read did not end in time, and those of an opening.
-  func openAgain(_ opened: PooledGeneration, until deadline: ContinuousClock.Instant) throws -> Generation {
+  func openAgain(_ pooled: PooledGeneration, until deadline: ContinuousClock.Instant) throws -> Generation {
     // Before `open.lock`: others need that one meanwhile.
-    try end(opened, until: deadline) { opened.generation.environment.liveTransactionCount == 0 }
+    try end(pooled, until: deadline) { pooled.generation.environment.liveTransactionCount == 0 }
     return try following.withLock { _ in
       let opening = try openLock()
       try opening.lock(.exclusive)
       // The old object keeps its share in the data file, so nobody can sweep the directory in between.
-      try end(opened, until: deadline) { opened.generation.close(givingUpFiles: false) }
+      try end(pooled, until: deadline) { pooled.generation.close(givingUpFiles: false) }
       // The same generation, even if its state names a successor: this process may have that one open already.
-      return try StoreOpening.openGeneration(paths, number: opened.generation.number, options: options).0
+      return try StoreOpening.openGeneration(paths, number: pooled.generation.number, options: options).0
     }
   }
 
-  private func end(_ opened: PooledGeneration, until deadline: ContinuousClock.Instant, _ isDone: () -> Bool) throws {
+  private func end(_ pooled: PooledGeneration, until deadline: ContinuousClock.Instant, _ isDone: () -> Bool) throws {
     while true {
-      opened.pool.endHeld()
+      pooled.pool.endHeld()
       if isDone() { return }
       guard ContinuousClock.now < deadline else {
-        let count = opened.generation.environment.liveTransactionCount
+        let count = pooled.generation.environment.liveTransactionCount
         throw StoreError(.stillInUse, "\(count) reads that began before the commit did not end in time")
       }
       // The thread is the writer's own or a rebuild's, and the end of a read is not signaled.
@@ -58,19 +58,19 @@ extension LiveGeneration {
   }
 
   /// Lets the readers go on with the generation that was opened again.
-  func endReopening(_ opened: PooledGeneration, with generation: Generation) {
+  func endReopening(_ pooled: PooledGeneration, with generation: Generation) {
     following.withLock { _ in
       state.withLock { state in
         state.live = PooledGeneration(generation)
         state.outage = nil
       }
     }
-    opened.replacement.open()
+    pooled.replacement.open()
   }
 
   /// The generation cannot be read by this process any more: every read throws `failure`.
-  func endReopening(_ opened: PooledGeneration, failing failure: StoreError) {
+  func endReopening(_ pooled: PooledGeneration, failing failure: StoreError) {
     state.withLock { $0.outage?.failure = failure }
-    opened.replacement.open()
+    pooled.replacement.open()
   }
 }

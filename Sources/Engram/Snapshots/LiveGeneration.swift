@@ -85,7 +85,7 @@ final class LiveGeneration: Sendable {
   }
 
   /// Takes a snapshot of the last commit, to be held, and the generation that it is of.
-  func take() throws -> (opened: PooledGeneration, box: PooledReader) {
+  func take() throws -> (pooled: PooledGeneration, reader: PooledReader) {
     try onLive { ($0, try $0.pool.take()) }
   }
 
@@ -101,27 +101,27 @@ final class LiveGeneration: Sendable {
 
   private func goingOn<Value>(waits: Bool, _ body: (PooledGeneration) throws -> Value) throws -> Value {
     while true {
-      let (opened, outage) = state.withLock { ($0.live, $0.outage) }
+      let (pooled, outage) = state.withLock { ($0.live, $0.outage) }
       if let outage {
         guard waits else { throw EnvironmentLost() }
         if let failure = outage.failure { throw failure }
-        try pass(opened.replacement, until: outage.deadline)
+        try pass(pooled.replacement, until: outage.deadline)
         continue
       }
       do {
-        return try body(opened)
+        return try body(pooled)
       } catch let superseded as Superseded {
-        try awaitFollowing(from: opened, to: superseded.by)
+        try awaitFollowing(from: pooled, to: superseded.by)
       } catch is EnvironmentLost {
         // The failed commit's thread is about to begin an outage, or has done so since.
-        try pass(opened.loss, until: .now + options.reopeningPatience)
-      } catch let error as StoreError where error.code == .closed && isNoLongerLive(opened) {
+        try pass(pooled.loss, until: .now + options.reopeningPatience)
+      } catch let error as StoreError where error.code == .closed && isNoLongerLive(pooled) {
         // Retired, or to be opened again, between the two lines.
       }
     }
   }
 
-  private func isNoLongerLive(_ opened: PooledGeneration) -> Bool { state.withLock { $0.live !== opened || $0.outage != nil } }
+  private func isNoLongerLive(_ pooled: PooledGeneration) -> Bool { state.withLock { $0.live !== pooled || $0.outage != nil } }
 
   private func pass(_ latch: Latch, until deadline: ContinuousClock.Instant) throws(StoreError) {
     guard latch.wait(until: deadline) else {
@@ -135,15 +135,15 @@ final class LiveGeneration: Sendable {
   /// holds `open.lock`: readers call ``awaitFollowing(from:to:)``.
   ///
   /// - Throws: ``StoreError``; the old generation stays, and the next call tries again.
-  func follow(from opened: PooledGeneration, to number: UInt64) throws {
+  func follow(from pooled: PooledGeneration, to number: UInt64) throws {
     try following.withLock { _ in
-      guard current === opened else { return }
+      guard current === pooled else { return }
       if let prepared = state.withLock({ $0.prepared }), prepared.generation.number >= number { return adopt(prepared) }
       do {
         let opening = try openLock()
         try opening.lock(.exclusive)
         // A moved directory is followed within; a directory of that name among other files is not the successor.
-        if case .contents(let sentence)? = try move(of: opened.generation) { throw StoreMove.contents(sentence).error(committed: false) }
+        if case .contents(let sentence)? = try move(of: pooled.generation) { throw StoreMove.contents(sentence).error(committed: false) }
         // Closed under that lock, and perhaps open again as another object.
         if state.withLock({ $0.isClosed }) { throw StoreError(.closed, "the store is closed") }
         let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options.forOtherGenerations)
@@ -158,8 +158,8 @@ final class LiveGeneration: Sendable {
 
   /// Announces the generation that is about to become the live one; from now on this process opens it no second time.
   func prepare(_ generation: Generation) {
-    let opened = PooledGeneration(generation)
-    state.withLock { $0.prepared = opened }
+    let pooled = PooledGeneration(generation)
+    state.withLock { $0.prepared = pooled }
   }
 
   /// Takes the announcement back: nothing has named the generation.
@@ -173,10 +173,10 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  private func adopt(_ opened: PooledGeneration) {
+  private func adopt(_ pooled: PooledGeneration) {
     let old = state.withLock { state in
       let old = state.live
-      state.live = opened
+      state.live = pooled
       state.prepared = nil
       state.retired.append(old)
       return old
@@ -236,7 +236,7 @@ final class LiveGeneration: Sendable {
     let closed = retired.filter { $0.generation.close(givingUpFiles: givingUpFiles) }
     if givingUpFiles { for generation in earlier { _ = generation.value?.close() } }
     state.withLock { state in
-      state.retired.removeAll { opened in closed.contains { $0 === opened } }
+      state.retired.removeAll { pooled in closed.contains { $0 === pooled } }
       state.closed.removeAll { $0.value == nil || givingUpFiles }
       if !givingUpFiles { state.closed += closed.map { WeakGeneration(value: $0.generation) } }
     }
@@ -247,11 +247,11 @@ final class LiveGeneration: Sendable {
 
   /// The snapshots that this process holds, of the live generation and of those that were left, the oldest first.
   func held() -> [(age: Duration, transactionID: Int)] {
-    opened.flatMap { $0.pool.held() }.sorted { $0.age > $1.age }
+    generations.flatMap { $0.pool.held() }.sorted { $0.age > $1.age }
   }
 
   func expire(olderThan age: Duration) {
-    for opened in opened { opened.pool.expire(olderThan: age) }
+    for pooled in generations { pooled.pool.expire(olderThan: age) }
   }
 
   /// Gives back the reader slots that nobody has used since the last call.
@@ -260,22 +260,22 @@ final class LiveGeneration: Sendable {
   /// Gives back idle reader slots if all processes together need many.
   func releaseSlotsIfCrowded() { current.pool.releaseIfCrowded() }
 
-  private var opened: [PooledGeneration] { state.withLock { $0.retired + [$0.live] } }
+  private var generations: [PooledGeneration] { state.withLock { $0.retired + [$0.live] } }
 
   // MARK: Closing
 
   /// Hands out no more snapshots.
   func closePools() {
-    for opened in opened { opened.pool.close() }
+    for pooled in generations { pooled.pool.close() }
   }
 
   /// Calls `body` each time when a generation's last transaction has ended.
   func onIdle(_ body: @escaping @Sendable () -> Void) {
-    for opened in opened { opened.generation.environment.onIdle(body) }
+    for pooled in generations { pooled.generation.environment.onIdle(body) }
   }
 
   /// Transactions that are alive, pooled ones included.
-  var liveTransactionCount: Int { opened.reduce(0) { $0 + $1.generation.environment.liveTransactionCount } }
+  var liveTransactionCount: Int { generations.reduce(0) { $0 + $1.generation.environment.liveTransactionCount } }
 
   /// Closes every generation. The caller holds `open.lock`.
   ///

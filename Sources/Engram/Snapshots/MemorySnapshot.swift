@@ -9,27 +9,27 @@ import VectorSearch
 public struct MemorySnapshot: ~Copyable {
   private let live: LiveGeneration
   private let pool: SnapshotPool
-  private let box: PooledReader
+  private let reader: PooledReader
   let generation: Generation
 
   init(_ live: LiveGeneration) throws {
     self.live = live
     let taken = try live.take()
-    pool = taken.opened.pool
-    generation = taken.opened.generation
-    box = taken.box
+    pool = taken.pooled.pool
+    generation = taken.pooled.generation
+    reader = taken.reader
   }
 
-  deinit { pool.give(box) }
+  deinit { pool.give(reader) }
 
   /// Ends the snapshot before this value goes: its pages can be reused, and its reader slot is free. Further access throws `.snapshotExpired`.
   ///
   /// Ending it again does nothing. Not to be called from a closure that one of its own methods runs.
-  public func end() { box.finish() }
+  public func end() { reader.finish() }
 
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
     do {
-      return try box.read(body)
+      return try reader.read(body)
     } catch {
       throw live.surfacing(error, "reading failed")
     }

@@ -48,7 +48,7 @@ final class PooledReader: Sendable {
     state = Mutex(State(transaction: try EnvironmentSnapshot(generation.environment, waits: false), now: WallClock.now()))
   }
 
-  /// Makes the idle box a snapshot of the last commit, to be held.
+  /// Makes the idle reader a snapshot of the last commit, to be held.
   ///
   /// - Throws: ``Superseded``, ``EnvironmentLost``, `LMDBError`.
   func renew() throws {
@@ -99,7 +99,7 @@ final class PooledReader: Sendable {
 
   /// Lets go of the pages.
   ///
-  /// - Returns: Whether the box can be used again.
+  /// - Returns: Whether the reader can be used again.
   func reset() -> Bool {
     state.withLock { state in
       state.transaction.reset()
@@ -176,16 +176,16 @@ final class SnapshotPool: Sendable {
     /// The same once the table was crowded.
     static let crowdedIdleLimit = 4
 
-    mutating func keep(_ box: PooledReader, of generation: Generation) {
+    mutating func keep(_ reader: PooledReader, of generation: Generation) {
       if isClosed || idle.count >= Self.idleLimit { return }
       if idle.count >= Self.crowdedIdleLimit, generation.environment.hasCrowdedReaderTable { return }
-      idle.append(box)
+      idle.append(reader)
     }
 
     mutating func takeIdle() -> PooledReader? {
-      let box = idle.popLast()
+      let reader = idle.popLast()
       fewestIdle = min(fewestIdle, idle.count)
-      return box
+      return reader
     }
   }
 
@@ -198,22 +198,22 @@ final class SnapshotPool: Sendable {
   ///
   /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; ``Superseded``; ``EnvironmentLost``.
   func take() throws -> PooledReader {
-    let box = try idleBox()
+    let reader = try idleReader()
     do {
-      try box.renew()
+      try reader.renew()
     } catch let error as LMDBError {
       throw explained(error)
     }
-    state.withLock { $0.listed[ObjectIdentifier(box)] = box }
-    return box
+    state.withLock { $0.listed[ObjectIdentifier(reader)] = reader }
+    return reader
   }
 
   /// Takes a snapshot back.
-  func give(_ box: PooledReader) {
-    let isUsable = box.reset()
+  func give(_ reader: PooledReader) {
+    let isUsable = reader.reset()
     state.withLock { state in
-      state.listed[ObjectIdentifier(box)] = nil
-      if isUsable { state.keep(box, of: generation) }
+      state.listed[ObjectIdentifier(reader)] = nil
+      if isUsable { state.keep(reader, of: generation) }
     }
   }
 
@@ -221,9 +221,9 @@ final class SnapshotPool: Sendable {
   ///
   /// - Throws: What ``take()`` and `body` throw.
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
-    let box = try idleBox()
-    defer { state.withLock { $0.keep(box, of: generation) } }
-    return try box.readOnce(body)
+    let reader = try idleReader()
+    defer { state.withLock { $0.keep(reader, of: generation) } }
+    return try reader.readOnce(body)
   }
 
   /// The generation that replaces this one, by the last commit; zero while there is none.
@@ -236,7 +236,7 @@ final class SnapshotPool: Sendable {
   }
 
   /// While no slot is free, those that other processes keep idle are waited for, ``LMDB/EnvironmentSnapshot/patience`` at most.
-  private func idleBox() throws -> PooledReader {
+  private func idleReader() throws -> PooledReader {
     var deadline: ContinuousClock.Instant?
     while true {
       let (isClosed, idle) = state.withLock { ($0.isClosed, $0.takeIdle()) }
@@ -256,13 +256,13 @@ final class SnapshotPool: Sendable {
 
   /// Held snapshots, the oldest first.
   func held() -> [(age: Duration, transactionID: Int)] {
-    let boxes = state.withLock { Array($0.listed.values) }
-    return boxes.compactMap(\.holding).sorted { $0.takenAt < $1.takenAt }.map { (.now - $0.takenAt, $0.transactionID) }
+    let readers = state.withLock { Array($0.listed.values) }
+    return readers.compactMap(\.holding).sorted { $0.takenAt < $1.takenAt }.map { (.now - $0.takenAt, $0.transactionID) }
   }
 
   func expire(olderThan age: Duration) {
-    let boxes = state.withLock { Array($0.listed.values) }
-    for box in boxes { box.expire(takenBefore: .now - age) }
+    let readers = state.withLock { Array($0.listed.values) }
+    for reader in readers { reader.expire(takenBefore: .now - age) }
   }
 
   /// Gives slots back that nobody needs while the table is crowded: an idle slot must not be why another process has none.
@@ -307,8 +307,8 @@ final class SnapshotPool: Sendable {
 
   /// Takes the held snapshots away from their holders, but for those that somebody reads through right now.
   func endHeld() {
-    let boxes = state.withLock { Array($0.listed.values) }
-    for box in boxes { box.end() }
+    let readers = state.withLock { Array($0.listed.values) }
+    for reader in readers { reader.end() }
   }
 
   private func explained(_ error: LMDBError) -> StoreError {

@@ -17,7 +17,7 @@ extension RecordReader {
     try table.option.isEmpty || state().tables.isSuperset(of: table.option)
   }
 
-  /// The value of `key`, without its checksum; nil where the key is missing.
+  /// The value of `key`, without its checksum; nil if the key is missing.
   @_lifetime(copy self)
   func value<T: Table>(_ key: T.EntryKey, in table: T.Type) throws(LMDBError) -> RawSpan? {
     try view.value(key.encoded, in: schema[table])
@@ -58,7 +58,7 @@ extension RecordReader {
     }
   }
 
-  /// The first key that begins with `prefix`, or with `backwards` the last one; nil where there is none.
+  /// The first key that begins with `prefix`, or with `backwards` the last one; nil if there is none.
   func firstKey<T: Table>(of table: T.Type, prefix: Key = Key(), backwards: Bool = false) throws -> T.EntryKey? {
     var first: T.EntryKey?
     try walkKeys(table, prefix: prefix, backwards: backwards) { key in

@@ -11,7 +11,7 @@ enum StoreOpening {
   /// What holds a store open.
   struct Files: ~Copyable, Sendable {
     let paths: StorePaths
-    /// Shared by every process that has the store open; nil where no locks are taken.
+    /// Shared by every process that has the store open; nil if no locks are taken.
     let alive: FileLock?
     /// What `writer.lock` is; nil in a read-only store that lacks it.
     let writerLock: FileID?
@@ -47,7 +47,7 @@ enum StoreOpening {
     return paths
   }
 
-  /// Opens the directory that `path` leads to; nil where it leads to none.
+  /// Opens the directory that `path` leads to; nil if it leads to none.
   private static func existing(_ path: String) throws -> StorePaths? {
     do throws(FileError) {
       return try StorePaths(path: path)
@@ -221,7 +221,7 @@ enum StoreOpening {
     try openGeneration(paths, number, options) { _ in nil }
   }
 
-  /// - Parameter openSpecially: Opens the environment in another than the usual way; nil where it does not.
+  /// - Parameter openSpecially: Opens the environment in another than the usual way; nil if it does not.
   private static func openGeneration(
     _ paths: StorePaths, _ number: UInt64, _ options: StoreOptions, _ openSpecially: (Environment.Options) throws -> Environment?
   ) throws -> (Generation, StateRecord) {
@@ -364,7 +364,7 @@ enum StoreOpening {
 
   /// The first opener for writing that brings an embedder pins its identity.
   ///
-  /// - Returns: False where the generation was superseded meanwhile.
+  /// - Returns: False if the generation was superseded meanwhile.
   private static func pin(
     _ asked: EmbedderIdentity?, _ generation: Generation, _ paths: StorePaths, _ writerLock: FileID?, _ options: StoreOptions
   ) throws -> Bool {

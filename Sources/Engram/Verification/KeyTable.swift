@@ -36,7 +36,7 @@ struct KeyTable<Element: KeyedElement> {
     slots = [UInt64](repeating: 0, count: size)
   }
 
-  /// The number of the element with `key`; nil where there is none.
+  /// The number of the element with `key`; nil if there is none.
   func number(of key: Element.Key) -> Int? {
     let slot = slots[slot(of: key, hash(key))]
     return slot == 0 ? nil : Int(UInt32(truncatingIfNeeded: slot)) - 1

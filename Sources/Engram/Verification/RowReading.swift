@@ -95,7 +95,7 @@ extension RowDigests {
       let components = try rows.read(row: row)
       set(row, components.span)
     } catch {
-      // Of a disk that is lost as a whole, more than can be told is not kept.
+      // If a whole disk is lost, no more is kept than is reported.
       failures[row] = failures.count < VerificationReport.problemLimit ? StoreVerifier.message(of: error) : "as those before it"
     }
   }

@@ -7,7 +7,7 @@ struct StoreVerifier: ~Escapable {
   let rows: RowFile?
   var report = VerificationReport()
   var users = KeyTable<Tally>()
-  /// Memories whose own record is damaged: told once, and not again for each entry that names them.
+  /// Memories whose own record is damaged: reported once, and not again for each entry that names them.
   var damagedMemories: Set<MemoryID> = []
   /// What the entries that name a memory must agree with.
   var memories = KeyTable<MemoryFacts>()
@@ -166,7 +166,7 @@ struct StoreVerifier: ~Escapable {
   private mutating func checkOrphans() throws {
     for tally in users.elements where !tally.hasRecord {
       try meter.pass()
-      // A damaged record was told where the users were walked.
+      // A damaged record was reported when the users were walked.
       if try reader.contains(tally.key, in: Tables.Users.self) { continue }
       report.add(
         "users: the owner of \(tally.memories) memories, \(tally.contexts) contexts and \(tally.liveSlots) live rows has no record")

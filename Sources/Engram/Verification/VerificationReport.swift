@@ -20,7 +20,7 @@ public struct VerificationReport: Sendable, Hashable, Codable {
 
   public var isIntact: Bool { problems.isEmpty }
 
-  /// A store that is damaged all over is not told value by value.
+  /// Of a store that is damaged everywhere, not every value is listed.
   public static let problemLimit = 1000
 
   mutating func add(_ problem: String) {

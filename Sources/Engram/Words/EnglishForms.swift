@@ -2,7 +2,7 @@
 struct WordReplacements: Sendable {
   /// Left out.
   var stopWords: Set<String> = []
-  /// From a form to the one that stands for it.
+  /// From a form to the one that replaces it in the index.
   var forms: [String: String] = [:]
 }
 
@@ -19,7 +19,7 @@ enum EnglishForms {
     those to ve was we were what when where which who why with you your
     """
 
-  /// A form that stands for others, and those: irregular verbs and plurals, and names of the parents.
+  /// A form that replaces others, and those: irregular verbs and plurals, and names of the parents.
   private static let irregular = """
     be: am is are was were been being; have: has had having; do: does did done doing; go: goes went gone going; get: gets got gotten getting; make: made; \
     take: took taken; come: came; see: saw seen; know: knew known; think: thought; give: gave given; find: found; tell: told; become: became; leave: left; \

@@ -19,7 +19,7 @@ struct TextTerms: Equatable {
 /// A word is a run of letters, digits and marks. In a text of ASCII that is a run of `a…z` and `0…9` after lower-casing, so an apostrophe ends a word
 /// (`don't`: `don`, `t`). Other texts are brought into NFKC first and go by the properties of Unicode: the words of UAX 29, but that a mark between
 /// letters ends a word there, too. Han, kana, Thai, Lao, Burmese and Khmer put no spaces between words and give a term for each two
-/// characters. A stop word is left out; an irregular form and the name of a number become the word that stands for them; the stemmer takes the
+/// characters. A stop word is left out; an irregular form and the name of a number become the word that replaces them; the stemmer takes the
 /// ending of what is left.
 ///
 /// Used by one thread at a time.
@@ -200,7 +200,7 @@ final class TermReader: @unchecked Sendable {
 
   private static func term(of word: [UInt8], _ stemmer: OpaquePointer?, _ seed: UInt64) -> TermHash {
     guard let stemmer = unsafe stemmer else { return term(hashOf: word, seed) }
-    // SAFETY: the stem lives in the stemmer until its next use; nil: no memory, and the word stands for itself.
+    // SAFETY: the stem lives in the stemmer until its next use; nil: no memory, and the word is kept as it is.
     guard let stem = unsafe sb_stemmer_stem(stemmer, word, Int32(word.count)) else { return term(hashOf: word, seed) }
     let bytes = unsafe UnsafeRawBufferPointer(start: stem, count: Int(sb_stemmer_length(stemmer)))
     return TermHash(truncatingIfNeeded: unsafe XXH3.hash64(bytes, seed: ~seed))

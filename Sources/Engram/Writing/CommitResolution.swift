@@ -26,32 +26,32 @@ struct CommitResolution {
   /// Blocks on the thread that committed, for as long as reads in progress take, within bounds.
   ///
   /// - Parameters:
-  ///   - opened: The generation of the commit, which is the live one.
+  ///   - pooled: The generation of the commit, which is the live one.
   ///   - lastState: That of the commit before.
   ///   - isCommitted: Whether the state that is found is that of the failed commit; nil if it is neither that nor `lastState`.
   func run(
-    _ opened: LiveGeneration.PooledGeneration, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
+    _ pooled: LiveGeneration.PooledGeneration, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
   ) -> Outcome {
     options.logger.warning("a commit failed half-way: the store is opened again", metadata: ["error": "\(failure)"])
-    live.beginReopening(opened, lastState: lastState)
+    live.beginReopening(pooled, lastState: lastState)
     // Longer than reads wait: one that waits inside another read gives up first, and so lets that one end.
     let deadline = ContinuousClock.now + options.reopeningPatience * 3 / 2
     let generation: Generation
     do {
-      generation = try live.openAgain(opened, until: deadline)
+      generation = try live.openAgain(pooled, until: deadline)
     } catch {
       let unresolved = unresolved(error)
-      live.endReopening(opened, failing: unresolved)
+      live.endReopening(pooled, failing: unresolved)
       return .unknown(unresolved)
     }
     do {
       let happened = try settle(generation, isCommitted)
       options.logger.notice("the failed commit was resolved", metadata: ["happened": "\(happened)"])
-      live.endReopening(opened, with: generation)
+      live.endReopening(pooled, with: generation)
       return happened ? .happened : .didNotHappen(StoreError(failure, "the commit failed and nothing was changed; try again"))
     } catch {
       let unresolved = unresolved(error)
-      goOnReading(opened, generation, unresolved, until: deadline)
+      goOnReading(pooled, generation, unresolved, until: deadline)
       return .unknown(unresolved)
     }
   }
@@ -84,13 +84,13 @@ struct CommitResolution {
 
   /// Nothing is written any more; reading needs only an environment that did not fail, too.
   private func goOnReading(
-    _ opened: LiveGeneration.PooledGeneration, _ generation: Generation, _ failure: StoreError, until deadline: ContinuousClock.Instant
+    _ pooled: LiveGeneration.PooledGeneration, _ generation: Generation, _ failure: StoreError, until deadline: ContinuousClock.Instant
   ) {
-    guard generation.environment.isPanicked else { return live.endReopening(opened, with: generation) }
+    guard generation.environment.isPanicked else { return live.endReopening(pooled, with: generation) }
     do {
-      live.endReopening(opened, with: try live.openAgain(LiveGeneration.PooledGeneration(generation), until: deadline))
+      live.endReopening(pooled, with: try live.openAgain(LiveGeneration.PooledGeneration(generation), until: deadline))
     } catch {
-      live.endReopening(opened, failing: failure)
+      live.endReopening(pooled, failing: failure)
     }
   }
 }

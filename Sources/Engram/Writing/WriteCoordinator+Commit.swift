@@ -7,12 +7,12 @@ extension WriteCoordinator {
   /// A batch that was begun.
   private struct Batch: ~Copyable {
     var transaction: WriteTransaction
-    let opened: LiveGeneration.PooledGeneration
+    let pooled: LiveGeneration.PooledGeneration
     /// That of the commit before.
     let lastState: StateRecord
     let now: StoreInstant
 
-    var generation: Generation { opened.generation }
+    var generation: Generation { pooled.generation }
   }
 
   /// Runs the bodies and commits what they changed.
@@ -50,28 +50,28 @@ extension WriteCoordinator {
   /// - Throws: ``StoreError`` `.storeMoved`; what LMDB throws. Nothing has changed, but this process may have followed to a later generation.
   private func begin() throws -> Batch {
     while true {
-      let opened = try followed()
-      try live.requireInPlace(opened.generation)
+      let pooled = try followed()
+      try live.requireInPlace(pooled.generation)
       let now = options.clock.now
       let transaction = try WriteTransaction(
         WriteBatch(
-          try EnvironmentTransaction(opened.generation.environment), generation: opened.generation, historyLimit: options.historyLimit,
+          try EnvironmentTransaction(pooled.generation.environment), generation: pooled.generation, historyLimit: options.historyLimit,
           now: now.wall, boot: now.boot))
       let lastState = transaction.batch.state
-      if lastState.supersededBy == 0 { return Batch(transaction: transaction, opened: opened, lastState: lastState, now: now) }
+      if lastState.supersededBy == 0 { return Batch(transaction: transaction, pooled: pooled, lastState: lastState, now: now) }
       // Readers did not know: see ``GenerationSweep``.
       _ = consume transaction
-      try live.follow(from: opened, to: lastState.supersededBy)
+      try live.follow(from: pooled, to: lastState.supersededBy)
     }
   }
 
   /// The live generation as far as readers know. Held by `writer.lock`, no other process can supersede it.
   private func followed() throws -> LiveGeneration.PooledGeneration {
     while true {
-      let opened = live.current
-      let next = try opened.pool.supersedingNumber()
-      guard next > 0 else { return opened }
-      try live.follow(from: opened, to: next)
+      let pooled = live.current
+      let next = try pooled.pool.supersedingNumber()
+      guard next > 0 else { return pooled }
+      try live.follow(from: pooled, to: next)
     }
   }
 
@@ -112,14 +112,14 @@ extension WriteCoordinator {
 
   /// Step 7, the one commit point. When it returns, the batch is on the disk.
   ///
-  /// - Throws: ``StoreError`` of a commit that did not happen, which leaves everything as it was; `.poisoned` and `.inDoubt` if that cannot be told.
+  /// - Throws: ``StoreError`` of a commit that did not happen, which leaves everything as it was; `.poisoned` and `.inDoubt` if that is not known.
   private func commit(_ batch: consuming Batch) throws {
-    let (opened, lastState) = (batch.opened, batch.lastState)
-    let hasRoom = opened.generation.growDataFile(by: batch.transaction.batch.storedBytes)
+    let (pooled, lastState) = (batch.pooled, batch.lastState)
+    let hasRoom = pooled.generation.growDataFile(by: batch.transaction.batch.storedBytes)
     do {
       try batch.transaction.commit()
     } catch {
-      let outcome = outcome(of: error, in: opened, hasRoom: hasRoom, lastState: lastState) { found in
+      let outcome = outcome(of: error, in: pooled, hasRoom: hasRoom, lastState: lastState) { found in
         switch found.batchSequence {
         case lastState.batchSequence + 1: true
         case lastState.batchSequence: false
@@ -132,7 +132,7 @@ extension WriteCoordinator {
       }
     }
     // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
-    opened.generation.growDataFile(by: 0)
+    pooled.generation.growDataFile(by: 0)
   }
 
   /// The results of a batch that was committed: a write is acknowledged only if the files are still those that the store's path leads to.
@@ -152,12 +152,12 @@ extension WriteCoordinator {
   ///   - lastState: That of the commit before.
   ///   - isCommitted: As in ``CommitResolution/run(_:after:lastState:isCommitted:)``.
   nonisolated func outcome(
-    of error: LMDBError, in opened: LiveGeneration.PooledGeneration, hasRoom: Bool, lastState: StateRecord,
+    of error: LMDBError, in pooled: LiveGeneration.PooledGeneration, hasRoom: Bool, lastState: StateRecord,
     isCommitted: (StateRecord) -> Bool?
   ) -> CommitResolution.Outcome {
-    if opened.generation.environment.isPanicked {
+    if pooled.generation.environment.isPanicked {
       return CommitResolution(live: live, options: options, poison: makeReadOnly).run(
-        opened, after: error, lastState: lastState, isCommitted: isCommitted)
+        pooled, after: error, lastState: lastState, isCommitted: isCommitted)
     }
     if error.isNoSpace || error.isMapFull || error.isInterrupted {
       return .didNotHappen(StoreError(error, "the commit failed and nothing was changed"))

@@ -71,10 +71,10 @@ actor WriteCoordinator {
       throw StoreError(.nestedWrite, "write was called by a task that was started in a write body: start it after the write has returned")
     }
     if let poison { throw poison }
-    let box = ResultBox<Value>()
+    let result = ResultBox<Value>()
     let request = WriteRequest(
       token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: options.writeTimeout.map { .now + $0 },
-      body: { transaction in box.value = try body(&transaction) })
+      body: { transaction in result.value = try body(&transaction) })
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         guard request.suspend(continuation) else { return }
@@ -88,7 +88,7 @@ actor WriteCoordinator {
     } onCancel: {
       if request.drop(CancellationError()) { queue.remove(request) }
     }
-    guard let value = box.value else { preconditionFailure("a finished body left no result") }
+    guard let value = result.value else { preconditionFailure("a finished body left no result") }
     return value
   }
 

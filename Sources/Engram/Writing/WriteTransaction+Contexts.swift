@@ -5,7 +5,7 @@ import LMDB
 extension WriteTransaction {
   /// The user's context as the transaction sees it.
   ///
-  /// - Returns: Nil where the user has none.
+  /// - Returns: Nil if the user has none.
   /// - Throws: ``StoreError`` `.invalidUserID`, `.decodingFailed`, `.corrupted`.
   public func context(for userID: String) throws -> UserContext? {
     try context(UserContext.self, for: userID)
@@ -60,7 +60,7 @@ extension WriteTransaction {
 
   /// The same for a record of any type.
   ///
-  /// - Parameter transform: Gets nil where the user has no such record yet.
+  /// - Parameter transform: Gets nil if the user has no such record yet.
   @discardableResult
   public mutating func updateContext<Record: ContextRecord>(
     _ type: Record.Type, for userID: String, ifVersion version: Int? = nil, _ transform: (Record?) throws -> Record

@@ -65,12 +65,7 @@ extension CBORReader {
     switch head.major {
     case 0, 1: return
     case 2, 3:
-      if head.isIndefinite {
-        offset = start
-        try unsafe forEachChunk { _, _ in }  // Nothing is kept.
-      } else {
-        _ = try unsafe contiguous(head, at: start)  // Only moves the cursor.
-      }
+      try skipString(head, at: start)
       return
     case 4:
       let depthLeft = try descend(depthLeft, at: start)

@@ -89,18 +89,25 @@ extension CBORReader {
     }
   }
 
+  /// Moves over a string of either type, whose head has been read.
+  ///
+  /// - Parameter start: Where its head begins.
+  mutating func skipString(_ head: Head, at start: Int) throws(CBORError) {
+    guard head.isIndefinite else {
+      _ = try unsafe contiguous(head, at: start)  // Only moves the cursor.
+      return
+    }
+    offset = start
+    try unsafe forEachChunk { _, _ in }  // Nothing is kept.
+  }
+
   private mutating func skip(depthLeft: Int) throws(CBORError) {
     let start = offset
     let head = try readHead()
     switch head.major {
     case 0, 1: return
     case 2, 3:
-      if head.isIndefinite {
-        offset = start
-        try unsafe forEachChunk { _, _ in }  // Nothing is kept.
-      } else {
-        _ = try unsafe contiguous(head, at: start)  // Only moves the cursor.
-      }
+      try skipString(head, at: start)
     case 4, 5:
       let depthLeft = try descend(depthLeft, at: start)
       var count = try containerCount(head, at: start)

@@ -71,7 +71,7 @@ package struct PageSalvage: ~Copyable {
   /// Lends the entries of the leaves that are neither free nor were reached, or of which no entry was taken. To be called after
   /// ``forEachEntry(_:)``.
   ///
-  /// - Returns: False if the free list is damaged and nothing was lent: a lost leaf cannot be told from a deleted one then.
+  /// - Returns: False if the free list is damaged and nothing was lent: nothing distinguishes a lost leaf from a deleted one then.
   package mutating func forEachOrphan<Failure: Error>(_ visit: OrphanVisitor<Failure>) throws(Failure) -> Bool {
     precondition(hasLentEntries, "orphans are what the trees leave over: the entries come first")
     guard hasSoundFreeList else { return false }

@@ -122,7 +122,7 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: a timer that ran out before the waiter was registered woke nobody, and a commit of another process was then never told.
+  /// The bug: a timer that ran out before the waiter was registered woke nobody, and a commit of another process was then never reported.
   /// The cause: the timer started first. The fix: it starts once the waiter is registered.
   @Test(.timeLimit(.minutes(10))) func aWaitEndsHoweverShortItsTime() async throws {
     let signal = CommitSignal()

@@ -70,7 +70,7 @@ import Testing
     #expect(try await child.readLine() == "ready")
     var seen: Set<UInt64> = []
     let deadline = ContinuousClock.now + .seconds(2)
-    // Longer where the machine is so busy that the other process has hardly written.
+    // Longer if the machine is so busy that the other process has hardly written.
     while ContinuousClock.now < deadline || seen.count <= 3 {
       try store.read { snapshot in
         let sequence = try snapshot.batchSequence
@@ -255,7 +255,7 @@ import Testing
   }
 
   // The bug: the idle slots of eight processes could fill the table, and everybody else was refused for two seconds. The cause: a process kept
-  // 128 of them, however full the table was. The fix: it keeps few in a crowded table, and whoever needs a slot waits while there are idle ones.
+  // 128 of them, however full the table was. The fix: it keeps few in a crowded table, and a process that needs a slot waits while there are idle ones.
   @Test(.timeLimit(.minutes(5))) func idleSlotsOfEightProcessesRefuseNobody() async throws {
     let store = try await place.open()
     let children = try await bursts(of: 90)

@@ -72,7 +72,7 @@
       try await place.open().close()
     }
 
-    // The bug: where the system has no thread left, blocking work never ran and never returned, and opening a store was a trap. The cause:
+    // The bug: if the system has no thread left, blocking work never ran and never returned, and opening a store was a trap. The cause:
     // Foundation's threads do not say that they were not started. The fix: threads are made by pthread_create, whose error is thrown.
     @Test(.timeLimit(.minutes(5))) func withoutThreadsEveryCallIsAnError() async throws {
       let outcome = try await ChildProcess.run(["no-threads", place.path])

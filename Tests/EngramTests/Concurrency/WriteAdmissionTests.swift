@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Which writes are let in, which are turned away, and what the caller is told.
+/// Which writes are let in, which are refused, and with which error.
 @Suite(.serialized) struct WriteAdmissionTests {
   private let place = TestStore()
 

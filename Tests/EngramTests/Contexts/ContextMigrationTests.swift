@@ -161,7 +161,7 @@ import TestSupport
     for _ in 0..<1_000 {
       var fields = base
       for _ in 0..<3 { fields[random.element(of: keys)] = random.element(of: values) }
-      // Combinations of what agrees alone; one disagreement would otherwise be told many times.
+      // Combinations of what agrees alone; one disagreement would otherwise be reported many times.
       if disagreements.isEmpty { try compare(fields) }
     }
     #expect(disagreements.sorted() == [])

@@ -153,7 +153,7 @@ import VectorSearch
       #expect(try reader.liveMemoryRecord(expired) == nil)
       return try ErasurePatterns(.user("alice"), reader)
     }
-    // Seven of the others; of the deleted one the id stands in the log, and the row in its slot.
+    // Seven of the others; of the deleted one the id is in the log, and the row in its slot.
     #expect(patterns.searched[.memoryID] == 9 && patterns.searched[.embedding] == 9)
     let copy = TemporaryDirectory()
     try Data("---this memory has expired some time ago---".utf8).write(to: URL(fileURLWithPath: copy.path("a")))

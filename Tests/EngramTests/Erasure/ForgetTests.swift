@@ -100,7 +100,7 @@ import Testing
     try await store.close()
   }
 
-  /// A process that died between the two halves: whoever opens the store next goes on.
+  /// A process that died between the two halves: the process that opens the store next goes on.
   @Test(.timeLimit(.minutes(5))) func aBrokenOffErasureIsFinishedByTheNextOpener() async throws {
     let store = try await place.open()
     try await fill(store)

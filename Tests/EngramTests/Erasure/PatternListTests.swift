@@ -27,7 +27,7 @@ import TestSupport
     #expect(list.count == 0 && list.unsearchable.isEmpty)
     list.append(text: [UInt8](repeating: 0, count: 48))
     #expect(list.count == 0 && list.unsearchable == [.text: 2])
-    // A filler other than zero stands in no file by itself.
+    // A filler other than zero is in no file by itself.
     list.append(text: Array(String(repeating: "x", count: 24).utf8))
     #expect(list.count == 1)
   }

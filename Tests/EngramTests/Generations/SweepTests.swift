@@ -6,7 +6,7 @@
 
   @testable import Engram
 
-  /// Directories that nobody has open are removed without a lock that others wait for, and by whoever comes next where that was broken off.
+  /// Directories that nobody has open are removed without a lock that others wait for, and by the next process if that was broken off.
   @Suite(.serialized) struct SweepTests {
     private let place = TestStore()
 
@@ -83,7 +83,7 @@
       try await store.close()
     }
 
-    /// The whole directory was removed under `open.lock`: whoever opened the store, or followed to its new generation, waited for that.
+    /// The whole directory was removed under `open.lock`: a process that opened the store, or followed to its new generation, waited for that.
     /// Now it gets another name under the lock, and is removed without it.
     @Test(.timeLimit(.minutes(6))) func nobodyWaitsForTheRemovalOfAnother() async throws {
       try await fill()
@@ -116,7 +116,7 @@
       try await store.close()
     }
 
-    // The bug: `compact()` left the old generation where a read of a moment, such as that of the store's own housekeeping, was under way at its only
+    // The bug: `compact()` left the old generation if a read of a moment, such as that of the store's own housekeeping, was under way at its only
     // sweep; a test on a busy machine met one. The fix: reads that end by themselves are waited for, snapshots that somebody holds are not.
     @Test(.timeLimit(.minutes(5))) func aReadThatIsUnderWayDoesNotKeepTheOldGeneration() async throws {
       try await fill()

@@ -29,7 +29,7 @@ import Testing
   /// Cancels `body`, which cannot go on, while it waits.
   private func expectCancelled(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
-    // Long enough that it waits; where it does not yet, the cancellation is seen all the same.
+    // Long enough that it waits; if it does not yet, the cancellation is seen all the same.
     try await Task.sleep(for: .milliseconds(100))
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }

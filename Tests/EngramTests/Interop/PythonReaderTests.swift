@@ -155,7 +155,7 @@ import Testing
     #expect(lines["memory"]?.first?["embedding"] is NSNull)
   }
 
-  /// The checks of the script can fail: one changed byte of a row is told.
+  /// The checks of the script can fail: one changed byte of a row is reported.
   @Test func pythonTellsADamagedRow() async throws {
     let store = try await scratch.open(dimension: 4)
     try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 0, 0, 0]))

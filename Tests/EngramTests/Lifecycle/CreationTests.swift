@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// Making a store is atomic, whoever is killed or races.
+/// Making a store is atomic, whichever process is killed or races.
 @Suite(.serialized) struct CreationTests {
   private let place = TestStore()
 
@@ -99,7 +99,7 @@ import Testing
   }
 
   /// The bug: a creation that was killed while another process made the store left a directory beside it for ever, because only the next
-  /// creation swept. The fix: whoever opens the store for writing sweeps, too.
+  /// creation swept. The fix: an opening for writing sweeps, too.
   @Test(.timeLimit(.minutes(5))) func whatAKilledCreationLeftGoesWithTheNextOpening() async throws {
     let first = try await place.open()
     try await first.close()

@@ -13,7 +13,7 @@
   @Suite(.serialized) struct MappedFileTests {
     private let place = TestStore()
 
-    /// Where the first hole of a file begins; nil where there is none.
+    /// Where the first hole of a file begins; nil if there is none.
     private func hole(_ path: String) throws -> Int? {
       let file = try Files.FileHandle(path: path, access: .read)
       let (hole, status) = (try file.firstHole(), try file.status())

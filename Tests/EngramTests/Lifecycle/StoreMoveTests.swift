@@ -52,7 +52,7 @@ import Testing
 
   private func make(_ move: Move) throws { try move.make(place.path, backup, old) }
 
-  /// Names and bytes of everything below a directory; nil where there is none.
+  /// Names and bytes of everything below a directory; nil if there is none.
   private static func content(_ path: String) throws -> [String: Data]? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     var content: [String: Data] = [:]
@@ -118,7 +118,7 @@ import Testing
       }
     }
     #expect(try store.count() == 41 && store.status.isMoved)
-    // Of what comes later nothing is committed, and nobody is told that it was.
+    // Of what comes later nothing is committed, and no error says that it was.
     await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 100)) }
     #expect(try store.count() == 41 && store.status.poison?.isUncommittedMove == true)
     try await store.close()

@@ -65,9 +65,9 @@ import Testing
     }
   }
 
-  /// The bug: root was told to `chown` the store, which takes it from its owner. Root is told how to run as the owner.
+  /// The bug: the error advised root to `chown` the store, which takes it from its owner. It says how to run as the owner now.
   ///
-  /// As root each entry is given away in turn. Nobody else can do that: then the root directory, which is root's, stands for a store.
+  /// As root each entry is given away in turn. Nobody else can do that: then the root directory, which is root's, serves as a store.
   @Test(.timeLimit(.minutes(6))) func whatBelongsToAnotherUserIsRefused() async throws {
     guard geteuid() == 0 else {
       let error = #expect(throws: StoreError.self) { try StoreTrust.check(StorePaths(path: "/")) }
@@ -136,7 +136,7 @@ import Testing
     }
   }
 
-  /// What stands beside the live generation is swept by its name, so it is looked at, too.
+  /// What is beside the live generation is swept by its name, so it is looked at, too.
   @Test(.timeLimit(.minutes(5))) func aLinkInThePlaceOfAnotherGenerationIsRefused() async throws {
     try await make()
     let kept = place.directory.path("kept")

@@ -7,14 +7,14 @@
   @testable import Engram
 
   /// Full disks, read-only mounts, other users and other pid namespaces. As root the tests make their own mounts, in their own
-  /// directories; where mounting is not permitted they use what an ordinary user can do.
+  /// directories; if mounting is not permitted they use what an ordinary user can do.
   @Suite(.serialized) struct SurroundingsTests {
     private let place = TestStore()
     private var mountPoint: String { place.directory.path("disk") }
 
     /// Mounts a small file system of its own and unmounts it afterwards.
     ///
-    /// - Returns: False where mounting is not permitted.
+    /// - Returns: False if mounting is not permitted.
     private func withDisk(_ megabytes: Int, _ body: (URL) async throws -> Void) async throws -> Bool {
       try Directories.create(mountPoint)
       guard geteuid() == 0, try await mount(["-t", "tmpfs", "-o", "size=\(megabytes)m,mode=0700", "none", mountPoint]) else { return false }
@@ -101,7 +101,7 @@
       try await store.close()
     }
 
-    /// The bug: where the note in `writer.lock` could not be written, the lock stayed with this process until it ended.
+    /// The bug: if the note in `writer.lock` could not be written, the lock stayed with this process until it ended.
     @Test(.timeLimit(.minutes(8))) func aWriteThatFindsTheDiskFullFromTheStartGivesTheLockBack() async throws {
       _ = try await withDisk(24) { url in
         let store = try await MemoryStore.open(at: url, options: StoreOptions(dimension: 8))

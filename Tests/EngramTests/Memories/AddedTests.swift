@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized) struct AddedTests {
   private let scratch = ScratchStore()
 
-  /// Fails in the way that it is told.
+  /// Fails in the way that its maker chose.
   private final class BrokenEmbedder: Embedder {
     enum Fault: CaseIterable, Sendable { case throwing, tooFew, oneWithoutDirection, otherDimension }
     struct Failure: Error {}

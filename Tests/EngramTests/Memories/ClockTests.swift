@@ -192,7 +192,7 @@ final class TestClock: Sendable {
     #expect(try stored(state) == state)
     state.lastBoot = BootInstant(boot: [3], milliseconds: 1)
     #expect(try stored(state).expiryMark == nil)
-    // Whatever stands in a record can be reckoned with.
+    // Any value of a record can be calculated with.
     for number in [Int64.min, -1, 0, .max] {
       state.lastCommit = number
       state.lastBoot = BootInstant(boot: [1], milliseconds: number)

@@ -23,7 +23,7 @@ import TestSupport
     let id = MemoryID()
     #expect(id.high >> 12 & 0xF == 7)
     #expect(id.low >> 62 == 2)
-    // The counter may run a little ahead of the clock where very many ids are made.
+    // The counter may run a little ahead of the clock when very many ids are made.
     #expect(id.high >> 16 >= before && id.high >> 16 <= before + 60_000)
   }
 

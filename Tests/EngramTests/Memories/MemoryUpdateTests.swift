@@ -102,7 +102,7 @@ import Testing
   }
 
   /// Bug: with an embedder, a transform whose text differed at every call was run for ever, because the second call's text was never
-  /// the embedded one. Fix: the first call's result stands where the memory has not changed meanwhile.
+  /// the embedded one. Fix: the first call's result is kept if the memory has not changed meanwhile.
   @Test(.timeLimit(.minutes(5))) func aTransformThatGivesAnotherTextAtEachCallEnds() async throws {
     let store = try await scratch.open(embedder: HashingEmbedder(dimension: 16))
     let id = try await store.add(MemoryDraft(userID: "u", text: "start")).id

@@ -7,7 +7,7 @@
   @testable import Engram
 
   /// A commit whose meta page fails leaves its outcome open, and LMDB refuses to go on. The process finds out what became of it, while its readers
-  /// wait, and writes on; only where it cannot, the commit stays in doubt.
+  /// wait, and writes on; only if it cannot, the commit stays in doubt.
   ///
   /// A batch is twenty writes, one of which throws: nineteen memories, or none.
   @Suite(.serialized) struct FailedCommitTests {
@@ -141,7 +141,7 @@
       try await expectContents(batch: 0, after: 1)
     }
 
-    /// The further commit builds upon the last counted one, out of the pages of the failed one, whose meta page stands in the file. Where the
+    /// The further commit builds upon the last counted one, out of the pages of the failed one, whose meta page is in the file. If the
     /// process dies in the middle, the heir of LMDB's lock counts anew, and must not believe that page: it is withdrawn first.
     @Test(.timeLimit(.minutes(5))) func aKillDuringTheResolutionLeavesTheStoreWholeForOtherProcesses() async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WEK", "immediate"])
@@ -217,7 +217,7 @@
       try await store.close()
     }
 
-    /// The next generation may be named: its directory stays for whoever opens the store next.
+    /// The next generation may be named: its directory stays for the process that opens the store next.
     @Test(.timeLimit(.minutes(5)), arguments: [("EEEE", 1), ("WEEE", 2)])
     func aSwitchThatCannotBeResolvedKeepsBothGenerations(plan: String, generation: UInt64) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-compaction", place.path, plan])

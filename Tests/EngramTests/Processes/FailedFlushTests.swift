@@ -9,7 +9,7 @@
   @Suite(.serialized) struct FailedFlushTests {
     private let place = TestStore()
 
-    /// Commits ten times in another process, whose `call` on `file` fails at the times that strace is told.
+    /// Commits ten times in another process, whose `call` on `file` fails at the times that strace's arguments name.
     private func commit(_ kind: String, failing call: String, on file: String, when: String) async throws -> String {
       let outcome = try await ChildProcess.run(
         executable: "/usr/bin/strace",

@@ -3,7 +3,7 @@
   import TestSupport
   import Testing
 
-  /// The bug: where `writer.lock` could not be given back for want of memory (ENOLCK), it stayed held until the process's next commit, and a
+  /// The bug: if `writer.lock` could not be given back for want of memory (ENOLCK), it stayed held until the process's next commit, and a
   /// rebuild of the same process waited for it for ever. The torture harness found it, twice in 5,114 faults. The cause: the failure was
   /// logged, and nothing else. The fix: the lock is given back again.
   @Suite struct FailedUnlockTests {

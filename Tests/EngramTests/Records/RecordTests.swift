@@ -237,7 +237,7 @@ import TestSupport
     refuses { try withRawSpan(envelope.bytes) { _ = try ContextEnvelope.read($0) { header, _ in header.version } } }
   }
 
-  /// Bug: a record of columns whose counts of strings were too large passed where the strings ended exactly at the end of the record,
+  /// Bug: a record of columns whose counts of strings were too large passed if the strings ended exactly at the end of the record,
   /// and reading them trapped. Fix: each string's length must lie within the record.
   @Test func damagedColumnsThrowAndNeverTrap() async {
     await #expect(processExitsWith: .success) {

@@ -14,7 +14,7 @@ final class ScratchStore: Sendable {
   var url: URL { URL(filePath: directory.path("bot.memory"), directoryHint: .isDirectory) }
   var generationPath: String { directory.path("bot.memory/gen-1") }
 
-  /// Opens the store, making it first where it is missing.
+  /// Opens the store, making it first if it is missing.
   func open(
     dimension: Int? = nil, metric: Metric? = nil, embedder: (any Embedder)? = nil, historyLimit: Int = 16,
     durability: StoreOptions.Durability = .immediate, clock: StoreClock = StoreClock()
@@ -51,12 +51,12 @@ extension SeededGenerator {
   }
 }
 
-/// The code of the `StoreError` that `body` throws; nil where it returns. Another error is recorded.
+/// The code of the `StoreError` that `body` throws; nil if it returns. Another error is recorded.
 func storeErrorCode(sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void) async -> StoreError.Code? {
   await storeError(sourceLocation: sourceLocation, body)?.code
 }
 
-/// The `StoreError` that `body` throws; nil where it returns. Another error is recorded.
+/// The `StoreError` that `body` throws; nil if it returns. Another error is recorded.
 func storeError(sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void) async -> StoreError? {
   do {
     try await body()

@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  /// No memory that was never there, none with another content, none that was deleted; what is missing was told.
+  /// No memory that was never there, none with another content, none that was deleted; what is missing was reported.
   private func expectTruth(_ found: StoreContents, _ report: RepairReport, _ place: DamagedStorePlace, _ comment: Comment) throws {
     let truth = Dictionary(uniqueKeysWithValues: place.contents.memories.map { ($0.memory.id, $0) })
     var goesBack = false

@@ -64,7 +64,7 @@ import Testing
     #expect(try Directories.entries(place.directory.path) == ["store"])
   }
 
-  /// The successor is live, and what stands beside it is not.
+  /// The successor is live, and what is beside it is not.
   @Test func theLiveGenerationIsFoundWithoutItsName() async throws {
     let store = try await MemoryStore.open(at: place.url)
     let old = try Directories.entries("\(place.path)/gen-1").map { name in (name, try place.read("\(place.path)/gen-1/\(name)")) }

@@ -6,7 +6,7 @@ import TestSupport
 
 @testable import Engram
 
-/// What a repair decides where records contradict each other.
+/// What a repair decides if records contradict each other.
 @Suite struct RepairStageTests {
   private let directory = TemporaryDirectory()
   private let notes = RepairNotes()

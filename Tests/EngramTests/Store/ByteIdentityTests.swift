@@ -168,7 +168,7 @@ import TestSupport
     #expect(audit.kinds.distinct == 2 && audit.metadataKeys.distinct == 3 && audit.sessions == 2)
     let problems = try await store.verify(deep: true).problems
     #expect(problems.isEmpty, "\(problems)")
-    // Deleting by a filter, and what is told of it.
+    // Deleting by a filter, and the changes that report it.
     let changes = try store.changes(for: pair.second)
     try await store.write { transaction in
       _ = try transaction.delete(where: .kind(second), scope: .user(first))

@@ -21,7 +21,7 @@ final class PageFile {
   private let checksums = Dictionary(uniqueKeysWithValues: databases.map { ($0, RecordChecksum(database: $0)) })
   private let file: FileHandle
   var isChanged: Bool { !changedPages.isEmpty || sizeBytes < image.count }
-  /// A page is another one, or what another one was: an older state of a page, put in its place, cannot be told from the newest, because
+  /// A page is another one, or what another one was: an older state of a page, put in its place, looks like the newest, because
   /// pages do not say of which transaction they are.
   private(set) var hasMovedPages = false
   /// Pages to be written again.
@@ -84,7 +84,7 @@ final class PageFile {
     return key
   }
 
-  /// The checksum that ends an entry as it is stored; nil where it does not match.
+  /// The checksum that ends an entry as it is stored; nil if it does not match.
   func checksum(_ database: String, _ key: RawSpan, _ value: RawSpan) -> UInt64? {
     guard checksums[database]?.matches(key: key, stored: value) == true else { return nil }
     return value.bigEndian(at: value.byteCount - RecordChecksum.byteCount, as: UInt64.self)

@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import LMDB
 
-/// A data file that LMDB wrote, changed here and there: the walk over its pages, the salvage of them, and LMDB itself where the walk finds
+/// A data file that LMDB wrote, changed here and there: the walk over its pages, the salvage of them, and LMDB itself if the walk finds
 /// nothing.
 enum PageTarget {
   nonisolated(unsafe) private static let file = PageFile.make()

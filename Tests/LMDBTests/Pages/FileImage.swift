@@ -15,7 +15,7 @@ struct FileImage {
     let valueByteCount: Int
     /// In the page itself.
     let content: Range<Int>
-    /// Where its own entry in the page's array of nodes stands.
+    /// Where its own entry in the page's array of nodes is.
     let pointerOffset: Int
   }
 
@@ -59,10 +59,10 @@ struct FileImage {
   var transactionID: UInt64 { number(meta + 144) }
   var freeListRecord: Int { meta + 40 }
   var mainRecord: Int { meta + 88 }
-  /// The root of the tree whose record stands at `record`.
+  /// The root of the tree whose record is at `record`.
   func root(_ record: Int) -> UInt64 { number(record + 40) }
 
-  /// Every tree: its name, and where its record stands.
+  /// Every tree: its name, and the place of its record.
   func trees() -> [(name: String, record: Int)] {
     let named = pages("the main tree", root(mainRecord)).filter { !$0.isBranch }.flatMap(\.nodes)
     return [("the free list", freeListRecord), ("the main tree", mainRecord)]

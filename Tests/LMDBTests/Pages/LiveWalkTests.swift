@@ -102,7 +102,7 @@ import Testing
   }
 }
 
-/// A thread that commits random changes to two databases until it is told to stop, or goes.
+/// A thread that commits random changes to two databases until it is stopped, or goes.
 private final class RestlessWriter: Sendable {
   private final class State: Sendable {
     let isDone = Atomic(false)

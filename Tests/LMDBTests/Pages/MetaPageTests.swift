@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct MetaPageTests {
-  /// A file whose last commit stands in the second meta page, or in the first with one commit more.
+  /// A file whose last commit is in the second meta page, or in the first with one commit more.
   private static func make(commits: Int = 3) throws -> TemporaryDirectory {
     let directory = TemporaryDirectory()
     let environment = try Environment(path: directory.path, databases: ["main"], options: .creating)

@@ -26,7 +26,7 @@ func expectAgreement(
   #expect(report.usedPages == pages, sourceLocation: sourceLocation)
 }
 
-/// A made file with branches, overflow values, an empty database and a free list, and what stands in it.
+/// A made file with branches, overflow values, an empty database and a free list, and what is in it.
 struct SampleFile {
   static let databases = ["main", "other", "empty"]
 

@@ -4,7 +4,7 @@ protocol Tier: Sendable {
   /// One line for the table and the help.
   static var summary: String { get }
 
-  /// What is missing to run it here; nil where it can run.
+  /// What is missing to run it here; nil if it can run.
   static func obstacle() -> String?
 
   /// - Throws: Where not even the first case can be made.

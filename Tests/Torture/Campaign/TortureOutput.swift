@@ -107,7 +107,7 @@ final class TortureOutput: Sendable {
     print("\(rows.count { $0.finding != nil }) of \(rows.count) planted defects were found")
   }
 
-  /// Filled with spaces to a width; to the left of the text where it is negative.
+  /// Filled with spaces to a width; to the left of the text if it is negative.
   static func padded(_ text: String, _ width: Int) -> String {
     let spaces = String(repeating: " ", count: max(0, abs(width) - text.count))
     return width < 0 ? spaces + text : text + spaces

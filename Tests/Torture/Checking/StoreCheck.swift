@@ -67,7 +67,7 @@ struct StoreCheck {
         let count = try snapshot.context(for: progress.lane.counter)?.conversationsCount ?? 0
         found[name] = count
         problems += Self.problems(of: name, progress, count, total: total, mayLose: oracle.mayLoseTheLast)
-        // What is plainly impossible would only be told again, memory by memory.
+        // What is plainly impossible would only be reported again, memory by memory.
         guard count <= progress.issued else { continue }
         var state = LaneState(progress.lane, count: count)
         if let arrival = state.isArriving {

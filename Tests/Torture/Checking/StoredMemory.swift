@@ -10,7 +10,7 @@ enum StoredMemory {
       && zip(embedding.values, components).allSatisfy { abs(Double($0) - Double($1) / norm) < 1e-6 }
   }
 
-  /// What is wrong with a memory; nil where nothing is.
+  /// What is wrong with a memory; nil if nothing is.
   static func difference(_ memory: Memory, _ embedding: Embedding?, _ expected: LaneMemory) -> String? {
     if memory.userID != expected.userID { return "belongs to '\(memory.userID)' and not to '\(expected.userID)'" }
     if memory.text != expected.text { return "has another text" }

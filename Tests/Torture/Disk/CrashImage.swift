@@ -66,7 +66,7 @@ struct CrashImage {
 
   // MARK: Names
 
-  /// Mostly the first changes and not the later ones, as a journal has it; any of them where POSIX is taken at its word.
+  /// Mostly the first changes and not the later ones, as a journal has it; any of them if POSIX is taken at its word.
   private mutating func names(_ directory: DiskDirectory) -> [String: Int] {
     var names = directory.durable
     let isOrdered = generator.chance(percent: 60)

@@ -17,7 +17,7 @@ struct DiskNames {
     return all.dropFirst(scope.count).map(String.init)
   }
 
-  /// What stands at a path; nil for a file that is open and was removed.
+  /// What is at a path; nil for a file that is open and was removed.
   func node(_ path: String) throws -> Int? {
     var node = DiskOperation.root
     for name in try components(path) {
@@ -43,7 +43,7 @@ struct DiskNames {
     return (directory, name)
   }
 
-  /// - Returns: Nothing where the file is there already and was only opened.
+  /// - Returns: Nothing if the file is there already and was only opened.
   mutating func make(_ path: String, isDirectory: Bool) throws -> [DiskOperation] {
     let (directory, name) = try place(path)
     if !isDirectory, directories[directory]?[name] != nil { return [] }

@@ -1,6 +1,6 @@
 /// One thing that a run did to its files, or printed; files and directories by number, because names move.
 enum DiskOperation: Sendable, Equatable {
-  /// Durable on return where `isSynchronous` says so.
+  /// Durable on return if `isSynchronous` says so.
   case write(file: Int, offset: Int, Content, isSynchronous: Bool)
   case resize(file: Int, size: Int)
   case makeFile(Int)

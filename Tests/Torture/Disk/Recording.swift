@@ -5,9 +5,9 @@ struct Recording: Sendable {
   let bytes: [UInt8]
   private(set) var operations: [DiskOperation] = []
 
-  /// Reads a file of the format that stands in `record.c`.
+  /// Reads a file of the format that `record.c` describes.
   ///
-  /// - Throws: ``RecordingError`` where it is of another format, or names what it has not seen made.
+  /// - Throws: ``RecordingError`` if it is of another format, or names what it has not seen made.
   init(file: String) throws {
     bytes = Array(try Data(contentsOf: URL(fileURLWithPath: file)))
     var reader = RecordReader(bytes)

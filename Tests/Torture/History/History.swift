@@ -3,7 +3,7 @@ import Engram
 import Foundation
 import TestSupport
 
-/// Whom all transactions of a history write to, and how what they read is told.
+/// Whom all transactions of a history write to, and how what they read is recorded.
 enum History {
   /// The context that every transaction counts in: its value is the transaction's place in the order of commits.
   static let clock = "clock"

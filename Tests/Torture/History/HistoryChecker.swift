@@ -114,7 +114,7 @@ struct HistoryChecker {
 
   // MARK: Differences
 
-  /// What is wrong with what was read of a user; nil where nothing is.
+  /// What is wrong with what was read of a user; nil if nothing is.
   private func difference(_ found: HistoryUser, _ expected: HistoryUser, _ user: String) -> String? {
     guard found != expected else { return nil }
     var parts: [String] = []

@@ -13,7 +13,7 @@ struct HistoryEndCheck: AsyncParsableCommand {
 
   struct Result: Codable, Sendable {
     var violations: [String] = []
-    /// Nil where the store could not be read.
+    /// Nil if the store could not be read.
     var end: HistoryEnd?
   }
 

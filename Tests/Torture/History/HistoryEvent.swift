@@ -2,7 +2,7 @@
 enum HistoryEvent: Codable, Sendable {
   /// Told before the call.
   case invoked(HistoryWrite, at: UInt64)
-  /// Acknowledged as the `position`-th of all, having read `read` before its own changes; told after the call.
+  /// Acknowledged as the `position`-th of all, having read `read` before its own changes; recorded after the call.
   case committed(id: String, position: Int, read: HistoryState, at: UInt64)
   /// It threw. `isCertain`: the error says that nothing was changed.
   case failed(id: String, code: String, isCertain: Bool)

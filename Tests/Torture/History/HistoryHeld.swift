@@ -28,7 +28,7 @@ final class HistoryHeld {
     first = HistorySnapshot(id: id, requestedAt: requestedAt, takenAt: takenAt, shows: try snapshot.read { try HistoryReader.state($0) })
   }
 
-  /// What is wrong with it now; nil where nothing is.
+  /// What is wrong with it now; nil if nothing is.
   func problem() -> String? {
     do {
       let now = try snapshot.read { try HistoryReader.state($0) }

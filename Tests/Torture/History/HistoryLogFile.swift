@@ -15,7 +15,7 @@ final class HistoryLogFile: Sendable {
   init(_ path: String) throws {
     try Data().write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
     file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-    // Whole lines at the end, whoever of the process writes.
+    // Whole lines at the end, whichever thread writes.
     _ = fcntl(file.fileDescriptor, F_SETFL, O_APPEND)
   }
 

@@ -1,5 +1,5 @@
 /// The one order of all committed transactions: from the positions that were acknowledged, and from the names of the last ones that
-/// everybody reads with the clock, which also tell where one stands that was never acknowledged.
+/// everybody reads with the clock, which also give the place of one that was never acknowledged.
 struct HistoryOrder {
   /// By position, from 1 on.
   private(set) var writes: [Int: HistoryLog.Attempt] = [:]

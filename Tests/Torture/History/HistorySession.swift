@@ -89,7 +89,7 @@ struct HistorySession: Sendable {
   }
 
   private func forget(_ name: String, _ generator: inout SeededGenerator) async {
-    // A process that was killed may have left one half forgotten: whoever comes next goes on with it.
+    // A process that was killed may have left one half forgotten: the next process goes on with it.
     guard let clock = process.clock(store) else { return }
     var user = clock.forgetting
     if user == nil {

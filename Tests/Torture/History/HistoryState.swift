@@ -40,14 +40,14 @@ struct HistoryUser: Codable, Equatable, Sendable {
   struct Memory: Codable, Equatable, Sendable {
     var text: String
     var kind: String?
-    /// A digest of the row's bytes; nil without a row, and where rows were not read.
+    /// A digest of the row's bytes; nil without a row, and if rows were not read.
     var row: String?
   }
 
   var hasContext = false
   var topics: [String] = []
   var preferences: [String: String] = [:]
-  /// By slot; -1 stands for one that is not the user's.
+  /// By slot; -1 means one that is not the user's.
   var memories: [Int: Memory] = [:]
 
   var isGone: Bool { self == HistoryUser() }

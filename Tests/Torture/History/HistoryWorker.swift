@@ -17,7 +17,7 @@ struct HistoryWorker: AsyncParsableCommand {
   @Argument var store: String
   @Option(help: "Unlike all others of the history.") var name: String
   @Option var seed: UInt64
-  @Option(help: "A file that is made and told everything.") var log: String
+  @Option(help: "A file that is made and gets every event.") var log: String
   @Option(help: "What it does beside its transactions.") var role: String
   @Option var tasks = 2
   @Option(help: "Transactions of all processes after which it ends.") var goal: Int

@@ -32,7 +32,7 @@ enum HistoryChange: Codable, Equatable, Sendable {
   case delete(user: String, slot: Int)
   /// Deletes all that the user has.
   case clear(user: String)
-  /// From here on the user may be forgotten, and no transaction touches it; nothing where another one is being forgotten.
+  /// From here on the user may be forgotten, and no transaction touches it; nothing if another one is being forgotten.
   case beginForget(user: String)
   /// From here on the user is forgotten.
   case endForget(user: String)

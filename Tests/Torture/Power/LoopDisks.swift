@@ -34,7 +34,7 @@ final class LoopDisks: Sendable {
     return value
   }
 
-  /// What is missing; nil where disks can be made and mounted.
+  /// What is missing; nil if disks can be made and mounted.
   static func obstacle() -> String? {
     if geteuid() != 0 { return "mounting a file system needs root: run it with sudo, or in a container with --privileged" }
     let directory = TemporaryDirectory()

@@ -110,7 +110,7 @@ struct SpaceStage {
     try checkLeftovers("compact", blocks)
   }
 
-  /// A forgetting that fails has hidden the user and waits for room: whoever opens the store goes on with it, and must live.
+  /// A forgetting that fails has hidden the user and waits for room: the process that opens the store goes on with it, and must live.
   mutating func forget(leaving blocks: Int) throws {
     if (oracle.lanes[template.forgetting.name]?.acknowledged ?? 0) % (SpaceTemplate.writesBetweenForgets + 1) != 0 {
       try disk.makeRoom()

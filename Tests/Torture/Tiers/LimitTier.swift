@@ -52,7 +52,7 @@ struct LimitTier: Tier {
       let seen = oracle.read(end.standardOutput)
       for (name, count) in seen where name.hasPrefix("failed ") { outcome.count("write \(name)", count) }
       switch end.termination {
-      // The limit was met where anything failed, a write or a compaction.
+      // The limit was met if anything failed, a write or a compaction.
       case .exited(0): outcome.count(seen.keys.contains { $0.contains("failed") } ? "refused" : "went through")
       case .exited(1): outcome.count("refused")
       default: outcome.violations.append("the worker ended with \(end.termination): \(end.standardError.suffix(500))")

@@ -3,7 +3,7 @@ import TestSupport
 
 /// The store is moved, replaced, removed or restored over at every system call of a process that opens it, writes, forgets, compacts, closes.
 ///
-/// The process stands still meanwhile. Two others, which nobody stops, have the store open as well: one writes all the time, the other begins
+/// The process is stopped meanwhile. Two others, which nobody stops, have the store open as well: one writes all the time, the other begins
 /// when the first has ended.
 struct MovedTier: Tier {
   static let name = "moved"

@@ -66,7 +66,7 @@ struct SurroundingsTier: Tier {
       }
     }
 
-    /// One process stands still in the middle of whatever it does, its snapshots and perhaps the writer's lock in its hands.
+    /// One process is stopped in the middle of whatever it does, its snapshots and perhaps the writer's lock in its hands.
     mutating func stopProcesses() throws {
       let children = try (0..<3).map { try start($0) }
       for _ in 0..<5 {

@@ -58,7 +58,7 @@ struct WriterLockProbe {
     return nil
   }
 
-  /// Nil where a compaction has removed the file.
+  /// Nil if a compaction has removed the file.
   private func lastTransaction(_ generation: String) throws -> UInt64? {
     do throws(FileError) {
       return try MetaPair.read(FileHandle(path: "\(generation)/data.mdb", access: .read)).newest.transactionID

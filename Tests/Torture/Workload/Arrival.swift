@@ -17,7 +17,7 @@ struct Arrival: Sendable {
 
   /// Adds what is not there yet: memories and dedupe keys that a killed process, or a failed attempt, has left are passed over.
   ///
-  /// - Returns: What is wrong with what the store says that it did; nil where nothing is.
+  /// - Returns: What is wrong with what the store says that it did; nil if nothing is.
   func add(to store: MemoryStore) async throws -> String? {
     if isImport {
       // Beside the case's directory: calls on this file are none on the store.

@@ -4,9 +4,9 @@ import Engram
 struct ChangeWatch: ~Copyable {
   private let lane: Lane
   private var state: LaneState
-  /// Of the writes that were begun to be told.
+  /// Of the writes whose report has begun.
   private var expected: ArraySlice<Expected> = []
-  /// The first ones of these that are told all or not at all: an attempt before this one may have added the memories.
+  /// The first ones of these that are reported all or not at all: an attempt before this one may have added the memories.
   private var optional = 0
 
   private struct Expected: Equatable {

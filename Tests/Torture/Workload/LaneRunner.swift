@@ -158,7 +158,7 @@ struct LaneRunner: Sendable {
     (error as? StoreError).map { $0.isCommitted ? "\($0.code)(committed)" : "\($0.code)" } ?? String(describing: type(of: error))
   }
 
-  /// Says all of the error to whoever looks into a finding; the log has the code alone.
+  /// Prints the whole error for the one who studies a finding; the log has the code alone.
   private static func explain(_ error: any Error, _ what: String) { WorkerLog.say("\(what): \(error)", to: 2) }
 
   /// Whether the error says that nothing was changed.

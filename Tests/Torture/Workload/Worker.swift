@@ -26,7 +26,7 @@ struct Worker: AsyncParsableCommand {
   @Flag(help: "Open the store, and begin when the input ends.") var waits = false
 
   func run() async throws {
-    // A write past `ulimit -f` is an error only where the signal is ignored.
+    // A write past `ulimit -f` is an error only if the signal is ignored.
     _ = signal(SIGXFSZ, SIG_IGN)
     if marker { _ = close(-7001) }
     if ProcessInfo.processInfo.environment["ENGRAM_TORTURE_CLOCK"] != nil {

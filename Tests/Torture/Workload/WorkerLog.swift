@@ -6,7 +6,7 @@ import Synchronization
   import Darwin
 #endif
 
-/// What a worker tells whoever started it, a line an event: the log outlives the worker, and is what its store is compared with.
+/// What a worker reports to the process that started it, a line an event: the log outlives the worker, and is what its store is compared with.
 enum WorkerLog {
   /// Written at once and in one call, so that a line that is there is whole and was true when it was written.
   static func say(_ line: String, to descriptor: Int32 = 1) {

@@ -8,7 +8,7 @@ struct WorkerOracle: Codable, Sendable {
     var acknowledged = 0
     /// The last write that began threw an error that says that nothing was changed.
     var lastIsUnchanged = false
-    /// Acknowledged writes must be there even where the last ones of other lanes may be lost.
+    /// Acknowledged writes must be there even if the last ones of other lanes may be lost.
     var losesNothing = false
     /// The place among the writes of all lanes that each acknowledged write of this lane reported, by number.
     var positions: [Int: Int] = [:]
