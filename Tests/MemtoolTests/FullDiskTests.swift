@@ -40,6 +40,7 @@
       let attempts = [
         ["compact", store], ["forget", store, "--user", "a", "--yes"], ["create", disk.path("s2"), "--dimension", "4"],
         ["backup", store, disk.path("b")], ["repair", store, "--into", disk.path("r")],
+        ["reembed", store, "--embedder", "hashing", "--dimension", "4"],
       ]
       for arguments in attempts {
         try disk.fill(leavingBlocks: blocks)

@@ -46,7 +46,7 @@ public struct StoreInspection: Sendable, Codable {
   public let identity: StoreIdentity
 }
 
-/// What a store is for good.
+/// What a store is: for good, but for its embedder and dimension, which ``MemoryStore/reembed(with:progress:)`` changes.
 public struct StoreIdentity: Sendable, Hashable, Codable {
   /// The version of the file format.
   public let format: Int

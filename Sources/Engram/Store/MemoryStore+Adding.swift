@@ -20,8 +20,8 @@ extension MemoryStore {
   @discardableResult
   public func add(_ drafts: [MemoryDraft], onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> [Added] {
     let writer = try writer()
-    let (drafts, basis) = try await embedded(drafts, onEmbeddingFailure)
     let store = core.generation.store
+    let (drafts, basis) = try await embedded(drafts, onEmbeddingFailure, store)
     var prepared: [PreparedDraft] = []
     prepared.reserveCapacity(drafts.count)
     for draft in drafts { prepared.append(try PreparedDraft(draft, store: store)) }
@@ -51,8 +51,9 @@ extension MemoryStore {
   public func upsert(_ draft: MemoryDraft, onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> Added {
     let writer = try writer()
     try Limits.requireDedupeKey(draft)
-    let (drafts, basis) = try await embedded([draft], onEmbeddingFailure)
-    let prepared = try PreparedDraft(drafts[0], store: core.generation.store)
+    let store = core.generation.store
+    let (drafts, basis) = try await embedded([draft], onEmbeddingFailure, store)
+    let prepared = try PreparedDraft(drafts[0], store: store)
     return try await writer.write(sizeBytes: prepared.sizeBytes) { transaction in
       if let basis { try transaction.batch.reader.require(basis) }
       return try transaction.upsert(prepared)
@@ -63,18 +64,21 @@ extension MemoryStore {
 
   /// The drafts with the embeddings that the store's embedder makes for those without.
   ///
+  /// - Parameter store: The record of the generation whose embedder it is: by the time of the transaction there may be another one.
   /// - Returns: Also what the embeddings follow from, for the transaction that stores them; nil if none was made.
-  private func embedded(_ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy) async throws -> ([MemoryDraft], EmbeddingBasis?) {
+  private func embedded(
+    _ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy, _ store: StoreRecord
+  ) async throws -> ([MemoryDraft], EmbeddingBasis?) {
     let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].isTextOnly }
     guard hasEmbedder, !missing.isEmpty else { return (drafts, nil) }
     for index in missing { try Limits.checkText(drafts[index].text) }
     // Another embedder than the store's is no failure of it: no policy covers that.
     let embedder = try requireEmbedder()
-    let basis = core.generation.embedding
+    let basis = EmbeddingBasis(embedder: store.embedder, template: store.template)
     var drafts = drafts
     do {
       let embeddings = try await embedder.embedChecked(missing.map { basis.template.text(of: drafts[$0]) })
-      for (index, embedding) in zip(missing, embeddings) where policy == .throw || canStore(embedding) {
+      for (index, embedding) in zip(missing, embeddings) where policy == .throw || canStore(embedding, store) {
         drafts[index].embedding = embedding
       }
     } catch {
@@ -84,13 +88,11 @@ extension MemoryStore {
       core.options.logger.warning(
         "the embedder failed: texts are stored without embeddings", metadata: ["texts": "\(missing.count)", "error": "\(error)"])
     }
-    // Before the vectors are compared with the store's dimension, which may be another one by now.
-    try readOnce { try $0.require(basis) }
     return (drafts, basis)
   }
 
-  private func canStore(_ embedding: Embedding) -> Bool {
-    (try? PreparedDraft.components(embedding, store: core.generation.store)) != nil
+  private func canStore(_ embedding: Embedding, _ store: StoreRecord) -> Bool {
+    (try? PreparedDraft.components(embedding, store: store)) != nil
   }
 
 }

@@ -31,7 +31,9 @@ extension MemoryStore {
     let started = ContinuousClock.now
     try Limits.check(scope)
     let (writer, embedder) = (try writer(), try requireEmbedder())
-    let basis = core.generation.embedding
+    // Of one generation: by the time of a transaction there may be another one.
+    let store = core.generation.store
+    let basis = EmbeddingBasis(embedder: store.embedder, template: store.template)
     let ids = try await core.background("the memories without an embedding cannot be found") { core, check in
       try core.live.read { try $0.idsWithoutEmbedding(scope, reporting(progress, check)) }
     }
@@ -40,9 +42,6 @@ extension MemoryStore {
       try Task.checkCancellation()
       let (texts, end) = try readOnce { try $0.textsToEmbed(ids, from: next, basis.template) }
       let vectors = texts.isEmpty ? [] : try await embedder.embedChecked(texts.map(\.text))
-      // Before the vectors are compared with the store's dimension, which may be another one by now.
-      try readOnce { try $0.require(basis) }
-      let store = core.generation.store
       var ready: [(id: MemoryID, text: String, components: [Float])] = []
       for (memory, vector) in zip(texts, vectors) {
         if let components = try? PreparedDraft.components(vector, store: store) {

@@ -92,4 +92,21 @@ import Testing
     await expectCode(.embedderRequired) { _ = try await bare.search("first", scope: .all, mode: .dense) }
     try await bare.close()
   }
+
+  /// A store that was pinned after this process had opened it, by another one: its vectors are compared with the embedder all the same.
+  @Test(.timeLimit(.minutes(5))) func aReaderFromBeforeTheStoreWasPinnedIsRefusedByName() async throws {
+    let made = try await place.open(StoreOptions(dimension: 8))
+    try await made.add(TestStore.draft("u", 1))
+    try await made.close()
+    let own = MadeEmbedder()
+    let reader = try await place.open(StoreOptions(access: .readOnly, embedder: own))
+    #expect(try await reader.search("memory", scope: .all, mode: .dense).count == 1)
+    let child = try ChildProcess(["hold-embedder", place.path])
+    #expect(try await child.readLine() == "ready")
+    await expectRefusal(of: own, by: HashingEmbedder(dimension: 8).identity) {
+      _ = try await reader.search("memory", scope: .all, mode: .dense)
+    }
+    #expect(try await child.finish().termination == .exited(0))
+    try await reader.close()
+  }
 }

@@ -4,7 +4,7 @@ import Foundation
 
 struct Lifecycle: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Compacts, backs up and forgets under load, and looks at what came of it.",
+    abstract: "Compacts, backs up, forgets and moves to another embedder under load, and looks at what came of it.",
     discussion: """
       Works on stores that it makes beneath --directory: of --vectors and --texts, or of random unit vectors of the same shape. With \
       --store it works on that one, and changes it: give it a copy.
@@ -16,7 +16,7 @@ struct Lifecycle: AsyncParsableCommand {
   @Option(help: "A gzipped text of as many lines.") var texts: String?
   @Option(help: "Users that the memories belong to.") var users = 600
   @Option(help: "Memories where --vectors is missing.") var memories = 60_000
-  @Option(help: "Memories of the store that 64 tasks write to.") var crowdedMemories = 100_000
+  @Option(help: "Memories of the stores that 64 tasks write to.") var crowdedMemories = 100_000
   @Option(help: "Processes that read during the first compaction.") var readers = 3
   @Option(help: "How often the compaction and the backup among 64 writers are repeated.") var rounds = 3
   @Option(help: "Only this part.") var only: Part?
@@ -24,7 +24,7 @@ struct Lifecycle: AsyncParsableCommand {
   @Flag(help: "Print one JSON object instead of a table.") var json = false
 
   enum Part: String, ExpressibleByArgument, CaseIterable {
-    case compaction, crowd, forget
+    case compaction, crowd, forget, reembed
   }
 
   func validate() throws {
@@ -37,7 +37,7 @@ struct Lifecycle: AsyncParsableCommand {
     try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: home) }
     var rows: [Row] = []
-    if only != .crowd {
+    if only != .crowd, only != .reembed {
       let url = try await madeStore(home)
       if only != .forget {
         rows += try await CompactionUnderLoad(url: url, users: users, memtool: memtool, readers: readers).run()
@@ -45,6 +45,7 @@ struct Lifecycle: AsyncParsableCommand {
       if only != .compaction { rows += try await ForgettingWithProof(url: url, userID: "user-\(users / 2)").run() }
     }
     if only == nil || only == .crowd { rows += try await CrowdedStore(home: home, memories: crowdedMemories, rounds: rounds).run() }
+    if only == nil || only == .reembed { rows += try await AnotherEmbedder(home: home, memories: crowdedMemories).run() }
     if json { try printJSON(rows) } else { Row.print(rows) }
   }
 
