@@ -56,6 +56,17 @@ extension StoreCore {
         "generation": "\(outcome.new)", "bytesBefore": "\(outcome.bytesBefore)", "bytesAfter": "\(outcome.bytesAfter)",
         "writerPause": "\(outcome.writerPause)",
       ])
+    do {
+      try sweepLeft()
+    } catch  where vectors != nil && (error as? StoreError)?.code != .storeMoved {
+      // The store has another embedder now, which must not be taken for a failure. The next sweep tries again.
+      options.logger.warning("the former generation cannot be removed yet", metadata: ["error": "\(error)"])
+    }
+    return outcome
+  }
+
+  /// Removes the generation that was left by a rebuild, unless somebody has it open.
+  private func sweepLeft() throws {
     try live.sweep()
     // A read that began before the switch keeps the old files for moments; a snapshot, for as long as it is held.
     let deadline = ContinuousClock.now + .seconds(1)
@@ -63,7 +74,6 @@ extension StoreCore {
       Thread.sleep(forTimeInterval: 0.002)
       try live.sweep()
     }
-    return outcome
   }
 
   /// The processes that have a generation open. Empty if its files are gone.
