@@ -17,6 +17,7 @@ let package = Package(
   products: [
     .library(name: "Engram", targets: ["Engram"]),
     .library(name: "EngramBERT", targets: ["EngramBERT"]),
+    .library(name: "EngramHTTP", targets: ["EngramHTTP"]),
     .executable(name: "memtool", targets: ["memtool"]),
   ],
   dependencies: [
@@ -44,11 +45,13 @@ let package = Package(
       ],
       swiftSettings: lifetimes),
     .target(name: "CBertKernels"),
-    // An embedder for those who want one: the core does without.
+    // Embedders for those who want one: the core does without.
     .target(name: "EngramBERT", dependencies: ["CBertKernels", "Checksums", "Engram", "Files", "Formats"], swiftSettings: strict),
+    .target(name: "CCurl"),
+    .target(name: "EngramHTTP", dependencies: ["CCurl", "Checksums", "Engram", "Formats"], swiftSettings: strict),
     .executableTarget(
       name: "memtool",
-      dependencies: ["Engram", "EngramBERT", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Engram", "EngramBERT", "EngramHTTP", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tools/memtool",
       // A client of the library: the compiler lets it see what any other program sees.
       packageAccess: false,
@@ -75,6 +78,7 @@ let package = Package(
       name: "EngramBERTTests", dependencies: ["CBertKernels", "Engram", "EngramBERT", "Formats", "TestSupport"],
       exclude: ["Fixtures", "make_fixtures.py"],
       swiftSettings: strict),
+    .testTarget(name: "EngramHTTPTests", dependencies: ["Engram", "EngramHTTP", "TestSupport"], swiftSettings: strict),
     // Like any other program: no package symbols.
     .executableTarget(
       name: "ClientSnippets", dependencies: ["Engram"], path: "Tests/ClientSnippets", packageAccess: false, swiftSettings: strict),

@@ -20,7 +20,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public var description: String { rawValue }
 
     // The caller's input
-    /// The vector has another number of components than the store.
+    /// The vector has another number of components than the store, or than its embedder should make.
     public static let dimensionMismatch = Code(rawValue: "dimensionMismatch")
     /// A component is NaN or infinite as a 32-bit float.
     public static let notFinite = Code(rawValue: "notFinite")
@@ -54,6 +54,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let invalidImport = Code(rawValue: "invalidImport")
     /// A file of an embedding model is missing, damaged or of a kind that is not supported.
     public static let invalidModel = Code(rawValue: "invalidModel")
+    /// The server or program that makes embeddings cannot be reached, refuses, takes too long, or answers with something else than embeddings.
+    public static let embedderFailed = Code(rawValue: "embedderFailed")
     // The store and its surroundings
     public static let storeMissing = Code(rawValue: "storeMissing")
     public static let storeExists = Code(rawValue: "storeExists")
