@@ -135,11 +135,11 @@ import Testing
       ),
       (
         ["create", store, "--embedder", "gpt:/models"],
-        "Error: The value 'gpt:/models' is invalid for '--embedder <none|hashing|bert:DIRECTORY>': There is no embedder 'gpt'. There are: none, hashing, bert:DIRECTORY."
+        "Error: The value 'gpt:/models' is invalid for '--embedder <none|hashing|bert:DIRECTORY|http:URL#MODEL|command:CMD>': There is no embedder 'gpt'. There are: none, hashing, bert:DIRECTORY, http:URL#MODEL, command:CMD."
       ),
       (
         ["create", store, "--embedder", "bert"],
-        "Error: The value 'bert' is invalid for '--embedder <none|hashing|bert:DIRECTORY>': The embedder 'bert' is given as bert:DIRECTORY."
+        "Error: The value 'bert' is invalid for '--embedder <none|hashing|bert:DIRECTORY|http:URL#MODEL|command:CMD>': The embedder 'bert' is given as bert:DIRECTORY."
       ),
       (["create", store, "--dimension", "0"], "Error: The dimension is 0, it must lie in 1…65536.\n"),
       (["get", store, "nonsense"], "Error: The value 'nonsense' is invalid for '<id>'\n"),

@@ -14,7 +14,7 @@ import Testing
     let outcome = try tool.run("create", tool.path("s.memory"), "--embedder", "hashin", exit: 64)
     #expect(
       outcome.standardError.contains(
-        "There is no embedder 'hashin'. Did you mean 'hashing'? There are: none, hashing, bert:DIRECTORY."))
+        "There is no embedder 'hashin'. Did you mean 'hashing'? There are: none, hashing, bert:DIRECTORY, http:URL#MODEL, command:CMD."))
     #expect(
       try tool.run("create", tool.path("s.memory"), "--embedder", "hashing:384", exit: 64).standardError
         .contains("The embedder 'hashing' takes nothing behind its name."))
@@ -35,17 +35,18 @@ import Testing
   /// What a store is pinned to is made again; of what no maker knows, the use fails by name.
   @Test func theEmbedderOfAStoreIsFoundByItsIdentity() async throws {
     let known = HashingEmbedder(dimension: 64)
-    #expect(try Embedders.embedder(for: known.identity, named: nil) is HashingEmbedder)
+    #expect(try await Embedders.embedder(for: known.identity, named: nil) is HashingEmbedder)
     let unknown = EmbedderIdentity(name: "bert", dimension: 64, version: "1")
-    let missing = try Embedders.embedder(for: unknown, named: nil)
+    let missing = try await Embedders.embedder(for: unknown, named: nil)
     #expect(missing.identity == unknown)
     let error = await #expect(throws: StoreError.self) { try await missing.embed("text") }
     #expect(error?.code == .embedderRequired && error?.message.contains("bert, version 1") == true)
     // The environment may name one, which must be the same.
-    #expect(try Embedders.embedder(for: known.identity, named: "bert:/nothing") is HashingEmbedder)
-    let refused = #expect(throws: StoreError.self) { try Embedders.embedder(for: unknown, named: "hashing") }
+    #expect(try await Embedders.embedder(for: known.identity, named: "bert:/nothing") is HashingEmbedder)
+    let refused = await #expect(throws: StoreError.self) { try await Embedders.embedder(for: unknown, named: "hashing") }
     #expect(refused?.code == .embedderMismatch)
     // Another version of the hashing embedder makes other vectors.
-    #expect(try !(Embedders.embedder(for: EmbedderIdentity(name: "hashing", dimension: 64, version: "0"), named: nil) is HashingEmbedder))
+    #expect(
+      try await !(Embedders.embedder(for: EmbedderIdentity(name: "hashing", dimension: 64, version: "0"), named: nil) is HashingEmbedder))
   }
 }

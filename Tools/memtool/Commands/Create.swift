@@ -27,10 +27,12 @@ struct Create: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What turns texts into embeddings; only reembed gives the store another one later. \(Embedders.summaries).",
+      "What turns texts into embeddings, by default nothing; only reembed gives the store another one later. \(Embedders.summaries).",
       valueName: Embedders.forms),
     transform: EmbedderArgument.init(parsing:))
-  var embedder: EmbedderArgument = .none
+  var embedder: EmbedderArgument?
+
+  @OptionGroup var command: EmbedCommandOption
 
   @Option(help: "The language of the texts: which endings of words do not count. none: all of them do.")
   var language: WordLanguage = .english
@@ -38,14 +40,16 @@ struct Create: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    _ = try command.embedder(or: embedder)
     guard let dimension, !(1...65_536).contains(dimension) else { return }
     throw ValidationError("The dimension is \(dimension), it must lie in 1…65536.")
   }
 
   func run() async throws {
-    let options = StoreOptions(
-      dimension: dimension, metric: metric, language: language, embedder: try embedder.embedder(dimension: dimension))
     if try isTaken() { throw StoreError(.storeExists, "\(store.store) exists already: choose another name, or remove it first") }
+    let named = try command.embedder(or: embedder) ?? .none
+    let options = StoreOptions(
+      dimension: dimension, metric: metric, language: language, embedder: try await named.embedder(dimension: dimension))
     let made = try await MemoryStore.open(at: store.url, options: options)
     let identity = made.identity
     try await made.close()

@@ -27,6 +27,8 @@ struct Embed: AsyncParsableCommand {
         + "to it.", valueName: Embedders.forms), transform: EmbedderArgument.init(parsing:))
   var embedder: EmbedderArgument?
 
+  @OptionGroup var command: EmbedCommandOption
+
   @Option(help: ArgumentHelp("Only the memories of this user.", valueName: "id"))
   var user: String?
 
@@ -37,10 +39,12 @@ struct Embed: AsyncParsableCommand {
 
   func validate() throws {
     if !missing { throw ValidationError("Say which memories: --missing.") }
+    _ = try command.embedder(or: embedder)
   }
 
   func run() async throws {
-    let named = try embedder?.embedder(dimension: nil)
+    let embedder = try command.embedder(or: embedder)
+    let named = try await embedder?.embedder(dimension: nil)
     if let embedder, named == nil { throw ValidationError("The embedder '\(embedder)' makes no embeddings.") }
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let done = Atomic(0)

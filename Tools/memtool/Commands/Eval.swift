@@ -25,9 +25,11 @@ struct Eval: AsyncParsableCommand {
   var file: URL
 
   @Option(
-    help: ArgumentHelp("What makes embeddings: \(Embedders.summaries).", valueName: Embedders.forms),
+    help: ArgumentHelp("What makes embeddings, by default hashing: \(Embedders.summaries).", valueName: Embedders.forms),
     transform: EmbedderArgument.init(parsing:))
-  var embedder: EmbedderArgument = .hashing
+  var embedder: EmbedderArgument?
+
+  @OptionGroup var command: EmbedCommandOption
 
   @Option(
     help: ArgumentHelp("Also draw the recall of every category as an SVG.", valueName: "file"), transform: { URL(fileURLWithPath: $0) })
@@ -38,15 +40,18 @@ struct Eval: AsyncParsableCommand {
 
   @OptionGroup var output: OutputOptions
 
+  func validate() throws { _ = try command.embedder(or: embedder) }
+
   func run() async throws {
     let set = try EvalSet(file: file)
-    let embedder = try embedder.embedder(dimension: nil)
+    let embedder = try await (command.embedder(or: embedder) ?? .hashing).embedder(dimension: nil)
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent("memtool-eval-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: directory) }
     let store = try await MemoryStore.open(
       at: directory.appendingPathComponent("store"),
       options: StoreOptions(durability: .eventual(maxDelay: .seconds(1)), embedder: embedder))
+    let name = store.identity.embedder?.name ?? "none"
     let table: EvalTable
     do {
       table = try await measure(set, in: store)
@@ -63,7 +68,7 @@ struct Eval: AsyncParsableCommand {
         throw StoreError(.inputOutput, "\(svg.path) cannot be written: \(error.localizedDescription)")
       }
     }
-    try print(table, set)
+    try print(table, set, embedder: name)
   }
 
   private func measure(_ set: EvalSet, in store: MemoryStore) async throws -> EvalTable {
@@ -94,7 +99,7 @@ struct Eval: AsyncParsableCommand {
     return table
   }
 
-  private func print(_ table: EvalTable, _ set: EvalSet) throws {
+  private func print(_ table: EvalTable, _ set: EvalSet, embedder: String) throws {
     if output.json {
       for mode in table.modes {
         for category in table.categories(of: mode) {

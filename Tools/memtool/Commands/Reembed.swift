@@ -22,7 +22,9 @@ struct Reembed: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("The embedder that the store moves to. \(Embedders.summaries).", valueName: Embedders.forms),
     transform: EmbedderArgument.init(parsing:))
-  var embedder: EmbedderArgument
+  var embedder: EmbedderArgument?
+
+  @OptionGroup var command: EmbedCommandOption
 
   @Option(help: ArgumentHelp("Components of an embedding, 1 to 65536. By default those of the embedder.", valueName: "n"))
   var dimension: Int?
@@ -33,13 +35,15 @@ struct Reembed: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if try command.embedder(or: embedder) == nil { throw ValidationError("Say which embedder: --embedder or --embed-command.") }
     guard let dimension, !(1...65_536).contains(dimension) else { return }
     throw ValidationError("The dimension is \(dimension), it must lie in 1…65536.")
   }
 
   func run() async throws {
-    guard let made = try embedder.embedder(dimension: dimension) else {
-      throw ValidationError("The embedder '\(embedder)' makes no embeddings.")
+    let named = try command.embedder(or: embedder) ?? .none
+    guard let made = try await named.embedder(dimension: dimension) else {
+      throw ValidationError("The embedder '\(named)' makes no embeddings.")
     }
     Interruption.leavesTime()
     let bar = ProgressBar(isQuiet: quiet || output.json)

@@ -16,9 +16,11 @@ struct EmbedderMaker: Sendable {
   ///   - dimension: As `--dimension` says; nil: the maker's choice.
   /// - Returns: Nil: no embedder.
   /// - Throws: ``ValidationError``, ``StoreError``.
-  let make: @Sendable (_ argument: String, _ dimension: Int?) throws -> (any Embedder)?
+  let make: @Sendable (_ argument: String, _ dimension: Int?) async throws -> (any Embedder)?
   /// Makes the one that a store is pinned to; nil if another maker made it, or the identity alone is not enough.
-  let remake: @Sendable (EmbedderIdentity) -> (any Embedder)?
+  var remake: @Sendable (EmbedderIdentity) -> (any Embedder)? = { _ in nil }
+  /// Whether the maker asks somebody for the dimension if none is given.
+  var asksForDimension = false
 
   var name: String { String(form.prefix { $0 != ":" }) }
   var takesArgument: Bool { form.contains(":") }
@@ -28,8 +30,6 @@ struct EmbedderMaker: Sendable {
 enum Embedders {
   static let all: [EmbedderMaker] = [
     EmbedderMaker(form: "none", summary: "texts have no embeddings, unless they bring them") { _, _ in
-      nil
-    } remake: { _ in
       nil
     },
     EmbedderMaker(form: "hashing", summary: "compares words and parts of words, without a model; 384 dimensions by default") {
@@ -47,8 +47,13 @@ enum Embedders {
         throw ValidationError("The model has \(bert.identity.dimension) dimensions: leave --dimension out.")
       }
       return bert
-    } remake: { _ in
-      nil
+    },
+    EmbedderMaker(
+      form: "http:URL#MODEL", summary: "a server with the endpoint /v1/embeddings of OpenAI, such as Ollama; the key is in OPENAI_API_KEY",
+      make: { argument, dimension in try await HTTPEmbedderArgument(parsing: argument).embedder(dimension: dimension) },
+      asksForDimension: true),
+    EmbedderMaker(form: "command:CMD", summary: "a program of your own, see --embed-command") { command, _ in
+      try await CommandEmbedder(command)
     },
   ]
 
@@ -67,9 +72,9 @@ enum Embedders {
   /// - Throws: ``StoreError`` `.embedderMismatch` if that is another embedder, and what its maker throws; ``ValidationError``.
   static func embedder(
     for pinned: EmbedderIdentity, named: String? = ProcessInfo.processInfo.environment[variable]
-  ) throws -> any Embedder {
+  ) async throws -> any Embedder {
     for maker in all { if let embedder = maker.remake(pinned) { return embedder } }
-    if let named, let embedder = try EmbedderArgument(parsing: named).embedder(dimension: nil) {
+    if let named, let embedder = try await EmbedderArgument(parsing: named).embedder(of: pinned) {
       guard embedder.identity == pinned else {
         throw StoreError(
           .embedderMismatch, "the store is pinned to the embedder '\(pinned)', and \(variable) names another: '\(embedder.identity)'")
@@ -92,6 +97,9 @@ struct EmbedderArgument: Sendable, CustomStringConvertible {
 
   private init(_ maker: EmbedderMaker) { self.init(description: maker.name, maker: maker, argument: "") }
 
+  /// A program, as `--embed-command` names it.
+  static func command(_ command: String) throws -> EmbedderArgument { try EmbedderArgument(parsing: "command:\(command)") }
+
   private init(description: String, maker: EmbedderMaker, argument: String) {
     self.description = description
     self.maker = maker
@@ -100,8 +108,10 @@ struct EmbedderArgument: Sendable, CustomStringConvertible {
 
   /// - Throws: ``ValidationError`` that says which names there are.
   init(parsing text: String) throws {
-    let name = String(text.prefix { $0 != ":" })
-    let argument = String(text.dropFirst(name.count + 1))
+    // `http://host#model` and `https://host#model` are taken as well as `http:http://host#model`.
+    let isAddress = text.hasPrefix("http://") || text.hasPrefix("https://")
+    let name = isAddress ? "http" : String(text.prefix { $0 != ":" })
+    let argument = isAddress ? text : String(text.dropFirst(name.count + 1))
     guard let maker = Embedders.all.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
       let known = Embedders.all.map(\.form).joined(separator: ", ")
       throw ValidationError("\(Spelling.unknown("embedder", name, Embedders.all.map(\.name))) There are: \(known).")
@@ -114,7 +124,31 @@ struct EmbedderArgument: Sendable, CustomStringConvertible {
   }
 
   /// - Returns: Nil: no embedder.
-  func embedder(dimension: Int?) throws -> (any Embedder)? { try maker.make(argument, dimension) }
+  func embedder(dimension: Int?) async throws -> (any Embedder)? { try await maker.make(argument, dimension) }
+
+  /// The embedder for a store that is pinned to this one, or to another: nobody is asked for its dimension.
+  fileprivate func embedder(of pinned: EmbedderIdentity) async throws -> (any Embedder)? {
+    try await maker.make(argument, maker.asksForDimension ? pinned.dimension : nil)
+  }
+}
+
+/// The other way to name an embedder, wherever there is `--embedder`.
+struct EmbedCommandOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "In place of --embedder: a shell command that embeds. It is started once, gets a line {\"text\":\"…\",\"kind\":\"passage\"} or kind \"query\" for each "
+        + "text, and answers each at once with a line: an array of numbers, or {\"embedding\":[…],\"model\":\"…\"}. The store is pinned to the "
+        + "model that its first answer names, and to the dimension. For existing stores: \(Embedders.variable)=command:CMD.",
+      valueName: "cmd"))
+  var embedCommand: String?
+
+  /// - Returns: Nil if neither this one nor `--embedder` is given.
+  /// - Throws: ``ValidationError`` if both are.
+  func embedder(or named: EmbedderArgument?) throws -> EmbedderArgument? {
+    guard let embedCommand else { return named }
+    if named != nil { throw ValidationError("Give either --embedder or --embed-command, not both.") }
+    return try .command(embedCommand)
+  }
 }
 
 /// Takes the place of an embedder that this program does not have: fails when it is used, and names it.
@@ -124,7 +158,7 @@ private struct MissingEmbedder: Embedder {
   func embed(_ texts: [String]) async throws -> [Embedding] {
     throw StoreError(
       .embedderRequired,
-      "the store needs the embedder '\(identity)', which memtool does not have: name it with \(Embedders.variable)=bert:DIRECTORY, or give embeddings or a vector instead of a text"
+      "the store needs the embedder '\(identity)', which memtool does not have: name it in \(Embedders.variable), in the form of --embedder, or give embeddings or a vector instead of a text"
     )
   }
 }

@@ -29,7 +29,7 @@ struct StoreArgument: ParsableArguments {
       let first = store
       // The handles share the files: nothing is opened twice.
       do {
-        options.embedder = try Embedders.embedder(for: pinned)
+        options.embedder = try await Embedders.embedder(for: pinned)
         store = try await MemoryStore.open(at: url, options: options)
       } catch {
         try? await first.close()
