@@ -50,6 +50,6 @@ import Testing
     let json = try tool.run("reembed", store, "--embedder", "hashing", "--json").standardOutput
     #expect(json.hasPrefix(#"{"isChanged":true,"embedder":{"name":"hashing","#) && json.contains(#""memories":2,"embedded":2,"reused":0,"#))
     #expect(try tool.run("reembed", store, "--embedder", "none", exit: 64).standardError.contains("makes no embeddings"))
-    #expect(try tool.run("reembed", store, exit: 64).standardError.contains("Missing expected argument '--embedder"))
+    #expect(try tool.run("reembed", store, exit: 64).standardError.contains("Say which embedder: --embedder or --embed-command."))
   }
 }
