@@ -32,7 +32,7 @@ install() {
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq $missing >/dev/null || fail "apt-get could not install:$missing"
 }
 
-install_libraries() { install liblmdb-dev libblas-dev libxxhash-dev libstemmer-dev pkg-config libopenblas0-pthread; }
+install_libraries() { install liblmdb-dev libblas-dev libxxhash-dev libstemmer-dev pkg-config libopenblas0-pthread libcurl4; }
 
 # start_of PROCESS: in clock ticks since the machine was started; nothing if there is no such process.
 start_of() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }

@@ -74,8 +74,30 @@ extension Limits {
   static func check(_ query: SearchQuery) throws(StoreError) {
     guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
     if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
+    try check(neighbors: query.neighbors)
     try check(query.filter)
     try check(query.scope)
+  }
+
+  private static func check(neighbors: Int) throws(StoreError) {
+    guard 0...64 ~= neighbors else { throw StoreError(.invalidArgument, "the neighbors of a search are \(neighbors), they must be 0…64") }
+  }
+
+  private static func check(_ ranking: TextRanking, _ mode: SearchMode) throws(StoreError) {
+    guard 0...10 ~= ranking.importance else {
+      throw StoreError(.invalidArgument, "the importance of a ranking is \(ranking.importance), it must be 0…10")
+    }
+    if let recency = ranking.recency {
+      guard 0...10 ~= recency.weight else {
+        throw StoreError(.invalidArgument, "the weight of recency is \(recency.weight), it must be 0…10")
+      }
+      guard recency.halfLife > .zero else {
+        throw StoreError(.invalidArgument, "the half-life of recency is \(recency.halfLife), it must be more than 0")
+      }
+    }
+    guard mode != .dense || ranking == TextRanking() else {
+      throw StoreError(.invalidArgument, "a dense search ranks by similarity alone: a ranking is for hybrid and lexical ones")
+    }
   }
 
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.valueTooLarge`.
@@ -83,6 +105,8 @@ extension Limits {
     guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
     if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
     if let least = query.minimumFusedScore { try checkFinite(Double(least), "the minimumFusedScore of a search") }
+    try check(query.ranking, query.mode)
+    try check(neighbors: query.neighbors)
     try checkText(query.text)
     try check(query.filter)
     try check(query.scope)

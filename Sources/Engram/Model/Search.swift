@@ -38,13 +38,15 @@ public struct SearchQuery: Sendable, Hashable {
   /// Results below this score are left out; nil: none are.
   public var threshold: Float?
   public var filter: Filter?
+  /// How many memories before and after each result come with it, 0…64: see ``SearchResult/neighbors``.
+  public var neighbors: Int
   /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``.
   public var includesSuperseded: Bool
   /// Whether each result says how its score came about.
   public var includesExplanation: Bool
 
   public init(
-    embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil,
+    embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, neighbors: Int = 0,
     includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) {
     self.embedding = embedding
@@ -52,15 +54,18 @@ public struct SearchQuery: Sendable, Hashable {
     self.limit = limit
     self.threshold = threshold
     self.filter = filter
+    self.neighbors = neighbors
     self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
   }
 }
 
 extension SearchQuery: Codable {
-  private enum CodingKeys: String, CodingKey { case embedding, scope, limit, threshold, filter, includesSuperseded, includesExplanation }
+  private enum CodingKeys: String, CodingKey {
+    case embedding, scope, limit, threshold, filter, neighbors, includesSuperseded, includesExplanation
+  }
 
-  /// Only `embedding` and `scope` are needed; the defaults are those of ``init(embedding:scope:limit:threshold:filter:includesSuperseded:includesExplanation:)``.
+  /// Only `embedding` and `scope` are needed; the defaults are those of the initializer.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -68,6 +73,7 @@ extension SearchQuery: Codable {
       limit: try container.decodeIfPresent(Int.self, forKey: .limit) ?? 10,
       threshold: try container.decodeIfPresent(Float.self, forKey: .threshold),
       filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
+      neighbors: try container.decodeIfPresent(Int.self, forKey: .neighbors) ?? 0,
       includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
       includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
   }
@@ -79,6 +85,9 @@ public struct SearchResult: Sendable, Hashable, Codable {
   /// Higher is better. Of a search by vector, the `cblas_sdot` of the query with the memory's row; of a search by text, the sum of
   /// ``Explanation/parts``, unless it is a dense one.
   public let score: Float
+  /// The user's memories directly before and after it by time, such as the turns around a message, the oldest first and without it: as many of each
+  /// side as the query asked for. They may be results themselves.
+  public let neighbors: [Memory]
   /// Present if the query asked for it.
   public let explanation: Explanation?
 
@@ -109,6 +118,9 @@ public struct SearchResult: Sendable, Hashable, Codable {
       /// Of its embedding, its neighbors' included, and of the best embedding of its session.
       public let dense: Float
       public let sessionDense: Float
+      /// Of its age and of its importance, if ``TextQuery/ranking`` has them count.
+      public let recency: Float
+      public let importance: Float
       /// The `cblas_sdot` of the query's embedding with the memory's; nil: one of them is missing.
       public let similarity: Float?
     }

@@ -34,6 +34,10 @@ public struct TextQuery: Sendable, Hashable {
   /// Results whose score is below this are left out; nil: none are. The scale is that of the weighted sum, at most about 3.
   public var minimumFusedScore: Float?
   public var filter: Filter?
+  /// What counts beside words and meaning; of a dense search, nothing does.
+  public var ranking: TextRanking
+  /// How many memories before and after each result come with it, 0…64: see ``SearchResult/neighbors``.
+  public var neighbors: Int
   /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``. They count in the statistics then, too.
   public var includesSuperseded: Bool
   /// Whether each result says how its score came about.
@@ -41,7 +45,8 @@ public struct TextQuery: Sendable, Hashable {
 
   public init(
     _ text: String, embedding: Embedding? = nil, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
-    minimumFusedScore: Float? = nil, filter: Filter? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
+    minimumFusedScore: Float? = nil, filter: Filter? = nil, ranking: TextRanking = TextRanking(), neighbors: Int = 0,
+    includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) {
     self.text = text
     self.embedding = embedding
@@ -51,6 +56,8 @@ public struct TextQuery: Sendable, Hashable {
     self.threshold = threshold
     self.minimumFusedScore = minimumFusedScore
     self.filter = filter
+    self.ranking = ranking
+    self.neighbors = neighbors
     self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
   }
@@ -59,7 +66,8 @@ public struct TextQuery: Sendable, Hashable {
   public static func == (left: TextQuery, right: TextQuery) -> Bool {
     left.text.hasSameBytes(as: right.text) && left.embedding == right.embedding && left.scope == right.scope && left.mode == right.mode
       && left.limit == right.limit && left.threshold == right.threshold && left.minimumFusedScore == right.minimumFusedScore
-      && left.filter == right.filter && left.includesSuperseded == right.includesSuperseded
+      && left.filter == right.filter && left.ranking == right.ranking && left.neighbors == right.neighbors
+      && left.includesSuperseded == right.includesSuperseded
       && left.includesExplanation == right.includesExplanation
   }
 
@@ -72,7 +80,8 @@ public struct TextQuery: Sendable, Hashable {
 
 extension TextQuery: Codable {
   private enum CodingKeys: String, CodingKey {
-    case text, embedding, scope, mode, limit, threshold, minimumFusedScore, filter, includesSuperseded, includesExplanation
+    case text, embedding, scope, mode, limit, threshold, minimumFusedScore, filter, ranking, neighbors, includesSuperseded,
+      includesExplanation
   }
 
   /// Only `text` and `scope` are needed; the defaults are those of the initializer.
@@ -86,6 +95,8 @@ extension TextQuery: Codable {
       threshold: try container.decodeIfPresent(Float.self, forKey: .threshold),
       minimumFusedScore: try container.decodeIfPresent(Float.self, forKey: .minimumFusedScore),
       filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
+      ranking: try container.decodeIfPresent(TextRanking.self, forKey: .ranking) ?? TextRanking(),
+      neighbors: try container.decodeIfPresent(Int.self, forKey: .neighbors) ?? 0,
       includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
       includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
   }

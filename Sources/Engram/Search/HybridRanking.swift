@@ -26,6 +26,7 @@ struct HybridRanking {
   let words: ScopeWords
   /// What embeddings count against words: 1 for models of sentences, less for weaker embedders.
   let denseWeight: Double
+  let ranking: TextRanking
 
   /// What the score of each memory is made of; the score is the sum.
   struct Parts {
@@ -55,8 +56,9 @@ struct HybridRanking {
   /// The place of each memory among the members of its session.
   private let places: [Int]
 
-  init(_ words: ScopeWords, denseWeight: Double) {
+  init(_ words: ScopeWords, denseWeight: Double, ranking: TextRanking = TextRanking()) {
     self.words = words
+    self.ranking = ranking
     self.denseWeight = denseWeight
     var places = [Int](repeating: 0, count: words.count)
     for members in words.members {
@@ -113,7 +115,8 @@ struct HybridRanking {
       for posting in postings {
         let (memory, session) = (posting.memory, words.sessions[posting.memory])
         let norm = 1 - Self.b + Self.b * Double(words.lengths[memory]) / average
-        let (said, asked) = (Double(posting.said) / norm, Double(posting.asked) / norm)
+        let counted = ranking.prefersStatements ? (posting.said, posting.asked) : (posting.said + posting.asked, 0)
+        let (said, asked) = (Double(counted.0) / norm, Double(counted.1) / norm)
         add(said + Self.questionOwn * asked + (posting.isAuthor ? 1 : 0) + (posting.isDate ? 1 : 0), to: memory)
         if posting.isAuthor { parts.author[memory] = Self.authorWeight }
         if said > 0 { forEachNeighbor(of: memory) { add($1 * said, to: $0) } }
@@ -146,7 +149,7 @@ struct HybridRanking {
     for memory in 0..<words.count {
       parts.words[memory] = lexical[memory] / best
       if words.hasSessions { parts.session[memory] = Self.sessionWeight * bySession[words.sessions[memory]] / bestSession }
-      parts.question[memory] = -Self.questionWeight * words.questionShares[memory]
+      if ranking.prefersStatements { parts.question[memory] = -Self.questionWeight * words.questionShares[memory] }
     }
   }
 

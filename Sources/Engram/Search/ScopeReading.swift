@@ -11,6 +11,8 @@ struct ScopeReading {
     let id: MemoryID
     /// Of its embedding; negative: it has none.
     let row: Int
+    /// Milliseconds since 1970.
+    let createdAt: Int64
   }
 
   /// A session of one user: that of the same name of another is another one.
@@ -83,7 +85,8 @@ struct ScopeReading {
         let memory = candidates.count
         let session = block.sessionIndex(slot)
         try add(
-          Candidate(id: block.id(slot), row: block.row(slot)), session: session == 0 ? nil : blockSessions[session - 1],
+          Candidate(id: block.id(slot), row: block.row(slot), createdAt: block.createdAt(slot)),
+          session: session == 0 ? nil : blockSessions[session - 1],
           length: block.length(slot), questionShare: block.questionShare(slot))
         for index in start..<end {
           let term = block.term(index)
@@ -108,7 +111,8 @@ struct ScopeReading {
       let session = name == 0 ? nil : number(of: Session(user: reader.userKey(memory.userID), name: name))
       let number = candidates.count
       try add(
-        Candidate(id: entry.id, row: entry.row), session: session, length: entry.length, questionShare: entry.questionShare)
+        Candidate(id: entry.id, row: entry.row, createdAt: entry.createdAt), session: session, length: entry.length,
+        questionShare: entry.questionShare)
       for term in entry.terms { if let place = terms.place(of: term.term) { count(place, term.mark, number) } }
       finish(number, createdAt: entry.createdAt)
       try pass(memory.text.utf8.count + 512)

@@ -36,7 +36,7 @@ struct TextSearch: ~Escapable {
     }
     let vector = SearchQuery(
       embedding: embedding, scope: query.scope, limit: query.limit, threshold: query.threshold, filter: query.filter,
-      includesSuperseded: query.includesSuperseded, includesExplanation: query.includesExplanation)
+      neighbors: query.neighbors, includesSuperseded: query.includesSuperseded, includesExplanation: query.includesExplanation)
     return try ExactSearch(reader, check: check).results([vector])[0].filter { $0.score >= query.minimumFusedScore ?? -.infinity }
   }
 
@@ -47,7 +47,7 @@ struct TextSearch: ~Escapable {
 
   private func ranked(_ query: TextQuery, _ scope: ScopeReading) throws -> [SearchResult] {
     let words = scope.words
-    let parts = HybridRanking(words, denseWeight: reader.generation.embedder?.denseWeight ?? 1).parts()
+    let parts = HybridRanking(words, denseWeight: reader.generation.embedder?.denseWeight ?? 1, ranking: query.ranking).parts()
     var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
     for (number, candidate) in scope.candidates.enumerated() {
       if let threshold = query.threshold {
@@ -56,10 +56,18 @@ struct TextSearch: ~Escapable {
       }
       let isCompared = !words.similarities.isEmpty && !words.similarities[number].isNaN
       if !isCompared, parts.isEmpty(number) { continue }
-      let score = Float(parts.total(number))
-      guard best.admits(score) else { continue }
-      if let filter = query.filter {
-        guard let memory = try reader.memoryRecord(candidate.id)?.memory, filter.matches(memory) else { continue }
+      let (importance, recency) = (
+        query.ranking.importance, query.ranking.recency?.term(createdAt: candidate.createdAt, now: reader.now) ?? 0
+      )
+      var score = Float(parts.total(number) + recency)
+      // The record is read only if the memory could still enter.
+      guard best.admits(importance > 0 ? Float(parts.total(number) + recency + importance) : score) else { continue }
+      if query.filter != nil || importance > 0 {
+        guard let memory = try reader.memoryRecord(candidate.id)?.memory, query.filter?.matches(memory) ?? true else { continue }
+        if importance > 0 {
+          score = Float(parts.total(number) + recency + importance * memory.importance)
+          guard best.admits(score) else { continue }
+        }
       }
       best.insert(score: score, id: candidate.id, payload: number)
     }
@@ -76,21 +84,27 @@ struct TextSearch: ~Escapable {
       }
       if let reference = record.row, !words.similarities.isEmpty { _ = try reader.row(reference) }
       return SearchResult(
-        memory: record.memory, score: hit.score,
+        memory: record.memory, score: hit.score, neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors),
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: record.row?.row, rowsScored: scored,
             rowsInScope: inScope, batchSequence: state.batchSequence,
-            parts: parts.explained(hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload])) : nil)
+            parts: parts.explained(
+              hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload],
+              recency: query.ranking.recency?.term(createdAt: candidate.createdAt, now: reader.now) ?? 0,
+              importance: query.ranking.importance * record.memory.importance)) : nil)
     }
   }
 }
 
 extension HybridRanking.Parts {
-  fileprivate func explained(_ memory: Int, similarity: Float) -> SearchResult.Explanation.Parts {
+  fileprivate func explained(
+    _ memory: Int, similarity: Float, recency: Double, importance: Double
+  ) -> SearchResult.Explanation.Parts {
     .init(
       words: Float(words[memory]), session: Float(session[memory]), author: Float(author[memory]), question: Float(question[memory]),
-      dense: Float(dense[memory]), sessionDense: Float(sessionDense[memory]), similarity: similarity.isNaN ? nil : similarity)
+      dense: Float(dense[memory]), sessionDense: Float(sessionDense[memory]), recency: Float(recency),
+      importance: Float(importance), similarity: similarity.isNaN ? nil : similarity)
   }
 }
 

@@ -298,11 +298,17 @@ struct RecordReader: ~Escapable {
   func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
     guard count > 0 else { throw StoreError(.invalidArgument, "the count of neighbors is \(count), it must be at least 1") }
     guard let memory = try liveMemoryRecord(id, of: userID)?.memory else { return [] }
-    let position = TimelinePosition(createdAt: memory.createdAt.milliseconds, id: id)
+    return try neighbors(of: memory, atMost: count)
+  }
+
+  /// The same of a memory that was read; none for a count of 0.
+  func neighbors(of memory: Memory, atMost count: Int) throws -> [Memory] {
+    if count == 0 { return [] }
+    let position = TimelinePosition(createdAt: memory.createdAt.milliseconds, id: memory.id)
     var neighbors: [Memory] = []
     func collect(newestFirst: Bool) throws {
       var left = count
-      try forEachMemory(of: userID, newestFirst: newestFirst, after: position) { record in
+      try forEachMemory(of: memory.userID, newestFirst: newestFirst, after: position) { record in
         neighbors.append(record.memory)
         left -= 1
         return left > 0

@@ -50,6 +50,8 @@ extension MemoryStore {
   /// - Parameters:
   ///   - threshold: Memories whose similarity to the text is less, or that have no embedding, are left out; nil: none are.
   ///   - minimumFusedScore: Results whose score is less are left out.
+  ///   - ranking: What counts beside words and meaning, such as the age of a memory.
+  ///   - neighbors: How many memories before and after each result come with it.
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
   ///   search goes by words alone.
   /// - Throws: ``StoreError`` `.embedderRequired` for a dense search in a store that was opened without an embedder, and those of
@@ -57,11 +59,12 @@ extension MemoryStore {
   @concurrent
   public func search(
     _ text: String, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
-    minimumFusedScore: Float? = nil, filter: Filter? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
+    minimumFusedScore: Float? = nil, filter: Filter? = nil, ranking: TextRanking = TextRanking(), neighbors: Int = 0,
+    includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
     var query = TextQuery(
       text, scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minimumFusedScore, filter: filter,
-      includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
+      ranking: ranking, neighbors: neighbors, includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
     try Limits.check(query)
     var used: EmbedderIdentity?
     if mode == .dense || mode == .hybrid && hasEmbedder {

@@ -15,6 +15,8 @@ struct Search: AsyncParsableCommand {
       EXAMPLES
         memtool search bot.memory 'which tea does she drink?' --user maya
         memtool search bot.memory 'green tea' --user maya --mode lexical --explain
+        memtool search bot.memory 'where does she live?' --user maya \\
+          --half-life 30 --neighbors 1 --max-tokens 500
         memtool search bot.memory --vector query.json --all --limit 3 --json
         memtool search bot.memory tea --user maya --kind fact \\
           --since 2026-01-01 --metadata topic=food
@@ -43,6 +45,18 @@ struct Search: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Leave out results below this score.", valueName: "score"))
   var minScore: Float?
 
+  @Option(help: ArgumentHelp("Show this many memories before and after each result, by time.", valueName: "n"))
+  var neighbors = 0
+
+  @Option(help: ArgumentHelp("Prefer what is new: what its age adds to a score halves in this many days.", valueName: "days"))
+  var halfLife: Double?
+
+  @Option(help: ArgumentHelp("Prefer what is important: importance 1 adds this much to a score.", valueName: "weight"))
+  var importanceWeight = 0.0
+
+  @Option(help: ArgumentHelp("Leave out what does not fit into about this many tokens; at least one result is shown.", valueName: "tokens"))
+  var maxTokens: Int?
+
   @OptionGroup(title: "Conditions") var filters: FilterOptions
 
   @Flag(help: "Say how each score came about.")
@@ -56,15 +70,24 @@ struct Search: AsyncParsableCommand {
     if limit < 1 { throw ValidationError("The limit is \(limit), it must be at least 1.") }
     if let threshold, threshold.isNaN { throw ValidationError("The threshold must be a number.") }
     if let minScore, minScore.isNaN { throw ValidationError("The least score must be a number.") }
-    if vector != nil, mode != nil || minScore != nil {
-      throw ValidationError("--mode and --min-score are for texts; a vector has its --threshold.")
+    if !(0...64 ~= neighbors) { throw ValidationError("The neighbors are \(neighbors), they must be 0 to 64.") }
+    if let halfLife, !(0.000_01...1_000_000 ~= halfLife) {
+      throw ValidationError("The half-life is \(halfLife) days, it must be more than 0 and at most 1000000.")
+    }
+    if !(0...10 ~= importanceWeight) { throw ValidationError("The weight of importance is \(importanceWeight), it must be 0 to 10.") }
+    if let maxTokens, maxTokens < 1 { throw ValidationError("The budget is \(maxTokens) tokens, it must be at least 1.") }
+    if vector != nil, mode != nil || minScore != nil || ranking != TextRanking() {
+      throw ValidationError("--mode, --min-score, --half-life and --importance-weight are for texts; a vector has its --threshold.")
+    }
+    if mode == .dense, ranking != TextRanking() {
+      throw ValidationError("--half-life and --importance-weight are for searches by words: a dense one ranks by similarity alone.")
     }
   }
 
   func run() async throws {
     guard let scope = scope.scope else { throw ScopeOptions.missing }
     let results = try await store.open(reading.access, embeds: true) { store in
-      let results = try await found(in: store, scope)
+      let results = fitting(try await found(in: store, scope))
       if results.isEmpty, try !store.saysIfUnknown(self.scope.user) { Diagnostics.write("nothing found") }
       return results
     }
@@ -75,11 +98,25 @@ struct Search: AsyncParsableCommand {
     }
   }
 
+  private var ranking: TextRanking {
+    TextRanking(recency: halfLife.map { TextRanking.Recency(halfLife: .seconds($0 * 86_400)) }, importance: importanceWeight)
+  }
+
+  private func fitting(_ results: [SearchResult]) -> [SearchResult] {
+    guard let maxTokens else { return results }
+    let fitting = results.fitting(maxTokens: maxTokens)
+    if !fitting.omitted.isEmpty {
+      let omitted = Amounts.count(fitting.omitted.count, "result", "results")
+      Diagnostics.write("memtool: \(omitted) left out: about \(fitting.tokens) of \(maxTokens) tokens are used")
+    }
+    return fitting.kept
+  }
+
   private func found(in store: MemoryStore, _ scope: SearchScope) async throws -> [SearchResult] {
     if let vector {
       return try store.search(
         SearchQuery(
-          embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter,
+          embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, neighbors: neighbors,
           includesSuperseded: filters.superseded, includesExplanation: explain))
     }
     if store.identity.embedder == nil, mode == .dense || threshold != nil {
@@ -87,7 +124,7 @@ struct Search: AsyncParsableCommand {
     }
     return try await store.search(
       text ?? "", scope: scope, mode: mode ?? .hybrid, limit: limit, threshold: threshold, minimumFusedScore: minScore,
-      filter: filters.filter,
+      filter: filters.filter, ranking: ranking, neighbors: neighbors,
       includesSuperseded: filters.superseded, includesExplanation: explain)
   }
 
@@ -111,15 +148,25 @@ struct Search: AsyncParsableCommand {
       table.add(
         [String(format: "%.4f", result.score)] + users.map { _ in memory.userID } + [Times.shown(memory.createdAt), memory.kind ?? ""]
           + (detail ?? []) + [memory.id.shown, memory.text])
+      for neighbor in result.neighbors {
+        table.add(
+          [""] + users.map { _ in neighbor.userID } + [Times.shown(neighbor.createdAt), neighbor.kind ?? ""] + explained.map { _ in "" }
+            + [neighbor.id.shown, "  " + neighbor.text])
+      }
     }
     try table.print()
   }
 
-  private static let partNames = ["words", "session", "author", "question", "dense", "session dense", "similarity"]
+  private static let partNames = [
+    "words", "session", "author", "question", "dense", "session dense", "recency", "importance", "similarity",
+  ]
 
   private static func cells(_ parts: SearchResult.Explanation.Parts) -> [String] {
-    [parts.words, parts.session, parts.author, parts.question, parts.dense, parts.sessionDense, parts.similarity]
-      .map { part in part.map { String(format: "%.3f", $0) } ?? "" }
+    [
+      parts.words, parts.session, parts.author, parts.question, parts.dense, parts.sessionDense, parts.recency, parts.importance,
+      parts.similarity,
+    ]
+    .map { part in part.map { String(format: "%.3f", $0) } ?? "" }
   }
 }
 
@@ -138,6 +185,10 @@ extension JSONWriter {
     write(parts.dense)
     key("sessionDense")
     write(parts.sessionDense)
+    key("recency")
+    write(parts.recency)
+    key("importance")
+    write(parts.importance)
     key("similarity")
     if let similarity = parts.similarity { write(similarity) } else { writeNull() }
     endObject()
@@ -148,6 +199,16 @@ extension JSONWriter {
     key("score")
     write(result.score)
     writeFields(of: result.memory)
+    if !result.neighbors.isEmpty {
+      key("neighbors")
+      beginArray()
+      for neighbor in result.neighbors {
+        beginObject()
+        writeFields(of: neighbor)
+        endObject()
+      }
+      endArray()
+    }
     if let explanation = result.explanation {
       key("explanation")
       beginObject()
