@@ -79,7 +79,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{}", "is not a JSON array of objects"), ("[]", "is not a JSON array of objects"), ("[{}]", "element 0: it has neither"),
+    ("{}", "is neither an array of conversations of LoCoMo"), ("[]", "is neither an array"), ("[{}]", "is neither an array"),
+    (#"[{"conversation": {}}]"#, "element 1: 'qa' is missing"),
     (#"[{"conversation": {"session_1": []}, "qa": []}]"#, "'session_1_date_time' is missing"),
     (#"[{"conversation": {"session_1": [], "session_1_date_time": "noon"}, "qa": []}]"#, "the time of session_1 is not like"),
     (

@@ -90,7 +90,7 @@ struct LineReader {
     isAtEnd = count < wanted || fileOffset == source.sizeBytes
   }
 
-  private static func read(
+  static func read(
     _ file: borrowing FileHandle, into buffer: inout [UInt8], from start: Int, at offset: Int
   ) throws(FileError) -> Int {
     var outcome: Result<Int, FileError> = .success(0)

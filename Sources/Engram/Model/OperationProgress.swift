@@ -6,7 +6,8 @@ public struct OperationProgress: Sendable, Hashable {
   /// What an operation is doing. One operation may have several phases, and return to an earlier one: later versions may add more.
   public struct Phase: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String {
-      case checking, embedding, writing, exporting, counting, verifying, copying, auditing, salvaging, comparing, scanning, searching
+      case checking, embedding, writing, exporting, counting, verifying, copying, auditing, salvaging, comparing, scanning, searching,
+        importing
     }
 
     private let kind: Kind
@@ -21,6 +22,7 @@ public struct OperationProgress: Sendable, Hashable {
       case .comparing: "items"
       case .scanning: "MiB"
       case .searching: "questions"
+      case .importing: "messages"
       }
     }
     /// One word, such as `checking`.
@@ -50,6 +52,8 @@ public struct OperationProgress: Sendable, Hashable {
     public static let scanning = Self(kind: .scanning)
     /// Searches for the questions of an evaluation; `done` and `total` are questions.
     public static let searching = Self(kind: .searching)
+    /// Reads, embeds and writes conversations; `done` and `total` are bytes of the files.
+    public static let importing = Self(kind: .importing)
   }
 
   public let phase: Phase

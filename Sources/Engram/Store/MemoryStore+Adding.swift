@@ -19,15 +19,30 @@ extension MemoryStore {
   /// - Throws: As ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``, for the first draft that fails.
   @discardableResult
   public func add(_ drafts: [MemoryDraft], onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> [Added] {
+    try await add(drafts, onEmbeddingFailure, textsAtOnce: .max)
+  }
+
+  /// As ``add(_:onEmbeddingFailure:)-([MemoryDraft],_)``, for many texts.
+  ///
+  /// - Parameter textsAtOnce: The most that one call of the embedder gets.
+  func add(_ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy, textsAtOnce: Int) async throws -> [Added] {
     let writer = try writer()
+    // One generation for all parts: the transaction compares it with the one that it writes to.
     let store = core.generation.store
-    let (drafts, basis) = try await embedded(drafts, onEmbeddingFailure, store)
+    var basis: EmbeddingBasis?
     var prepared: [PreparedDraft] = []
     prepared.reserveCapacity(drafts.count)
-    for draft in drafts { prepared.append(try PreparedDraft(draft, store: store)) }
-    let ready = prepared
+    var rest = drafts[...]
+    while !rest.isEmpty {
+      try Task.checkCancellation()
+      let part = try await embedded(Array(rest.prefix(textsAtOnce)), policy, store)
+      rest = rest.dropFirst(textsAtOnce)
+      basis = basis ?? part.1
+      for draft in part.0 { prepared.append(try PreparedDraft(draft, store: store)) }
+    }
+    let (ready, required) = (prepared, basis)
     return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in
-      if let basis { try transaction.batch.reader.require(basis) }
+      if let required { try transaction.batch.reader.require(required) }
       var added: [Added] = []
       added.reserveCapacity(ready.count)
       for draft in ready { added.append(try transaction.add(draft)) }

@@ -5,7 +5,7 @@ import Foundation
 
 struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Read contexts and memories from JSON Lines: all of them or nothing.",
+    abstract: "Read contexts and memories from JSON Lines, or conversations as other programs write them.",
     discussion: """
       One JSON object a line, UTF-8, at most 64 MiB each, as `memtool export` writes them. Of a memory only type, userID and \
       text are required. A memory \
@@ -16,18 +16,33 @@ struct Import: AsyncParsableCommand {
       All lines are checked before anything is written, and the first 20 that are wrong are named by file and line. The rest happens in \
       one transaction. With --skip-invalid the lines that are right are imported, and the others counted.
 
+      Conversations are told from JSON Lines by their content: exports of ChatGPT and Claude (unzipped: the folder, or its \
+      conversations*.json), messages of OpenAI, ShareGPT and LangChain, messages with their role one a line, LoCoMo and LongMemEval. Each \
+      message becomes a memory with its session, speaker and time; those that the store has are passed over. A conversation that is wrong \
+      is named and left out, the others are imported, and the exit code is 1, with --skip-invalid 0. What else is left out is counted.
+
       EXAMPLES
         memtool import bot.memory conversations.jsonl
         zcat big.jsonl.gz | memtool import bot.memory - --on-conflict skip
         memtool import bot.memory conversations.jsonl --dry-run
         memtool import bot.memory conversations.jsonl \\
           --skip-invalid --rejects left-out.jsonl
+        memtool import bot.memory chatgpt-export --user ada
+        memtool import bot.memory finetune.jsonl --user ada \\
+          --format openai --created-at 2026-01-02
       """)
 
   @OptionGroup var store: StoreArgument
 
-  @Argument(help: ArgumentHelp("The files, in order; - is standard input.", valueName: "file"), completion: .file())
+  @Argument(
+    help: ArgumentHelp("The files, in order; - is standard input. Of a folder, its conversations*.json.", valueName: "file"),
+    completion: .file())
   var files: [String]
+
+  @Option(help: ArgumentHelp("What the files hold; auto looks at their content.", valueName: ImportFormat.names))
+  var format: ImportFormat = .auto
+
+  @OptionGroup(title: "Of conversations") var conversations: ConversationArguments
 
   @Option(
     help: ArgumentHelp(
@@ -59,12 +74,38 @@ struct Import: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let files = try conversations.paths(files)
+    let sources = try files.map(Self.source)
+    guard let format = try format.resolved(sources) else { return try await importLines(sources) }
+    if onConflict == .replace || rejects != nil {
+      throw ValidationError("--on-conflict replace and --rejects are of JSON Lines, not of conversations.")
+    }
+    try await importConversations(sources, format)
+  }
+
+  private func importConversations(_ sources: [ImportSource], _ format: ImportFormat) async throws {
+    let bar = ProgressBar(isQuiet: quiet || output.json)
+    let options = try conversations.options(isLossy: lossy, isDryRun: dryRun)
+    let report = try await store.open(dryRun ? .readOnly : .readWrite, embeds: !dryRun) { store in
+      Interruption.leavesTime()
+      defer { bar.finish() }
+      return try await Advised.running {
+        try await store.importConversations(
+          from: sources, for: conversations.user, format: format.conversations, options: options, progress: bar.update)
+      } advice: {
+        conversations.advice($0)
+      }
+    }
+    try report.print(isDryRun: dryRun, asJSON: output.json)
+    if report.invalid > 0, !skipInvalid { throw ExitCode(Failure.failed) }
+  }
+
+  private func importLines(_ sources: [ImportSource]) async throws {
     let bar = ProgressBar(isQuiet: quiet || output.json)
     let options = ImportOptions(
       onConflict: onConflict, skipsInvalid: skipInvalid, rejectsFile: rejects.map { URL(fileURLWithPath: $0) }, isLossy: lossy,
       isDryRun: dryRun)
     let summary = try await store.open(dryRun ? .readOnly : .readWrite, embeds: true) { store in
-      let sources = try files.map(Self.source)
       Interruption.leavesTime()
       defer { bar.finish() }
       return try await Advised.running {

@@ -35,22 +35,23 @@ struct EvalSet {
 
   /// Reads a file in the format of LoCoMo or of LongMemEval: an array of conversations, or of questions with the sessions that they are about.
   ///
-  /// - Throws: ``StoreError`` `.invalidLine` that says what is wrong and where.
+  /// - Throws: ``StoreError`` `.invalidArgument` that says what is wrong and where; `.inputOutput`.
   init(file: URL) throws {
-    let data: Data
-    do {
-      data = try Data(contentsOf: file, options: .mappedIfSafe)
-    } catch {
-      throw StoreError(.inputOutput, "\(file.path) cannot be read: \(error.localizedDescription)")
+    let source = try ImportSource.file(file)
+    let format = try ConversationFormat.detected(in: source)
+    guard format == .loCoMo || format == .longMemEval else {
+      throw Self.invalid(file, "is neither an array of conversations of LoCoMo nor one of questions of LongMemEval")
     }
-    guard let samples = try? JSONSerialization.jsonObject(with: data) as? [[String: Any]], !samples.isEmpty else {
-      throw Self.invalid(file, "is not a JSON array of objects")
-    }
-    for (index, sample) in samples.enumerated() {
+    var reader = try ConversationReader(source, format: format)
+    while let element = try reader.next() {
+      if let fault = element.fault { throw Self.invalid(file, "element \(element.number): \(fault.message)") }
       do {
-        if sample["haystack_sessions"] != nil { try addLongMemEval(sample) } else { try addLoCoMo(sample, index) }
+        guard let sample = try? JSONSerialization.jsonObject(with: Data(element.json)) as? [String: Any] else {
+          throw Fault(message: "it is no object")
+        }
+        if format == .loCoMo { try addLoCoMo(sample, element) } else { try addLongMemEval(sample, element) }
       } catch let fault as Fault {
-        throw Self.invalid(file, "element \(index): \(fault.message)")
+        throw Self.invalid(file, "element \(element.number): \(fault.message)")
       }
     }
   }
@@ -66,31 +67,20 @@ struct EvalSet {
     return text
   }
 
-  // MARK: LoCoMo
+  /// - Parameter id: The id of a turn, of its session and its place there.
+  private static func turns(of element: ConversationReader.Element, id: (_ session: String, _ message: String) -> String) -> [Turn] {
+    element.conversations.flatMap { session in
+      session.messages.map { message in
+        Turn(
+          id: id(session.id, message.id ?? ""), session: session.id, speaker: message.speaker ?? message.role ?? "", text: message.text,
+          caption: message.caption, date: message.createdAt ?? .distantPast)
+      }
+    }
+  }
 
-  private mutating func addLoCoMo(_ sample: [String: Any], _ index: Int) throws {
-    guard let conversation = sample["conversation"] as? [String: Any], let asked = sample["qa"] as? [[String: Any]] else {
-      throw Fault(message: "it has neither 'conversation' and 'qa' (LoCoMo) nor 'haystack_sessions' (LongMemEval)")
-    }
-    let sessions = conversation.keys.compactMap { key -> (number: Int, turns: [[String: Any]])? in
-      guard key.hasPrefix("session_"), let number = Int(key.dropFirst(8)), let turns = conversation[key] as? [[String: Any]] else {
-        return nil
-      }
-      return (number, turns)
-    }
-    var turns: [Turn] = []
-    for session in sessions.sorted(by: { $0.number < $1.number }) {
-      let name = "session_\(session.number)"
-      let start = Self.date(ofLoCoMo: try Self.text(conversation["\(name)_date_time"], "\(name)_date_time"))
-      guard let start else { throw Fault(message: "the time of \(name) is not like '1:56 pm on 8 May, 2023'") }
-      for (place, turn) in session.turns.enumerated() {
-        turns.append(
-          Turn(
-            id: try Self.text(turn["dia_id"], "dia_id"), session: name, speaker: try Self.text(turn["speaker"], "speaker"),
-            text: try Self.text(turn["text"], "text"), caption: turn["blip_caption"] as? String,
-            date: start.addingTimeInterval(Double(place))))
-      }
-    }
+  private mutating func addLoCoMo(_ sample: [String: Any], _ element: ConversationReader.Element) throws {
+    guard let asked = sample["qa"] as? [[String: Any]] else { throw Fault(message: "'qa' is missing, or no list of questions") }
+    let turns = Self.turns(of: element) { _, message in message }
     let known = Set(turns.map(\.id))
     var questions: [Question] = []
     for question in asked {
@@ -102,7 +92,8 @@ struct EvalSet {
       let category = (question["category"] as? NSNumber)?.stringValue ?? question["category"] as? String ?? "none"
       questions.append(Question(text: try Self.text(question["question"], "question"), category: category, evidence: Set(named)))
     }
-    conversations.append(Conversation(name: sample["sample_id"] as? String ?? "\(index)", turns: turns, questions: questions))
+    conversations.append(
+      Conversation(name: sample["sample_id"] as? String ?? "\(element.number - 1)", turns: turns, questions: questions))
   }
 
   /// `D1:3; D2:4` names two turns.
@@ -110,44 +101,15 @@ struct EvalSet {
     evidence.split(whereSeparator: { !($0.isNumber || $0 == ":" || $0 == "D") }).map(String.init)
   }
 
-  /// `1:56 pm on 8 May, 2023`, taken as UTC.
-  private static func date(ofLoCoMo text: String) -> Date? {
-    let parts = text.split(separator: " ").map { $0.trimmingCharacters(in: .punctuationCharacters) }
-    guard parts.count == 6, parts[2] == "on" else { return nil }
-    let clock = parts[0].split(separator: ":").compactMap { Int($0) }
-    let months = [
-      "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-    ]
-    guard clock.count == 2, let day = Int(parts[3]), let month = months.firstIndex(of: parts[4]), let year = Int(parts[5]) else {
-      return nil
-    }
-    let hour = clock[0] % 12 + (parts[1] == "pm" ? 12 : 0)
-    return Self.calendar.date(
-      from: DateComponents(year: year, month: month + 1, day: day, hour: hour, minute: clock[1]))
-  }
-
-  // MARK: LongMemEval
-
   /// Each question has sessions of its own.
-  private mutating func addLongMemEval(_ sample: [String: Any]) throws {
-    guard let sessions = sample["haystack_sessions"] as? [[[String: Any]]] else {
-      throw Fault(message: "'haystack_sessions' is no list of sessions")
-    }
-    let dates = sample["haystack_dates"] as? [String] ?? []
+  private mutating func addLongMemEval(_ sample: [String: Any], _ element: ConversationReader.Element) throws {
+    let sessions = sample["haystack_sessions"] as? [[[String: Any]]] ?? []
     let names = sample["haystack_session_ids"] as? [String] ?? []
-    var turns: [Turn] = []
+    func id(_ session: String, _ message: String) -> String { "\(session):\(message)" }
     var evidence: Set<String> = []
     for (number, session) in sessions.enumerated() {
-      let start = number < dates.count ? Self.date(ofLongMemEval: dates[number]) : nil
-      guard let start else { throw Fault(message: "session \(number) has no time like '2023/04/10 (Mon) 23:07'") }
-      for (place, turn) in session.enumerated() {
-        let id = "\(number):\(place)"
-        if turn["has_answer"] as? Bool == true { evidence.insert(id) }
-        turns.append(
-          Turn(
-            id: id, session: number < names.count ? names[number] : "\(number)", speaker: try Self.text(turn["role"], "role"),
-            text: try Self.text(turn["content"], "content"), caption: nil, date: start.addingTimeInterval(Double(place))))
-      }
+      let name = number < names.count ? names[number] : "\(number)"
+      for (place, turn) in session.enumerated() where turn["has_answer"] as? Bool == true { evidence.insert(id(name, "\(place)")) }
     }
     guard !evidence.isEmpty else {
       leftOut += 1
@@ -157,20 +119,8 @@ struct EvalSet {
       text: try Self.text(sample["question"], "question"), category: sample["question_type"] as? String ?? "none", evidence: evidence)
     conversations.append(
       Conversation(
-        name: sample["question_id"] as? String ?? "\(conversations.count)", turns: turns.sorted { $0.date < $1.date }, questions: [question]
-      ))
+        name: sample["question_id"] as? String ?? "\(conversations.count)",
+        turns: Self.turns(of: element, id: id).sorted { $0.date < $1.date },
+        questions: [question]))
   }
-
-  private static func date(ofLongMemEval text: String) -> Date? {
-    let numbers = text.split(whereSeparator: { !$0.isNumber }).compactMap { Int($0) }
-    guard numbers.count >= 5 else { return nil }
-    return calendar.date(
-      from: DateComponents(year: numbers[0], month: numbers[1], day: numbers[2], hour: numbers[3], minute: numbers[4]))
-  }
-
-  private static let calendar: Calendar = {
-    var calendar = Calendar(identifier: .gregorian)
-    calendar.timeZone = .gmt
-    return calendar
-  }()
 }

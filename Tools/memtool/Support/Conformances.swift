@@ -5,6 +5,7 @@ public import Engram
 extension WordLanguage: @retroactive ExpressibleByArgument {}
 extension SearchMode: @retroactive ExpressibleByArgument {}
 extension Metric: @retroactive ExpressibleByArgument {}
+extension ConversationOptions.Branches: @retroactive ExpressibleByArgument {}
 extension ImportPolicy: @retroactive ExpressibleByArgument {}
 extension Interchange.Vectors: @retroactive ExpressibleByArgument {}
 extension ExportOptions.Format: @retroactive ExpressibleByArgument {}
