@@ -12,6 +12,7 @@ enum ClientSnippets {
     case "GettingStarted.md": try await gettingStarted()
     case "Lifecycle.md": try await lifecycle()
     case "Interchange.md": try await interchange()
+    case "Conversations.md": try await conversations()
     default: preconditionFailure("no code of \(page) is known: add it to Snippets.swift, and here")
     }
   }

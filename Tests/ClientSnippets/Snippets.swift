@@ -137,3 +137,19 @@ func interchange() async throws {
   try await copy.close()
   try await store.close()
 }
+
+func conversations() async throws {
+  let folder = URL(fileURLWithPath: "chatgpt-export")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+  try Data(#"[{"id":"c","create_time":1700000000,"mapping":{}}]"#.utf8).write(to: folder.appendingPathComponent("conversations.json"))
+  // begin Conversations.md 1
+  let store = try await MemoryStore.open(at: URL(fileURLWithPath: "bot.memory"), options: StoreOptions(embedder: HashingEmbedder()))
+  let said = [
+    Conversation.Message(role: "user", text: "I moved to Lisbon"), Conversation.Message(role: "assistant", text: "Welcome to the sea!"),
+  ]
+  try await store.add(Conversation(id: "s-12", userID: "ada", messages: said))
+  let report = try await store.importConversations(from: [URL(fileURLWithPath: "chatgpt-export")], for: "ada")
+  print(report.added, report.existing, report.leftOut.count, report.faults)
+  // end
+  try await store.close()
+}

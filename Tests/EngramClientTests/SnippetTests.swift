@@ -14,6 +14,7 @@ import Testing
       ("GettingStarted.md", ["1", "", #"["works in Faro"]"#, "1 the last page", #"["dogs"] 6"#]),
       ("Lifecycle.md", []),
       ("Interchange.md", ["0 0"]),
+      ("Conversations.md", ["0 0 0 []"]),
     ])
   func theCodeOfAPageRuns(page: String, printed: [String]) throws {
     let outcome = try Subprocess.run(try TestProcess.executable("ClientSnippets"), [page, directory.path])

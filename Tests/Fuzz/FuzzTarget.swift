@@ -5,6 +5,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
   // Exchange files and arguments.
   case lines
   case importing
+  case conversations
   case json
   case number
   case vector
@@ -40,6 +41,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     switch self {
     case .lines: try LineTarget.run(input)
     case .importing: try ImportTarget.run(input)
+    case .conversations: try ConversationTarget.run(input)
     case .json: try JSONTarget.run(input)
     case .number: try NumberTarget.run(input)
     case .vector: try VectorTarget.run(input)

@@ -85,7 +85,7 @@ import Testing
     (#"[{"conversation": {"session_1": [], "session_1_date_time": "noon"}, "qa": []}]"#, "the time of session_1 is not like"),
     (
       #"[{"conversation": {"session_1": [{"dia_id": 3}], "session_1_date_time": "1:56 pm on 8 May, 2023"}, "qa": []}]"#,
-      "'dia_id' is missing, or no text"
+      "'dia_id' is a number, not a text"
     ),
     (#"[{"haystack_sessions": 4}]"#, "'haystack_sessions' is no list"),
     (#"[{"haystack_sessions": [[]]}]"#, "session 0 has no time like"),

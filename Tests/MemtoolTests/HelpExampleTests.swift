@@ -56,6 +56,9 @@ import Testing
       for store in bot old new; do memtool create sample/$store.memory --embedder hashing; done
       memtool import sample/bot.memory seed.jsonl; memtool import sample/old.memory seed.jsonl
       echo '{"type":"memory","userID":"maya","text":"She moved to Lisbon."}' > sample/conversations.jsonl
+      mkdir sample/chatgpt-export
+      echo '[{"id":"c","create_time":1700000000,"mapping":{}}]' > sample/chatgpt-export/conversations.json
+      echo '{"messages":[{"role":"user","content":"She likes tea."}]}' > sample/finetune.jsonl
       gzip -c sample/conversations.jsonl > sample/big.jsonl.gz; mv query.json sample/
       """#)
     #expect(made.termination == .exited(0), "\(made)")
