@@ -13,7 +13,7 @@ enum ConversationTarget {
         try read(source, format, branches, input.count)
       }
     }
-    if let detected, detected != nil {
+    if detected != nil {
       _ = try must("a file whose format is known has no reader") { try ConversationReader(source, for: "u") }
     }
   }

@@ -5,7 +5,7 @@ import Foundation
 
 struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Read contexts and memories from JSON Lines, or conversations as other programs write them.",
+    abstract: "Read contexts and memories from JSON Lines, or conversations.",
     discussion: """
       One JSON object a line, UTF-8, at most 64 MiB each, as `memtool export` writes them. Of a memory only type, userID and \
       text are required. A memory \
