@@ -33,7 +33,8 @@ import Testing
 
         SUBCOMMANDS:
           create                  Make an empty store.
-          import                  Read contexts and memories from JSON Lines, or conversations.
+          import                  Read contexts and memories from JSON Lines, or
+                                  conversations.
           export                  Write contexts and memories of one instant as JSON
                                   Lines, CSV or a NumPy array.
           inspect                 Show what a store, a user or a record consists of.
