@@ -28,6 +28,18 @@ import Testing
     #expect(lines[2].contains(#"two\nlines \"quoted\""#) && vectors[0][0] == Float(lines[0].utf8.count))
   }
 
+  /// The bug: a program whose value was let go was never waited for, stayed in the table of processes, and the runner of tests, which waits for any child,
+  /// found it again and again and nothing else.
+  @Test(arguments: [#"read -r line; echo "[$$,1,2]"; cat"#, #"read -r line; echo "[$$,1,2]"; exec sleep 600"#])
+  func aProgramThatIsNoLongerUsedIsWaitedFor(_ script: String) async throws {
+    let process = Int(try await answers(script, ["a"])[0][0])
+    let deadline = ContinuousClock.now + .seconds(60)
+    while FileManager.default.fileExists(atPath: "/proc/\(process)"), ContinuousClock.now < deadline {
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    #expect(!FileManager.default.fileExists(atPath: "/proc/\(process)"))
+  }
+
   /// More than the pipes hold in both directions.
   @Test func aLargeBatchDoesNotBlock() async throws {
     let answer = "[" + [String](repeating: "0.125", count: 400).joined(separator: ",") + "]"

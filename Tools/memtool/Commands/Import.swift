@@ -88,6 +88,8 @@ struct Import: AsyncParsableCommand {
     let options = try conversations.options(isLossy: lossy, isDryRun: dryRun)
     let report = try await store.open(dryRun ? .readOnly : .readWrite, embeds: !dryRun) { store in
       Interruption.leavesTime()
+      // A batch of conversations is one commit.
+      if !dryRun { Interruption.hasWritten("conversations that were committed stay, and the same import goes on with the others") }
       defer { bar.finish() }
       return try await Advised.running {
         try await store.importConversations(

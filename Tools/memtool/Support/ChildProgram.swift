@@ -47,10 +47,14 @@ final class ChildProgram: Sendable {
     for end in [input, output] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
   }
 
-  /// Ends its input; a program that reads it ends then by itself.
+  /// Ends its input; a program that reads it ends then by itself, and one that does not is killed after a second.
+  ///
+  /// It is waited for on a thread of its own: a process that nobody has waited for stays in the table of processes, and is reported again and again to a
+  /// process that waits for any child, as the runner of tests does.
   deinit {
     Self.children.withLock { Self.closeInput(of: processID, &$0) }
     close(output)
+    Thread.detachNewThread { [processID] in Self.children.withLock { _ = Self.end(processID, within: .seconds(1), &$0) } }
   }
 
   private struct Started {
