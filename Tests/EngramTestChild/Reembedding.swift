@@ -2,7 +2,7 @@ import Engram
 import Foundation
 import Synchronization
 
-/// A process that moves a store to another embedder, and stops where it is told to.
+/// A process that moves a store to another embedder, and stops at the step that its arguments name.
 enum Reembedding {
   /// Moves the store to a hashing embedder of 16 dimensions. Prints `embedding N` before the N-th call of the embedder and `copying` when the copy begins,
   /// and waits for the end of its input at the one that `stop` names; prints at last what was made and what was there.

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `memtool import` of files of conversations: told from JSON Lines by their content.
+/// `memtool import` of files of conversations, which are distinguished from JSON Lines by their content.
 @Suite struct ConversationImportTests {
   private let tool: Tool
   private let store: String

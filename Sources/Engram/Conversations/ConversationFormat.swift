@@ -19,7 +19,7 @@ public enum ConversationFormat: String, Sendable, CaseIterable, Codable {
   /// Questions with the sessions that they are about.
   case longMemEval = "longmemeval"
 
-  /// The format of a file, told by its content and never by its name; nil if it is none of these.
+  /// The format of a file, detected by its content and never by its name; nil if it is none of these.
   ///
   /// - Throws: ``StoreError`` `.invalidImport` for a ZIP or gzip archive, `.inputOutput`.
   /// - Complexity: O(bytes of the first conversations).

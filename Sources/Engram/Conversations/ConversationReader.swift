@@ -38,7 +38,7 @@ public struct ConversationReader: Sendable {
 
   /// - Parameters:
   ///   - userID: Whose conversations they are. Nil: whom the file names, in formats that do: LoCoMo, LongMemEval, and messages with a key `user_id`.
-  ///   - format: Nil: told by the content.
+  ///   - format: Nil: detected by the content.
   ///   - options: What is read.
   /// - Throws: ``StoreError`` `.invalidImport` if the format is not known, or the file is an archive; `.invalidArgument` without a user, if the format
   ///   names none; `.invalidUserID`, `.inputOutput`.

@@ -2,12 +2,12 @@ import Files
 
 /// Hands out the elements of a file's one array, or its values one after the other, as bytes. Looks for their ends only: what is inside may be wrong.
 struct JSONValues {
-  /// Nothing; for the moment in which another holds the values.
+  /// Nothing: a placeholder while the values are read, so that their buffer has one reference and is not copied.
   static let empty = JSONValues(nil)
 
   private let source: ImportSource?
   private var buffer: [UInt8] = []
-  /// What of the buffer is not handed out yet.
+  /// Where the part of the buffer begins that is not handed out yet.
   private var start = 0
   private var fileOffset = 0
   private var isAtEnd = false
@@ -24,7 +24,7 @@ struct JSONValues {
   /// Bytes of the file handed out so far.
   var consumedBytes: Int { fileOffset - (buffer.count - start) }
 
-  /// The bytes of the next element, or what is wrong with it; nil at the end of the file, and after a fault behind which nothing can be read.
+  /// The bytes of the next element, or what is wrong with it; nil at the end of the file, and after a fault that makes the rest unreadable.
   ///
   /// - Throws: ``StoreError`` `.inputOutput`.
   mutating func next() throws -> Result<[UInt8], StoreError>? {

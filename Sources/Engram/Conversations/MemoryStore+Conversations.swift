@@ -39,7 +39,7 @@ extension MemoryStore {
   /// - Parameters:
   ///   - files: Files, and folders whose `conversations*.json` are read.
   ///   - userID: Whose conversations they are. Nil: whom the file names; see ``ConversationReader``.
-  ///   - format: Nil: told by the content of each file.
+  ///   - format: Nil: detected by the content of each file.
   ///   - options: What is read.
   ///   - progress: Called now and then. See ``OperationProgress``.
   /// - Returns: What was done, what was left out, and the first faults.

@@ -303,7 +303,7 @@ struct GenerationCopy: ~Copyable {
 
   // MARK: Vectors
 
-  /// Embeds what was copied without a vector, from the records of the copy, which nobody else changes.
+  /// Embeds the memories that were copied without a vector, from the records of the copy: no other process changes them.
   ///
   /// - Throws: What the embedder throws.
   func embedLacking() throws {

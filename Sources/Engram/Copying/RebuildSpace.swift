@@ -23,7 +23,7 @@ struct RebuildSpace: Sendable {
     }
   }
 
-  /// - Parameter target: The record of the next generation if all memories are embedded anew for it; nil: their rows are copied.
+  /// - Parameter target: The record of the next generation if all memories are embedded again for it; nil: their rows are copied.
   static func need(_ reader: borrowing RecordReader, embeddedFor target: StoreRecord? = nil) throws -> Need {
     var need = Need(rowBytes: 0, treeBytes: 0)
     for database in reader.generation.environment.databases {

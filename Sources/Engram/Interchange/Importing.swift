@@ -158,7 +158,7 @@ private struct Importer {
       if leftOut.contains(step.index) { continue }
       try walk.naming(step.place) {
         switch try step.content.get() {
-        // Once more: the store may have been embedded anew since.
+        // Once more: the store may have moved to another embedder since.
         case .store(let line): try line.check(transaction.batch.store)
         case .context(let context): try put(context, &transaction, &summary)
         case .memory(var memory):

@@ -94,7 +94,7 @@ struct StoreRecord: Sendable, Equatable {
     return writer.bytes
   }
 
-  /// Pins the embedder: for good, or until the store is embedded anew.
+  /// Pins the embedder: for good, or until the store moves to another embedder.
   mutating func pin(_ embedder: EmbedderIdentity) {
     self.embedder = embedder
     template = .speakerAndCaption

@@ -40,7 +40,7 @@ final class EmbeddingWork {
   /// - Parameters:
   ///   - target: The store's record with the embedder that the store moves to.
   ///   - check: Called now and then; what it throws ends the reading.
-  /// - Throws: ``StoreError`` `.storeBusy` if another process, or this one, is embedding the store anew; `FileError`.
+  /// - Throws: ``StoreError`` `.storeBusy` if another process, or this one, is moving the store to another embedder; `FileError`.
   init(_ paths: StorePaths, _ target: StoreRecord, check: () throws -> Void) throws {
     let place = paths.embeddingWork
     layout = Layout(target)

@@ -25,7 +25,7 @@ public struct ReembeddingReport: Sendable, Codable {
 }
 
 extension MemoryStore {
-  /// Moves the store to another embedder: embeds every memory anew and builds the next generation with the vectors, while everybody goes on reading and writing.
+  /// Moves the store to another embedder: embeds every memory with it and builds the next generation with the vectors, while everybody goes on reading and writing.
   ///
   /// The dimension may be another one; the metric stays. Every memory gets a vector of the embedder: one whose vector a caller has brought, and one that had
   /// none, too. The vectors are kept in the store's directory until all are made, so that a call that was broken off, even by a kill, is taken up by the next one with the
@@ -35,7 +35,7 @@ extension MemoryStore {
   /// former one throw `.embedderMismatch` at their next search by text, and at the next call that embeds a text: open them again. Snapshots show the old vectors.
   ///
   /// - Parameter progress: Called now and then: embedding, then copying. See ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.storeBusy` if the store is being embedded anew already, `.invalidArgument` for a dimension out of bounds, those of a vector that cannot be stored, and
+  /// - Throws: ``StoreError`` `.storeBusy` if a move to another embedder is under way, `.invalidArgument` for a dimension out of bounds, those of a vector that cannot be stored, and
   ///   those of ``compact(progress:)``; what the embedder throws; `CancellationError`: the store is as it was, and the vectors made so far are kept for the next
   ///   call. `.poisoned` and `.inDoubt`: whether it moved on shows when it is opened again.
   /// - Complexity: O(size of the store) beside the embedder's time. Keeps about 64 bytes for each memory. Needs room for the vectors twice and for a second copy of the

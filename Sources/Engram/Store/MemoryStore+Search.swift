@@ -55,7 +55,7 @@ extension MemoryStore {
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
   ///   search goes by words alone.
   /// - Throws: ``StoreError`` `.embedderRequired` for a dense search in a store that was opened without an embedder, and those of
-  ///   ``search(_:)-(TextQuery)``; `.embedderMismatch` if the store was embedded anew with another embedder; what the embedder throws.
+  ///   ``search(_:)-(TextQuery)``; `.embedderMismatch` if the store has moved to another embedder; what the embedder throws.
   @concurrent
   public func search(
     _ text: String, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,

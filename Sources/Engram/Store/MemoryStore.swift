@@ -10,7 +10,7 @@ import Synchronization
 public final class MemoryStore: Sendable {
   let core: StoreCore
   private let access: StoreOptions.Access
-  /// The one that the handle was opened with, or has embedded the store anew with.
+  /// The one that the handle was opened with, or has moved the store to.
   let embedder: Mutex<(any Embedder)?>
   private let isClosed = Atomic(false)
   /// Taken by the one task that closes the handle; others wait for the outcome.

@@ -41,7 +41,7 @@ enum StoreRegistry {
       try Limits.check(options)
       while true {
         let prepared = try StoreOpening.prepare(path, options: options, &landmarks)
-        // What is asked for is compared with the live generation, which another process may have embedded anew.
+        // What is asked for is compared with the live generation, which another process may have moved to another embedder.
         if options.embedder != nil || options.dimension != nil { try? openCore(at: path)?.live.read(waits: false) { _ in } }
         switch try admission(prepared.root.id, options) {
         case .joined(let core): return core

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Files of conversations as files: what they hold is told by their content, and they are read element by element.
+/// Files of conversations as files: their format is detected by their content, and they are read element by element.
 @Suite struct ConversationFileTests {
   private let place = ConversationPlace()
 
