@@ -82,14 +82,7 @@ struct Reembed: AsyncParsableCommand {
         json.key(text: name)
         json.write(value)
       }
-      json.key("writerPauseMilliseconds")
-      json.write(Amounts.milliseconds(report.writerPause))
-      json.key("milliseconds")
-      json.write(Amounts.milliseconds(report.duration))
-      json.key("holders")
-      json.beginArray()
-      for holder in report.holders { json.write(holder) }
-      json.endArray()
+      json.writeRebuild(pause: report.writerPause, duration: report.duration, holders: report.holders)
       json.endObject()
     }
   }

@@ -29,6 +29,18 @@ extension JSONWriter {
     endObject()
   }
 
+  /// Writes what every report of a new generation ends with.
+  mutating func writeRebuild(pause: Duration, duration: Duration, holders: [Int32]) {
+    key("writerPauseMilliseconds")
+    write(Amounts.milliseconds(pause))
+    key("milliseconds")
+    write(Amounts.milliseconds(duration))
+    key("holders")
+    beginArray()
+    for holder in holders { write(holder) }
+    endArray()
+  }
+
   /// Writes metadata in the order of its keys: shorter ones first, then by bytes.
   mutating func write(_ metadata: [String: MetadataValue]) {
     beginObject()
