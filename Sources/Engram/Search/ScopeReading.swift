@@ -33,7 +33,7 @@ struct ScopeReading {
   private(set) var words = ScopeWords()
   private(set) var candidates: [Candidate] = []
   private var numbers: [Session: Int] = [:]
-  /// The numbers of a block's sessions.
+  /// The numbers of a block's sessions; negative: no memory of it was counted yet, so it does not count in the statistics.
   private var blockSessions: [Int] = []
   /// How often the memory at hand has each term of the query.
   private var postings: [ScopeWords.Posting] = []
@@ -77,13 +77,16 @@ struct ScopeReading {
   private mutating func add(_ value: RawSpan, of user: UserKey, now: Int64) throws -> Bool {
     let block = try WordsView(value)
     blockSessions.removeAll(keepingCapacity: true)
-    for session in 0..<block.sessionCount { blockSessions.append(number(of: Session(user: user, name: block.session(number: session)))) }
+    for _ in 0..<block.sessionCount { blockSessions.append(-1) }
     var start = 0
     for slot in 0..<block.count {
       let end = start + block.termCount(slot)
       if block.expiresAt(slot) > now, query.includesSuperseded || !block.isSuperseded(slot) {
         let memory = candidates.count
         let session = block.sessionIndex(slot)
+        if session > 0, blockSessions[session - 1] < 0 {
+          blockSessions[session - 1] = number(of: Session(user: user, name: block.session(number: session - 1)))
+        }
         try add(
           Candidate(id: block.id(slot), row: block.row(slot), createdAt: block.createdAt(slot)),
           session: session == 0 ? nil : blockSessions[session - 1],

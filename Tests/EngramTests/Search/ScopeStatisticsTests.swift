@@ -33,6 +33,22 @@ import Testing
     return scores
   }
 
+  /// The bug: a session all of whose memories have expired or were replaced counted among the sessions, by the index and not by the records. The cause: a
+  /// record of words names its sessions, and each was counted. The fix: a session counts with its first memory that does.
+  @Test(.timeLimit(.minutes(5))) func aSessionWithoutCurrentMemoriesCountsNowhere() async throws {
+    let store = try await place.open()
+    try await store.add((0..<6).map { draft("u", $0) })
+    let before = try scores(store)
+    var (expired, replaced) = (draft("u", 1), draft("u", 1))
+    (expired.sessionID, expired.expiresAt) = ("expired", Date(timeIntervalSinceNow: -10))
+    (replaced.sessionID, replaced.text) = ("replaced", "an egg")
+    try await store.add(expired)
+    let id = try await store.add(replaced).id
+    try await store.update(id, for: "u") { $0.with(supersededBy: MemoryID()) }
+    #expect(try scores(store) == before)
+    try await store.close()
+  }
+
   /// Other users' memories, and those that have expired or were replaced, change no score.
   @Test(.timeLimit(.minutes(5))) func onlyCurrentMemoriesOfTheScopeCount() async throws {
     let store = try await place.open()
