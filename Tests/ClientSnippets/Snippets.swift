@@ -63,18 +63,23 @@ func gettingStarted() async throws {
   // end
   _ = (home, around)
   // begin GettingStarted.md 6
-  let old = try await store.add(MemoryDraft(userID: "ada", text: "works in Porto", tags: ["work"]))
+  let lastYear = Date(timeIntervalSinceNow: -365 * 86_400)
+  let old = try await store.add(MemoryDraft(userID: "ada", text: "works in Porto", createdAt: lastYear, tags: ["work"]))
   let new = MemoryDraft(userID: "ada", text: "works in Faro", tags: ["work"], source: "chat", trust: .medium, replaces: old.id)
   try await store.add(new)
   let jobs = try await store.search("where does she work?", scope: .user("ada"), filter: .tag("work"))  // Faro alone
   // end
   print(jobs.map(\.memory.text))
   // begin GettingStarted.md 7
+  let before = try await store.search("where does she work?", scope: .user("ada"), filter: .tag("work"), asOf: lastYear)  // Porto alone
+  // end
+  print(before.map(\.memory.text))
+  // begin GettingStarted.md 8
   let page = try store.memories(for: "ada", limit: 20, filter: .kind("plan"))
   let next = page.next.map { "/memories?after=\($0)" }  // nil: this was the last page
   // end
   print(page.elements.count, next ?? "the last page")
-  // begin GettingStarted.md 8
+  // begin GettingStarted.md 9
   let text = "has a dog named Turing"
   let embedding = try await HashingEmbedder().embed(text)
   let id = try await store.write { transaction in
@@ -87,7 +92,7 @@ func gettingStarted() async throws {
   // end
   _ = id
   print(context?.topics ?? [], count)
-  // begin GettingStarted.md 9
+  // begin GettingStarted.md 10
   try await store.close()
   // end
 }

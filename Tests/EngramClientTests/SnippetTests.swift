@@ -11,7 +11,7 @@ import Testing
     arguments: [
       ("README.md", ["1", "", "erased user ada: 1 memory, 1 embedding, 1 context, 1 earlier version"]),
       ("Engram.md", ["loves ramen with extra egg"]),
-      ("GettingStarted.md", ["1", "", #"["works in Faro"]"#, "1 the last page", #"["dogs"] 6"#]),
+      ("GettingStarted.md", ["1", "", #"["works in Faro"]"#, #"["works in Porto"]"#, "1 the last page", #"["dogs"] 6"#]),
       ("Lifecycle.md", []),
       ("Interchange.md", ["0 0"]),
       ("Conversations.md", ["0 0 0 []"]),

@@ -70,6 +70,11 @@ import Testing
         .map { try #require(try object(String($0))["id"] as? String) }
     }
     #expect(try found() == [new] && found("--superseded") == [old])
+    #expect(try found("--as-of", "2026-01-01") == [] && found("--as-of", "2100-01-01T00:00:00Z") == [new])
+    let created = try #require(try object(try tool.run("get", store, new, "--json").standardOutput)["createdAt"] as? String)
+    #expect(try found("--as-of", created) == [new])
+    #expect(try found("--superseded", "--as-of", created) == [old] && found("--mode", "dense", "--as-of", created) == [new])
+    #expect(try tool.run("search", store, "x", "--all", "--as-of", "soon", exit: 64).standardError.contains("--as-of"))
     #expect(try found("--tag", "home", "--tag", "city") == [new] && found("--tag", "hom") == [])
     #expect(try found("--source", "chat") == [new] && found("--trust", "medium") == [new])
     #expect(try found("--valid-at", "2026-06-01") == [new] && found("--valid-at", "2027-06-01") == [])

@@ -75,6 +75,7 @@ extension Limits {
     guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
     if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
     try check(neighbors: query.neighbors)
+    try check(query.asOf, "the asOf of a search")
     try check(query.filter)
     try check(query.scope)
   }
@@ -107,6 +108,7 @@ extension Limits {
     if let least = query.minimumFusedScore { try checkFinite(Double(least), "the minimumFusedScore of a search") }
     try check(query.ranking, query.mode)
     try check(neighbors: query.neighbors)
+    try check(query.asOf, "the asOf of a search")
     try checkText(query.text)
     try check(query.filter)
     try check(query.scope)

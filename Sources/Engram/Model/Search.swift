@@ -1,4 +1,5 @@
 import Formats
+public import Foundation
 
 /// Whose memories are meant.
 public enum SearchScope: Sendable, Hashable {
@@ -40,14 +41,23 @@ public struct SearchQuery: Sendable, Hashable {
   public var filter: Filter?
   /// How many memories before and after each result come with it, 0…64: see ``SearchResult/neighbors``.
   public var neighbors: Int
-  /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``.
+  /// The time whose memories are searched, as far as the store still has them; nil: now.
+  ///
+  /// A memory is found if it was created by then, and has no successor or one that was created later: see ``Memory/createdAt``. If the successor is gone,
+  /// the memory counts as superseded from the moment on at which its mark was stored. Memories that were deleted since or have expired by now are not
+  /// found, and texts and all other fields are those of now. Neighbors are those that were created by then.
+  ///
+  /// The filter is evaluated on memories as they are now: ``Filter/superseded`` selects those that were replaced since. A memory is found whether or not
+  /// what it says held at that time; ``Filter/valid(at:)`` asks for that.
+  public var asOf: Date?
+  /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``. With ``asOf``: all that were created by then.
   public var includesSuperseded: Bool
   /// Whether each result says how its score came about.
   public var includesExplanation: Bool
 
   public init(
     embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, neighbors: Int = 0,
-    includesSuperseded: Bool = false, includesExplanation: Bool = false
+    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) {
     self.embedding = embedding
     self.scope = scope
@@ -55,6 +65,7 @@ public struct SearchQuery: Sendable, Hashable {
     self.threshold = threshold
     self.filter = filter
     self.neighbors = neighbors
+    self.asOf = asOf
     self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
   }
@@ -62,7 +73,7 @@ public struct SearchQuery: Sendable, Hashable {
 
 extension SearchQuery: Codable {
   private enum CodingKeys: String, CodingKey {
-    case embedding, scope, limit, threshold, filter, neighbors, includesSuperseded, includesExplanation
+    case embedding, scope, limit, threshold, filter, neighbors, asOf, includesSuperseded, includesExplanation
   }
 
   /// Only `embedding` and `scope` are needed; the defaults are those of the initializer.
@@ -74,6 +85,7 @@ extension SearchQuery: Codable {
       threshold: try container.decodeIfPresent(Float.self, forKey: .threshold),
       filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
       neighbors: try container.decodeIfPresent(Int.self, forKey: .neighbors) ?? 0,
+      asOf: try container.decodeIfPresent(Date.self, forKey: .asOf),
       includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
       includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
   }

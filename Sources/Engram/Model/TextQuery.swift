@@ -1,4 +1,5 @@
 import Formats
+public import Foundation
 
 /// What a search by text goes by.
 public enum SearchMode: String, Sendable, Hashable, Codable, CaseIterable {
@@ -38,7 +39,11 @@ public struct TextQuery: Sendable, Hashable {
   public var ranking: TextRanking
   /// How many memories before and after each result come with it, 0…64: see ``SearchResult/neighbors``.
   public var neighbors: Int
-  /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``. They count in the statistics then, too.
+  /// The time whose memories are searched, as far as the store still has them; nil: now. See ``SearchQuery/asOf``. The statistics, the sessions and the
+  /// ages that ``ranking`` counts are those of that time.
+  public var asOf: Date?
+  /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``. They count in the statistics then, too. With ``asOf``:
+  /// all that were created by then.
   public var includesSuperseded: Bool
   /// Whether each result says how its score came about.
   public var includesExplanation: Bool
@@ -46,7 +51,7 @@ public struct TextQuery: Sendable, Hashable {
   public init(
     _ text: String, embedding: Embedding? = nil, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
     minimumFusedScore: Float? = nil, filter: Filter? = nil, ranking: TextRanking = TextRanking(), neighbors: Int = 0,
-    includesSuperseded: Bool = false, includesExplanation: Bool = false
+    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) {
     self.text = text
     self.embedding = embedding
@@ -58,6 +63,7 @@ public struct TextQuery: Sendable, Hashable {
     self.filter = filter
     self.ranking = ranking
     self.neighbors = neighbors
+    self.asOf = asOf
     self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
   }
@@ -67,7 +73,7 @@ public struct TextQuery: Sendable, Hashable {
     left.text.hasSameBytes(as: right.text) && left.embedding == right.embedding && left.scope == right.scope && left.mode == right.mode
       && left.limit == right.limit && left.threshold == right.threshold && left.minimumFusedScore == right.minimumFusedScore
       && left.filter == right.filter && left.ranking == right.ranking && left.neighbors == right.neighbors
-      && left.includesSuperseded == right.includesSuperseded
+      && left.asOf == right.asOf && left.includesSuperseded == right.includesSuperseded
       && left.includesExplanation == right.includesExplanation
   }
 
@@ -80,8 +86,8 @@ public struct TextQuery: Sendable, Hashable {
 
 extension TextQuery: Codable {
   private enum CodingKeys: String, CodingKey {
-    case text, embedding, scope, mode, limit, threshold, minimumFusedScore, filter, ranking, neighbors, includesSuperseded,
-      includesExplanation
+    case text, embedding, scope, mode, limit, threshold, minimumFusedScore, filter, ranking, neighbors, asOf,
+      includesSuperseded, includesExplanation
   }
 
   /// Only `text` and `scope` are needed; the defaults are those of the initializer.
@@ -97,6 +103,7 @@ extension TextQuery: Codable {
       filter: try container.decodeIfPresent(Filter.self, forKey: .filter),
       ranking: try container.decodeIfPresent(TextRanking.self, forKey: .ranking) ?? TextRanking(),
       neighbors: try container.decodeIfPresent(Int.self, forKey: .neighbors) ?? 0,
+      asOf: try container.decodeIfPresent(Date.self, forKey: .asOf),
       includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
       includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
   }

@@ -2,7 +2,7 @@ import VectorSearch
 
 /// Stage 3 of a search: which slots of a block a query may return, by the block's columns alone.
 struct BlockCandidates {
-  /// Live, not expired, and not superseded unless the query asks for those, too: what the scope holds.
+  /// Live, not expired, and included in the query's moment: what the scope holds.
   let inScope: LiveMask
   /// Of those, the slots that the filter does not exclude.
   let possible: LiveMask
@@ -13,7 +13,7 @@ struct BlockCandidates {
   struct Condition {
     /// Nil matches everything.
     let filter: Filter?
-    let includesSuperseded: Bool
+    let moment: SearchMoment
   }
 
   /// The candidates of several queries.
@@ -21,7 +21,8 @@ struct BlockCandidates {
   /// - Returns: One for each query, in order.
   static func of(_ block: borrowing ScannedBlock, _ conditions: [Condition]) throws -> [BlockCandidates] {
     var live = block.record.live
-    guard block.record.hasExpiry || block.record.hasSuperseded || conditions.contains(where: { $0.filter != nil }) else {
+    let needsColumns = conditions.contains { $0.filter != nil || $0.moment.asOf != nil }
+    guard block.record.hasExpiry || block.record.hasSuperseded || needsColumns else {
       return [BlockCandidates](repeating: BlockCandidates(inScope: live, possible: live, certain: .max), count: conditions.count)
     }
     let columns = try block.columns()
@@ -30,7 +31,7 @@ struct BlockCandidates {
     candidates.reserveCapacity(conditions.count)
     for condition in conditions {
       let masks = condition.filter?.masks(columns) ?? .all
-      let inScope = condition.includesSuperseded ? live : live & ~columns.superseded
+      let inScope = try condition.moment.included(live, columns, block.reader)
       candidates.append(BlockCandidates(inScope: inScope, possible: inScope & masks.possible, certain: masks.certain))
     }
     return candidates

@@ -36,7 +36,7 @@ struct BlockScan: ~Escapable {
 
 /// A block that a scan is at.
 struct ScannedBlock: ~Escapable {
-  private let reader: RecordReader
+  let reader: RecordReader
   private let key: BlockKey
   let record: BlockRecord
 

@@ -27,7 +27,8 @@ struct ResultReading: ~Escapable {
       }
       try rows.verify(row: reference.row, checksum: reference.checksum)
       return SearchResult(
-        memory: record.memory, score: candidate.score, neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors),
+        memory: record.memory, score: candidate.score,
+        neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors, asOf: query.asOf),
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsInScope: search.rowsInScope,

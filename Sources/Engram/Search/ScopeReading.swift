@@ -22,6 +22,7 @@ struct ScopeReading {
   }
 
   private let query: TextQuery
+  private let moment: SearchMoment
   /// Scaled as the rows are; nil: similarities are not asked for.
   private let embedding: [Float]?
   private let rows: RowFile?
@@ -45,6 +46,7 @@ struct ScopeReading {
   ///   - check: Called now and then; what it throws ends the reading.
   init(_ query: TextQuery, embedding: [Float]?, rows: RowFile?, _ reader: TermReader, check: @escaping () throws -> Void) {
     self.query = query
+    moment = SearchMoment(query)
     self.embedding = embedding
     self.rows = rows
     self.check = check
@@ -65,23 +67,23 @@ struct ScopeReading {
   // MARK: From words
 
   private mutating func readWords(_ reader: borrowing RecordReader) throws {
-    let now = reader.now
     guard let users = reader.users(of: query.scope) else {
-      return try reader.walk(Tables.Words.self) { key, value in try add(value, of: key.user, now: now) }
+      return try reader.walk(Tables.Words.self) { key, value in try add(value, of: key.user, reader) }
     }
     for user in users {
-      try reader.walk(Tables.Words.self, prefix: user.key.prefix) { key, value in try add(value, of: key.user, now: now) }
+      try reader.walk(Tables.Words.self, prefix: user.key.prefix) { key, value in try add(value, of: key.user, reader) }
     }
   }
 
-  private mutating func add(_ value: RawSpan, of user: UserKey, now: Int64) throws -> Bool {
+  private mutating func add(_ value: RawSpan, of user: UserKey, _ reader: borrowing RecordReader) throws -> Bool {
+    let now = reader.now
     let block = try WordsView(value)
     blockSessions.removeAll(keepingCapacity: true)
     for _ in 0..<block.sessionCount { blockSessions.append(-1) }
     var start = 0
     for slot in 0..<block.count {
       let end = start + block.termCount(slot)
-      if block.expiresAt(slot) > now, query.includesSuperseded || !block.isSuperseded(slot) {
+      if block.expiresAt(slot) > now, try moment.includes(block, slot, reader) {
         let memory = candidates.count
         let session = block.sessionIndex(slot)
         if session > 0, blockSessions[session - 1] < 0 {
@@ -108,7 +110,7 @@ struct ScopeReading {
   private mutating func readRecords(_ reader: borrowing RecordReader, _ termReader: TermReader) throws {
     try reader.forEachMemory(in: query.scope) { record in
       let memory = record.memory
-      if memory.supersededBy != nil, !query.includesSuperseded { return true }
+      guard try moment.includes(memory, reader) else { return true }
       let name = memory.sessionID.map { reader.userKey($0).number } ?? 0
       let entry = WordsEntry(record, session: name, termReader)
       let session = name == 0 ? nil : number(of: Session(user: reader.userKey(memory.userID), name: name))

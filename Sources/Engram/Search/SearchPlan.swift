@@ -9,7 +9,7 @@ struct SearchPlan {
   /// Each once, in ascending order; nil: all users.
   let users: [UserKey]?
 
-  var condition: BlockCandidates.Condition { .init(filter: query.filter, includesSuperseded: query.includesSuperseded) }
+  var condition: BlockCandidates.Condition { .init(filter: query.filter, moment: SearchMoment(query)) }
 
   /// - Throws: ``StoreError`` of a vector that does not fit the store, or of another parameter out of its range.
   init(_ query: SearchQuery, _ reader: borrowing RecordReader, _ rows: RowFile) throws {

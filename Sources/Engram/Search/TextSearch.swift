@@ -36,7 +36,8 @@ struct TextSearch: ~Escapable {
     }
     let vector = SearchQuery(
       embedding: embedding, scope: query.scope, limit: query.limit, threshold: query.threshold, filter: query.filter,
-      neighbors: query.neighbors, includesSuperseded: query.includesSuperseded, includesExplanation: query.includesExplanation)
+      neighbors: query.neighbors, asOf: query.asOf, includesSuperseded: query.includesSuperseded,
+      includesExplanation: query.includesExplanation)
     return try ExactSearch(reader, check: check).results([vector])[0].filter { $0.score >= query.minimumFusedScore ?? -.infinity }
   }
 
@@ -47,6 +48,8 @@ struct TextSearch: ~Escapable {
 
   private func ranked(_ query: TextQuery, _ scope: ScopeReading) throws -> [SearchResult] {
     let words = scope.words
+    // The age of a memory is that of then.
+    let now = query.asOf?.milliseconds ?? reader.now
     let parts = HybridRanking(words, denseWeight: reader.generation.embedder?.denseWeight ?? 1, ranking: query.ranking).parts()
     var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
     for (number, candidate) in scope.candidates.enumerated() {
@@ -57,7 +60,7 @@ struct TextSearch: ~Escapable {
       let isCompared = !words.similarities.isEmpty && !words.similarities[number].isNaN
       if !isCompared, parts.isEmpty(number) { continue }
       let (importance, recency) = (
-        query.ranking.importance, query.ranking.recency?.term(createdAt: candidate.createdAt, now: reader.now) ?? 0
+        query.ranking.importance, query.ranking.recency?.term(createdAt: candidate.createdAt, now: now) ?? 0
       )
       var score = Float(parts.total(number) + recency)
       // The record is read only if the memory could still enter.
@@ -84,14 +87,15 @@ struct TextSearch: ~Escapable {
       }
       if let reference = record.row, !words.similarities.isEmpty { _ = try reader.row(reference) }
       return SearchResult(
-        memory: record.memory, score: hit.score, neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors),
+        memory: record.memory, score: hit.score,
+        neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors, asOf: query.asOf),
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: record.row?.row, rowsScored: scored,
             rowsInScope: inScope, batchSequence: state.batchSequence,
             parts: parts.explained(
               hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload],
-              recency: query.ranking.recency?.term(createdAt: candidate.createdAt, now: reader.now) ?? 0,
+              recency: query.ranking.recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
               importance: query.ranking.importance * record.memory.importance)) : nil)
     }
   }

@@ -302,13 +302,17 @@ struct RecordReader: ~Escapable {
   }
 
   /// The same of a memory that was read; none for a count of 0.
-  func neighbors(of memory: Memory, atMost count: Int) throws -> [Memory] {
+  ///
+  /// - Parameter date: Those created later are left out; nil: none are.
+  func neighbors(of memory: Memory, atMost count: Int, asOf date: Date? = nil) throws -> [Memory] {
     if count == 0 { return [] }
     let position = TimelinePosition(createdAt: memory.createdAt.milliseconds, id: memory.id)
+    let last = date?.milliseconds ?? .max
     var neighbors: [Memory] = []
     func collect(newestFirst: Bool) throws {
       var left = count
       try forEachMemory(of: memory.userID, newestFirst: newestFirst, after: position) { record in
+        if record.memory.createdAt.milliseconds > last { return false }
         neighbors.append(record.memory)
         left -= 1
         return left > 0

@@ -1,3 +1,4 @@
+public import Foundation
 import Metrics
 import VectorSearch
 
@@ -26,7 +27,7 @@ extension MemoryStore {
 
   /// Memories that a text finds, by words, by meaning, or by both; see ``MemorySnapshot/search(_:)-(TextQuery)``.
   ///
-  /// Blocks the caller's thread, and asks no embedder: ``search(_:scope:mode:limit:threshold:minimumFusedScore:filter:includesSuperseded:includesExplanation:)``
+  /// Blocks the caller's thread, and asks no embedder: ``search(_:scope:mode:limit:threshold:minimumFusedScore:filter:ranking:neighbors:asOf:includesSuperseded:includesExplanation:)``
   /// does.
   public func search(_ query: TextQuery) throws -> [SearchResult] {
     try search(query, embedder: nil) { try Task.checkCancellation() }
@@ -52,6 +53,7 @@ extension MemoryStore {
   ///   - minimumFusedScore: Results whose score is less are left out.
   ///   - ranking: What counts beside words and meaning, such as the age of a memory.
   ///   - neighbors: How many memories before and after each result come with it.
+  ///   - asOf: The time whose memories are searched, see ``TextQuery/asOf``; nil: now.
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
   ///   search goes by words alone.
   /// - Throws: ``StoreError`` `.embedderRequired` for a dense search in a store that was opened without an embedder, and those of
@@ -60,11 +62,11 @@ extension MemoryStore {
   public func search(
     _ text: String, scope: SearchScope, mode: SearchMode = .hybrid, limit: Int = 10, threshold: Float? = nil,
     minimumFusedScore: Float? = nil, filter: Filter? = nil, ranking: TextRanking = TextRanking(), neighbors: Int = 0,
-    includesSuperseded: Bool = false, includesExplanation: Bool = false
+    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
   ) async throws -> [SearchResult] {
     var query = TextQuery(
       text, scope: scope, mode: mode, limit: limit, threshold: threshold, minimumFusedScore: minimumFusedScore, filter: filter,
-      ranking: ranking, neighbors: neighbors, includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
+      ranking: ranking, neighbors: neighbors, asOf: asOf, includesSuperseded: includesSuperseded, includesExplanation: includesExplanation)
     try Limits.check(query)
     var used: EmbedderIdentity?
     if mode == .dense || mode == .hybrid && hasEmbedder {

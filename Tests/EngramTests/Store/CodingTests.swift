@@ -80,7 +80,8 @@ import Testing
     let query = SearchQuery(embedding: [1, 0.5], scope: .user("ada"))
     #expect(try Self.value(#"{"embedding":[1,0.5],"scope":{"user":"ada"}}"#) == query)
     let full = SearchQuery(
-      embedding: [0.1, -3], scope: .users(["a", "b"]), limit: 3, threshold: 0.25, filter: .kind("fact"), includesSuperseded: true,
+      embedding: [0.1, -3], scope: .users(["a", "b"]), limit: 3, threshold: 0.25, filter: .kind("fact"),
+      asOf: Date(timeIntervalSince1970: 1_700_000_000.5), includesSuperseded: true,
       includesExplanation: true)
     #expect(try roundTrip(full) == full)
     #expect(throws: DecodingError.self) { try Self.value(#"{"embedding":[1,0.5]}"#, SearchQuery.self) }

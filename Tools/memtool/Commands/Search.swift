@@ -20,6 +20,7 @@ struct Search: AsyncParsableCommand {
         memtool search bot.memory --vector query.json --all --limit 3 --json
         memtool search bot.memory tea --user maya --kind fact \\
           --since 2026-01-01 --metadata topic=food
+        memtool search bot.memory 'green tea' --user maya --as-of 2025-12-31
       """)
 
   @OptionGroup var store: StoreArgument
@@ -47,6 +48,12 @@ struct Search: AsyncParsableCommand {
 
   @Option(help: ArgumentHelp("Show this many memories before and after each result, by time.", valueName: "n"))
   var neighbors = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "Search what was there at this time: what was created by then, and replaced later or not at all. Deleted memories are not found.",
+      valueName: "time"), transform: TimeArgument.init(parsing:))
+  var asOf: TimeArgument?
 
   @Option(help: ArgumentHelp("Prefer what is new: what its age adds to a score halves in this many days.", valueName: "days"))
   var halfLife: Double?
@@ -117,7 +124,7 @@ struct Search: AsyncParsableCommand {
       return try store.search(
         SearchQuery(
           embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, neighbors: neighbors,
-          includesSuperseded: filters.superseded, includesExplanation: explain))
+          asOf: asOf?.date, includesSuperseded: filters.superseded, includesExplanation: explain))
     }
     if store.identity.embedder == nil, mode == .dense || threshold != nil {
       throw StoreError(.embedderRequired, "the store has no embedder, so a text has no vector: give one with --vector, or search by words")
@@ -125,7 +132,7 @@ struct Search: AsyncParsableCommand {
     return try await store.search(
       text ?? "", scope: scope, mode: mode ?? .hybrid, limit: limit, threshold: threshold, minimumFusedScore: minScore,
       filter: filters.filter, ranking: ranking, neighbors: neighbors,
-      includesSuperseded: filters.superseded, includesExplanation: explain)
+      asOf: asOf?.date, includesSuperseded: filters.superseded, includesExplanation: explain)
   }
 
   private func printTable(_ results: [SearchResult]) throws {
