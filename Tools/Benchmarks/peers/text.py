@@ -40,7 +40,8 @@ def run(arguments, work):
     searched = [sources.conversations("conversations", users, [SMALL, LARGE], 700), sources.plain("plain", users, [SMALL, LARGE], 700)]
     adding = sources.conversations("adding", [("", added)], [""], 1)
     for number, memory in enumerate(adding.memories):
-        memory["user"] = f"user{number % 200}"
+        # All of them talk at once; a session of each has twenty turns.
+        memory["user"], memory["session"] = f"user{number % 200}", f"session-{number // 200 // 20}"
     for dataset in [*searched, adding]:
         dataset.write(work / dataset.name)
 
