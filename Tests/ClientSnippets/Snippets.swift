@@ -14,8 +14,9 @@ func readme() async throws {
   if let ada = try store.context(for: "ada") { print(ada.friendshipLevel) }  // a few microseconds
 
   try await store.add(MemoryDraft(userID: "ada", text: "loves ramen with extra egg", kind: "preference"))
+  try await store.add(MemoryDraft(userID: "ada", text: "has a dog named Turing"))
   let hits = try await store.search("which ramen does she love?", scope: .user("ada"), limit: 5)
-  for hit in hits { print(hit.score, hit.memory.text) }
+  for hit in hits { print(hit.score, hit.memory.text) }  // ramen first
 
   try await store.backup(to: URL(fileURLWithPath: "bot-backup.memory"))  // verified, whole or not at all
   try await store.compact()  // rebuilds the files; the store also does it by itself
