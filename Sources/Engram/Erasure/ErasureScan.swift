@@ -12,6 +12,8 @@ public struct ErasureScan: Sendable, Hashable, Codable {
     case memoryID
     /// 24 bytes of a text of a memory or a context.
     case text
+    /// A few neighboring terms of a text, as hashed for searches by words.
+    case words
     /// A few components of an embedding.
     case embedding
   }
@@ -52,7 +54,8 @@ public struct ErasureScan: Sendable, Hashable, Codable {
   public let searched: [Kind: Int]
   /// Patterns not searched for, because the data of others contains them.
   public let sharedWithSurvivors: [Kind: Int]
-  /// What no pattern could be taken of, by kind: texts of memories that are shorter than 24 bytes; ids, embeddings and pieces of texts with
+  /// What no pattern could be taken of, by kind: texts of memories that are shorter than 24 bytes; those
+  /// with fewer than three words; ids, embeddings and pieces of texts with
   /// so few bytes other than zero that finding them would prove nothing.
   public let unsearchable: [Kind: Int]
   /// Of the search in the files alone.

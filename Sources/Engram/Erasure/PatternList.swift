@@ -29,6 +29,9 @@ struct PatternList: Sendable {
 extension PatternList {
   /// The least and the usual length of a piece of a text.
   static let textPieceBytes = 24
+  /// The least and the usual number of terms in a piece of a memory's words.
+  static let leastTerms = 3
+  static let pieceTerms = 6
   /// A pattern with fewer bytes other than zero could be made by any run of zeros and what happens to follow it.
   static let leastNonzeroBytes = 8
   /// Places of a row at which a piece is taken.
@@ -60,6 +63,22 @@ extension PatternList {
     for start in stride(from: 0, to: text.count, by: Self.textPieceBytes) {
       let first = min(start, text.count - Self.textPieceBytes)
       appendIfTelling(.text, text[first..<first + Self.textPieceBytes])
+    }
+  }
+
+  /// Cuts the terms of a memory, each of 4 bytes, into pieces, the last of which ends with them. They follow each other in a record of `words`.
+  mutating func append(terms: [TermHash]) {
+    guard terms.count >= Self.leastTerms else {
+      // Texts without a word leave nothing.
+      if !terms.isEmpty { countUnsearchable(.words) }
+      return
+    }
+    let length = min(terms.count, Self.pieceTerms)
+    for start in stride(from: 0, to: terms.count, by: length) {
+      let first = min(start, terms.count - length)
+      var bytes: [UInt8] = []
+      for term in terms[first..<first + length] { bytes.appendBigEndian(term) }
+      appendIfTelling(.words, bytes[...])
     }
   }
 

@@ -73,15 +73,24 @@ struct TraceCollector: ~Escapable {
     guard subject.contains(record.memory) else { return nil }
     if record.memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }
     try RecordCoding.decode(value, "memory \(id)") { reader throws(CBORError) in try Self.collectStrings(&reader, &list) }
-    // Texts that only an earlier version has.
+    try collectWords(record, &list)
+    // Texts that only an earlier version has, and words that were kept of it.
     try reader.forEachVersion(of: record.memory) { key, value in
-      if try MemoryRecord(value, id: id).memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }
+      let version = try MemoryRecord(value, id: id)
+      if version.memory.text.utf8.count < PatternList.textPieceBytes { list.countUnsearchable(.text) }
+      try collectWords(version, &list)
       try RecordCoding.decode(value, "version \(key.version) of memory \(id)") { reader throws(CBORError) in
         try Self.collectStrings(&reader, &list)
       }
       return true
     }
     return record
+  }
+
+  private func collectWords(_ record: MemoryRecord, _ list: inout PatternList) throws {
+    guard try reader.has(Tables.Words.self) else { return }
+    let entry = try reader.generation.termReaders.withReader { WordsEntry(record, session: 0, $0) }
+    list.append(terms: entry.terms.map(\.term))
   }
 
   private func collectContext(_ value: RawSpan, of userID: String, _ list: inout PatternList) throws {

@@ -71,9 +71,9 @@ import VectorSearch
     #expect(Set(scan.searched.keys) == Set(ErasureScan.Kind.allCases) && scan.unsearchable.isEmpty)
     #expect(scan.searched[.userKey] == 1 && scan.searched[.userID] == 1 && scan.searched[.memoryID] == 7 && scan.searched[.embedding] == 6)
     // The shared sentence has 49 bytes and so three pieces.
-    #expect(scan.sharedWithSurvivors == [.text: 3, .embedding: 1])
+    #expect(scan.sharedWithSurvivors == [.text: 3, .words: 1, .embedding: 1])
     let data = try file("data.mdb", of: scan)
-    #expect(Set(data.hits.keys) == [.userKey, .userID, .memoryID, .text])
+    #expect(Set(data.hits.keys) == [.userKey, .userID, .memoryID, .text, .words])
     #expect(data.sizeBytes == data.scannedBytes && data.firstHits.count == 8)
     #expect(try file("rows.f32", of: scan).hits == [.embedding: 6])
     #expect(scan.files.filter { !$0.hits.isEmpty }.count == 2)
@@ -172,7 +172,7 @@ import VectorSearch
     }
     let patterns = try patterns(.user(composed), in: store)
     #expect(patterns.searched == [.userKey: 1, .userID: 1, .memoryID: 1])
-    #expect(patterns.sharedWithSurvivors == [.text: 5, .embedding: 1])
+    #expect(patterns.sharedWithSurvivors == [.text: 5, .words: 1, .embedding: 1])
     try await store.close()
   }
 
@@ -190,8 +190,8 @@ import VectorSearch
     try await store.add(MemoryDraft(userID: "alice", text: Self.shared))
     try await store.add(MemoryDraft(userID: "alice", text: "too short"))
     let scan = try patterns(.user("alice"), in: store).scan(Directory(path: scratch.url.path))
-    #expect(scan.searched == [.userKey: 1, .userID: 1, .memoryID: 2, .text: 3] && scan.unsearchable == [.text: 1])
-    #expect(Set(scan.hits.keys) == [.userKey, .userID, .memoryID, .text])
+    #expect(scan.searched == [.userKey: 1, .userID: 1, .memoryID: 2, .text: 3, .words: 1] && scan.unsearchable == [.text: 1, .words: 1])
+    #expect(Set(scan.hits.keys) == [.userKey, .userID, .memoryID, .text, .words])
     try await store.close()
   }
 
@@ -208,7 +208,7 @@ import VectorSearch
     #expect(patterns.searched[.userKey] == nil && patterns.searched[.userID] == nil)
     #expect(patterns.sharedWithSurvivors[.embedding] == 1)
     let before = try patterns.scan(Directory(path: scratch.url.path))
-    #expect(Set(before.hits.keys) == [.memoryID, .text, .embedding])
+    #expect(Set(before.hits.keys) == [.memoryID, .text, .words, .embedding])
     try await store.close()
 
     // The store as it would be without them: the others keep their ids.

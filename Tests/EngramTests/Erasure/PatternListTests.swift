@@ -32,6 +32,19 @@ import TestSupport
     #expect(list.count == 1)
   }
 
+  @Test(.timeLimit(.minutes(1))) func termsAreCutInPiecesOfSix() {
+    var list = PatternList()
+    list.append(terms: [])
+    #expect(list.count == 0 && list.unsearchable.isEmpty)
+    list.append(terms: [0x0102_0304, 0x0506_0708])
+    #expect(list.count == 0 && list.unsearchable == [.words: 1])
+    list.append(terms: [0x0102_0304, 0x0506_0708, 0x090A_0B0C])
+    #expect(patterns(list) == [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]] && list.kinds == [.words])
+    list.append(terms: (0..<8).map { 0x1111_1111 * ($0 + 1) })
+    #expect(patterns(list).dropFirst().map(\.count) == [24, 24])
+    #expect(patterns(list).last?.suffix(4) == [0x88, 0x88, 0x88, 0x88])
+  }
+
   @Test func theUserIDIsCutWithItsLength() throws {
     var list = PatternList()
     list.append(userID: "ann")
