@@ -110,7 +110,8 @@ import Testing
     history.run(.appending("c", to: "ada"))
     history.spoilRead(of: "c") { $0.users["ada"] = old }
     expect(
-      history, "transaction c at position 3 read of ada the topics [\"a\"] instead of [\"a\", \"b\"]; which is what was there at position 1"
+      history,
+      "transaction c at position 3 read of ada version 1 of the context instead of 2; the topics [\"a\"] instead of [\"a\", \"b\"]; which is what was there at position 1"
     )
   }
 
@@ -122,6 +123,26 @@ import Testing
     history.look("late")
     history.spoilSnapshot("late") { $0.users["ada"] = old }
     expect(history, "snapshot late at position 2 shows of ada memory 0 as 'a")
+  }
+
+  @Test func aConditionalChangeThatContradictsTheOrderIsTold() {
+    var history = MadeHistory()
+    history.run(.putting("a", "ada"))
+    for (id, version) in [("b", 1), ("c", 1), ("d", 2)] {
+      history.run(
+        HistoryWrite(
+          id: id, users: ["ada"],
+          changes: [
+            .markIf(user: "ada", slot: 0, kind: id, version: version),
+            .setPreferenceIf(user: "ada", key: "k", value: id, version: version - 1),
+          ]))
+    }
+    history.look("late")
+    #expect(history.violations == [])
+    #expect(history.state.users["ada"]?.memories[0].map { "\($0.kind ?? "none") \($0.version)" } == "d 3")
+    #expect(history.state.users["ada"]?.preferences == ["k": "d"])
+    history.spoilRead(of: "c") { $0.applied = [true, false] }
+    expect(history, "transaction c at position 3 made its conditional changes [true, false] and not [false, false]")
   }
 
   @Test func aDirtyReadIsTold() {
@@ -311,7 +332,8 @@ import Testing
       guard let id = ids.randomElement(using: &generator) else { continue }
       history.spoilSnapshot(id) { state in
         let user = History.users[Int.random(in: 0..<History.users.count, using: &generator)]
-        switch Int.random(in: 0..<5, using: &generator) {
+        switch Int.random(in: 0..<6, using: &generator) {
+        case 5: state.users[user]?.contextVersion += 1
         case 0: state.users[user]?.topics.append("never")
         case 1: state.users[user]?.preferences["never"] = "never"
         case 2: state.users[user]?.memories[Int.random(in: 0..<History.slots, using: &generator)] = .init(text: "never", row: "never")

@@ -55,6 +55,8 @@ struct MadeHistory {
   static func read(_ write: HistoryWrite, _ state: HistoryState) -> HistoryState {
     var read = state
     read.users = [:]
+    var after = state
+    read.applied = after.apply(write)
     for user in state.reads(of: write) { read.users[user] = state.users[user]?.withoutRows }
     return read
   }

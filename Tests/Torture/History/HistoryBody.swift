@@ -6,10 +6,12 @@ enum HistoryBody {
   /// What a doomed body throws.
   struct Doomed: Error {}
 
-  /// - Returns: What was read, before all changes.
+  /// - Returns: What was read, before all changes, and which of the conditional ones were made.
   static func run(_ write: HistoryWrite, _ transaction: inout WriteTransaction) throws -> HistoryState {
-    let read = try state(write, transaction)
-    for change in write.changes { try apply(change, read.forgetting, &transaction) }
+    var read = try state(write, transaction)
+    for change in write.changes {
+      if let isMade = try apply(change, read.forgetting, &transaction) { read.applied.append(isMade) }
+    }
     try transaction.updateContext(for: History.clock) { clock in
       clock.with(conversationsCount: clock.conversationsCount + 1, topics: Array((clock.topics + [write.id]).suffix(History.recent)))
     }
@@ -20,7 +22,7 @@ enum HistoryBody {
   private static func state(_ write: HistoryWrite, _ transaction: borrowing WriteTransaction) throws -> HistoryState {
     var state = HistoryState(try transaction.context(for: History.clock))
     for user in state.reads(of: write) {
-      var found = HistoryUser(try transaction.context(for: user))
+      var found = HistoryUser(try transaction.versionedContext(for: user))
       for slot in 0..<History.slots {
         guard let memory = try transaction.memory(History.memoryID(user, slot), for: user) else { continue }
         found.memories[memory.userID == user ? slot : -1] = HistoryUser.Memory(memory, row: nil)
@@ -30,22 +32,32 @@ enum HistoryBody {
     return state
   }
 
-  private static func apply(_ change: HistoryChange, _ forgetting: String?, _ transaction: inout WriteTransaction) throws {
+  /// - Returns: Whether a conditional change was made; nil for another one.
+  private static func apply(_ change: HistoryChange, _ forgetting: String?, _ transaction: inout WriteTransaction) throws -> Bool? {
     switch change {
     case .beginForget(let user):
-      guard forgetting == nil else { return }
+      guard forgetting == nil else { return nil }
       try transaction.updateContext(for: History.clock) { $0.with(preferences: [History.forgettingKey: user]) }
     case .endForget(let user):
-      guard forgetting == user else { return }
+      guard forgetting == user else { return nil }
       try transaction.updateContext(for: History.clock) { $0.with(preferences: [:]) }
     default:
       // Somebody may be forgetting the user right now.
-      if change.user != forgetting { try applyToUser(change, &transaction) }
+      if change.user != forgetting { return try applyToUser(change, &transaction) }
     }
+    return nil
   }
 
-  private static func applyToUser(_ change: HistoryChange, _ transaction: inout WriteTransaction) throws {
+  private static func applyToUser(_ change: HistoryChange, _ transaction: inout WriteTransaction) throws -> Bool? {
     switch change {
+    case .setPreferenceIf(let user, let key, let value, let version):
+      return try isMade {
+        try transaction.updateContext(for: user, ifVersion: version) { $0.with(preferences: $0.preferences.merging([key: value]) { $1 }) }
+      }
+    case .markIf(let user, let slot, let kind, let version):
+      return try isMade {
+        try transaction.update(History.memoryID(user, slot), for: user, ifVersion: version) { $0.with(kind: .some(kind)) }
+      }
     case .appendTopic(let user, let topic):
       try transaction.updateContext(for: user) { $0.with(topics: HistoryUser.appended(topic, to: $0.topics)) }
     case .removeTopic(let user, let index):
@@ -66,6 +78,17 @@ enum HistoryBody {
       try transaction.delete(where: !.hasMetadata("none has this"), scope: .user(user))
       try transaction.deleteContext(UserContext.self, for: user)
     case .beginForget, .endForget: break
+    }
+    return nil
+  }
+
+  /// False for one that is refused because of the version, or because there is nothing to change.
+  private static func isMade(_ change: () throws -> Void) throws -> Bool {
+    do {
+      try change()
+      return true
+    } catch let error as StoreError where error.code == .versionMismatch || error.code == .notFound {
+      return false
     }
   }
 
@@ -95,13 +118,15 @@ extension HistoryState {
 
 extension HistoryUser {
   /// Without memories.
-  init(_ context: UserContext?) {
-    self.init(hasContext: context != nil, topics: context?.topics ?? [], preferences: context?.preferences ?? [:])
+  init(_ context: ContextVersion<UserContext>?) {
+    self.init(
+      hasContext: context != nil, contextVersion: context?.version ?? 0, topics: context?.context.topics ?? [],
+      preferences: context?.context.preferences ?? [:])
   }
 }
 
 extension HistoryUser.Memory {
   init(_ memory: Memory, row: [Float]?) {
-    self.init(text: History.abbreviated(memory.text), kind: memory.kind, row: row.map { History.digest(of: $0) })
+    self.init(text: History.abbreviated(memory.text), kind: memory.kind, row: row.map { History.digest(of: $0) }, version: memory.version)
   }
 }

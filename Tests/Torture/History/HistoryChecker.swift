@@ -75,6 +75,9 @@ struct HistoryChecker {
     }
     let expected = state.reads(of: write)
     if Set(read.users.keys) != Set(expected) { violations.append("\(name) read \(read.users.keys.sorted()) and not \(expected.sorted())") }
+    var after = state
+    let applied = after.apply(write)
+    if read.applied != applied { violations.append("\(name) made its conditional changes \(read.applied) and not \(applied)") }
     for user in expected {
       guard let found = read.users[user], var value = state.users[user] else { continue }
       // Whoever ends a forgetting finds nothing any more.
@@ -119,6 +122,9 @@ struct HistoryChecker {
     guard found != expected else { return nil }
     var parts: [String] = []
     if found.hasContext != expected.hasContext { parts.append(found.hasContext ? "a context that is not there" : "no context") }
+    if found.contextVersion != expected.contextVersion {
+      parts.append("version \(found.contextVersion) of the context instead of \(expected.contextVersion)")
+    }
     if found.topics != expected.topics { parts.append("the topics \(found.topics) instead of \(expected.topics)") }
     if found.preferences != expected.preferences { parts.append("the preferences \(found.preferences) instead of \(expected.preferences)") }
     for slot in Set(found.memories.keys).union(expected.memories.keys).sorted() {
@@ -133,6 +139,6 @@ struct HistoryChecker {
   }
 
   private static func text(_ memory: HistoryUser.Memory?) -> String {
-    memory.map { "'\($0.text)' (kind \($0.kind ?? "none"), row \($0.row ?? "none"))" } ?? "none"
+    memory.map { "'\($0.text)' (version \($0.version), kind \($0.kind ?? "none"), row \($0.row ?? "none"))" } ?? "none"
   }
 }

@@ -21,7 +21,7 @@ enum HistoryReader {
   }
 
   private static func user(_ user: String, _ snapshot: borrowing MemorySnapshot) throws -> HistoryUser {
-    var found = HistoryUser(try snapshot.context(for: user))
+    var found = HistoryUser(try snapshot.versionedContext(for: user))
     var withRows: Set<MemoryID> = []
     let memories = try snapshot.memories(for: user, newestFirst: false)
     for memory in memories {

@@ -54,7 +54,11 @@ struct HistorySession: Sendable {
   }
 
   private func write(_ id: String, _ generator: inout SeededGenerator) async {
-    let write = HistoryWrite.random(id, &generator)
+    // What is conditional goes by what is there now; meanwhile others write.
+    let write = HistoryWrite.random(id, &generator) { user, slot in
+      guard let slot else { return (try? store.versionedContext(for: user))?.version ?? 0 }
+      return (try? store.memory(History.memoryID(user, slot), for: user))?.version ?? 1
+    }
     guard generator.chance(percent: 4) else {
       _ = await process.write(write, store)
       return

@@ -7,6 +7,8 @@ struct HistoryState: Codable, Equatable, Sendable {
   /// Who may be gone already.
   var forgetting: String?
   var users: [String: HistoryUser] = [:]
+  /// Of what a transaction read: which of its conditional changes were made, in their order.
+  var applied: [Bool] = []
 
   /// Before the first transaction.
   static var initial: HistoryState {
@@ -19,7 +21,11 @@ struct HistoryState: Codable, Equatable, Sendable {
   }
 
   /// The sequential model: what one transaction makes of the state.
-  mutating func apply(_ write: HistoryWrite) {
+  ///
+  /// - Returns: Which of its conditional changes are made, in their order.
+  @discardableResult
+  mutating func apply(_ write: HistoryWrite) -> [Bool] {
+    var applied: [Bool] = []
     for change in write.changes {
       switch change {
       case .beginForget(let user): if forgetting == nil { forgetting = user }
@@ -27,11 +33,13 @@ struct HistoryState: Codable, Equatable, Sendable {
         guard forgetting == user else { continue }
         forgetting = nil
         users[user] = HistoryUser()
-      default: if change.user != forgetting { users[change.user, default: HistoryUser()].apply(change) }
+      default:
+        if change.user != forgetting, let isMade = users[change.user, default: HistoryUser()].apply(change) { applied.append(isMade) }
       }
     }
     clock += 1
     recent = Array((recent + [write.id]).suffix(History.recent))
+    return applied
   }
 }
 
@@ -42,9 +50,12 @@ struct HistoryUser: Codable, Equatable, Sendable {
     var kind: String?
     /// A digest of the row's bytes; nil without a row, and if rows were not read.
     var row: String?
+    var version = 1
   }
 
   var hasContext = false
+  /// 0: there is none.
+  var contextVersion = 0
   var topics: [String] = []
   var preferences: [String: String] = [:]
   /// By slot; -1 means one that is not the user's.
@@ -55,31 +66,48 @@ struct HistoryUser: Codable, Equatable, Sendable {
   /// As a transaction sees it, which cannot read rows.
   var withoutRows: HistoryUser {
     var user = self
-    user.memories = memories.mapValues { Memory(text: $0.text, kind: $0.kind) }
+    user.memories = memories.mapValues { Memory(text: $0.text, kind: $0.kind, version: $0.version) }
     return user
   }
 
-  mutating func apply(_ change: HistoryChange) {
+  /// - Returns: Whether a conditional change was made; nil for another one.
+  @discardableResult
+  mutating func apply(_ change: HistoryChange) -> Bool? {
     switch change {
-    case .appendTopic(_, let topic):
-      hasContext = true
-      topics = Self.appended(topic, to: topics)
-    case .removeTopic(_, let index):
-      hasContext = true
-      if !topics.isEmpty { topics.remove(at: index % topics.count) }
-    case .setPreference(_, let key, let value):
-      hasContext = true
-      preferences[key] = value
+    case .appendTopic(_, let topic): changeContext { $0.topics = Self.appended(topic, to: $0.topics) }
+    case .removeTopic(_, let index): changeContext { if !$0.topics.isEmpty { $0.topics.remove(at: index % $0.topics.count) } }
+    case .setPreference(_, let key, let value): changeContext { $0.preferences[key] = value }
+    case .setPreferenceIf(_, let key, let value, let version):
+      guard version == contextVersion else { return false }
+      changeContext { $0.preferences[key] = value }
+      return true
     case .put(_, let slot, let label, let length, let hasRow):
       let text = History.text(label, length: length)
+      let old = memories[slot]
       memories[slot] = Memory(
-        text: History.abbreviated(text), kind: memories[slot]?.kind,
-        row: hasRow ? History.digest(of: LaneMemory.components(of: text)) : nil)
-    case .mark(_, let slot, let kind): memories[slot]?.kind = kind
+        text: History.abbreviated(text), kind: old?.kind, row: hasRow ? History.digest(of: LaneMemory.components(of: text)) : nil,
+        version: hasRow ? (old?.version ?? 0) + 1 : 1)
+    case .mark(_, let slot, let kind): mark(slot, kind)
+    case .markIf(_, let slot, let kind, let version):
+      guard version == memories[slot]?.version else { return false }
+      mark(slot, kind)
+      return true
     case .delete(_, let slot): memories[slot] = nil
     case .clear: self = HistoryUser()
     case .beginForget, .endForget: break
     }
+    return nil
+  }
+
+  private mutating func changeContext(_ body: (inout HistoryUser) -> Void) {
+    hasContext = true
+    contextVersion += 1
+    body(&self)
+  }
+
+  private mutating func mark(_ slot: Int, _ kind: String) {
+    memories[slot]?.kind = kind
+    memories[slot]?.version += 1
   }
 
   static func appended(_ topic: String, to topics: [String]) -> [String] { Array((topics + [topic]).suffix(History.topics)) }

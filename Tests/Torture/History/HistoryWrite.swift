@@ -11,10 +11,14 @@ struct HistoryWrite: Codable, Equatable, Sendable {
   var isDoomed = false
 
   /// Reads one to three users and changes some of them.
-  static func random(_ id: String, _ generator: inout SeededGenerator) -> HistoryWrite {
+  ///
+  /// - Parameter version: Of a user's memory in a slot, or of the user's context, as it was seen before: what a conditional change goes by.
+  static func random(
+    _ id: String, _ generator: inout SeededGenerator, version: (_ user: String, _ slot: Int?) -> Int = { $1 == nil ? 0 : 1 }
+  ) -> HistoryWrite {
     let users = Array(History.users.shuffled(using: &generator).prefix(Int.random(in: 1...3, using: &generator)))
     let changes = (0..<Int.random(in: 1...4, using: &generator)).map { part in
-      HistoryChange.random("\(id).\(part)", users[Int.random(in: users.indices, using: &generator)], &generator)
+      HistoryChange.random("\(id).\(part)", users[Int.random(in: users.indices, using: &generator)], &generator, version)
     }
     return HistoryWrite(id: id, users: users, changes: changes, isDoomed: generator.chance(percent: 8))
   }
@@ -29,6 +33,9 @@ enum HistoryChange: Codable, Equatable, Sendable {
   case put(user: String, slot: Int, label: String, length: Int, hasRow: Bool)
   /// Changes the kind of the slot's memory, if there is one: the row stays.
   case mark(user: String, slot: Int, kind: String)
+  /// The same if the context or the memory has the version, and nothing otherwise.
+  case setPreferenceIf(user: String, key: String, value: String, version: Int)
+  case markIf(user: String, slot: Int, kind: String, version: Int)
   case delete(user: String, slot: Int)
   /// Deletes all that the user has.
   case clear(user: String)
@@ -40,21 +47,27 @@ enum HistoryChange: Codable, Equatable, Sendable {
   var user: String {
     switch self {
     case .appendTopic(let user, _), .removeTopic(let user, _), .setPreference(let user, _, _), .put(let user, _, _, _, _),
-      .mark(let user, _, _), .delete(let user, _), .clear(let user), .beginForget(let user), .endForget(let user):
+      .mark(let user, _, _), .setPreferenceIf(let user, _, _, _), .markIf(let user, _, _, _), .delete(let user, _),
+      .clear(let user), .beginForget(let user), .endForget(let user):
       user
     }
   }
 
-  static func random(_ label: String, _ user: String, _ generator: inout SeededGenerator) -> HistoryChange {
+  static func random(
+    _ label: String, _ user: String, _ generator: inout SeededGenerator, _ version: (_ user: String, _ slot: Int?) -> Int
+  ) -> HistoryChange {
     let slot = Int.random(in: 0..<History.slots, using: &generator)
     switch Int.random(in: 0..<100, using: &generator) {
     case 0..<30: return .appendTopic(user: user, topic: label)
     case 30..<38: return .removeTopic(user: user, index: slot)
-    case 38..<46: return .setPreference(user: user, key: "preference\(slot)", value: label)
+    case 38..<41:
+      return .setPreferenceIf(user: user, key: "preference\(slot)", value: label, version: version(user, nil))
+    case 41..<46: return .setPreference(user: user, key: "preference\(slot)", value: label)
     case 46..<74:
       let length = generator.chance(percent: 4) ? Int.random(in: 3000..<9000, using: &generator) : Int.random(in: 1..<60, using: &generator)
       return .put(user: user, slot: slot, label: label, length: length, hasRow: generator.chance(percent: 85))
-    case 74..<82: return .mark(user: user, slot: slot, kind: label)
+    case 74..<79: return .markIf(user: user, slot: slot, kind: label, version: version(user, slot))
+    case 79..<82: return .mark(user: user, slot: slot, kind: label)
     case 82..<96: return .delete(user: user, slot: slot)
     default: return .clear(user: user)
     }
