@@ -19,6 +19,7 @@ struct Torture: AsyncParsableCommand {
       """,
     subcommands: [
       Run.self, Worker.self, Check.self, DamageCheck.self, SpaceWorker.self, SurfaceWorker.self, HistoryWorker.self, HistoryEndCheck.self,
+      ReembedWorker.self,
     ],
     defaultSubcommand: Run.self)
 }

@@ -171,6 +171,11 @@ extension MemorySnapshot {
     try read { try TextSearch($0).results(query) }
   }
 
+  /// The same from the records of the memories, though the store keeps their words: the torture harness compares both.
+  package func searchIgnoringIndex(_ query: TextQuery) throws -> [SearchResult] {
+    try read { try TextSearch($0).results(query, ignoresIndex: true) }
+  }
+
   /// Many searches in one pass over the rows.
   ///
   /// - Returns: For each query, in order, its results.

@@ -93,5 +93,17 @@ struct PlantedDefects: Sendable {
     PlantedDefects(
       name: "M7", summary: "texts get each other's embeddings", tiers: ["crowd", "kill"],
       violation: #", added by text, has another row|is not found by its own text"#),
+    PlantedDefects(
+      name: "M8", summary: "the words of a memory stay when it goes", tiers: ["crowd", "kill"],
+      violation: #"for the word '.*', which none of its texts has, threw|^the word '.*', which no text of '.*' has, finds"#),
+    PlantedDefects(
+      name: "M9", summary: "a changed memory keeps its former words", tiers: ["crowd", "kill"],
+      violation: #"is not found by its word '"#),
+    PlantedDefects(
+      name: "M10", summary: "a move to another embedder takes the vectors of former texts", tiers: ["reembed"],
+      violation: #"has another row"#),
+    PlantedDefects(
+      name: "M11", summary: "an erasure leaves the vectors that wait for a move to another embedder", tiers: ["reembed"],
+      violation: #"^reembed\.work still has"#),
   ]
 }

@@ -11,7 +11,8 @@ struct Victims: Sendable {
 
   /// The arguments of a worker on the case's store.
   func worker(
-    _ lanes: [Lane], writes: Int, compactEvery: Int = 0, backup: String? = nil, eventualMilliseconds: Int? = nil, marker: Bool = false,
+    _ lanes: [Lane], writes: Int, compactEvery: Int = 0, reembedsAfter: Int? = nil, backup: String? = nil, eventualMilliseconds: Int? = nil,
+    marker: Bool = false,
     waits: Bool = false, compactsFirst: Bool = false, watching: [Lane] = [], store: String? = nil
   ) -> [String] {
     var arguments = [
@@ -19,6 +20,7 @@ struct Victims: Sendable {
     ]
     for lane in lanes { arguments += ["--lane", lane.name] }
     if lanes[0].forgets { arguments.append("--forgets") }
+    if let reembedsAfter { arguments += ["--reembeds-after", "\(reembedsAfter)"] }
     if let backup { arguments += ["--backup", backup] }
     if let eventualMilliseconds { arguments += ["--eventual-milliseconds", "\(eventualMilliseconds)"] }
     if marker { arguments.append("--marker") }

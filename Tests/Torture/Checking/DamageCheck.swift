@@ -70,7 +70,7 @@ struct DamageCheck: AsyncParsableCommand {
         let embedding = try snapshot.embedding(of: memory.id, for: memory.userID)
         let isKnown = (known[memory.id] ?? []).contains { expected in
           StoredMemory.difference(memory, embedding, expected) == nil
-            || (embedding == nil && StoredMemory.difference(memory, nil, expected.withoutEmbedding) == nil)
+            || (embedding == nil && StoredMemory.difference(memory, expected) == nil)
         }
         if !isKnown { problems.append("memory \(memory.id) of '\(memory.userID)' is not one that was stored") }
         return problems.count < 5

@@ -11,6 +11,8 @@ struct StoreCheck {
   var comparison: ((MemoryStore) throws -> [String])?
   private(set) var violations: [String] = []
   private(set) var counts: [String: Int] = [:]
+  /// Of the lanes, as they were found.
+  private var states: [LaneState] = []
 
   init(path: String, oracle: WorkerOracle, readsOnly: Bool) {
     self.path = path
@@ -38,31 +40,63 @@ struct StoreCheck {
 
   /// Opens the store, reads and writes, and closes it; the handle is gone on return.
   private mutating func use() async throws {
+    var options = StoreOptions(access: readsOnly ? .readOnly : .readWrite)
     // An opener with an embedder pins it in the store: only if a worker has done so.
-    let embedder = oracle.lanes.isEmpty ? nil : LaneEmbedder()
-    let options = StoreOptions(dimension: Lane.dimension, access: readsOnly ? .readOnly : .readWrite, embedder: embedder)
-    let store = try await MemoryStore.open(at: url, options: options)
-    if let comparison { violations += try comparison(store) } else { violations += try await searchByText(store, compare(store)) }
+    if oracle.lanes.isEmpty { options.dimension = Lane.dimension }
+    let opened = try await LaneStore(url, options, pins: !oracle.lanes.isEmpty)
+    let store = opened.store
+    if let comparison {
+      violations += try comparison(store)
+    } else {
+      violations += try await searchByText(store, compare(store, opened.embedder.dimension))
+      if !readsOnly { try await endReembedding(opened) }
+    }
     if !readsOnly {
-      try await writeAgain(store)
+      try await writeAgain(store, opened.embedder.dimension)
       for problem in try await store.verify(deep: true).problems.prefix(5) { violations.append("verify after writing: \(problem)") }
     }
-    try await store.close()
+    try await opened.close()
+  }
+
+  /// Goes on with a move to another embedder that was broken off: in the end every memory has a vector of that one.
+  private mutating func endReembedding(_ opened: LaneStore) async throws {
+    guard FileManager.default.fileExists(atPath: "\(path)/reembed.work") else { return }
+    for trace in try ResidueCheck(states).traces(below: path) where trace.hasPrefix("reembed.work") { violations.append(trace) }
+    let report = try await opened.reembed()
+    counts["moves resumed", default: 0] += 1
+    counts["vectors reused", default: 0] += report.reused
+    let dimension = opened.embedder.dimension
+    var (problems, found) = ([String](), 0)
+    try opened.store.read { snapshot in
+      try snapshot.forEachMemory { memory in
+        found += 1
+        let embedding = try snapshot.embedding(of: memory.id, for: memory.userID)
+        if embedding?.values.count != dimension || embedding.map({ StoredMemory.matches($0, memory) }) != true {
+          problems.append("memory \(memory.id) of '\(memory.userID)' has another row after the move to another embedder")
+        }
+        return problems.count < 5
+      }
+    }
+    if problems.isEmpty, found != report.memories { problems.append("a move of \(report.memories) memories left \(found)") }
+    violations += problems
   }
 
   // MARK: What is there
 
   /// - Returns: The memories that arrived by their texts and must be there.
-  private mutating func compare(_ store: MemoryStore) throws -> [LaneMemory] {
+  private mutating func compare(_ store: MemoryStore, _ dimension: Int) throws -> [LaneMemory] {
     var problems: [String] = []
     var arrivals: [MemoryID: String] = [:]
     var byText: [LaneMemory] = []
     var found: [String: Int] = [:]
+    var states: [LaneState] = []
     try store.read { snapshot in
       let total = try snapshot.context(for: Lane.total)?.conversationsCount ?? 0
       var expected: [MemoryID: LaneMemory] = [:]
       var optional: Set<MemoryID> = []
       var contexts: [String: [Int]] = [:]
+      var histories: [MemoryID: [LaneMemory]] = [:]
+      var retired: [(userID: String, word: String)] = []
       for (name, progress) in oracle.lanes {
         let count = try snapshot.context(for: progress.lane.counter)?.conversationsCount ?? 0
         found[name] = count
@@ -80,6 +114,9 @@ struct StoreCheck {
         arrivals.merge(state.arrivals) { $1 }
         byText += state.memories.filter { state.arrivals[$0.key] != nil && $0.value.hasEmbedding }.map(\.value)
         expected.merge(state.memories) { $1 }
+        histories.merge(state.history) { $1 }
+        retired += state.retiredWords
+        states.append(state)
         for user in 0..<Lane.users { contexts[progress.lane.user(user)] = state.contexts[progress.lane.user(user)] ?? [] }
         problems += try Self.history(snapshot, progress.lane.counter, Array(0...count).dropFirst()) { $0.conversationsCount }
         if let user = state.isForgetting, try snapshot.context(for: user) == nil, try snapshot.count(scope: .user(user)) == 0 {
@@ -96,13 +133,17 @@ struct StoreCheck {
       if found.values.reduce(0, +) != total {
         problems.append("the lanes have \(found.values.reduce(0, +)) writes, the total says \(total)")
       }
-      problems += try Self.compare(snapshot, expected, optional, arrivals)
+      let embedding = Set(states.compactMap(\.isEmbedding))
+      problems += try Self.compare(snapshot, expected, histories, optional, arrivals) { oracle.embedsAll || embedding.contains($0.userID) }
       let gone = Set(optional.compactMap { expected[$0] })
       byText.removeAll(where: gone.contains)
       for (user, levels) in contexts { problems += try Self.history(snapshot, user, levels[...]) { $0.friendshipLevel } }
-      problems += try Self.search(snapshot, expected, optional)
+      problems += try Self.search(snapshot, expected, optional, dimension)
+      let there = expected.filter { !optional.contains($0.key) }
+      problems += WordsCheck(there, retired: retired, dimension: dimension).problems(snapshot)
     }
     counts = found
+    self.states = states
     violations += problems.prefix(20)
     return problems.isEmpty ? byText : []
   }
@@ -111,7 +152,7 @@ struct StoreCheck {
   private func searchByText(_ store: MemoryStore, _ memories: [LaneMemory]) async throws -> [String] {
     var problems: [String] = []
     for memory in memories.prefix(3) {
-      let hits = try await store.search(memory.text, scope: .user(memory.userID), limit: 3)
+      let hits = try await store.search(memory.embedded, scope: .user(memory.userID), mode: .dense, limit: 3, includesSuperseded: true)
       if hits.first?.memory.text != memory.text { problems.append("a memory of '\(memory.userID)' is not found by its own text") }
     }
     return problems
@@ -164,8 +205,8 @@ struct StoreCheck {
   }
 
   private static func compare(
-    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>,
-    _ arrivals: [MemoryID: String]
+    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ histories: [MemoryID: [LaneMemory]],
+    _ optional: Set<MemoryID>, _ arrivals: [MemoryID: String], mayBeEmbedded: (LaneMemory) -> Bool
   ) throws -> [String] {
     func source(_ id: MemoryID) -> String { arrivals[id].map { ", \($0)," } ?? "" }
     var problems: [String] = []
@@ -176,11 +217,17 @@ struct StoreCheck {
         problems.append("memory \(memory.id) of '\(memory.userID)' must not be there")
         return problems.count < 10
       }
-      let difference = StoredMemory.difference(memory, try snapshot.embedding(of: memory.id, for: memory.userID), lane)
+      let embedding = try snapshot.embedding(of: memory.id, for: memory.userID)
+      let difference = StoredMemory.difference(memory, embedding, lane, mayBeEmbedded: mayBeEmbedded(lane))
       if let difference { problems.append("memory \(memory.id) of '\(memory.userID)'\(source(memory.id)) \(difference)") }
-      let versions = try snapshot.history(of: memory.id, for: memory.userID, limit: 2 * Lane.historyLimit).map(\.version)
-      if versions != Array((1..<memory.version).suffix(Lane.historyLimit).reversed()) {
-        problems.append("memory \(memory.id) of '\(memory.userID)' is version \(memory.version), its earlier ones are \(versions)")
+      let versions = try snapshot.history(of: memory.id, for: memory.userID, limit: 2 * Lane.historyLimit)
+      let earlier = Array((histories[memory.id] ?? []).suffix(Lane.historyLimit).reversed())
+      let differences = zip(versions, earlier).compactMap { StoredMemory.difference($0, $1) }
+      if versions.count != earlier.count || !differences.isEmpty {
+        let (found, expected) = (versions.map(\.version), earlier.map(\.version))
+        problems.append(
+          "memory \(memory.id) of '\(memory.userID)' has the earlier versions \(found) and not \(expected)"
+            + (differences.first.map { ", or one \($0)" } ?? ""))
       }
       return problems.count < 10
     }
@@ -192,11 +239,12 @@ struct StoreCheck {
 
   /// Each of a few memories is the best hit for its own embedding, among its user's only.
   private static func search(
-    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>
+    _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>, _ dimension: Int
   ) throws -> [String] {
     var problems: [String] = []
     for (id, memory) in expected.filter({ $0.value.hasEmbedding && !optional.contains($0.key) }).prefix(5) {
-      let hits = try snapshot.search(SearchQuery(embedding: Embedding(memory.components), scope: .user(memory.userID), limit: 5))
+      let hits = try snapshot.search(
+        SearchQuery(embedding: memory.embedding(dimension), scope: .user(memory.userID), limit: 5, includesSuperseded: true))
       if hits.first?.memory.text != memory.text { problems.append("memory \(id) is not found by its own embedding") }
       if hits.contains(where: { $0.memory.userID != memory.userID }) {
         problems.append("a search of '\(memory.userID)' found another user's memory")
@@ -208,12 +256,13 @@ struct StoreCheck {
   // MARK: Going on
 
   /// Writes, finds and deletes as any user would, without a trace that the lanes would stumble over.
-  private mutating func writeAgain(_ store: MemoryStore) async throws {
+  private mutating func writeAgain(_ store: MemoryStore, _ dimension: Int) async throws {
     let text = "written by the check"
-    let draft = MemoryDraft(userID: "checker", text: text, embedding: Embedding(LaneMemory.components(of: text)))
+    let embedding = Embedding(LaneMemory.components(of: text, dimension))
+    let draft = MemoryDraft(userID: "checker", text: text, embedding: embedding)
     let updated = try await store.updateContext(for: "checker") { $0.with(conversationsCount: $0.conversationsCount + 1) }
     let id = try await store.add(draft).id
-    let hits = try store.search(SearchQuery(embedding: Embedding(LaneMemory.components(of: text)), scope: .user("checker"), limit: 3))
+    let hits = try store.search(SearchQuery(embedding: embedding, scope: .user("checker"), limit: 3))
     if hits.map(\.memory.id) != [id] { violations.append("a memory that was added after the recovery is not found") }
     if try store.context(for: "checker") != updated { violations.append("a context that was written after the recovery is not there") }
     let changed = try await store.update(id, for: "checker", ifVersion: 1) { $0.with(kind: .some("changed")) }
@@ -238,6 +287,7 @@ struct StoreCheck {
     let known: Set = ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock", generation]
     let names = try FileManager.default.contentsOfDirectory(atPath: path)
     for name in names where !known.contains(name) { violations.append("\(name) is left over in the store") }
+    for trace in try ResidueCheck(states).traces(below: path) { violations.append(trace) }
     let beside = try FileManager.default.contentsOfDirectory(atPath: url.deletingLastPathComponent().path)
     for name in beside where name.hasPrefix("\(url.lastPathComponent).tmp-") { violations.append("\(name) is left over beside the store") }
   }

@@ -156,6 +156,7 @@ struct BackupCheck {
     guard FileManager.default.fileExists(atPath: scratch.path("backup")) else { return [] }
     // It shows an instant in the middle: any number of writes up to those that were begun.
     var early = WorkerOracle(oracle.lanes.values.map(\.lane))
+    early.embedsAll = oracle.embedsAll
     for progress in oracle.lanes.values { early.allow(progress.lane.name, upTo: progress.issued) }
     return try victims.check(early, store: scratch.path("backup")).violations.map { "the backup: \($0)" }
   }

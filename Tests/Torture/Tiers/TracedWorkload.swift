@@ -1,10 +1,11 @@
 import Foundation
 import TestSupport
 
-/// The canonical workload: one process makes a store, writes with two lanes, forgets, compacts, backs up and closes.
+/// The canonical workload: one process makes a store, writes with two lanes, forgets, compacts, moves to another
+/// embedder, backs up and closes.
 struct TracedWorkload: Sendable {
   let lanes: [Lane]
-  static let writes = 7
+  static let writes = 8
 
   init(_ campaign: Campaign) {
     lanes = ["a", "b"].map { Lane(name: $0, seed: campaign.seed, forgets: true) }
@@ -12,7 +13,7 @@ struct TracedWorkload: Sendable {
 
   func arguments(_ victims: Victims) -> [String] {
     victims.worker(
-      lanes, writes: Self.writes, compactEvery: 4, backup: victims.scratch.path("backup"), marker: true)
+      lanes, writes: Self.writes, compactEvery: 4, reembedsAfter: 6, backup: victims.scratch.path("backup"), marker: true)
   }
 
   /// Runs it to its end, counting the calls that name a file of the store.

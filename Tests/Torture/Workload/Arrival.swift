@@ -18,12 +18,12 @@ struct Arrival: Sendable {
   /// Adds what is not there yet: memories and dedupe keys that a killed process, or a failed attempt, has left are passed over.
   ///
   /// - Returns: What is wrong with what the store says that it did; nil if nothing is.
-  func add(to store: MemoryStore) async throws -> String? {
+  func add(to store: MemoryStore, _ embedder: LaneEmbedder) async throws -> String? {
     if isImport {
       // Beside the case's directory: calls on this file are none on the store.
       var texts = [Array(lines.utf8)]
       let source = try ImportSource(name: "lane", temporaryDirectory: NSTemporaryDirectory(), spooling: { texts.popLast() })
-      let summary = try await store.importLines(from: [source], ImportOptions(onConflict: .skip), embedder: LaneEmbedder())
+      let summary = try await store.importLines(from: [source], ImportOptions(onConflict: .skip), embedder: embedder)
       let isAllOrNone = [summary.memories, summary.skipped].sorted() == [0, memories.count]
       return isAllOrNone ? nil : "an import of \(memories.count) memories made \(summary.memories) and passed over \(summary.skipped)"
     }
@@ -37,7 +37,9 @@ struct Arrival: Sendable {
       let memory = entry.memory
       let fields = [
         "\"type\":\"memory\",\"id\":\"\(entry.id)\",\"userID\":\"\(memory.userID)\",\"text\":\"\(memory.text)\"",
-        memory.kind.map { "\"kind\":\"\($0)\"" }, memory.dedupeKey.map { "\"dedupeKey\":\"\($0)\"" },
+        memory.caption.map { "\"caption\":\"\($0)\"" }, memory.speaker.map { "\"speaker\":\"\($0)\"" },
+        memory.sessionID.map { "\"sessionID\":\"\($0)\"" }, memory.kind.map { "\"kind\":\"\($0)\"" },
+        memory.dedupeKey.map { "\"dedupeKey\":\"\($0)\"" },
         memory.expiresAt.map { "\"expiresAt\":\"\($0.formatted(.iso8601))\"" }, memory.hasEmbedding ? nil : "\"embedding\":null",
         "\"metadata\":{\"number\":\(memory.number)}",
       ]
@@ -48,16 +50,26 @@ struct Arrival: Sendable {
 
 /// Embeds a text as the oracle does.
 struct LaneEmbedder: Embedder {
-  let identity = EmbedderIdentity(name: "lane", dimension: Lane.dimension, version: "1")
+  var dimension = Lane.dimension
+  /// Before each answer: others write meanwhile.
+  var pauseMilliseconds = 0
+  var identity: EmbedderIdentity { EmbedderIdentity(name: "lane", dimension: dimension, version: "1") }
 
-  func embed(_ texts: [String]) async throws -> [Embedding] { texts.map { Embedding(LaneMemory.components(of: $0)) } }
+  /// The one that a store moves to from this one.
+  var other: LaneEmbedder { LaneEmbedder(dimension: dimension == Lane.dimension ? Lane.otherDimension : Lane.dimension) }
+
+  func embed(_ texts: [String]) async throws -> [Embedding] {
+    if pauseMilliseconds > 0 { try await Task.sleep(for: .milliseconds(pauseMilliseconds)) }
+    return texts.map { Embedding(LaneMemory.components(of: $0, dimension)) }
+  }
 }
 
 extension LaneMemory {
   /// - Parameter embedding: Nil leaves it to the store's embedder, where the memory has one at all.
   func draft(_ id: MemoryID?, embedding: Embedding?) -> MemoryDraft {
     MemoryDraft(
-      userID: userID, text: text, embedding: hasEmbedding ? embedding : nil, kind: kind, expiresAt: expiresAt, dedupeKey: dedupeKey,
-      metadata: ["number": .integer(number)], id: id, isTextOnly: !hasEmbedding)
+      userID: userID, text: text, embedding: hasEmbedding ? embedding : nil, kind: kind, sessionID: sessionID, speaker: speaker,
+      expiresAt: expiresAt, dedupeKey: dedupeKey, metadata: ["number": .integer(number)], caption: caption, replaces: replaces, id: id,
+      isTextOnly: !hasEmbedding)
   }
 }

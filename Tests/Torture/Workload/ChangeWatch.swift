@@ -69,9 +69,12 @@ struct ChangeWatch: ~Copyable {
 
   private static func told(_ change: Change, _ state: LaneState) -> [(String, StoreChange.Kind)] {
     switch change {
-    case .add(let id, let memory): [(memory.userID, .memoryPut(id))]
-    case .addAgain: []
-    case .replace(let id, let memory):
+    case .add(let id, let memory):
+      // The mark of the memory whose place it takes comes first.
+      memory.replaces.map { [(memory.userID, .memoryPut($0)), (memory.userID, .memoryPut(id))] } ?? [(memory.userID, .memoryPut(id))]
+    case .addAgain, .changeInVain: []
+    case .relabel(let id, let memory, _), .revert(let id, _, let memory, _): [(memory.userID, .memoryPut(id))]
+    case .replace(let id, let memory, _):
       memory.hasEmbedding ? [(memory.userID, .memoryPut(id))] : [(memory.userID, .memoryDeleted(id)), (memory.userID, .memoryPut(id))]
     case .delete(let id, _): state.memories[id].map { [($0.userID, .memoryDeleted(id))] } ?? []
     case .setContext(let user, _): [(user, .contextPut(recordType: UserContext.recordType))]

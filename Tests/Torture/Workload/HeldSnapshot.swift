@@ -57,7 +57,7 @@ final class MemorySnapshotBox: @unchecked Sendable {
       hasher.combine(memory)
       if let embedding = try snapshot.embedding(of: memory.id, for: memory.userID) {
         for component in embedding.values { hasher.combine(component.bitPattern) }
-        let matches = StoredMemory.matches(embedding, memory.text)
+        let matches = StoredMemory.matches(embedding, memory)
         if !matches { throw StoreError(.corrupted, "the row of memory \(memory.id) is not that of its text") }
       }
       return true

@@ -20,11 +20,16 @@ struct Lane: Codable, Hashable, Sendable {
 
   static let total = "total"
   static let users = 3
+  /// Of the embedder that a store begins with, and of the one that it may move to.
   static let dimension = 16
+  static let otherDimension = 24
   /// Memories arrive by their texts after so many writes.
   static let arrivalInterval = 6
   /// Earlier versions of a context that a store keeps.
   static let historyLimit = 16
+
+  /// One in two users; a proof reads the whole store.
+  func provesErasure(of user: String) -> Bool { Self.hash("\(user)/\(seed)").isMultiple(of: 2) }
 
   func token(_ number: Int) -> String { "\(name)-\(number)" }
 
@@ -33,6 +38,7 @@ struct Lane: Codable, Hashable, Sendable {
     if let user = state.isForgetting { return .endForget(user) }
     if !state.isErasing.isEmpty { return .endErase(state.isErasing, of: state.isErasingOf) }
     if let arrival = state.isArriving { return .endArrival(arrival) }
+    if let user = state.isEmbedding { return .endEmbedding(user) }
     var generator = SeededGenerator(seed: seed ^ Self.hash("\(name)/\(state.count)"))
     if forgets, state.count % 5 == 4 {
       let own = state.memories.keys.sorted()
@@ -42,6 +48,7 @@ struct Lane: Codable, Hashable, Sendable {
       }
       return .beginForget(user(Int.random(in: 0..<Self.users, using: &generator)))
     }
+    if forgets, state.count % 10 == 6 { return .beginEmbedding(user(Int.random(in: 0..<Self.users, using: &generator))) }
     if state.count % Self.arrivalInterval == 1 { return .beginArrival(arrival(state.count, &generator)) }
     let changes = Int.random(in: 1...4, using: &generator)
     var after = state
@@ -56,25 +63,46 @@ struct Lane: Codable, Hashable, Sendable {
   private func change(_ part: Int, _ state: LaneState, _ generator: inout SeededGenerator) -> Change {
     let user = user(Int.random(in: 0..<Self.users, using: &generator))
     let own = state.memories.keys.sorted()
-    switch Int.random(in: 0..<11, using: &generator) {
+    let kind = Int.random(in: 0..<16, using: &generator)
+    let chosen = own.isEmpty ? nil : own[Int.random(in: own.indices, using: &generator)]
+    switch kind {
+    case 0..<5: break
+    case 8: return .setContext(user, Int.random(in: 0..<1_000_000, using: &generator))
+    case 9 where state.contexts[user] != nil: return .deleteContext(user)
     case 10:
       guard let id = own.first(where: { state.memories[$0]?.dedupeKey != nil }), let old = state.memories[id] else { break }
       return .addAgain(id, memory(old.userID, &generator).keeping(old))
-    case 0..<5: return .add(id(state.count, part), memory(user, &generator))
-    case 5 where !own.isEmpty:
-      let id = own[Int.random(in: own.indices, using: &generator)]
-      guard let old = state.memories[id] else { break }
-      return .delete(id, of: old.userID)
-    case 6, 7:
-      guard !own.isEmpty else { break }
-      let id = own[Int.random(in: own.indices, using: &generator)]
-      guard let old = state.memories[id] else { break }
-      return .replace(id, memory(old.userID, &generator).keeping(old))
-    case 8: return .setContext(user, Int.random(in: 0..<1_000_000, using: &generator))
-    case 9 where state.contexts[user] != nil: return .deleteContext(user)
-    default: break
+    default:
+      if let id = chosen, let old = state.memories[id], let change = self.change(kind, id, old, state, &generator) { return change }
     }
-    return .add(id(state.count, part), memory(user, &generator))
+    return .add(id(state.count, part), replacing(memory(user, &generator), state, &generator))
+  }
+
+  /// Of one memory; nil: another kind of change.
+  private func change(
+    _ kind: Int, _ id: MemoryID, _ old: LaneMemory, _ state: LaneState, _ generator: inout SeededGenerator
+  ) -> Change? {
+    switch kind {
+    case 5: return .delete(id, of: old.userID)
+    case 6, 7, 15: return .replace(id, memory(old.userID, &generator).keeping(old), ifVersion: old.version)
+    case 11: return .relabel(id, old.labeled(as: memory(old.userID, &generator)), ifVersion: old.version)
+    case 12: return .changeInVain(id, of: old.userID, ifVersion: old.version + (old.version > 1 && generator.chance(percent: 50) ? -1 : 1))
+    case 13:
+      // The last ones, which a store keeps.
+      guard let earlier = state.history[id]?.suffix(Self.historyLimit).randomElement(using: &generator) else { return nil }
+      return .revert(id, to: earlier.version, earlier.following(old), ifVersion: old.version)
+    default: return nil
+    }
+  }
+
+  /// Now and then a memory takes the place of one that is there.
+  private func replacing(_ memory: LaneMemory, _ state: LaneState, _ generator: inout SeededGenerator) -> LaneMemory {
+    guard generator.chance(percent: 30) else { return memory }
+    var memory = memory
+    memory.replaces = state.memories.keys.sorted().first {
+      state.memories[$0]?.userID == memory.userID && state.memories[$0]?.supersededBy == nil
+    }
+    return memory
   }
 
   /// Neighbouring lanes take turns: one imports where the other one adds.
@@ -88,11 +116,13 @@ struct Lane: Codable, Hashable, Sendable {
   }
 
   private func memory(_ user: String, _ generator: inout SeededGenerator) -> LaneMemory {
-    let length = generator.chance(percent: 5) ? Int.random(in: 3000..<9000, using: &generator) : Int.random(in: 4..<60, using: &generator)
-    let words = String(repeating: "\(String(generator.next(), radix: 36)) ", count: length / 8 + 1)
     let number = Int64(generator.next() >> 1)
+    let sessions: [String?] = [nil, "morning", "evening", "talk of \(user)"]
+    let speakers: [String?] = [nil, "Ada", "Ben Okafor", "\(user) as \(generator.next())"]
     return LaneMemory(
-      userID: user, text: words, kind: generator.chance(percent: 50) ? "fact" : nil, number: number,
+      userID: user, text: LaneText.random(&generator), caption: generator.chance(percent: 20) ? LaneText.caption(&generator) : nil,
+      speaker: speakers[Int.random(in: 0..<4, using: &generator)], sessionID: sessions[Int.random(in: 0..<4, using: &generator)],
+      kind: generator.chance(percent: 50) ? "fact" : nil, number: number,
       hasEmbedding: generator.chance(percent: 80), dedupeKey: generator.chance(percent: 25) ? "key \(number)" : nil,
       // In the year 2200: no clock of the harness goes that far.
       expiresAt: generator.chance(percent: 25) ? Date(timeIntervalSince1970: 7_258_118_400 + Double(number % 1000)) : nil)
@@ -130,6 +160,10 @@ enum Operation: Sendable {
   case beginArrival(Arrival)
   /// Adds the memories in one call, then counts.
   case endArrival(Arrival)
+  /// Counts only: from now on any memory of the user may have an embedding.
+  case beginEmbedding(String)
+  /// Embeds the user's memories that have no embedding, then counts.
+  case endEmbedding(String)
   /// Counts only: from now on the user may be forgotten.
   case beginForget(String)
   /// Forgets the user, then counts: from now on the user is forgotten.
@@ -145,45 +179,15 @@ enum Change: Sendable {
   case add(MemoryID, LaneMemory)
   /// A memory with the dedupe key of one that is there: nothing is added.
   case addAgain(MemoryID, LaneMemory)
-  case replace(MemoryID, LaneMemory)
+  /// Another text; what has no embedding takes the place of the memory by being added anew.
+  case replace(MemoryID, LaneMemory, ifVersion: Int)
+  /// Another kind and session: the text and the row stay.
+  case relabel(MemoryID, LaneMemory, ifVersion: Int)
+  /// The memory is what it was in an earlier version.
+  case revert(MemoryID, to: Int, LaneMemory, ifVersion: Int)
+  /// With a version that the memory has not: it is refused, and nothing changes.
+  case changeInVain(MemoryID, of: String, ifVersion: Int)
   case delete(MemoryID, of: String)
   case setContext(String, Int)
   case deleteContext(String)
-}
-
-/// What a memory of a lane must look like.
-struct LaneMemory: Hashable, Sendable {
-  let userID: String
-  let text: String
-  let kind: String?
-  let number: Int64
-  let hasEmbedding: Bool
-  let dedupeKey: String?
-  let expiresAt: Date?
-
-  /// A second attempt to add it changes nothing.
-  var withDedupeKey: LaneMemory {
-    LaneMemory(
-      userID: userID, text: text, kind: kind, number: number, hasEmbedding: hasEmbedding, dedupeKey: "key \(number)", expiresAt: expiresAt)
-  }
-
-  var withoutEmbedding: LaneMemory {
-    LaneMemory(
-      userID: userID, text: text, kind: kind, number: number, hasEmbedding: false, dedupeKey: dedupeKey, expiresAt: expiresAt)
-  }
-
-  /// With what an update of the other memory leaves as it is.
-  func keeping(_ other: LaneMemory) -> LaneMemory {
-    LaneMemory(
-      userID: userID, text: text, kind: kind, number: number, hasEmbedding: hasEmbedding, dedupeKey: other.dedupeKey,
-      expiresAt: other.expiresAt)
-  }
-
-  /// A function of the text, so that a row of another memory is seen.
-  var components: [Float] { Self.components(of: text) }
-
-  static func components(of text: String) -> [Float] {
-    var generator = SeededGenerator(seed: Lane.hash(text))
-    return (0..<Lane.dimension).map { _ in Float(Int8(truncatingIfNeeded: generator.next())) + 0.5 }
-  }
 }

@@ -5,14 +5,18 @@ import TestSupport
 /// Runs one lane, from where the store says that it is.
 struct LaneRunner: Sendable {
   let lane: Lane
-  let store: MemoryStore
+  let opened: LaneStore
   let path: String
   /// How many; 0: without end.
   let writes: Int
   let compactEvery: Int
+  /// Move to the other embedder after so many writes; nil: never.
+  var reembedsAfter: Int?
   let backup: String?
   /// Compact before the first write.
   var compactsFirst = false
+
+  private var store: MemoryStore { opened.store }
 
   /// What throws a write away after all that it changed.
   private struct Doomed: Error {}
@@ -44,12 +48,16 @@ struct LaneRunner: Sendable {
         guard isDone else { break }
         switch operation {
         case .endForget, .endErase: sayGeneration()
-        case .write, .beginForget, .beginErase, .beginArrival, .endArrival: break
+        case .write, .beginForget, .beginErase, .beginArrival, .endArrival, .beginEmbedding, .endEmbedding: break
         }
         state.apply(operation)
         for snapshot in held where snapshot.until <= state.count { snapshot.check() }
         held.removeAll { $0.until <= state.count }
         if compactEvery > 0, state.count % compactEvery == 0 { await attempt("compact") { try await store.compact() } }
+        if let reembedsAfter, state.count == reembedsAfter {
+          WorkerLog.say(WorkerEvent.note(WorkerOracle.reembedding).line)
+          await attempt("reembed") { try await opened.reembed() }
+        }
         if let backup, state.count == half { await attempt("backup") { try await store.backup(to: URL(fileURLWithPath: backup)) } }
       }
       for snapshot in held { snapshot.check() }
@@ -80,18 +88,14 @@ struct LaneRunner: Sendable {
 
   /// Writes until it is acknowledged, three times at most; an outcome that is unknown ends the lane.
   private func commit(_ operation: Operation, number: Int) async -> Bool {
-    for _ in 0..<3 {
+    var attempts = 3
+    while attempts > 0 {
       WorkerLog.say(WorkerEvent.issued(lane: lane.name, number: number).line)
       do {
-        switch operation {
-        case .endForget(let user): try await store.forget(userID: user, timeout: .milliseconds(200))
-        case .endErase(let ids, let user): try await store.erase(ids, for: user, timeout: .milliseconds(200))
-        case .endArrival(let arrival):
-          if let problem = try await arrival.add(to: store) { WorkerLog.say(WorkerEvent.violation(problem).line) }
-        case .write, .beginForget, .beginErase, .beginArrival: break
-        }
+        try await act(operation)
+        let (store, embedder) = opened.current
         let position = try await store.write(token: lane.token(number)) { [lane] transaction in
-          for change in operation.changes { try Self.apply(change, lane, &transaction) }
+          for change in operation.changes { try Self.apply(change, lane, embedder, &transaction) }
           try transaction.updateContext(for: lane.counter) { $0.with(conversationsCount: number + 1) }
           return try transaction.updateContext(for: Lane.total) { $0.with(conversationsCount: $0.conversationsCount + 1) }
             .conversationsCount
@@ -103,17 +107,48 @@ struct LaneRunner: Sendable {
         WorkerLog.say(WorkerEvent.failed(lane: lane.name, number: number, isCertain: isCertain, code: Self.code(of: error)).line)
         Self.explain(error, "write \(number) of lane \(lane.name)")
         if !isCertain { return false }
+        if LaneStore.hasMoved(error), (try? await opened.follow()) != nil { continue }
+        attempts -= 1
       }
     }
     return false
   }
 
+  /// What of an operation is a call of its own.
+  private func act(_ operation: Operation) async throws {
+    let (store, embedder) = opened.current
+    switch operation {
+    case .endForget(let user):
+      judge(try await store.forget(userID: user, timeout: .milliseconds(200), verifiesErasure: lane.provesErasure(of: user)))
+    case .endErase(let ids, let user):
+      judge(try await store.erase(ids, for: user, timeout: .milliseconds(200), verifiesErasure: lane.provesErasure(of: user)))
+    case .endArrival(let arrival):
+      if let problem = try await arrival.add(to: store, embedder) { WorkerLog.say(WorkerEvent.violation(problem).line) }
+    case .endEmbedding(let user):
+      let report = try await store.embedMissing(scope: .user(user))
+      // Nobody else writes to the user.
+      if report.skipped + report.refused > 0 { WorkerLog.say(WorkerEvent.violation("missing embeddings were not made: \(report)").line) }
+    case .write, .beginForget, .beginErase, .beginArrival, .beginEmbedding: break
+    }
+  }
+
+  /// Says what a proof has found in files that never held what was erased.
+  private func judge(_ receipt: ErasureReceipt) {
+    guard let scan = receipt.scan else { return }
+    WorkerLog.say(WorkerEvent.note(receipt.isComplete ? "erasures proved" : "erasures whose files are held").line)
+    if receipt.isComplete, !scan.isClean {
+      let places = scan.files.filter { !$0.hits.isEmpty }.map { "\($0.name) \($0.hits)" }
+      WorkerLog.say(WorkerEvent.violation("an erasure left traces: \(scan), in \(places.joined(separator: ", "))").line)
+    }
+  }
+
   /// A body that throws after changing what the lane's other writes change, too.
   private func writeInVain() async throws {
+    let (store, embedder) = opened.current
     do {
       try await store.write { [lane] transaction in
-        try transaction.add(
-          MemoryDraft(userID: lane.doomed, text: "never to be seen", embedding: Embedding(LaneMemory.components(of: "never to be seen"))))
+        let components = LaneMemory.components(of: "never to be seen", embedder.dimension)
+        try transaction.add(MemoryDraft(userID: lane.doomed, text: "never to be seen", embedding: Embedding(components)))
         try transaction.updateContext(for: Lane.total) { $0.with(conversationsCount: $0.conversationsCount + 1000) }
         try transaction.updateContext(for: lane.counter) { $0.with(conversationsCount: $0.conversationsCount + 1000) }
         throw Doomed()
@@ -126,30 +161,44 @@ struct LaneRunner: Sendable {
     }
   }
 
-  static func apply(_ change: Change, _ lane: Lane, _ transaction: inout WriteTransaction) throws {
+  static func apply(_ change: Change, _ lane: Lane, _ embedder: LaneEmbedder, _ transaction: inout WriteTransaction) throws {
+    func draft(_ id: MemoryID?, _ memory: LaneMemory) -> MemoryDraft {
+      memory.draft(id, embedding: memory.embedding(embedder.dimension))
+    }
     switch change {
     case .add(let id, let memory): try transaction.add(draft(id, memory))
     case .addAgain(let id, let memory):
       let found = try transaction.add(draft(nil, memory)).id
       if found != id { WorkerLog.say(WorkerEvent.violation("memory \(found) was added, though \(id) has its dedupe key").line) }
-    case .replace(let id, let memory):
+    case .replace(let id, let memory, let version):
       // A memory without an embedding cannot take the place of one that has one by an update.
       if memory.hasEmbedding {
-        try transaction.update(id, for: memory.userID, embedding: Embedding(memory.components)) {
-          $0.with(text: memory.text, kind: .some(memory.kind), metadata: ["number": .integer(memory.number)])
+        try transaction.update(id, for: memory.userID, ifVersion: version, embedding: memory.embedding(embedder.dimension)) {
+          $0.with(
+            text: memory.text, kind: .some(memory.kind), sessionID: .some(memory.sessionID), speaker: .some(memory.speaker),
+            metadata: ["number": .integer(memory.number)], caption: .some(memory.caption))
         }
       } else {
         try transaction.delete(id, for: memory.userID)
         try transaction.add(draft(id, memory))
       }
+    case .relabel(let id, let memory, let version):
+      try transaction.update(id, for: memory.userID, ifVersion: version) {
+        $0.with(kind: .some(memory.kind), sessionID: .some(memory.sessionID))
+      }
+    case .revert(let id, let earlier, let memory, let version):
+      let hasRow = try transaction.embedding(of: id, for: memory.userID) != nil
+      try transaction.revert(
+        id, for: memory.userID, to: earlier, ifVersion: version, embedding: hasRow ? memory.embedding(embedder.dimension) : nil)
+    case .changeInVain(let id, let user, let version):
+      do {
+        try transaction.update(id, for: user, ifVersion: version) { $0.with(kind: .some("in vain")) }
+        WorkerLog.say(WorkerEvent.violation("memory \(id) was changed as version \(version), which it is not").line)
+      } catch let error as StoreError where error.code == .versionMismatch {}
     case .delete(let id, let user): try transaction.delete(id, for: user)
     case .setContext(let user, let level): try transaction.updateContext(for: user) { $0.with(friendshipLevel: level) }
     case .deleteContext(let user): try transaction.deleteContext(UserContext.self, for: user)
     }
-  }
-
-  private static func draft(_ id: MemoryID?, _ memory: LaneMemory) -> MemoryDraft {
-    memory.draft(id, embedding: Embedding(memory.components))
   }
 
   // MARK: Errors

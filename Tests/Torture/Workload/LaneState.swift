@@ -5,6 +5,11 @@ struct LaneState: Sendable {
   /// Writes so far, and so the number of the next one.
   private(set) var count = 0
   private(set) var memories: [MemoryID: LaneMemory] = [:]
+  /// The earlier versions of a memory, the oldest first.
+  private(set) var history: [MemoryID: [LaneMemory]] = [:]
+  /// Each memory that has been there and was not erased, and each memory that was: all that was stored under its id, deleted since or not.
+  private(set) var stored: [MemoryID: [LaneMemory]] = [:]
+  private(set) var erased: [MemoryID: [LaneMemory]] = [:]
   /// The friendship levels of all versions of each user's context since it was made, the oldest first.
   private(set) var contexts: [String: [Int]] = [:]
   /// The user that may be there or not, because the forgetting has begun and not ended.
@@ -17,6 +22,9 @@ struct LaneState: Sendable {
 
   /// Memories that may be there or not, all of them, because adding them has begun and not ended.
   private(set) var isArriving: Arrival?
+  /// The user whose memories may all have embeddings, because embedding the missing ones has begun and not ended.
+  private(set) var isEmbedding: String?
+
   /// How the memories that arrived by their texts did so.
   private(set) var arrivals: [MemoryID: String] = [:]
 
@@ -32,11 +40,15 @@ struct LaneState: Sendable {
     case .beginErase(let ids, let user): (isErasing, isErasingOf) = (ids, user)
     case .endErase(let ids, _):
       isErasing = []
-      for id in ids { memories[id] = nil }
+      for id in ids { erase(id) }
     case .beginArrival(let arrival): isArriving = arrival
     case .endArrival(let arrival):
       isArriving = nil
       self = with(arrival)
+    case .beginEmbedding(let user): isEmbedding = user
+    case .endEmbedding(let user):
+      isEmbedding = nil
+      for (id, memory) in memories where memory.userID == user { memories[id]?.hasEmbedding = true }
     case .beginForget(let user): isForgetting = user
     case .endForget(let user):
       isForgetting = nil
@@ -49,30 +61,59 @@ struct LaneState: Sendable {
 
   mutating func apply(_ change: Change) {
     switch change {
-    case .add(let id, let memory), .replace(let id, let memory):
-      memories[id] = memory
+    case .add(let id, let memory):
+      if let replaced = memory.replaces, let old = memories[replaced] { store(replaced, old.superseded(by: id)) }
+      store(id, memory)
       arrivals[id] = nil
-    case .addAgain: break
-    case .delete(let id, _): memories[id] = nil
+    case .replace(let id, let memory, _):
+      store(id, memory)
+      arrivals[id] = nil
+    case .relabel(let id, let memory, _), .revert(let id, _, let memory, _): store(id, memory)
+    case .addAgain, .changeInVain: break
+    case .delete(let id, _): (memories[id], history[id]) = (nil, nil)
     case .setContext(let user, let level): contexts[user, default: []].append(level)
     case .deleteContext(let user): contexts[user] = nil
     }
+  }
+
+  private mutating func store(_ id: MemoryID, _ memory: LaneMemory) {
+    if memory.version == 1 { history[id] = nil } else if let old = memories[id] { history[id, default: []].append(old) }
+    memories[id] = memory
+    stored[id, default: []].append(memory)
+  }
+
+  private mutating func erase(_ id: MemoryID) {
+    (memories[id], history[id]) = (nil, nil)
+    erased[id, default: []] += stored.removeValue(forKey: id) ?? []
   }
 
   /// The state with memories that have arrived.
   func with(_ arrival: Arrival) -> LaneState {
     var state = self
     for entry in arrival.memories {
-      state.memories[entry.id] = entry.memory
+      state.store(entry.id, entry.memory)
       state.arrivals[entry.id] = arrival.name
     }
     return state
   }
 
+  /// Words that texts of users had and that no text has any more.
+  var retiredWords: [(userID: String, word: String)] {
+    let present = Set(memories.values.flatMap(\.ownWords))
+    let all = Array(stored.values.joined()) + erased.values.joined()
+    return Set(all.flatMap { memory in memory.ownWords.filter { !present.contains($0) }.map { Word(userID: memory.userID, word: $0) } })
+      .map { ($0.userID, $0.word) }
+  }
+
+  private struct Word: Hashable {
+    let userID: String
+    let word: String
+  }
+
   /// The state without one user.
   func without(_ user: String) -> LaneState {
     var state = self
-    state.memories = memories.filter { $0.value.userID != user }
+    for (id, all) in stored where all.contains(where: { $0.userID == user }) { state.erase(id) }
     state.contexts[user] = nil
     return state
   }

@@ -17,6 +17,7 @@ struct Worker: AsyncParsableCommand {
   @Option(help: "The names of its lanes; no other process may run one of them.") var lane: [String]
   @Option(help: "Writes of each lane; 0: until it is killed or its input ends.") var writes = 0
   @Option(help: "Compact after so many writes of the first lane; 0: never.") var compactEvery = 0
+  @Option(help: "Move to the other embedder after so many writes of the first lane.") var reembedsAfter: Int?
   @Option(help: "Back up to this path after half of the writes.") var backup: String?
   @Option(help: "Deferred durability with this delay.") var eventualMilliseconds: Int?
   @Flag(help: "The first lane compacts before its first write.") var compactsFirst = false
@@ -34,20 +35,20 @@ struct Worker: AsyncParsableCommand {
       WorkerLog.say(WorkerEvent.note("the year is \(Calendar.current.component(.year, from: Date()))").line)
     }
     do {
-      let store = try await MemoryStore.open(
-        at: URL(fileURLWithPath: store),
-        options: StoreOptions(
-          dimension: Lane.dimension, durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate,
-          embedder: LaneEmbedder(), snapshotMaxAge: nil))
+      let store = try await LaneStore(
+        URL(fileURLWithPath: store),
+        StoreOptions(
+          durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate, snapshotMaxAge: nil))
       WorkerLog.say(WorkerEvent.opened.line)
       if waits { while readLine() != nil {} }
-      let watch = LaneWatch(store, watch)
+      let watch = LaneWatch(store.store, watch)
       if !self.watch.isEmpty { watch.start() }
       await withTaskGroup { group in
         for (index, name) in lane.enumerated() {
           let runner = LaneRunner(
-            lane: Lane(name: name, seed: seed, forgets: forgets), store: store, path: self.store, writes: writes,
-            compactEvery: index == 0 ? compactEvery : 0, backup: index == 0 ? backup : nil, compactsFirst: compactsFirst && index == 0)
+            lane: Lane(name: name, seed: seed, forgets: forgets), opened: store, path: self.store, writes: writes,
+            compactEvery: index == 0 ? compactEvery : 0, reembedsAfter: index == 0 ? reembedsAfter : nil, backup: index == 0 ? backup : nil,
+            compactsFirst: compactsFirst && index == 0)
           group.addTask { await runner.run() }
         }
       }

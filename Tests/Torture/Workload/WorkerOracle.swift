@@ -17,11 +17,16 @@ struct WorkerOracle: Codable, Sendable {
     var allowed: ClosedRange<Int> { acknowledged...max(acknowledged, lastIsUnchanged ? issued - 1 : issued) }
   }
 
+  /// A worker's note before it moves the store to another embedder.
+  static let reembedding = "reembed begins"
+
   private(set) var lanes: [String: Progress] = [:]
   /// Acknowledged writes may be lost, but only the last ones of all lanes: the promise of deferred durability after a power failure.
   var mayLoseTheLast = false
   /// The creation of the store was not acknowledged: it may be missing.
   var mayBeMissing = true
+  /// A move to another embedder began: any memory may have an embedding.
+  var embedsAll = false
   private(set) var violations: [String] = []
   /// The tracer lets flushes fail for good: from then on nothing may be acknowledged.
   var failsFlushes = false
@@ -61,7 +66,7 @@ struct WorkerOracle: Codable, Sendable {
     switch event {
     case .opened: mayBeMissing = false
     case .violation(let text): violations.append("seen by a worker: \(text)")
-    case .note: break
+    case .note(let text): embedsAll = embedsAll || text == Self.reembedding
     case .generation(let number): generation = number
     case .fault(let call, let path): hasLostFlush = hasLostFlush || (failsFlushes && isLiveFlush(call, path))
     case .issued(let lane, let number):
