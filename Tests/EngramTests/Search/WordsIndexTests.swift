@@ -92,27 +92,6 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: a session all of whose memories were superseded or had expired counted among the sessions of a scope, if the words were read from their index.
-  /// The cause: the sessions of a block were numbered before its memories were looked at. The fix: with the first memory that counts.
-  @Test(.timeLimit(.minutes(5))) func aSessionOfSupersededMemoriesDoesNotCount() async throws {
-    let store = try await place.open()
-    let old = try await store.add(MemoryDraft(userID: "u", text: "ramen for lunch", sessionID: "former")).id
-    try await store.add(MemoryDraft(userID: "u", text: "soup for lunch", sessionID: "later", replaces: old))
-    try await store.add(MemoryDraft(userID: "u", text: "bread", sessionID: "past", expiresAt: Date(timeIntervalSinceNow: -60)))
-    for number in 0..<5 {
-      try await store.add(MemoryDraft(userID: "u", text: "a violin in the garden \(number)", sessionID: "talk \(number % 2)"))
-    }
-    try store.read { snapshot in
-      for text in ["soup", "violin lunch", "garden 3"] {
-        let query = TextQuery(text, scope: .user("u"), mode: .lexical)
-        let (indexed, unindexed) = (try snapshot.search(query), try snapshot.searchIgnoringIndex(query))
-        #expect(indexed.map(\.memory.id) == unindexed.map(\.memory.id) && indexed.map(\.score) == unindexed.map(\.score))
-        #expect(!indexed.isEmpty)
-      }
-    }
-    try await store.close()
-  }
-
   /// Blocks are filled in order of time and split in the middle, whatever the sizes of the texts.
   @Test(.timeLimit(.minutes(5))) func blocksAreSplit() async throws {
     let store = try await place.open()

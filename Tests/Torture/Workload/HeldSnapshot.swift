@@ -13,8 +13,14 @@ final class HeldSnapshot: Sendable {
   init(_ store: MemoryStore, _ path: String, until: Int) throws {
     self.until = until
     self.path = path
-    generation = try store.status.generation
-    snapshot = try MemorySnapshotBox(store)
+    var generation = try store.status.generation
+    var snapshot = try MemorySnapshotBox(store)
+    // The store may move on between the two: generations only grow, so the same one before and after is the snapshot's.
+    while try store.status.generation != generation {
+      generation = try store.status.generation
+      snapshot = try MemorySnapshotBox(store)
+    }
+    (self.generation, self.snapshot) = (generation, snapshot)
     digest = try snapshot.digest()
   }
 
