@@ -105,5 +105,8 @@ struct PlantedDefects: Sendable {
     PlantedDefects(
       name: "M11", summary: "an erasure leaves the vectors that wait for a move to another embedder", tiers: ["reembed"],
       violation: #"^reembed\.work still has"#),
+    PlantedDefects(
+      name: "M12", summary: "a conditional change is made whatever the version is", tiers: ["crowd", "history"],
+      violation: #"was changed as version \d+, which it is not|made its conditional changes"#),
   ]
 }
