@@ -60,6 +60,8 @@ struct ReembedTier: Tier {
       for round in 0..<(generator.chance(percent: 50) ? 2 : 1) {
         try move(round, victims, &oracle, &outcome, &generator)
       }
+      // Between two attempts others go on.
+      try finish(try startWriters(victims, writes: 4), &oracle, &outcome)
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations.append("a process hangs: \(output.suffix(300))")
       return outcome
@@ -79,23 +81,36 @@ struct ReembedTier: Tier {
   ) throws {
     let (point, fault) = (point(&generator), Self.faults[Int.random(in: 0..<Self.faults.count, using: &generator)])
     let log = victims.scratch.path("hit-\(round)")
-    // A process forgets with all of its lanes or with none.
-    let writers = try [[lanes[0]], Array(lanes[1...2])].map { try victims.start(victims.worker($0, writes: 10)) }
+    let writers = try startWriters(victims, writes: 10)
     let end = try victims.trace(
       ["--marker", "--scope", victims.scratch.path, "--point", "\(point)", "--log", log] + fault.arguments,
       ["reembed-worker", victims.scratch.store, "--pause", "\(Int.random(in: 0...40, using: &generator))"])
-    let wrote = try writers.map { try $0.finish() }
-    for output in [end] + wrote {
-      for (name, count) in oracle.read(output.standardOutput) where name != WorkerOracle.reembedding { outcome.count(name, count) }
-    }
+    read(end.standardOutput, &oracle, &outcome)
     if Tracing.injections(log) > 0 { outcome.inject(fault.name) }
     switch end.termination {
     case .exited(0), .signalled(SIGKILL): break
     default: outcome.violations.append("a move ended with \(end.termination): \(end.standardError.suffix(300))")
     }
-    for writer in wrote where writer.termination != .exited(0) {
-      outcome.violations.append("a process that writes ended with \(writer.termination): \(writer.standardError.suffix(300))")
+    try finish(writers, &oracle, &outcome)
+  }
+
+  /// A process forgets with all of its lanes or with none.
+  private func startWriters(_ victims: Victims, writes: Int) throws -> [Subprocess] {
+    try [[lanes[0]], Array(lanes[1...2])].map { try victims.start(victims.worker($0, writes: writes)) }
+  }
+
+  private func finish(_ writers: [Subprocess], _ oracle: inout WorkerOracle, _ outcome: inout CaseOutcome) throws {
+    for writer in writers {
+      let end = try writer.finish()
+      read(end.standardOutput, &oracle, &outcome)
+      if end.termination != .exited(0) {
+        outcome.violations.append("a process that writes ended with \(end.termination): \(end.standardError.suffix(300))")
+      }
     }
+  }
+
+  private func read(_ output: String, _ oracle: inout WorkerOracle, _ outcome: inout CaseOutcome) {
+    for (name, count) in oracle.read(output) where name != WorkerOracle.reembedding { outcome.count(name, count) }
   }
 
   private func point(_ generator: inout SeededGenerator) -> Int {
