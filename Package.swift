@@ -36,10 +36,11 @@ let package = Package(
     .target(name: "Files", dependencies: ["CStatfs"], swiftSettings: strict),
     .target(name: "LMDB", dependencies: ["CLMDB", "Checksums", "Files"], swiftSettings: lifetimes),
     .target(name: "VectorSearch", dependencies: ["CBLAS", "Checksums", "Files"], swiftSettings: lifetimes),
+    .target(name: "CSearchKernels"),
     .target(
       name: "Engram",
       dependencies: [
-        "CStemmer", "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
+        "CSearchKernels", "CStemmer", "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
       ],
@@ -71,7 +72,7 @@ let package = Package(
       name: "EngramTestChild", dependencies: ["Engram", "SurfaceCalls"], path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
       name: "EngramTests",
-      dependencies: ["Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
+      dependencies: ["CSearchKernels", "Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
       exclude: ["Fixtures"],
       swiftSettings: lifetimes),
     .testTarget(

@@ -270,6 +270,11 @@ struct WordsView: ~Escapable {
   func isSuperseded(_ slot: Int) -> Bool { bytes.bigEndian(at: 8 + 47 * count + slot, as: UInt8.self) != 0 }
   func session(number: Int) -> UInt128 { bytes.bigEndian(at: sessionsOffset + 16 * number) }
   func session(_ slot: Int) -> UInt128 { sessionIndex(slot) == 0 ? 0 : session(number: sessionIndex(slot) - 1) }
+  /// All terms, one behind the other.
+  var terms: RawSpan {
+    @_lifetime(copy self)
+    get { bytes.extracting(termsOffset..<termsOffset + 4 * termCount) }
+  }
   func term(_ index: Int) -> TermHash { bytes.bigEndian(at: termsOffset + 4 * index) }
   func mark(_ index: Int) -> TermMark { TermMark(rawValue: bytes.bigEndian(at: termsOffset + 4 * termCount + index)) }
 }

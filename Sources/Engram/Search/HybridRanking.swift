@@ -12,7 +12,8 @@ struct HybridRanking {
   private static let sessionK1 = 1.2
   private static let sessionB = 0.75
   /// What the words and similarities of the memories one and two places before and behind count, in the same session.
-  private static let neighborShares = [0.3, 0.15]
+  private static let nearShare = 0.3
+  private static let farShare = 0.15
   /// What a word in a question counts for the memory that asks, and for the next one.
   private static let questionOwn = 0.3
   private static let questionNext = 1.0
@@ -23,69 +24,61 @@ struct HybridRanking {
   private static let sessionDenseShare = 0.2
   private static let tiny = 1e-9
 
-  let words: ScopeWords
+  private let words: ScopeWords
   /// What embeddings count against words: 1 for models of sentences, less for weaker embedders.
-  let denseWeight: Double
-  let ranking: TextRanking
+  private let denseWeight: Double
+  private let ranking: TextRanking
 
-  /// What the score of each memory is made of; the score is the sum.
+  /// By memory and by session: the BM25 of the words, and the greatest one.
+  private var lexical: [Double]
+  private var bySession: [Double]
+  private var bestLexical = tiny
+  private var bestBySession = tiny
+  private var isAuthor: [Bool]
+  /// Scaled to 0…1; empty: embeddings are not compared.
+  private var pooled: [Double] = []
+  private var bestOfSession: [Double] = []
+
+  /// What the score of a memory is made of; the score is the sum.
   struct Parts {
-    var words: [Double]
-    var session: [Double]
-    var author: [Double]
+    var words = 0.0
+    var session = 0.0
+    var author = 0.0
     /// Not above zero.
-    var question: [Double]
-    var dense: [Double]
-    var sessionDense: [Double]
+    var question = 0.0
+    var dense = 0.0
+    var sessionDense = 0.0
 
-    init(count: Int) {
-      words = [Double](repeating: 0, count: count)
-      (session, author, question, dense, sessionDense) = (words, words, words, words, words)
-    }
+    /// Whether the memory has nothing in common with the query, by whatever was compared.
+    var isEmpty: Bool { words <= 0 && session <= 0 && author <= 0 && dense <= 0 && sessionDense <= 0 }
 
-    /// Whether a memory has nothing in common with the query, by whatever was compared.
-    func isEmpty(_ memory: Int) -> Bool {
-      words[memory] <= 0 && session[memory] <= 0 && author[memory] <= 0 && dense[memory] <= 0 && sessionDense[memory] <= 0
-    }
-
-    func total(_ memory: Int) -> Double {
-      words[memory] + session[memory] + author[memory] + question[memory] + dense[memory] + sessionDense[memory]
-    }
+    var total: Double { words + session + author + question + dense + sessionDense }
   }
 
-  /// The place of each memory among the members of its session.
-  private let places: [Int]
-
+  /// - Parameter words: Finished.
+  /// - Complexity: O(memories + postings).
   init(_ words: ScopeWords, denseWeight: Double, ranking: TextRanking = TextRanking()) {
     self.words = words
     self.ranking = ranking
     self.denseWeight = denseWeight
-    var places = [Int](repeating: 0, count: words.count)
-    for members in words.members {
-      for (place, memory) in members.enumerated() { places[memory] = place }
-    }
-    self.places = places
+    lexical = [Double](repeating: 0, count: words.count)
+    bySession = [Double](repeating: 0, count: words.sessionCount)
+    isAuthor = [Bool](repeating: false, count: words.count)
+    if words.count > 0 { scoreWords() }
   }
 
-  /// - Complexity: O(memories + postings).
-  func parts() -> Parts {
-    var parts = Parts(count: words.count)
-    guard words.count > 0 else { return parts }
-    addWords(&parts)
-    if !words.similarities.isEmpty { addSimilarities(&parts) }
+  func parts(_ memory: Int) -> Parts {
+    let session = words.session(of: memory)
+    var parts = Parts()
+    parts.words = lexical[memory] / bestLexical
+    if isAuthor[memory] { parts.author = Self.authorWeight }
+    if ranking.prefersStatements { parts.question = -Self.questionWeight * words.questionShare(memory) }
+    if !pooled.isEmpty { parts.dense = denseWeight * pooled[memory] }
+    if words.hasSessions {
+      parts.session = Self.sessionWeight * bySession[session] / bestBySession
+      if !pooled.isEmpty { parts.sessionDense = denseWeight * Self.sessionDenseShare * bestOfSession[session] }
+    }
     return parts
-  }
-
-  private func neighbor(_ memory: Int, _ offset: Int) -> Int? {
-    let (members, place) = (words.members[words.sessions[memory]], places[memory] + offset)
-    return members.indices.contains(place) ? members[place] : nil
-  }
-
-  private func forEachNeighbor(of memory: Int, _ body: (_ neighbor: Int, _ share: Double) -> Void) {
-    for (index, share) in Self.neighborShares.enumerated() {
-      if let before = neighbor(memory, -(index + 1)) { body(before, share) }
-      if let behind = neighbor(memory, index + 1) { body(behind, share) }
-    }
   }
 
   /// How much it says of a memory or session that it has a term which `having` of `count` have.
@@ -93,34 +86,32 @@ struct HybridRanking {
 
   // MARK: Words
 
-  private func addWords(_ parts: inout Parts) {
-    let average = max(Double(words.lengths.reduce(0, +)) / Double(words.count), Self.tiny)
-    var sessionLengths = [Double](repeating: 0, count: words.members.count)
-    for memory in 0..<words.count { sessionLengths[words.sessions[memory]] += Double(words.lengths[memory]) }
-    let sessionAverage = max(sessionLengths.reduce(0, +) / Double(max(1, sessionLengths.count)), Self.tiny)
-    var lexical = [Double](repeating: 0, count: words.count)
-    var bySession = [Double](repeating: 0, count: words.members.count)
+  private mutating func scoreWords() {
+    let average = max(Double(words.lengths.reduce(0) { $0 + Int($1) }) / Double(words.count), Self.tiny)
+    var sessionLengths = [Double](repeating: 0, count: words.sessionCount)
+    for memory in 0..<words.count { sessionLengths[words.session(of: memory)] += Double(words.lengths[memory]) }
+    let sessionAverage = max(sessionLengths.reduce(0, +) / Double(max(1, words.sessionCount)), Self.tiny)
     // By memory and by session; all zero between two terms.
-    var frequencies = [Double](repeating: 0, count: words.count)
-    var sessionCounts = [Int](repeating: 0, count: words.members.count)
-    var datedSessions = [Bool](repeating: false, count: words.members.count)
+    var frequencies = Frequencies(count: words.count)
+    var sessionCounts = [Int](repeating: 0, count: words.sessionCount)
+    var datedSessions = [Bool](repeating: false, count: words.sessionCount)
     var isTouched = datedSessions
-    var touched: [Int] = []
     var touchedSessions: [Int] = []
-    func add(_ frequency: Double, to memory: Int) {
-      if frequencies[memory] == 0 { touched.append(memory) }
-      frequencies[memory] += frequency
-    }
     for postings in words.postings where !postings.isEmpty {
       for posting in postings {
-        let (memory, session) = (posting.memory, words.sessions[posting.memory])
+        let (memory, session) = (posting.memory, words.session(of: posting.memory))
         let norm = 1 - Self.b + Self.b * Double(words.lengths[memory]) / average
         let counted = ranking.prefersStatements ? (posting.said, posting.asked) : (posting.said + posting.asked, 0)
         let (said, asked) = (Double(counted.0) / norm, Double(counted.1) / norm)
-        add(said + Self.questionOwn * asked + (posting.isAuthor ? 1 : 0) + (posting.isDate ? 1 : 0), to: memory)
-        if posting.isAuthor { parts.author[memory] = Self.authorWeight }
-        if said > 0 { forEachNeighbor(of: memory) { add($1 * said, to: $0) } }
-        if asked > 0, let next = neighbor(memory, 1) { add(Self.questionNext * asked, to: next) }
+        frequencies.add(said + Self.questionOwn * asked + (posting.isAuthor ? 1 : 0) + (posting.isDate ? 1 : 0), to: memory)
+        if posting.isAuthor { isAuthor[memory] = true }
+        if said > 0 {
+          frequencies.add(Self.nearShare * said, to: words.neighbor(memory, -1))
+          frequencies.add(Self.nearShare * said, to: words.neighbor(memory, 1))
+          frequencies.add(Self.farShare * said, to: words.neighbor(memory, -2))
+          frequencies.add(Self.farShare * said, to: words.neighbor(memory, 2))
+        }
+        if asked > 0 { frequencies.add(Self.questionNext * asked, to: words.neighbor(memory, 1)) }
         if !isTouched[session] {
           isTouched[session] = true
           touchedSessions.append(session)
@@ -129,14 +120,10 @@ struct HybridRanking {
         if posting.isDate { datedSessions[session] = true }
       }
       let weight = Self.rarity(postings.count, of: words.count)
-      for memory in touched {
-        lexical[memory] += weight * frequencies[memory] * (Self.k1 + 1) / (frequencies[memory] + Self.k1)
-        frequencies[memory] = 0
-      }
-      touched.removeAll(keepingCapacity: true)
+      frequencies.drain { memory, frequency in lexical[memory] += weight * frequency * (Self.k1 + 1) / (frequency + Self.k1) }
       // Not one in which only an author has the term.
       let hits = touchedSessions.filter { sessionCounts[$0] > 0 || datedSessions[$0] }
-      let sessionRarity = Self.rarity(hits.count, of: words.members.count)
+      let sessionRarity = Self.rarity(hits.count, of: words.sessionCount)
       for session in hits {
         let norm = 1 - Self.sessionB + Self.sessionB * sessionLengths[session] / sessionAverage
         let frequency = Double(sessionCounts[session]) / norm + (datedSessions[session] ? 1 : 0)
@@ -145,42 +132,38 @@ struct HybridRanking {
       for session in touchedSessions { (sessionCounts[session], datedSessions[session], isTouched[session]) = (0, false, false) }
       touchedSessions.removeAll(keepingCapacity: true)
     }
-    let (best, bestSession) = (max(lexical.max() ?? 0, Self.tiny), max(bySession.max() ?? 0, Self.tiny))
-    for memory in 0..<words.count {
-      parts.words[memory] = lexical[memory] / best
-      if words.hasSessions { parts.session[memory] = Self.sessionWeight * bySession[words.sessions[memory]] / bestSession }
-      if ranking.prefersStatements { parts.question[memory] = -Self.questionWeight * words.questionShares[memory] }
-    }
+    (bestLexical, bestBySession) = (max(lexical.max() ?? 0, Self.tiny), max(bySession.max() ?? 0, Self.tiny))
   }
 
   // MARK: Meaning
 
-  private func addSimilarities(_ parts: inout Parts) {
-    var pooled = [Double](repeating: .nan, count: words.count)
+  /// Adds what the embeddings say.
+  ///
+  /// - Parameter similarities: Of each memory's embedding with the query's; NaN: it has none.
+  /// - Complexity: O(memories).
+  mutating func compare(_ similarities: [Float]) {
+    pooled = [Double](repeating: .nan, count: words.count)
+    bestOfSession = [Double](repeating: .nan, count: words.sessionCount)
     for memory in 0..<words.count {
       var (sum, shares) = (0.0, 0.0)
       func add(_ other: Int, _ share: Double) {
-        let similarity = Double(words.similarities[other])
+        guard other >= 0 else { return }
+        let similarity = Double(similarities[other])
         if similarity.isNaN { return }
         sum += share * similarity
         shares += share
       }
       add(memory, 1)
-      forEachNeighbor(of: memory, add)
+      add(words.neighbor(memory, -1), Self.nearShare)
+      add(words.neighbor(memory, 1), Self.nearShare)
+      add(words.neighbor(memory, -2), Self.farShare)
+      add(words.neighbor(memory, 2), Self.farShare)
       if shares > 0 { pooled[memory] = sum / shares }
+      let (similarity, session) = (Double(similarities[memory]), words.session(of: memory))
+      if !similarity.isNaN, !(bestOfSession[session] >= similarity) { bestOfSession[session] = similarity }
     }
     Self.scale(&pooled)
-    var best = words.members.map { members in
-      members.reduce(Double.nan) { best, memory in
-        let similarity = Double(words.similarities[memory])
-        return similarity.isNaN ? best : best.isNaN ? similarity : max(best, similarity)
-      }
-    }
-    Self.scale(&best)
-    for memory in 0..<words.count {
-      parts.dense[memory] = denseWeight * pooled[memory]
-      if words.hasSessions { parts.sessionDense[memory] = denseWeight * Self.sessionDenseShare * best[words.sessions[memory]] }
-    }
+    Self.scale(&bestOfSession)
   }
 
   /// To 0…1; what is not a number counts as the least.
@@ -188,5 +171,31 @@ struct HybridRanking {
     var (least, most) = (Double.infinity, -Double.infinity)
     for value in values where !value.isNaN { (least, most) = (min(least, value), max(most, value)) }
     for index in values.indices { values[index] = values[index].isNaN ? 0 : (values[index] - least) / (most - least + tiny) }
+  }
+}
+
+/// How often each memory has a term, itself and by its neighbors.
+private struct Frequencies {
+  private var values: [Double]
+  /// The memories whose value is not zero.
+  private var touched: [Int] = []
+
+  init(count: Int) { values = [Double](repeating: 0, count: count) }
+
+  /// - Parameter memory: Negative: none.
+  @inline(__always)
+  mutating func add(_ frequency: Double, to memory: Int) {
+    guard memory >= 0 else { return }
+    if values[memory] == 0 { touched.append(memory) }
+    values[memory] += frequency
+  }
+
+  /// Passes each value that is not zero, and makes it zero.
+  mutating func drain(_ body: (_ memory: Int, _ frequency: Double) -> Void) {
+    for memory in touched {
+      body(memory, values[memory])
+      values[memory] = 0
+    }
+    touched.removeAll(keepingCapacity: true)
   }
 }

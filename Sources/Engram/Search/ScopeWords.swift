@@ -1,30 +1,116 @@
 /// What the ranking needs of a scope, by the numbers of its memories, which are in order of time within each session.
+///
+/// Numbers are as narrow as they can be: for a large scope, memory that the system hands out page by page costs as much as the reading.
 struct ScopeWords {
   /// Where a query's term is.
   struct Posting: Equatable {
     let memory: Int
     /// How often the memory says it, and asks with it.
-    var said: Int
-    var asked: Int
+    var said = 0
+    var asked = 0
     /// It is in the author's name, and in the date.
-    var isAuthor: Bool
-    var isDate: Bool
+    var isAuthor = false
+    var isDate = false
   }
 
   /// Terms of each memory, its caption's included.
-  var lengths: [Int] = []
-  /// The share of questions in each text, 0…1.
-  var questionShares: [Double] = []
+  private(set) var lengths: [UInt16] = []
+  /// The share of questions in each text, in 65,535ths.
+  private(set) var questionShares: [UInt16] = []
   /// The number of each memory's session; a memory without one has a number of its own.
-  var sessions: [Int] = []
-  /// The memories of each session, in order of time.
-  var members: [[Int]] = []
+  private(set) var sessions: [Int32] = []
+  private(set) var sessionCount = 0
   /// Some memory has a session.
-  var hasSessions = false
-  /// For each term of the query, each once.
-  var postings: [[Posting]] = []
-  /// Of each memory's embedding with the query's; NaN: it has none. Empty: embeddings are not compared.
-  var similarities: [Float] = []
+  private(set) var hasSessions = false
+  /// For each term of the query, in ascending order of memories, each once.
+  private(set) var postings: [[Posting]]
+
+  /// The memories, those of each session one behind the other in order of time.
+  private(set) var members: [Int32] = []
+  /// Where the memories of each session begin in ``members``, and the end of the last.
+  private(set) var starts: [Int32] = []
+  /// The place of each memory in ``members``.
+  private(set) var places: [Int32] = []
 
   var count: Int { lengths.count }
+
+  /// - Parameter termCount: Terms of the query.
+  init(termCount: Int) { postings = Array(repeating: [], count: termCount) }
+
+  /// - Parameter count: Of memories, at most.
+  mutating func reserve(_ count: Int) {
+    lengths.reserveCapacity(count)
+    questionShares.reserveCapacity(count)
+    sessions.reserveCapacity(count)
+  }
+
+  /// - Returns: Its number.
+  mutating func addSession() -> Int {
+    sessionCount += 1
+    return sessionCount - 1
+  }
+
+  /// - Parameters:
+  ///   - length: At most 65,535, as `questionShare`.
+  ///   - session: Nil: none.
+  /// - Returns: The memory's number: one more than the last one's.
+  mutating func add(length: Int, questionShare: Int, session: Int?) -> Int {
+    lengths.append(UInt16(length))
+    questionShares.append(UInt16(questionShare))
+    if session != nil { hasSessions = true }
+    sessions.append(Int32(session ?? addSession()))
+    return lengths.count - 1
+  }
+
+  /// Counts a term of the memory that was added last.
+  mutating func count(_ term: Int, _ mark: TermMark, _ memory: Int) {
+    let place = posting(term, memory)
+    postings[term][place].said += mark.said
+    postings[term][place].asked += mark.asked
+    if mark.isAuthor { postings[term][place].isAuthor = true }
+  }
+
+  /// Notes that a term is in the date of the memory that was added last.
+  mutating func markDated(_ term: Int, _ memory: Int) { postings[term][posting(term, memory)].isDate = true }
+
+  private mutating func posting(_ term: Int, _ memory: Int) -> Int {
+    if postings[term].last?.memory != memory { postings[term].append(Posting(memory: memory)) }
+    return postings[term].count - 1
+  }
+
+  /// Groups the memories by sessions, once all were added.
+  ///
+  /// - Parameter precedes: Nil: they were added in order of time within each session. Else whether the first of two was before the second.
+  mutating func finish(by precedes: ((Int, Int) -> Bool)? = nil) {
+    starts = [Int32](repeating: 0, count: sessionCount + 1)
+    for session in sessions { starts[Int(session) + 1] += 1 }
+    for session in 0..<sessionCount { starts[session + 1] += starts[session] }
+    var ends = starts
+    members = [Int32](repeating: 0, count: count)
+    places = [Int32](repeating: 0, count: count)
+    for memory in 0..<count {
+      let session = Int(sessions[memory])
+      members[Int(ends[session])] = Int32(memory)
+      places[memory] = ends[session]
+      ends[session] += 1
+    }
+    guard let precedes else { return }
+    for session in 0..<sessionCount where starts[session + 1] - starts[session] > 1 {
+      members[Int(starts[session])..<Int(starts[session + 1])].sort { precedes(Int($0), Int($1)) }
+    }
+    for place in 0..<count { places[Int(members[place])] = Int32(place) }
+  }
+
+  /// The number of the memory's session.
+  func session(of memory: Int) -> Int { Int(sessions[memory]) }
+
+  /// The share of questions in the memory's text, 0…1.
+  func questionShare(_ memory: Int) -> Double { Double(questionShares[memory]) / 65_535 }
+
+  /// The memory so many places behind another in its session, or before it; negative: there is none.
+  @inline(__always)
+  func neighbor(_ memory: Int, _ offset: Int) -> Int {
+    let (place, session) = (Int(places[memory]) + offset, session(of: memory))
+    return place >= starts[session] && place < starts[session + 1] ? Int(members[place]) : -1
+  }
 }

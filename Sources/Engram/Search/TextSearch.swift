@@ -21,13 +21,21 @@ struct TextSearch: ~Escapable {
   func results(_ query: TextQuery, ignoresIndex: Bool = false) throws -> [SearchResult] {
     try Limits.check(query)
     if query.mode == .dense { return try dense(query) }
-    let rows = query.mode == .lexical ? nil : try reader.rows()
     let embedding = try query.mode == .lexical ? nil : query.embedding.map { try prepared($0) }
-    return try reader.generation.termReaders.withReader { termReader in
-      var scope = ScopeReading(query, embedding: embedding, rows: rows, termReader, check: check)
+    let scope = try reader.generation.termReaders.withReader { termReader in
+      var scope = ScopeReading(query, termReader, check: check)
       try scope.run(reader, termReader, ignoresIndex: ignoresIndex)
-      return try ranked(query, scope)
+      return scope
     }
+    let (words, denseWeight) = (scope.words, reader.generation.embedder?.denseWeight ?? 1)
+    func ranking() -> HybridRanking { HybridRanking(words, denseWeight: denseWeight, ranking: query.ranking) }
+    guard let embedding, let rows = try reader.rows() else { return try ranked(query, scope, ranking(), []) }
+    // The words are ranked by one thread while others score the rows.
+    var hybrid: HybridRanking?
+    let similarities = try rows.scores(query: embedding, rows: scope.candidates.map(\.row), beside: { hybrid = ranking() }, check: check)
+    guard var hybrid else { preconditionFailure("the work beside the scores runs once") }
+    hybrid.compare(similarities)
+    return try ranked(query, scope, hybrid, similarities)
   }
 
   private func dense(_ query: TextQuery) throws -> [SearchResult] {
@@ -46,69 +54,76 @@ struct TextSearch: ~Escapable {
     return try VectorPreparation.prepare(embedding.values, dimension: header.dimension, metric: header.metric)
   }
 
-  private func ranked(_ query: TextQuery, _ scope: ScopeReading) throws -> [SearchResult] {
-    let words = scope.words
+  /// - Parameter similarities: By the numbers of the candidates; NaN: there is no embedding. Empty: embeddings are not compared.
+  private func ranked(
+    _ query: TextQuery, _ scope: ScopeReading, _ ranking: HybridRanking, _ similarities: [Float]
+  ) throws -> [SearchResult] {
     // The age of a memory is that of then.
-    let now = query.asOf?.milliseconds ?? reader.now
-    let parts = HybridRanking(words, denseWeight: reader.generation.embedder?.denseWeight ?? 1, ranking: query.ranking).parts()
+    let (now, recency) = (query.asOf?.milliseconds ?? reader.now, query.ranking.recency)
     var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
     for (number, candidate) in scope.candidates.enumerated() {
-      if let threshold = query.threshold {
-        // Not a number: there is nothing to compare.
-        guard !words.similarities.isEmpty, words.similarities[number] >= threshold else { continue }
-      }
-      let isCompared = !words.similarities.isEmpty && !words.similarities[number].isNaN
-      if !isCompared, parts.isEmpty(number) { continue }
-      let (importance, recency) = (
-        query.ranking.importance, query.ranking.recency?.term(createdAt: candidate.createdAt, now: now) ?? 0
-      )
-      var score = Float(parts.total(number) + recency)
+      let similarity = similarities.isEmpty ? .nan : similarities[number]
+      // Not a number: there is nothing to compare.
+      if let threshold = query.threshold, !(similarity >= threshold) { continue }
+      let parts = ranking.parts(number)
+      if similarity.isNaN, parts.isEmpty { continue }
+      let total = parts.total + (recency?.term(createdAt: candidate.createdAt, now: now) ?? 0)
+      let importance = query.ranking.importance
       // The record is read only if the memory could still enter.
-      guard best.admits(importance > 0 ? Float(parts.total(number) + recency + importance) : score) else { continue }
+      guard best.admits(Float(importance > 0 ? total + importance : total)) else { continue }
+      var score = Float(total)
       if query.filter != nil || importance > 0 {
         guard let memory = try reader.memoryRecord(candidate.id)?.memory, query.filter?.matches(memory) ?? true else { continue }
         if importance > 0 {
-          score = Float(parts.total(number) + recency + importance * memory.importance)
+          score = Float(total + importance * memory.importance)
           guard best.admits(score) else { continue }
         }
       }
       best.insert(score: score, id: candidate.id, payload: number)
     }
-    let state = try reader.state()
-    let (scored, inScope) = (words.similarities.count { !$0.isNaN }, scope.candidates.count { $0.row >= 0 })
     let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
+    let counts = query.includesExplanation ? (similarities.count { !$0.isNaN }, scope.candidates.count { $0.row >= 0 }) : (0, 0)
+    let sequence = try reader.state().batchSequence
     return try best.sorted().map { hit in
-      let candidate = scope.candidates[hit.payload]
-      guard let record = try reader.memoryRecord(hit.id), record.row?.row ?? -1 == candidate.row else {
-        throw StoreError(.corrupted, "the words and the record of memory \(hit.id) disagree")
+      let (number, candidate) = (hit.payload, scope.candidates[hit.payload])
+      let record = try record(of: candidate, owners)
+      if let reference = record.row, !similarities.isEmpty { _ = try reader.row(reference) }
+      var explanation: SearchResult.Explanation?
+      if query.includesExplanation {
+        let similarity = similarities.isEmpty ? .nan : similarities[number]
+        let parts = ranking.parts(number).explained(
+          similarity: similarity, recency: recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
+          importance: query.ranking.importance * record.memory.importance)
+        explanation = .init(
+          metric: reader.store.metric, row: record.row?.row, rowsScored: counts.0, rowsInScope: counts.1, batchSequence: sequence,
+          parts: parts)
       }
-      if let owners, !owners.contains(Exact(record.memory.userID)) {
-        throw StoreError(.corrupted, "memory \(hit.id) is among the words of another user")
-      }
-      if let reference = record.row, !words.similarities.isEmpty { _ = try reader.row(reference) }
       return SearchResult(
         memory: record.memory, score: hit.score,
         neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors, asOf: query.asOf),
-        explanation: query.includesExplanation
-          ? .init(
-            metric: reader.store.metric, row: record.row?.row, rowsScored: scored,
-            rowsInScope: inScope, batchSequence: state.batchSequence,
-            parts: parts.explained(
-              hit.payload, similarity: words.similarities.isEmpty ? .nan : words.similarities[hit.payload],
-              recency: query.ranking.recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
-              importance: query.ranking.importance * record.memory.importance)) : nil)
+        explanation: explanation)
     }
+  }
+
+  /// - Parameter owners: Those of the scope; nil: all users.
+  /// - Throws: ``StoreError`` `.corrupted` if the record and the words are not of the same memory.
+  private func record(of candidate: ScopeReading.Candidate, _ owners: Set<Exact<String>>?) throws -> MemoryRecord {
+    guard let record = try reader.memoryRecord(candidate.id), record.row?.row ?? -1 == candidate.row else {
+      throw StoreError(.corrupted, "the words and the record of memory \(candidate.id) disagree")
+    }
+    if let owners, !owners.contains(Exact(record.memory.userID)) {
+      throw StoreError(.corrupted, "memory \(candidate.id) is among the words of another user")
+    }
+    return record
   }
 }
 
 extension HybridRanking.Parts {
-  fileprivate func explained(
-    _ memory: Int, similarity: Float, recency: Double, importance: Double
-  ) -> SearchResult.Explanation.Parts {
+  fileprivate func explained(similarity: Float, recency: Double, importance: Double) -> SearchResult.Explanation.Parts {
     .init(
-      words: Float(words[memory]), session: Float(session[memory]), author: Float(author[memory]), question: Float(question[memory]),
-      dense: Float(dense[memory]), sessionDense: Float(sessionDense[memory]), recency: Float(recency),
-      importance: Float(importance), similarity: similarity.isNaN ? nil : similarity)
+      words: Float(words), session: Float(session), author: Float(author), question: Float(question), dense: Float(dense),
+      sessionDense: Float(sessionDense), recency: Float(recency), importance: Float(importance),
+      similarity: similarity.isNaN ? nil : similarity)
   }
 }
 

@@ -15,26 +15,29 @@ import Synchronization
 func startThread(blocksSignals: Bool = false, _ body: @escaping @Sendable () -> Void) throws(StoreError) {
   // SAFETY: retained for the thread, which releases it; it outlives both.
   let argument = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
-  var attributes = pthread_attr_t()
-  unsafe pthread_attr_init(&attributes)
-  unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-  // The bodies of writes run on such a thread: as much stack as a main thread has.
-  unsafe pthread_attr_setstacksize(&attributes, 8 << 20)
   var all = sigset_t()
   var old = sigset_t()
   unsafe sigfillset(&all)
   // A new thread inherits the mask of the one that makes it.
   if blocksSignals { unsafe pthread_sigmask(SIG_SETMASK, &all, &old) }
-  var thread = pthread_t()
-  let code = unsafe pthread_create(
-    &thread, &attributes,
-    { argument in
-      // SAFETY: the argument is the body that was retained above.
-      unsafe Unmanaged<ThreadBody>.fromOpaque(argument!).takeRetainedValue().run()
-      return nil
-    }, argument)
+  // Memory alone: which C module declares the initializer of the type depends on what else is imported.
+  let code = unsafe withUnsafeTemporaryAllocation(of: pthread_attr_t.self, capacity: 1) { memory in
+    let attributes = memory.baseAddress!
+    unsafe pthread_attr_init(attributes)
+    defer { unsafe pthread_attr_destroy(attributes) }
+    unsafe pthread_attr_setdetachstate(attributes, Int32(PTHREAD_CREATE_DETACHED))
+    // The bodies of writes run on such a thread: as much stack as a main thread has.
+    unsafe pthread_attr_setstacksize(attributes, 8 << 20)
+    var thread = pthread_t()
+    return unsafe pthread_create(
+      &thread, attributes,
+      { argument in
+        // SAFETY: the argument is the body that was retained above.
+        unsafe Unmanaged<ThreadBody>.fromOpaque(argument!).takeRetainedValue().run()
+        return nil
+      }, argument)
+  }
   if blocksSignals { unsafe pthread_sigmask(SIG_SETMASK, &old, nil) }
-  unsafe pthread_attr_destroy(&attributes)
   if code == 0 { return }
   // SAFETY: no thread was made that would release it.
   unsafe Unmanaged<ThreadBody>.fromOpaque(argument).release()

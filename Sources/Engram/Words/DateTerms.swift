@@ -1,27 +1,22 @@
 /// The terms of dates: the day, the English name of the month and the year, in UTC.
 struct DateTerms {
-  private static let months = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-  ]
-  private let days: [TermHash]
-  private let months: [TermHash]
+  private let names: DateNames
   /// Of the numbers in the query that can be years.
   private let years: [TermHash: Int]
 
   init(_ query: String, _ reader: TermReader) {
-    func term(_ word: String) -> TermHash { reader.terms(of: word).said.first ?? 0 }
-    days = (1...31).map { term("\($0)") }
-    months = Self.months.map(term)
+    names = reader.dateNames
     var years: [TermHash: Int] = [:]
-    for number in query.split(whereSeparator: { !$0.isASCII || !$0.isNumber }) {
-      if let year = Int(number), String(year).utf8.count == number.utf8.count { years[term(String(number))] = year }
+    for number in query.utf8.split(whereSeparator: { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
+      guard let number = String(number), let year = Int(number), String(year).utf8.count == number.utf8.count else { continue }
+      years[reader.terms(of: number).said.first ?? 0] = year
     }
     self.years = years
   }
 
   /// The day, month or year that a term is the name of.
   func meaning(of term: TermHash) -> (day: Int?, month: Int?, year: Int?) {
-    (days.firstIndex(of: term).map { $0 + 1 }, months.firstIndex(of: term).map { $0 + 1 }, years[term])
+    (names.days.firstIndex(of: term).map { $0 + 1 }, names.months.firstIndex(of: term).map { $0 + 1 }, years[term])
   }
 
   /// The day, month and year of a time in UTC: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
@@ -38,5 +33,20 @@ struct DateTerms {
 
   private static func floorDivide(_ number: Int64, _ divisor: Int64) -> Int64 {
     number >= 0 ? number / divisor : (number - divisor + 1) / divisor
+  }
+}
+
+/// The terms of the days of a month and of the English names of months, in their order.
+struct DateNames {
+  private static let months = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+  ]
+  let days: [TermHash]
+  let months: [TermHash]
+
+  init(_ reader: TermReader) {
+    func term(_ word: String) -> TermHash { reader.terms(of: word).said.first ?? 0 }
+    days = (1...31).map { term("\($0)") }
+    months = Self.months.map(term)
   }
 }

@@ -39,6 +39,8 @@ final class TermReader: @unchecked Sendable {
   private var word: [UInt8] = []
   private var sentence: [TermHash] = []
   private var tokens = 0
+  /// The same for every query.
+  private(set) lazy var dateNames = DateNames(self)
 
   /// - Parameter seed: Of the hashes: derived from the store's secret.
   /// - Throws: ``StoreError`` `.outOfResources`.

@@ -34,9 +34,11 @@ import Testing
 
   private func queries(_ generator: inout SeededGenerator) -> [TextQuery] {
     [SearchScope.user("u"), .user("v"), .users(["u", "w"]), .all, .user("nobody")].flatMap { scope in
-      [SearchMode.lexical, .hybrid].map { mode in
+      // Few terms, and so many that they are found by a filter.
+      [(SearchMode.lexical, 8), (.hybrid, 8), (.lexical, 400)].map { mode, most in
         TextQuery(
-          Self.text(&generator, most: 8), embedding: TestStore.vector(Int.random(in: 0..<500, using: &generator)), scope: scope, mode: mode,
+          Self.text(&generator, most: most), embedding: TestStore.vector(Int.random(in: 0..<500, using: &generator)), scope: scope,
+          mode: mode,
           limit: 1000, includesSuperseded: Bool.random(using: &generator))
       }
     }
