@@ -72,7 +72,9 @@ let package = Package(
       name: "EngramTestChild", dependencies: ["Engram", "SurfaceCalls"], path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
       name: "EngramTests",
-      dependencies: ["CSearchKernels", "Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch"],
+      dependencies: [
+        "CSearchKernels", "Checksums", "Engram", "EngramTestChild", "Files", "Formats", "LMDB", "TestSupport", "VectorSearch",
+      ],
       exclude: ["Fixtures"],
       swiftSettings: lifetimes),
     .testTarget(

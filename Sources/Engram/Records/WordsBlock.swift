@@ -84,16 +84,20 @@ extension WordsEntry {
     var index = 0
     while index < occurrences.count {
       let term = TermHash(truncatingIfNeeded: occurrences[index] >> 2)
-      var counts = [0, 0, 0]
+      var (saidCount, askedCount, isAuthor) = (0, 0, false)
       while index < occurrences.count, occurrences[index] >> 2 == UInt64(term) {
-        counts[Int(occurrences[index] & 3)] += 1
+        switch occurrences[index] & 3 {
+        case 0: saidCount += 1
+        case 1: askedCount += 1
+        default: isAuthor = true
+        }
         index += 1
       }
       repeat {
-        let (said, asked) = (min(counts[0], TermMark.most), min(counts[1], TermMark.most))
-        marked.append(MarkedTerm(term: term, mark: TermMark(said: said, asked: asked, isAuthor: counts[2] > 0)))
-        counts = [counts[0] - said, counts[1] - asked, 0]
-      } while counts[0] + counts[1] > 0
+        let (said, asked) = (min(saidCount, TermMark.most), min(askedCount, TermMark.most))
+        marked.append(MarkedTerm(term: term, mark: TermMark(said: said, asked: asked, isAuthor: isAuthor)))
+        (saidCount, askedCount, isAuthor) = (saidCount - said, askedCount - asked, false)
+      } while saidCount + askedCount > 0
     }
     return marked
   }

@@ -27,13 +27,13 @@ struct TextTerms: Equatable {
 final class TermReader: @unchecked Sendable {
   /// Of one text; further ones are left out.
   static let tokenLimit = 8192
-  private static let knownLimit = 1 << 15
 
   // SAFETY: used by this object alone, which is used by one thread at a time.
   private let stemmer: OpaquePointer?
   private let seed: UInt64
-  /// By the hash of a word as a text has it: its term; nil for a word that is left out. Most words of a text were met before.
-  private var known: [UInt64: TermHash?] = [:]
+  /// Most words of a text were met before.
+  private var known = KnownWords()
+  /// By the hash of a word as a text has it: its term; nil for a word that is left out.
   private let fixed: [UInt64: TermHash?]
   /// The word that is being read, and the terms of the sentence.
   private var word: [UInt8] = []
@@ -55,7 +55,6 @@ final class TermReader: @unchecked Sendable {
     }
     for stop in replacements.stopWords { fixed.updateValue(nil, forKey: Self.hash(Array(stop.utf8), seed)) }
     self.fixed = fixed
-    known = fixed
     if language != .none, unsafe stemmer == nil {
       throw StoreError(.outOfResources, "there is no memory for a stemmer of \(language.rawValue)")
     }
@@ -170,14 +169,14 @@ final class TermReader: @unchecked Sendable {
     }
     if word.isEmpty { return }
     let hash = Self.hash(word, seed)
+    let term: TermHash?
     if let found = known[hash] {
-      if let found { add(found) }
+      term = found
     } else {
-      let term = unsafe Self.term(of: word, stemmer, seed)
-      if known.count >= Self.knownLimit { known = fixed }
-      known.updateValue(term, forKey: hash)
-      add(term)
+      if let found = fixed[hash] { term = found } else { term = unsafe Self.term(of: word, stemmer, seed) }
+      known.set(term, hash)
     }
+    if let term { add(term) }
     word.removeAll(keepingCapacity: true)
   }
 
@@ -206,6 +205,31 @@ final class TermReader: @unchecked Sendable {
     guard let stem = unsafe sb_stemmer_stem(stemmer, word, Int32(word.count)) else { return term(hashOf: word, seed) }
     let bytes = unsafe UnsafeRawBufferPointer(start: stem, count: Int(sb_stemmer_length(stemmer)))
     return TermHash(truncatingIfNeeded: unsafe XXH3.hash64(bytes, seed: ~seed))
+  }
+}
+
+/// The terms of words that were met before, by the hash of the word: a table of fixed size in which a word takes the place of another.
+private struct KnownWords {
+  private static let size = 1 << 13
+  private static let hasTerm: UInt64 = 1 << 32
+  private static let isLeftOut: UInt64 = 1 << 33
+
+  private var hashes = [UInt64](repeating: 0, count: size)
+  /// The term and what it is; 0: the place is empty.
+  private var values = [UInt64](repeating: 0, count: size)
+
+  /// Nil: not known; nil inside: the word is left out.
+  subscript(hash: UInt64) -> TermHash?? {
+    let place = Int(hash % UInt64(Self.size))
+    let value = values[place]
+    guard value != 0, hashes[place] == hash else { return nil }
+    return .some(value & Self.hasTerm != 0 ? TermHash(truncatingIfNeeded: value) : nil)
+  }
+
+  mutating func set(_ term: TermHash?, _ hash: UInt64) {
+    let place = Int(hash % UInt64(Self.size))
+    hashes[place] = hash
+    values[place] = term.map { Self.hasTerm | UInt64($0) } ?? Self.isLeftOut
   }
 }
 
