@@ -132,7 +132,8 @@ struct HybridRanking {
       for session in touchedSessions { (sessionCounts[session], datedSessions[session], isTouched[session]) = (0, false, false) }
       touchedSessions.removeAll(keepingCapacity: true)
     }
-    (bestLexical, bestBySession) = (max(lexical.max() ?? 0, Self.tiny), max(bySession.max() ?? 0, Self.tiny))
+    bestLexical = max(lexical.max() ?? 0, Self.tiny)
+    bestBySession = max(bySession.max() ?? 0, Self.tiny)
   }
 
   // MARK: Meaning

@@ -18,6 +18,9 @@ struct ScopeReading {
   private struct Session: Hashable {
     let user: UserKey
     let name: UInt128
+
+    // The name is a keyed hash already.
+    func hash(into hasher: inout Hasher) { hasher.combine(UInt64(truncatingIfNeeded: name)) }
   }
 
   private let query: TextQuery
@@ -134,8 +137,8 @@ struct ScopeReading {
 
   private mutating func number(of session: Session) -> Int {
     if let latest, latest.session == session { return latest.number }
-    let number = numbers[session] ?? words.addSession()
-    numbers[session] = number
+    let number = numbers[session, default: words.sessionCount]
+    if number == words.sessionCount { numbers[session] = words.addSession() }
     latest = (session, number)
     return number
   }

@@ -64,19 +64,15 @@ struct ScopeWords {
 
   /// Counts a term of the memory that was added last.
   mutating func count(_ term: Int, _ mark: TermMark, _ memory: Int) {
-    let place = posting(term, memory)
-    postings[term][place].said += mark.said
-    postings[term][place].asked += mark.asked
-    if mark.isAuthor { postings[term][place].isAuthor = true }
+    postings[term].change(memory) { posting in
+      posting.said += mark.said
+      posting.asked += mark.asked
+      if mark.isAuthor { posting.isAuthor = true }
+    }
   }
 
   /// Notes that a term is in the date of the memory that was added last.
-  mutating func markDated(_ term: Int, _ memory: Int) { postings[term][posting(term, memory)].isDate = true }
-
-  private mutating func posting(_ term: Int, _ memory: Int) -> Int {
-    if postings[term].last?.memory != memory { postings[term].append(Posting(memory: memory)) }
-    return postings[term].count - 1
-  }
+  mutating func markDated(_ term: Int, _ memory: Int) { postings[term].change(memory) { $0.isDate = true } }
 
   /// Groups the memories by sessions, once all were added.
   ///
@@ -112,5 +108,14 @@ struct ScopeWords {
   func neighbor(_ memory: Int, _ offset: Int) -> Int {
     let (place, session) = (Int(places[memory]) + offset, session(of: memory))
     return place >= starts[session] && place < starts[session + 1] ? Int(members[place]) : -1
+  }
+}
+
+extension [ScopeWords.Posting] {
+  /// Changes the posting of the memory that was added last, which is the last one or none yet.
+  @inline(__always)
+  fileprivate mutating func change(_ memory: Int, _ body: (inout ScopeWords.Posting) -> Void) {
+    if last?.memory != memory { append(ScopeWords.Posting(memory: memory)) }
+    body(&self[count - 1])
   }
 }
