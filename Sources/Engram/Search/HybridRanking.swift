@@ -29,11 +29,9 @@ struct HybridRanking {
   private let denseWeight: Double
   private let ranking: TextRanking
 
-  /// By memory and by session: the BM25 of the words, and the greatest one.
+  /// By memory and by session: the BM25 of the words, scaled so that the greatest one is 1.
   private var lexical: [Double]
   private var bySession: [Double]
-  private var bestLexical = tiny
-  private var bestBySession = tiny
   private var isAuthor: [Bool]
   /// Scaled to 0…1; empty: embeddings are not compared.
   private var pooled: [Double] = []
@@ -70,12 +68,12 @@ struct HybridRanking {
   func parts(_ memory: Int) -> Parts {
     let session = words.session(of: memory)
     var parts = Parts()
-    parts.words = lexical[memory] / bestLexical
+    parts.words = lexical[memory]
     if isAuthor[memory] { parts.author = Self.authorWeight }
     if ranking.prefersStatements { parts.question = -Self.questionWeight * words.questionShare(memory) }
     if !pooled.isEmpty { parts.dense = denseWeight * pooled[memory] }
     if words.hasSessions {
-      parts.session = Self.sessionWeight * bySession[session] / bestBySession
+      parts.session = Self.sessionWeight * bySession[session]
       if !pooled.isEmpty { parts.sessionDense = denseWeight * Self.sessionDenseShare * bestOfSession[session] }
     }
     return parts
@@ -132,8 +130,13 @@ struct HybridRanking {
       for session in touchedSessions { (sessionCounts[session], datedSessions[session], isTouched[session]) = (0, false, false) }
       touchedSessions.removeAll(keepingCapacity: true)
     }
-    bestLexical = max(lexical.max() ?? 0, Self.tiny)
-    bestBySession = max(bySession.max() ?? 0, Self.tiny)
+    Self.scaleToBest(&lexical)
+    Self.scaleToBest(&bySession)
+  }
+
+  private static func scaleToBest(_ values: inout [Double]) {
+    let best = max(values.max() ?? 0, tiny)
+    for index in values.indices { values[index] /= best }
   }
 
   // MARK: Meaning
@@ -145,23 +148,21 @@ struct HybridRanking {
   mutating func compare(_ similarities: [Float]) {
     pooled = [Double](repeating: .nan, count: words.count)
     bestOfSession = [Double](repeating: .nan, count: words.sessionCount)
-    for memory in 0..<words.count {
-      var (sum, shares) = (0.0, 0.0)
-      func add(_ other: Int, _ share: Double) {
-        guard other >= 0 else { return }
-        let similarity = Double(similarities[other])
-        if similarity.isNaN { return }
-        sum += share * similarity
-        shares += share
+    // In the order of the members, so that neighbors are beside each other.
+    let ordered = words.members.map { Double(similarities[Int($0)]) }
+    for session in 0..<words.sessionCount {
+      let members = words.range(of: session)
+      for place in members {
+        let own = ordered[place]
+        var (sum, shares) = own.isNaN ? (0.0, 0.0) : (own, 1.0)
+        for (offset, share) in [(-1, Self.nearShare), (1, Self.nearShare), (-2, Self.farShare), (2, Self.farShare)] {
+          guard members.contains(place + offset), !ordered[place + offset].isNaN else { continue }
+          sum += share * ordered[place + offset]
+          shares += share
+        }
+        if shares > 0 { pooled[Int(words.members[place])] = sum / shares }
+        if !own.isNaN, !(bestOfSession[session] >= own) { bestOfSession[session] = own }
       }
-      add(memory, 1)
-      add(words.neighbor(memory, -1), Self.nearShare)
-      add(words.neighbor(memory, 1), Self.nearShare)
-      add(words.neighbor(memory, -2), Self.farShare)
-      add(words.neighbor(memory, 2), Self.farShare)
-      if shares > 0 { pooled[memory] = sum / shares }
-      let (similarity, session) = (Double(similarities[memory]), words.session(of: memory))
-      if !similarity.isNaN, !(bestOfSession[session] >= similarity) { bestOfSession[session] = similarity }
     }
     Self.scale(&pooled)
     Self.scale(&bestOfSession)

@@ -1,5 +1,6 @@
 import Formats
 import LMDB
+import VectorSearch
 
 /// Reads a scope for ``HybridRanking``: from `words`, or from the records of the memories in a store that lacks it. The result is the same.
 ///
@@ -28,6 +29,8 @@ struct ScopeReading {
   /// Rows of this instant: none beyond is read, because the map goes on behind the end of the file, where a touch is a signal.
   private var rowCount = 0
   private let terms: QueryTerms
+  /// Of the candidates, in their order; nil: embeddings are not compared.
+  private(set) var scores: BackgroundScores?
   private let check: () throws -> Void
 
   private(set) var words: ScopeWords
@@ -43,9 +46,11 @@ struct ScopeReading {
 
   /// - Parameters:
   ///   - query: Checked.
+  ///   - scores: The row of each candidate is added to it.
   ///   - check: Called now and then; what it throws ends the reading.
-  init(_ query: TextQuery, _ reader: TermReader, check: @escaping () throws -> Void) {
+  init(_ query: TextQuery, _ reader: TermReader, _ scores: BackgroundScores?, check: @escaping () throws -> Void) {
     self.query = query
+    self.scores = scores
     moment = SearchMoment(query)
     self.check = check
     terms = QueryTerms(query.text, reader)
@@ -149,6 +154,7 @@ struct ScopeReading {
       throw StoreError(.corrupted, "memory \(candidate.id) names row \(candidate.row), the store has \(rowCount)")
     }
     candidates.append(candidate)
+    scores?.add(row: candidate.row)
     let memory = words.add(length: length, questionShare: questionShare, session: session)
     if terms.hasDates {
       let date = DateTerms.civil(candidate.createdAt)

@@ -100,6 +100,9 @@ struct ScopeWords {
   /// The number of the memory's session.
   func session(of memory: Int) -> Int { Int(sessions[memory]) }
 
+  /// The places of the session's memories in ``members``.
+  func range(of session: Int) -> Range<Int> { Int(starts[session])..<Int(starts[session + 1]) }
+
   /// The share of questions in the memory's text, 0…1.
   func questionShare(_ memory: Int) -> Double { Double(questionShares[memory]) / 65_535 }
 

@@ -21,21 +21,16 @@ struct TextSearch: ~Escapable {
   func results(_ query: TextQuery, ignoresIndex: Bool = false) throws -> [SearchResult] {
     try Limits.check(query)
     if query.mode == .dense { return try dense(query) }
-    let embedding = try query.mode == .lexical ? nil : query.embedding.map { try prepared($0) }
+    let started = try query.mode == .lexical ? nil : query.embedding.map { try startScores($0) }
     let scope = try reader.generation.termReaders.withReader { termReader in
-      var scope = ScopeReading(query, termReader, check: check)
+      var scope = ScopeReading(query, termReader, started, check: check)
       try scope.run(reader, termReader, ignoresIndex: ignoresIndex)
       return scope
     }
-    let (words, denseWeight) = (scope.words, reader.generation.embedder?.denseWeight ?? 1)
-    func ranking() -> HybridRanking { HybridRanking(words, denseWeight: denseWeight, ranking: query.ranking) }
-    guard let embedding, let rows = try reader.rows() else { return try ranked(query, scope, ranking(), []) }
-    // The words are ranked by one thread while others score the rows.
-    var hybrid: HybridRanking?
-    let similarities = try rows.scores(query: embedding, rows: scope.candidates.map(\.row), beside: { hybrid = ranking() }, check: check)
-    guard var hybrid else { preconditionFailure("the work beside the scores runs once") }
-    hybrid.compare(similarities)
-    return try ranked(query, scope, hybrid, similarities)
+    var ranking = HybridRanking(scope.words, denseWeight: reader.generation.embedder?.denseWeight ?? 1, ranking: query.ranking)
+    let similarities = try scope.scores?.finish(check: check) ?? []
+    if scope.scores != nil { ranking.compare(similarities) }
+    return try ranked(query, scope, ranking, similarities)
   }
 
   private func dense(_ query: TextQuery) throws -> [SearchResult] {
@@ -49,9 +44,11 @@ struct TextSearch: ~Escapable {
     return try ExactSearch(reader, check: check).results([vector])[0].filter { $0.score >= query.minimumFusedScore ?? -.infinity }
   }
 
-  private func prepared(_ embedding: Embedding) throws -> [Float] {
-    let header = try reader.generation.requireRows().header
-    return try VectorPreparation.prepare(embedding.values, dimension: header.dimension, metric: header.metric)
+  private func startScores(_ embedding: Embedding) throws -> BackgroundScores {
+    let rows = try reader.generation.requireRows()
+    try rows.cover(rowCount: reader.state().rowsHigh)
+    return BackgroundScores(
+      rows, query: try VectorPreparation.prepare(embedding.values, dimension: rows.header.dimension, metric: rows.header.metric))
   }
 
   /// - Parameter similarities: By the numbers of the candidates; NaN: there is no embedding. Empty: embeddings are not compared.

@@ -1,0 +1,142 @@
+import Dispatch
+import Foundation
+import Synchronization
+
+/// The scores of rows that are anywhere in the file, by `cblas_sdot`, computed by other threads while the caller still finds out which rows it needs.
+///
+/// Rows are collected to pieces of a megabyte. From the second piece on as many threads as there are other processors take pieces, if the system runs them;
+/// the caller takes what is left, so it waits for pieces that a thread is at and for nothing else. Used by one thread at a time.
+package struct BackgroundScores {
+  /// Long against the microseconds that it takes to wake a thread.
+  private static let pieceBytes = 1 << 20
+  private static let helperLimit = ProcessInfo.processInfo.activeProcessorCount - 1
+
+  private let pieceLength: Int
+  private let work: Work
+  private var rows: [Int] = []
+
+  /// - Parameters:
+  ///   - file: Covers all rows that will be added.
+  ///   - query: `dimension` components.
+  package init(_ file: RowFile, query: [Float]) {
+    precondition(query.count == file.header.dimension, "a query has the store's dimension")
+    pieceLength = max(1, Self.pieceBytes / file.header.strideBytes)
+    work = Work(ScorePieces(file, query))
+    rows.reserveCapacity(pieceLength)
+  }
+
+  /// - Parameter row: Below a high-water mark that is covered. Negative: there is none, and its score is not a number.
+  package mutating func add(row: Int) {
+    rows.append(row)
+    guard rows.count == pieceLength else { return }
+    work.pieces.add(rows, helperLimit: Self.helperLimit)
+    rows.removeAll(keepingCapacity: true)
+  }
+
+  /// The scores of all rows, in the order in which they were added. To be called once.
+  ///
+  /// - Parameter check: Called between pieces; what it throws ends the work.
+  /// - Complexity: O(rows × dimension).
+  package func finish(check: () throws -> Void) throws -> [Float] {
+    work.pieces.add(rows, helperLimit: 0)
+    while work.pieces.runNext() { try check() }
+    return work.pieces.finish()
+  }
+
+  private final class Work {
+    let pieces: ScorePieces
+
+    init(_ pieces: ScorePieces) { self.pieces = pieces }
+
+    /// No thread is at the rows any more afterwards.
+    deinit { pieces.abandon() }
+  }
+}
+
+/// Pieces of rows and what became of them.
+private final class ScorePieces: Sendable {
+  private struct State {
+    /// Nil at the end: a thread that starts late holds no file open.
+    var source: (file: RowFile, query: [Float])?
+    var rows: [[Int]] = []
+    /// By the numbers of the pieces; empty: not there yet.
+    var scores: [[Float]] = []
+    /// The first piece that nobody has taken.
+    var next = 0
+    /// Threads that were started and have not ended.
+    var helpers = 0
+    /// Pieces that threads are at, and whether the caller waits for them.
+    var running = 0
+    var isAwaited = false
+  }
+
+  private let state: Mutex<State>
+  private let isIdle = DispatchSemaphore(value: 0)
+
+  init(_ file: RowFile, _ query: [Float]) { state = Mutex(State(source: (file, query))) }
+
+  func add(_ rows: [Int], helperLimit: Int) {
+    let startsHelper = state.withLock { state in
+      state.rows.append(rows)
+      state.scores.append([])
+      guard state.rows.count > 1, state.helpers < helperLimit else { return false }
+      state.helpers += 1
+      return true
+    }
+    if startsHelper { DispatchQueue.global(qos: .userInitiated).async { [self] in help() } }
+  }
+
+  private func help() {
+    while run(asHelper: true) {}
+  }
+
+  /// Scores the next piece on the caller's thread.
+  ///
+  /// - Returns: Whether there was one.
+  func runNext() -> Bool { run(asHelper: false) }
+
+  private func run(asHelper: Bool) -> Bool {
+    let taken = state.withLock { state -> (Int, [Int], RowFile, [Float])? in
+      guard let source = state.source, state.next < state.rows.count else {
+        if asHelper { state.helpers -= 1 }
+        return nil
+      }
+      state.next += 1
+      state.running += 1
+      return (state.next - 1, state.rows[state.next - 1], source.file, source.query)
+    }
+    guard let (number, rows, file, query) = taken else { return false }
+    let scores = rows.map { $0 < 0 ? Float.nan : file.score(query: query.span, row: $0) }
+    state.withLock { state in
+      state.scores[number] = scores
+      state.running -= 1
+      if state.running == 0, state.isAwaited {
+        state.isAwaited = false
+        isIdle.signal()
+      }
+    }
+    return true
+  }
+
+  /// All scores, once every piece was taken.
+  func finish() -> [Float] {
+    awaitHelpers()
+    return state.withLock { state in
+      state.source = nil
+      return Array(state.scores.joined())
+    }
+  }
+
+  func abandon() {
+    state.withLock { $0.source = nil }
+    awaitHelpers()
+  }
+
+  private func awaitHelpers() {
+    let waits = state.withLock { state in
+      state.isAwaited = state.running > 0
+      return state.isAwaited
+    }
+    if waits { isIdle.wait() }
+  }
+}
