@@ -1,11 +1,11 @@
-/// What became of a draft.
+/// The outcome of adding one draft.
 public struct Added: Sendable, Hashable {
   public enum Outcome: String, Sendable, Hashable {
     /// The draft is a new memory.
     case added
-    /// The user has a memory with the same dedupe key: nothing was added, and the id is that one's.
+    /// The user has a memory with the same dedupe key: nothing was added, and ``Added/id`` is the id of that memory.
     case existing
-    /// The draft replaced the user's memory with the same dedupe key, whose id it is: only an upsert does.
+    /// The draft replaced the user's memory with the same dedupe key, which keeps its id. Only an upsert does this.
     case updated
     /// The draft had expired already: no read shows it.
     case expired

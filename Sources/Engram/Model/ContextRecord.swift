@@ -11,9 +11,9 @@ import Synchronization
 /// }
 /// ```
 public protocol ContextRecord: Codable, Sendable {
-  /// The name under which the records are stored: 1 to 64 bytes of letters, digits, `.`, `_` and `-`. The type's own name by
-  /// default, without its module and the types around it: give it outright if the type may ever be renamed, or if another has that name. A
-  /// process that uses two types of one such name gets `.invalidArgument` for the second, which would take the records of the first for its own.
+  /// The name under which the records are stored: 1 to 64 bytes of letters, digits, `.`, `_` and `-`. The default is the type's own name,
+  /// without its module and enclosing types: declare `recordType` if the type may ever be renamed, or if another type has the same name. If
+  /// two types of a process have the same default, the second one gets `.invalidArgument`, because it would read the records of the first.
   static var recordType: String { get }
 
   /// The version of the record's shape; 1 by default. Raise it when an older record no longer decodes as it is.
@@ -35,7 +35,7 @@ extension ContextRecord {
   public static func migrate(fromVersion version: Int, _ decoder: any Decoder) throws -> Self { try Self(from: decoder) }
 }
 
-/// The names of types that give none, each asked of the runtime once: that takes a microsecond, and a context is read in three.
+/// The default names, cached: to get one from the runtime takes a microsecond, and a context is read in three.
 private enum RecordTypeNames {
   private struct State {
     var names: [ObjectIdentifier: String] = [:]
@@ -55,7 +55,8 @@ private enum RecordTypeNames {
     }
   }
 
-  /// The type that was the first to have the name that `type` has by default; nil if that is `type`, or `type` gives a name outright.
+  /// The type that was the first in this process to have the default name of `type`; nil if that is `type` itself, or if `type` declares
+  /// its name.
   static func rival(of type: any ContextRecord.Type, _ recordType: String) -> (any ContextRecord.Type)? {
     state.withLock { state in
       guard state.names[ObjectIdentifier(type)] == recordType, let owner = state.owners[recordType], owner != type else { return nil }

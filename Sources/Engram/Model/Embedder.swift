@@ -11,13 +11,13 @@ public protocol Embedder: Sendable {
   /// May be called from many tasks at once. An empty array gives an empty array, and an empty text gives a vector too.
   ///
   /// - Returns: As many embeddings as texts, each of `identity.dimension` finite components that are not all zero.
-  /// - Throws: Whatever keeps the embedder from its work, or `CancellationError`; then no vector of the call is returned.
+  /// - Throws: Any error of the embedder, or `CancellationError`; then no vector of the call is returned.
   func embed(_ texts: [String]) async throws -> [Embedding]
 
   /// Returns one vector per text that is searched for, in the order of `queries`.
   ///
-  /// Some models expect other words before a question than before the texts that may answer it. Without an implementation it is ``embed(_:)``, whose rules
-  /// hold here too.
+  /// Some models expect another prefix before a question than before the texts that may answer it. The default calls ``embed(_:)``, whose
+  /// rules hold here too.
   func embed(queries: [String]) async throws -> [Embedding]
 }
 

@@ -5,7 +5,7 @@ import Formats
 /// Vectors are comparable only when their identities are equal. A store pins the identity of its embedder, so it can refuse
 /// another one by name instead of returning meaningless scores. ``MemoryStore/reembed(with:progress:)`` moves a store to another one.
 public struct EmbedderIdentity: Sendable, Hashable, Codable, CustomStringConvertible {
-  /// The model or algorithm, such as `hashing`. It names no place, address or key.
+  /// The model or algorithm, such as `hashing`. It contains no path, address or key.
   public let name: String
 
   /// The number of components of each vector.

@@ -1,7 +1,8 @@
 import Formats
 public import Foundation
 
-/// A condition on memories. Applied before the best are chosen, so that `limit` results come back whenever that many match.
+/// A condition on memories. A search applies it before it chooses the best, so it returns `limit` results whenever that many memories
+/// match.
 ///
 /// A call that takes a filter throws ``StoreError`` `.invalidArgument` if a time or a number in it is not finite.
 public indirect enum Filter: Sendable, Hashable {
@@ -22,9 +23,9 @@ public indirect enum Filter: Sendable, Hashable {
   /// The memory has this tag.
   case tag(String)
   case source(String)
-  /// The memory has a trust of at least this; one without a trust does not match.
+  /// The memory's trust is at least this; a memory without a trust does not match.
   case trust(atLeast: Trust)
-  /// `validFrom` ≤ date < `validUntil`, as far as the memory has either.
+  /// `validFrom` ≤ date < `validUntil`; if the memory lacks one of the two, that side is open.
   case valid(at: Date)
   /// Another memory replaced this one.
   case superseded

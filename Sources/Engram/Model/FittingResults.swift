@@ -7,23 +7,23 @@
 /// print("\(fitting.tokens) tokens, \(fitting.omitted.count) results left out")
 /// ```
 public struct FittingResults: Sendable, Hashable, Codable {
-  /// In their order; at least the first.
+  /// The results that fit, in their order; the first result is always among them.
   public let kept: [SearchResult]
-  /// What did not fit, in its order.
+  /// The results that did not fit, in their order.
   public let omitted: [SearchResult]
-  /// Of what was kept; more than the budget only if the first result alone is.
+  /// The tokens of the kept results; more than the budget only if the first result alone exceeds it.
   public let tokens: Int
 }
 
 extension [SearchResult] {
-  /// Keeps the first result, and each later one that still fits: whole memories, each with its caption.
+  /// Keeps the first result, and each later one that still fits. Memories are never cut; their captions count as well.
   ///
-  /// A result that does not fit with its ``SearchResult/neighbors`` is kept without them if it fits so. One that does not fit is left out, and a smaller
+  /// A result that fits only without its ``SearchResult/neighbors`` is kept without them. A result that does not fit is left out; a smaller
   /// one after it may still be kept.
   ///
   /// - Parameters:
   ///   - maxTokens: The budget.
-  ///   - countTokens: The tokens of a text, by the tokenizer of the model; without one they are estimated, see ``TokenEstimate``.
+  ///   - countTokens: Counts the tokens of a text with the tokenizer of the model. The default estimates them, see ``TokenEstimate``.
   /// - Complexity: O(bytes of the texts).
   public func fitting(maxTokens: Int, countTokens: (String) -> Int = TokenEstimate.tokens(of:)) -> FittingResults {
     var kept: Self = []
@@ -47,9 +47,10 @@ extension [SearchResult] {
   }
 }
 
-/// How many tokens a text has, about, without the tokenizer of a model.
+/// Estimates how many tokens a text has, without the tokenizer of a model.
 public enum TokenEstimate {
-  /// One for four bytes of ASCII, one for each other character: about right for English, and rather too many for other languages.
+  /// One token for every four ASCII characters, rounded up, and one for each other Unicode scalar: about right for English, and rather too
+  /// many for other languages.
   public static func tokens(of text: String) -> Int {
     var (ascii, others) = (0, 0)
     for scalar in text.unicodeScalars { if scalar.isASCII { ascii += 1 } else { others += 1 } }

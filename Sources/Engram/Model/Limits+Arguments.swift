@@ -1,8 +1,8 @@
 import Formats
 import Foundation
 
-/// Numbers, times and durations that callers give: what is not finite is refused by name. Dates are not in the messages, because Foundation
-/// traps when one that is not finite is printed.
+/// Checks of the numbers, times and durations that callers pass. An error names the argument. It does not quote a date, because Foundation
+/// traps when it prints a date that is not finite.
 extension Limits {
   /// Ten years: no sum of such a duration and an instant overflows.
   static let duration = Duration.zero...Duration.seconds(3_650 * 86_400)
@@ -13,7 +13,7 @@ extension Limits {
     throw StoreError(.invalidArgument, "\(name) is \(duration), it must lie between 0 and 3,650 days")
   }
 
-  /// Refuses what is NaN or infinite; nil is open.
+  /// Refuses a date that is NaN, infinite, or does not fit into 64 bits of milliseconds; accepts nil.
   static func check(_ date: Date?, _ name: @autoclosure () -> String) throws(StoreError) {
     guard let date else { return }
     let milliseconds = date.timeIntervalSince1970 * 1000
@@ -27,7 +27,7 @@ extension Limits {
     guard number.isFinite else { throw StoreError(.invalidArgument, "\(name()) is \(number), it must be finite") }
   }
 
-  /// Every date and number of a filter, however deep it is nested.
+  /// Checks every date and number of a filter, at any depth.
   ///
   /// - Throws: ``StoreError`` `.invalidArgument`.
   static func check(_ filter: Filter?) throws(StoreError) {
@@ -63,7 +63,7 @@ extension Limits {
     case .user(let userID): try checkUserID(userID)
     case .users(let userIDs):
       for userID in userIDs { try checkUserID(userID) }
-      // Most lists are short enough, however often they name a user.
+      // A list with no more elements than allowed users needs no count of the distinct ones.
       guard userIDs.count > scopeUsers else { return }
       let count = Set(userIDs.map(Exact.init)).count
       if count > scopeUsers { throw StoreError(.invalidArgument, "the scope has \(count) users, at most \(scopeUsers) are allowed") }
@@ -131,7 +131,7 @@ extension Limits {
     guard limit >= 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must not be negative") }
   }
 
-  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1: a page of nothing has no end.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1: with empty pages a listing would never end.
   static func check(pageSize limit: Int) throws(StoreError) {
     guard limit > 0 else { throw StoreError(.invalidArgument, "the limit of a page is \(limit), it must be at least 1") }
   }

@@ -9,18 +9,19 @@ enum Limits {
   static let captionBytes = 64 << 10
   static let tags = 32
   static let tagBytes = 128
-  /// Memories that one is derived from.
+  /// Memories that one memory may be derived from.
   static let origins = 64
   static let metadataBytes = 256 << 10
-  /// What a metadata entry counts beside its key and its text.
+  /// Bytes that a metadata entry counts beside its key and its text.
   static let metadataEntryBytes = 9
   static let contextBytes = 8 << 20
   /// Users that one scope may name.
   static let scopeUsers = 1024
   static let dimension = 1...65_536
-  /// Numbers of rows, and counts of anything in a store: more than a disk holds, and no sum of a few or product with a row's bytes overflows.
+  /// Row numbers, and counts of anything in a store. The bound is more than a disk holds, and so low that neither the sum of a few counts
+  /// nor the product with a row's bytes overflows.
   static let rows = 0...1 << 40
-  /// Numbers of commits and versions, which are counted on from.
+  /// The largest number of a commit, generation or version in a record: counting up from it does not overflow.
   static let sequence = UInt64.max / 2
 
   static func checkUserID(_ userID: String) throws(StoreError) {

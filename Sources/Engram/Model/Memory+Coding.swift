@@ -1,7 +1,7 @@
 import Foundation
 
-// Memories and drafts in JSON and other formats, under the keys of an export. Dates are as the encoder writes dates. What is not set is left out, and
-// need not be there.
+// Memories and drafts in JSON and other formats, under the keys of an export. Dates are as the encoder writes dates. Fields that are not
+// set are not written, and may be missing when a value is read.
 
 private enum MemoryKey: String, CodingKey {
   case id, userID, text, embedding, isTextOnly, kind, sessionID, speaker, createdAt, importance, expiresAt, dedupeKey, metadata, tags,
@@ -10,7 +10,8 @@ private enum MemoryKey: String, CodingKey {
 }
 
 extension Memory: Codable {
-  /// - Throws: `DecodingError` if id, userID, text or createdAt is missing, or a field has another form. Bounds are checked where a memory is stored.
+  /// - Throws: `DecodingError` if id, userID, text or createdAt is missing, or a field has another type. Bounds are checked when a memory
+  ///   is stored.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: MemoryKey.self)
     self.init(
@@ -60,7 +61,7 @@ extension Memory.Change {
 }
 
 extension MemoryDraft: Codable {
-  /// - Throws: `DecodingError` if userID or text is missing, or a field has another form.
+  /// - Throws: `DecodingError` if userID or text is missing, or a field has another type.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: MemoryKey.self)
     self.init(

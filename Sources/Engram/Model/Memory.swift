@@ -3,8 +3,8 @@ public import Foundation
 
 /// One thing remembered about one user. Immutable: `with(…)` makes a changed copy, and the store decides what may change.
 ///
-/// Users, kinds, sessions, speakers, keys and texts are the same where their UTF-8 is, in every type of this library. Swift's own `==` on
-/// `String` takes differently composed ones for equal.
+/// Users, kinds, sessions, speakers, keys and texts are equal only if their UTF-8 bytes are, in every type of this library. Swift's own
+/// `==` on `String` also treats differently composed strings as equal.
 public struct Memory: Sendable, Hashable, Identifiable {
   public let id: MemoryID
   public let userID: String
@@ -22,10 +22,10 @@ public struct Memory: Sendable, Hashable, Identifiable {
   public let expiresAt: Date?
   /// No other memory of the user has the same key.
   public let dedupeKey: String?
-  /// A dictionary of Swift holds one of two keys that differ only as é does from e with an accent: keep names in one form. The store tells
-  /// them apart everywhere, and an import that would lose one of them is refused.
+  /// Swift's `Dictionary` treats two keys that differ only in composition (é, and e with a combining accent) as one: keep names in one
+  /// form. The store distinguishes them everywhere, and an import that would lose one of them is refused.
   public let metadata: [String: MetadataValue]
-  /// What few memories have: one word in all others.
+  /// The fields that few memories have. In all others they take one machine word.
   private let box: Box?
 
   private final class Box: Sendable {
@@ -42,7 +42,7 @@ public struct Memory: Sendable, Hashable, Identifiable {
   struct Change: Sendable, Equatable {
     /// At least 2.
     let version: Int
-    /// Milliseconds.
+    /// Milliseconds since 1970.
     let time: Int64
   }
 
@@ -51,9 +51,9 @@ public struct Memory: Sendable, Hashable, Identifiable {
   /// Nil if the memory was never changed.
   var change: Change? { box?.change }
 
-  /// 1 for a fresh memory, and one more with each change that the store has stored, the mark ``supersededBy`` included.
+  /// 1 for a new memory. Each change that is stored adds one, also a change of ``supersededBy``.
   ///
-  /// For ``MemoryStore/update(_:for:ifVersion:embedding:_:)`` and ``MemoryStore/history(of:for:limit:)``. It is no part of what a memory says:
+  /// For ``MemoryStore/update(_:for:ifVersion:embedding:_:)`` and ``MemoryStore/history(of:for:limit:)``. It is not part of the content:
   /// `==` does not compare it, and an export leaves it out.
   public var version: Int { box?.change?.version ?? 1 }
   /// When this version was stored, by the clock of the store's writer, in whole milliseconds; ``createdAt`` for version 1. `==` does not
@@ -64,9 +64,9 @@ public struct Memory: Sendable, Hashable, Identifiable {
   public var tags: [String] { box?.details.tags ?? [] }
   /// What an attachment shows, such as the description of a picture that was sent with the text; at most 64 KiB of UTF-8.
   public var caption: String? { box?.details.caption }
-  /// When what the memory says begins to hold; nil: it always did. Not before that the memory is stored: see ``createdAt``.
+  /// When the memory's statement begins to hold; nil: it always did. This is independent of ``createdAt``.
   public var validFrom: Date? { box?.details.validFrom }
-  /// From this instant on what the memory says no longer holds; nil: no end is known. The memory stays, unlike one past ``expiresAt``.
+  /// From this instant on, the memory's statement no longer holds; nil: no end is known. The memory stays, unlike one past ``expiresAt``.
   public var validUntil: Date? { box?.details.validUntil }
   /// Where the memory comes from, such as an address, a file or a tool: the application's own words.
   public var source: String? { box?.details.source }
@@ -74,9 +74,9 @@ public struct Memory: Sendable, Hashable, Identifiable {
   public var trust: Trust? { box?.details.trust }
   /// The memories of the same user that this one was made of, in the order given; at most 64. They may be gone by now.
   public var derivedFrom: [MemoryID] { box?.details.derivedFrom ?? [] }
-  /// The memory of the same user in whose place this one was added. It may be gone by now.
+  /// The memory of the same user that this one was added to replace. It may be gone by now.
   public var replaces: MemoryID? { box?.details.replaces }
-  /// The memory that was added in this one's place, which may be gone by now; nil: this one is current.
+  /// The memory that was added to replace this one. It may be gone by now. Nil: this one is current.
   public var supersededBy: MemoryID? { box?.details.supersededBy }
 
   init(
@@ -144,7 +144,7 @@ public struct Memory: Sendable, Hashable, Identifiable {
       details: details, change: change)
   }
 
-  /// The same fields as the version after the one of `old`.
+  /// This memory as the version that follows `old`, changed at `time` (milliseconds since 1970).
   func following(_ old: Memory, at time: Int64) -> Memory {
     Memory(
       id: id, userID: userID, text: text, kind: kind, sessionID: sessionID, speaker: speaker, createdAt: createdAt,

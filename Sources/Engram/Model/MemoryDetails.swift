@@ -1,8 +1,8 @@
 import Formats
 import Foundation
 
-/// The fields that few memories have. A record, a block's columns and a line of an export have them only if one of them is set, and are then
-/// those of version 2.
+/// The fields that few memories have. A record, a block's columns and a line of an export contain them only if one of them is set; their
+/// format is then version 2.
 struct MemoryDetails: Sendable, Equatable {
   /// Sorted by bytes, each once.
   private(set) var tags: [String] = []

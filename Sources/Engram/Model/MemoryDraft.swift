@@ -9,8 +9,8 @@ public struct MemoryDraft: Sendable, Hashable {
   public var userID: String
   /// At most 1 MiB of UTF-8.
   public var text: String
-  /// Nil: the store's embedder supplies one if there is one, else the memory is not found by vector. Inside a write no embedder is asked: see
-  /// ``WriteTransaction/add(_:)-(MemoryDraft)``.
+  /// Nil: the store's embedder makes one; without an embedder, no search by vector finds the memory. Inside a write no embedder is called:
+  /// see ``WriteTransaction/add(_:)-(MemoryDraft)``.
   public var embedding: Embedding?
   /// Stored without an embedding on purpose, also in a store with an embedder: no search by vector finds it.
   public var isTextOnly: Bool
@@ -37,12 +37,12 @@ public struct MemoryDraft: Sendable, Hashable {
     get { details.caption }
     set { details.caption = newValue }
   }
-  /// When what the memory says begins to hold; rounded to milliseconds.
+  /// When the memory's statement begins to hold; rounded to milliseconds.
   public var validFrom: Date? {
     get { details.validFrom }
     set { details.validFrom = newValue }
   }
-  /// From when on it no longer holds; not before ``validFrom``.
+  /// From this instant on, it no longer holds; rounded to milliseconds, not before ``validFrom``.
   public var validUntil: Date? {
     get { details.validUntil }
     set { details.validUntil = newValue }
@@ -61,7 +61,7 @@ public struct MemoryDraft: Sendable, Hashable {
     get { details.derivedFrom }
     set { details.derivedFrom = newValue }
   }
-  /// A memory of the same user that this one takes the place of: it gets ``Memory/supersededBy`` in the same commit, and must exist.
+  /// A memory of the same user that this one replaces. It must exist, and its ``Memory/supersededBy`` is set in the same commit.
   public var replaces: MemoryID? {
     get { details.replaces }
     set { details.replaces = newValue }

@@ -1,4 +1,5 @@
-/// The last hexadecimal digits of a memory's id, which tell it from others of its user: people type them instead of the whole id.
+/// The last hexadecimal digits of a memory's id. They usually suffice to identify it among its user's memories, so people type them instead
+/// of the whole id.
 ///
 /// The first 20 digits are the same in ids that were made in one millisecond or batch, the last ones differ.
 public struct MemoryIDSuffix: Sendable, Hashable, LosslessStringConvertible {
@@ -9,10 +10,10 @@ public struct MemoryIDSuffix: Sendable, Hashable, LosslessStringConvertible {
 
   /// How many digits ``MemoryID/shortDescription`` has.
   public static let shownDigits = 8
-  /// How many digits a suffix has. Fewer could be an accident.
+  /// How many digits a suffix may have. Fewer could match by accident.
   public static let digits = 4...31
 
-  /// - Returns: Nil unless `text` has 4 to 31 hexadecimal digits, in either case; hyphens are passed over.
+  /// - Returns: Nil unless `text` has 4 to 31 hexadecimal digits, in either case, and nothing else; hyphens are ignored.
   public init?(_ text: String) {
     var digits: [UInt8] = []
     for byte in text.utf8 where byte != UInt8(ascii: "-") {

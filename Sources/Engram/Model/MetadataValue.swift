@@ -10,7 +10,7 @@ public enum MetadataValue: Sendable, Hashable {
   case double(Double)
   case bool(Bool)
 
-  /// Whether both would be stored alike: 1 and 1.0 are not, though a filter takes them for the same number.
+  /// Whether both have the same kind and value, strings byte for byte. 1 and 1.0 differ here, although a filter treats them as equal.
   // Disfavoured, because literals are values of this type as well: `f(1.1) == 1.1` with a generic `f` would be ambiguous.
   @_disfavoredOverload
   public static func == (left: MetadataValue, right: MetadataValue) -> Bool {

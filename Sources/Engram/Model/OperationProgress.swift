@@ -3,7 +3,7 @@
 /// An operation calls its `progress` closure on a thread of its own (an import also on the writer thread), never twice at once, about once for
 /// 256 KiB or 1,024 steps of its work. The operation waits for the closure, so the closure must be quick; it must not call the store.
 public struct OperationProgress: Sendable, Hashable {
-  /// What an operation is doing. One operation may have several phases, and return to an earlier one: later versions may add more.
+  /// What an operation is doing. An operation may have several phases, and may return to an earlier one. Later versions may add phases.
   public struct Phase: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String {
       case checking, embedding, writing, exporting, counting, verifying, copying, auditing, salvaging, comparing, scanning, searching,
@@ -38,7 +38,7 @@ public struct OperationProgress: Sendable, Hashable {
     public static let exporting = Self(kind: .exporting)
     /// Compares memories with a filter; `done` and `total` are memories.
     public static let counting = Self(kind: .counting)
-    /// Compares what is stored with everything else; `done` and `total` are entries of the database and rows.
+    /// Checks that records, index entries, counts and rows match; `done` and `total` are entries of the database and rows.
     public static let verifying = Self(kind: .verifying)
     /// Copies records into other files; `done` and `total` are entries of the database and rows.
     public static let copying = Self(kind: .copying)
@@ -57,11 +57,11 @@ public struct OperationProgress: Sendable, Hashable {
   }
 
   public let phase: Phase
-  /// Of `total`, in the unit that the phase names: bytes or records. Never more than `total`.
+  /// How much of ``total`` is done, in the unit that the phase documents, such as bytes or entries. Never more than `total`.
   public let done: Int
-  /// What the phase has to do; may grow while it lasts, because others write meanwhile.
+  /// The work of the whole phase, in the same unit; may grow during the phase, because others write meanwhile.
   public let total: Int
-  /// Records, lines or MiB so far, as ``Phase/unit`` says.
+  /// How many lines, records or MiB are done; ``Phase/unit`` names what is counted.
   public let count: Int
 
   /// For tests of a progress closure; operations make their own.

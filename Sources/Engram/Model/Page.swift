@@ -30,15 +30,15 @@ extension Page: Hashable where Element: Hashable {}
 extension Page: Encodable where Element: Encodable {}
 extension Page: Decodable where Element: Decodable {}
 
-/// A place in a listing, as a text of 44 letters, digits, `-` and `_`: it can be part of an address or of a request.
+/// A position in a listing, encoded as 44 letters, digits, `-` and `_`, so that it fits into a URL or a request as it is.
 ///
 /// It belongs to one store and its copies, one kind of listing, one set of users and one direction. It stays valid when memories or users
-/// are added or deleted, also those next to it, and after the store was closed, compacted or restored from a backup.
+/// are added or deleted, even right beside the position, and after the store was closed, compacted or restored from a backup.
 public struct PageCursor: Sendable, Hashable, LosslessStringConvertible, Codable {
   public let description: String
 
-  /// The cursor with this text. Any text is taken: the call that gets the cursor refuses a damaged or foreign one as `.invalidArgument`, so
-  /// that it is never taken for the first page.
+  /// The cursor with this text, which is not checked here. A call that gets a damaged or foreign cursor throws `.invalidArgument`; it never
+  /// returns the first page instead.
   public init(_ description: String) { self.description = description }
 
   /// Whether both have the same text, byte for byte.

@@ -1,11 +1,11 @@
 import Formats
 public import Foundation
 
-/// Whose memories are meant.
+/// The users whose memories a call covers.
 public enum SearchScope: Sendable, Hashable {
-  /// One user's, and by construction nobody else's.
+  /// The memories of one user. No memory of another user is read.
   case user(String)
-  /// Those of several users, at most 1,024, and of no other: the results of the single users, merged. A user named twice counts once; an empty list finds
+  /// The memories of several users, at most 1,024: the results of each user, merged. A user named twice counts once; an empty list finds
   /// nothing.
   case users([String])
   case all
@@ -43,16 +43,16 @@ public struct SearchQuery: Sendable, Hashable {
   public var neighbors: Int
   /// The time whose memories are searched, as far as the store still has them; nil: now.
   ///
-  /// A memory is found if it was created by then, and has no successor or one that was created later: see ``Memory/createdAt``. If the successor is gone,
-  /// the memory counts as superseded from the moment on at which its mark was stored. Memories that were deleted since or have expired by now are not
-  /// found, and texts and all other fields are those of now. Neighbors are those that were created by then.
+  /// A memory is found if it was created by then, and no successor of it was: see ``Memory/createdAt``. If the successor has been deleted,
+  /// the memory counts as superseded since the time at which ``Memory/supersededBy`` was stored. Memories that were deleted since or have
+  /// expired by now are not found, and texts and all other fields are the present ones. Neighbors are those that were created by then.
   ///
-  /// The filter is evaluated on memories as they are now: ``Filter/superseded`` selects those that were replaced since. A memory is found whether or not
-  /// what it says held at that time; ``Filter/valid(at:)`` asks for that.
+  /// The filter is evaluated on memories as they are now: ``Filter/superseded`` selects those that were replaced since. A memory is found
+  /// even if its statement did not hold at that time; ``Filter/valid(at:)`` excludes such memories.
   public var asOf: Date?
   /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``. With ``asOf``: all that were created by then.
   public var includesSuperseded: Bool
-  /// Whether each result says how its score came about.
+  /// Whether each result has a ``SearchResult/explanation``.
   public var includesExplanation: Bool
 
   public init(
@@ -94,11 +94,11 @@ extension SearchQuery: Codable {
 /// One memory found, with its score.
 public struct SearchResult: Sendable, Hashable, Codable {
   public let memory: Memory
-  /// Higher is better. Of a search by vector, the `cblas_sdot` of the query with the memory's row; of a search by text, the sum of
-  /// ``Explanation/parts``, unless it is a dense one.
+  /// Higher is better. In a search by vector and in a dense search by text, the `cblas_sdot` of the query with the memory's row; in other
+  /// searches by text, the sum of ``Explanation/parts``.
   public let score: Float
-  /// The user's memories directly before and after it by time, such as the turns around a message, the oldest first and without it: as many of each
-  /// side as the query asked for. They may be results themselves.
+  /// The user's memories directly before and after this one by time, such as the turns around a message: the oldest first, without this
+  /// one, on each side at most as many as the query asked for. They may be results themselves.
   public let neighbors: [Memory]
   /// Present if the query asked for it.
   public let explanation: Explanation?
@@ -114,7 +114,7 @@ public struct SearchResult: Sendable, Hashable, Codable {
     public let rowsInScope: Int
     /// The commit whose state was searched.
     public let batchSequence: UInt64
-    /// What the score of a search by text is the sum of; nil: of a search by vector, or a dense one.
+    /// The parts whose sum is the score; nil in a search by vector and in a dense search by text.
     public let parts: Parts?
 
     /// The parts of a score, scaled and weighted.
@@ -123,15 +123,17 @@ public struct SearchResult: Sendable, Hashable, Codable {
       public let words: Float
       /// Of the words of its session.
       public let session: Float
-      /// The query names its author.
+      /// Added if the query names the memory's author.
       public let author: Float
-      /// Taken off for the share of questions in the text.
+      /// Zero or negative: the deduction for the share of questions in the text.
       public let question: Float
-      /// Of its embedding, its neighbors' included, and of the best embedding of its session.
+      /// Of its embedding, its neighbors' included.
       public let dense: Float
+      /// Of the best embedding of its session.
       public let sessionDense: Float
-      /// Of its age and of its importance, if ``TextQuery/ranking`` has them count.
+      /// Of its age; zero unless ``TextQuery/ranking`` weighs it.
       public let recency: Float
+      /// Of its importance; zero unless ``TextQuery/ranking`` weighs it.
       public let importance: Float
       /// The `cblas_sdot` of the query's embedding with the memory's; nil: one of them is missing.
       public let similarity: Float?

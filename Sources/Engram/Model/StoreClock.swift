@@ -1,6 +1,7 @@
 import Files
 
-/// The clocks of a store: the wall clock says what has expired, and the clock of the boot, which nobody sets, whether to believe it.
+/// The two clocks of a store. The wall clock decides what has expired. The boot clock, which nobody sets, shows whether the wall clock
+/// jumped.
 struct StoreClock: Sendable {
   /// Milliseconds since 1970.
   var wall: @Sendable () -> Int64 = { WallClock.now() }
@@ -10,7 +11,7 @@ struct StoreClock: Sendable {
 
   var now: StoreInstant { StoreInstant(wall: wall(), boot: boot()) }
 
-  /// How far the clocks may differ, and how long memories must be found expired before they are removed.
+  /// Milliseconds: how far the clocks may differ, and how long memories must be found expired before they are removed.
   static let tolerance: Int64 = 3_600_000
 }
 
@@ -18,17 +19,17 @@ struct StoreClock: Sendable {
 struct BootInstant: Sendable, Equatable {
   /// The name of the boot; empty if the system does not report one.
   let boot: [UInt8]
-  /// Since the machine was started, sleep included.
+  /// Time since the machine was started, sleep included.
   let milliseconds: Int64
 
-  /// Milliseconds from an earlier instant of the same boot to this one; nil if that one is of another boot.
+  /// Milliseconds from an earlier instant of the same boot to this one; nil if `earlier` is of another boot or is later than this one.
   func elapsed(since earlier: BootInstant) -> Int64? {
     guard boot == earlier.boot, milliseconds >= earlier.milliseconds, earlier.milliseconds >= 0 else { return nil }
     return milliseconds - earlier.milliseconds
   }
 }
 
-/// What both clocks show.
+/// The time of both clocks at one instant.
 struct StoreInstant: Sendable, Equatable {
   let wall: Int64
   let boot: BootInstant

@@ -1,7 +1,8 @@
 import Formats
 
 extension StoreError {
-  /// The message for people: with the place in a record or a text, if the cause names one. What else the layers below said is in the message already.
+  /// The message to show to people: ``message``, followed by the position in the record or text if decoding one failed. Other causes are
+  /// quoted in ``message`` already.
   public var detailedMessage: String {
     switch cause {
     case let cause as CBORError: "\(message): \(cause)"

@@ -24,11 +24,12 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let dimensionMismatch = Code(rawValue: "dimensionMismatch")
     /// A component is NaN or infinite as a 32-bit float.
     public static let notFinite = Code(rawValue: "notFinite")
-    /// A vector without direction, in a store that compares by cosine.
+    /// The norm of the vector is zero, in a store that compares by cosine.
     public static let zeroNorm = Code(rawValue: "zeroNorm")
     /// A norm above 1e18.
     public static let normTooLarge = Code(rawValue: "normTooLarge")
-    /// The text changed, and there is neither a new embedding nor an embedder.
+    /// An embedding is needed and was not given: for a changed text or a draft in a write, where no embedder is called, or for a dense
+    /// search.
     public static let embeddingRequired = Code(rawValue: "embeddingRequired")
     /// The store has no embeddings, or no embedder to make one from a text.
     public static let embedderRequired = Code(rawValue: "embedderRequired")
@@ -75,7 +76,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let foreignOwner = Code(rawValue: "foreignOwner")
     /// The group or others may read or write the store or a file of it.
     public static let loosePermissions = Code(rawValue: "loosePermissions")
-    /// In the store's directory something else has the name of a file: a link, a pipe, a device; or a file has a second name.
+    /// A file of the store is something else, such as a link, a pipe or a device, or has a second name (a hard link).
     public static let unexpectedFile = Code(rawValue: "unexpectedFile")
     public static let readOnlyFileSystem = Code(rawValue: "readOnlyFileSystem")
     public static let networkFileSystem = Code(rawValue: "networkFileSystem")
@@ -103,28 +104,28 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let readOnly = Code(rawValue: "readOnly")
     /// A flush failed: this process writes no more. Reading goes on.
     public static let poisoned = Code(rawValue: "poisoned")
-    /// The commit failed half-way, and whether it happened could not be found out: it shows when the store is opened again. This process
+    /// The commit failed half-way, and it could not be determined whether it happened: opening the store again shows it. This process
     /// writes no more.
     public static let inDoubt = Code(rawValue: "inDoubt")
-    /// The store was moved, replaced or removed while this process had it open: it reads on in the files that it has open, and writes no more.
-    /// If ``StoreError/isCommitted`` is true, the write was committed to those files, which the store's path no longer leads to.
-    /// ``StoreError/cause`` is the error that the move led to, if a call met one.
+    /// The store was moved, replaced or removed while this process had it open. The process goes on reading the files that it has open, and
+    /// writes no more. If ``StoreError/isCommitted`` is true, the write was committed to those files, which the store's path no longer
+    /// leads to. ``StoreError/cause`` is the error that the move caused, if there was one.
     public static let storeMoved = Code(rawValue: "storeMoved")
     /// Snapshots or writes were still under way when the timeout of `close` was over.
     public static let stillInUse = Code(rawValue: "stillInUse")
   }
 
   public let code: Code
-  /// English: what was wrong, by name, and what to do. Characters of the data that it quotes are escaped where they could steer a terminal
-  /// or a log, as `\u{1B}`.
+  /// English: what was wrong, by name, and what to do. Characters of quoted data that could control a terminal or a log are escaped, such
+  /// as `\u{1B}`.
   public let message: String
   /// The process that holds the lock which was waited for; nil if it is not known, and for codes other than ``Code/writerBusy`` and
   /// ``Code/storeBusy``.
   public let holder: Int32?
-  /// Whether the write was committed although the call failed, which only ``Code/storeMoved`` says. False: it was not, or, for ``Code/inDoubt``
-  /// and ``Code/poisoned``, it is not known.
+  /// Whether the write was committed although the call failed; true only with ``Code/storeMoved``. False means that it was not committed
+  /// or, with ``Code/inDoubt`` and ``Code/poisoned``, that it is not known.
   public let isCommitted: Bool
-  /// What the layer below said.
+  /// The error of the layer below, if there was one.
   public let cause: (any Error)?
 
   public init(_ code: Code, _ message: String, holder: Int32? = nil, isCommitted: Bool = false, cause: (any Error)? = nil) {
@@ -175,7 +176,8 @@ extension StoreError.Code {
 }
 
 extension StoreError {
-  /// Gives an error of a lower layer its place in ``Code``; a `StoreError` and errors of the caller's own stay as they are.
+  /// Converts an error of a lower layer to a `StoreError` whose message begins with `doing`. A `StoreError` and errors of the caller's own
+  /// are returned as they are.
   static func wrapping(_ error: any Error, _ doing: @autoclosure () -> String) -> any Error {
     switch error {
     case let error as FileError: StoreError(error, doing())
@@ -187,7 +189,7 @@ extension StoreError {
     }
   }
 
-  /// Also if the memory is another user's: it must not show that the id exists.
+  /// Also used if the memory belongs to another user: the error must not reveal that the id exists.
   static func noMemory(_ id: MemoryID, of userID: String) -> StoreError {
     StoreError(.notFound, "the user '\(userID)' has no memory \(id)")
   }
@@ -196,7 +198,7 @@ extension StoreError {
     StoreError(.invalidArgument, "the transform of memory \(id) returned another memory")
   }
 
-  /// The memory has not the version that the caller expects.
+  /// The memory does not have the version that the caller expects.
   static func versionMismatch(_ memory: Memory, expected: Int) -> StoreError {
     StoreError(
       .versionMismatch,
@@ -212,12 +214,12 @@ extension StoreError {
     )
   }
 
-  /// Two userIDs hash to one 128-bit key, which nobody has seen yet.
+  /// Two userIDs hash to the same 128-bit key. No such pair is known.
   static func sameKey(_ userID: String) -> StoreError {
     StoreError(.conflict, "another userID has the key of '\(userID)': use a different one")
   }
 
-  /// As ``wrapping(_:_:)``, for an error that is about to leave the public surface: errors for internal callers get a code, too.
+  /// As ``wrapping(_:_:)``, for an error that is about to leave the library: it also converts the errors that only the layers use.
   static func surfacing(_ error: any Error, _ doing: @autoclosure () -> String) -> any Error {
     switch error {
     case let error as CBORError: StoreError(.corrupted, "\(doing()): \(error)", cause: error)

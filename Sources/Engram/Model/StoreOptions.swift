@@ -7,11 +7,11 @@ public struct StoreOptions: Sendable {
     case readWrite
     /// Nothing is created or changed; the reader table of LMDB is still written to.
     ///
-    /// If that table cannot be written, on a read-only medium or without the right to, each read takes a share in `writer.lock` instead, and
-    /// no writer of any process is at work while it lasts: hold no snapshot for long.
+    /// If that table cannot be written, because the medium is read-only or the permission is missing, each read takes a shared lock on
+    /// `writer.lock` instead. No process can write until the read ends: do not hold a snapshot for long.
     case readOnly
-    /// As ``readOnly``, and without any lock: for files that nobody writes to, such as those of a disk image. A read during which the store changes
-    /// all the same throws `.snapshotExpired`; what it returned before may be wrong.
+    /// As ``readOnly``, and without any lock: for files that nobody writes to, such as those of a disk image. If the store changes during a
+    /// read nevertheless, the read throws `.snapshotExpired`; what it returned before may be wrong.
     case immutable
   }
 
@@ -22,17 +22,18 @@ public struct StoreOptions: Sendable {
     case eventual(maxDelay: Duration)
   }
 
-  /// Components of an embedding, 1…65,536. Nil: what the store has, or the embedder; for a new store without either, one of contexts
-  /// and plain memories. A store of another dimension is refused.
+  /// Components of an embedding, 1…65,536. Nil: the dimension of the store, or of the embedder; a new store without either holds contexts
+  /// and memories without embeddings. A store of another dimension is refused.
   public var dimension: Int?
   /// Nil: what the store has; cosine for a new one.
   public var metric: Metric?
-  /// Of the texts, for searches by words. Nil: what the store has; English for a new one. A store of another language is refused.
+  /// The language of the texts, for searches by words. Nil: what the store has; English for a new one. A store of another language is
+  /// refused.
   public var language: WordLanguage?
   public var access: Access
   /// Makes a store if there is none.
   public var createsIfMissing: Bool
-  /// Taken from the first opener of the process.
+  /// If this process has the store open already, the durability of the first opening holds.
   public var durability: Durability
   /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name. Vectors that callers bring with memories and queries name
   /// no embedder, and need the store's dimension only.
@@ -48,22 +49,22 @@ public struct StoreOptions: Sendable {
   public var logger: Logger
   /// How long a read waits for the store to be opened again after a commit failed half-way.
   package var reopeningPatience: Duration = .seconds(10)
-  /// What commits take the time from.
+  /// The clocks that commits and expiry use.
   var clock = StoreClock()
-  /// How long a read waits until another generation is opened, whose turn it is.
+  /// How long a read waits for the opening of the generation that has replaced the one this process has open.
   package var followingPatience: Duration = .seconds(2)
   /// If set, every page of LMDB's file is checked and reported before the first one is used; damage keeps the store closed.
   var inspectsPages: PageInspection?
 
-  /// For another generation of a store that is open: what was asked of the store then need not hold of the generation, which may have another embedder
-  /// and dimension.
+  /// The options for opening another generation of a store that is open. They ask for no dimension, metric, language or embedder, because
+  /// the generation may have other ones than the caller asked for.
   var forOtherGenerations: StoreOptions {
     var options = self
     (options.dimension, options.metric, options.language, options.embedder) = (nil, nil, nil, nil)
     return options
   }
 
-  /// A walk over all pages that an opening begins with.
+  /// A check of all pages at the beginning of an opening.
   struct PageInspection: Sendable {
     /// Called now and then; what it throws ends the walk and the opening.
     var check: @Sendable () throws -> Void = {}

@@ -13,8 +13,8 @@ public struct StoreStatus: Sendable, Codable {
   public let batchSequence: UInt64
   /// Nil before the first commit.
   public let lastCommit: Date?
-  /// How far the wall clock has moved since the last commit against the clock of the machine's boot, which nobody sets; nil if that is at
-  /// most an hour, or if the machine has been restarted since. One of the two times was wrong: memories may seem to have expired.
+  /// How far the wall clock has moved since the last commit relative to the machine's boot clock, which nobody sets; nil if that is at most
+  /// an hour, or if the machine has been restarted since. The wall clock was wrong then or is wrong now: memories may seem to have expired.
   public let clockJump: Duration?
   public let durability: StoreOptions.Durability
   /// Rows that are searched, and those that the row file holds in all.
@@ -33,10 +33,11 @@ public struct StoreStatus: Sendable, Codable {
   /// Whether reads wait because a commit failed half-way and the store is being opened again. The counts are then those of the commit before,
   /// memories that have expired included, and ``readers`` is empty.
   public let isReopening: Bool
-  /// Why this process writes no more; nil while it may. If it cannot read any more either, the counts are those of the last commit.
+  /// The error after which this process writes no more; nil while it may write. If it cannot read either, the counts are those of the last
+  /// commit.
   public let poison: StoreError?
-  /// Whether the store was moved, replaced or removed while this process has it open: what is read is in the files that it has open, and it
-  /// writes no more. Close it, and open the store that is to be used.
+  /// Whether the store was moved, replaced or removed while this process has it open. The process then goes on reading the files that it
+  /// has open, and writes no more. Close the store, and open the one to use.
   public let isMoved: Bool
   /// Snapshots that this process holds, the oldest first.
   public let snapshots: [HeldSnapshot]

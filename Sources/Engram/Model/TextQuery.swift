@@ -1,7 +1,7 @@
 import Formats
 public import Foundation
 
-/// What a search by text goes by.
+/// What a search by text compares: words, embeddings, or both.
 public enum SearchMode: String, Sendable, Hashable, Codable, CaseIterable {
   /// Words and meaning together; words alone if there is no embedding to compare.
   case hybrid
@@ -13,18 +13,20 @@ public enum SearchMode: String, Sendable, Hashable, Codable, CaseIterable {
 
 /// A search by text: by its words, by the embedding of the text, or by both.
 ///
-/// Each part is scaled to at most 1 within the scope and weighted; ``SearchResult/Explanation/parts`` has them. What counts for a memory: its words and those
-/// of its caption (BM25), the author and the date; with less weight the turns before and after it in its session, and fully the words of a
-/// question right before it; the words of the session as a whole; the similarity of its embedding, its neighbors' and the best of its session.
-/// A memory that asks counts a little less than one that says. The statistics are those of the scope: they count its memories that are neither
-/// expired nor superseded, also those that the filter leaves out, and no memory outside of the scope.
+/// A score is a weighted sum of parts, each scaled to at most 1 within the scope; ``SearchResult/Explanation/parts`` has them. A memory
+/// scores by its words and those of its caption (BM25), its author and its date; with less weight, by the turns before and after it in its
+/// session, and with full weight by the words of a question right before it; by the words of its session as a whole; by the similarity of
+/// its embedding, its neighbors' embeddings and the best embedding of its session. A memory that asks a question scores a little less than
+/// one that states something. The statistics count all memories of the scope that are neither expired nor superseded, also those that the
+/// filter leaves out, and no memory outside of the scope.
 ///
 /// ```swift
 /// let hits = try store.search(TextQuery("who likes ramen?", scope: .user("ada"), mode: .lexical))
 /// ```
 public struct TextQuery: Sendable, Hashable {
   public var text: String
-  /// Of the text, by the embedder that the store is pinned to. Nil: a hybrid search goes by words alone, and a dense one is refused.
+  /// The embedding of the text, made by the embedder that the store is pinned to. Nil: a hybrid search compares words alone, and a dense
+  /// one throws `.embeddingRequired`.
   public var embedding: Embedding?
   public var scope: SearchScope
   public var mode: SearchMode
@@ -35,17 +37,17 @@ public struct TextQuery: Sendable, Hashable {
   /// Results whose score is below this are left out; nil: none are. The scale is that of the weighted sum, at most about 3.
   public var minimumFusedScore: Float?
   public var filter: Filter?
-  /// What counts beside words and meaning; of a dense search, nothing does.
+  /// What counts beside words and meaning. A dense search must have the default, because it ranks by similarity alone.
   public var ranking: TextRanking
   /// How many memories before and after each result come with it, 0…64: see ``SearchResult/neighbors``.
   public var neighbors: Int
   /// The time whose memories are searched, as far as the store still has them; nil: now. See ``SearchQuery/asOf``. The statistics, the sessions and the
   /// ages that ``ranking`` counts are those of that time.
   public var asOf: Date?
-  /// Whether memories are found in whose place others were added: see ``Memory/supersededBy``. They count in the statistics then, too. With ``asOf``:
-  /// all that were created by then.
+  /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``. They then count in the statistics as well.
+  /// With ``asOf``: all that were created by then.
   public var includesSuperseded: Bool
-  /// Whether each result says how its score came about.
+  /// Whether each result has a ``SearchResult/explanation``.
   public var includesExplanation: Bool
 
   public init(

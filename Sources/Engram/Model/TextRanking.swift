@@ -1,7 +1,7 @@
 import Formats
 import Foundation
 
-/// What counts in a search by text beside words and meaning.
+/// How much questions, age and importance count in a search by text, beside words and meaning.
 ///
 /// ```swift
 /// var query = TextQuery("where does she live?", scope: .user("ada"))
@@ -9,14 +9,15 @@ import Foundation
 /// query.ranking.importance = 0.2
 /// ```
 public struct TextRanking: Sendable, Hashable, Codable {
-  /// Whether a memory that asks counts less than one that says, and the words of a question also count for the memory after it.
+  /// Whether a memory that asks a question counts less than one that states something, and whether the words of a question also count for
+  /// the memory after it.
   public var prefersStatements: Bool
   /// Nil: the age of a memory does not count.
   public var recency: Recency?
-  /// What ``Memory/importance`` 1 adds to a score, 0…10; half of it adds half as much. The other parts add up to about 3 at most.
+  /// The weight of ``Memory/importance``, 0…10: the product of both is added to the score. The other parts add up to about 3 at most.
   public var importance: Double
 
-  /// What the age of a memory adds to its score: `weight` for one of this moment, half of it after each half-life.
+  /// How much the age of a memory adds to its score: `weight` if it was created now, and half as much after each half-life.
   public struct Recency: Sendable, Hashable, Codable {
     /// More than zero.
     public var halfLife: Duration
@@ -48,7 +49,7 @@ public struct TextRanking: Sendable, Hashable, Codable {
 }
 
 extension TextRanking.Recency {
-  /// What a memory of this time adds at another; one of the future counts as one of this moment.
+  /// The term that is added to the score of a memory. Both times are milliseconds since 1970; a `createdAt` after `now` counts as `now`.
   func term(createdAt: Int64, now: Int64) -> Double {
     let age = max(0, Double(now) - Double(createdAt))
     return weight * exp2(-age / (halfLife / .milliseconds(1)))

@@ -1,4 +1,4 @@
-/// Reports how far long work is, and lets the receiver end it: an error of the receiver ends the work.
+/// Reports the progress of long work to a receiver. An error that the receiver throws ends the work.
 ///
 /// The receiver is called once for about 256 KiB of work or 1,024 small steps, whichever comes first. Release builds do that in less than two
 /// milliseconds, so a cancelled task ends soon, and the calls do not show in a measurement.
@@ -21,7 +21,7 @@ struct WorkMeter {
 
   /// Counts `count` units of the total as done.
   ///
-  /// - Parameter bytes: What was read for them.
+  /// - Parameter bytes: How many bytes were read for them.
   mutating func add(_ count: Int = 1, bytes: Int = 0) throws {
     done += count
     try pass(bytes: bytes)
@@ -49,7 +49,8 @@ struct WorkMeter {
   mutating func finish() throws { try report(.init(phase: phase, done: total, total: total, count: max(done, total))) }
 }
 
-/// Reports each step to `progress` first and then ends the work if `check` throws: so a receiver sees every step that was worked on.
+/// Combines both closures: each step is first reported to `progress`, then `check` may end the work by throwing. So `progress` sees every
+/// step that was done.
 func reporting(
   _ progress: @escaping (OperationProgress) -> Void, _ check: @escaping () throws -> Void
 ) -> (OperationProgress) throws -> Void {
