@@ -1,6 +1,6 @@
 import CLMDB
 
-/// Walks one database in key order. Owned by one scope; gone before its transaction changes or ends.
+/// Walks one database in key order. The compiler ensures that it is released before its transaction changes or ends.
 @safe
 package struct Cursor: ~Copyable, ~Escapable {
   private let cursor: OpaquePointer

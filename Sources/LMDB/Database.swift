@@ -1,6 +1,6 @@
 import CLMDB
 
-/// A handle of one named database; opened once with the environment and valid as long as it.
+/// A handle of one named database; opened once with the environment and valid as long as the environment is open.
 package struct Database: Sendable {
   let handle: MDB_dbi
   let checksum: RecordChecksum
@@ -13,7 +13,7 @@ package struct Database: Sendable {
   }
 }
 
-/// What LMDB says about one database, in pages and entries.
+/// LMDB's statistics of one database, in pages and entries.
 package struct DatabaseStatistics: Sendable {
   package let entries: Int
   package let pages: Int

@@ -17,15 +17,15 @@ package final class Environment: Sendable {
   package struct Options: Sendable {
     package var mapSizeBytes = 1 << 40
     package var smallestMapSizeBytes = 1 << 30
-    /// Address space that a map above the smallest size leaves to others. The smallest one leaves ``AddressSpace/reserveBytes`` at most.
+    /// Address space that must stay free beside the map; of it, a map of the smallest size leaves at most ``AddressSpace/reserveBytes``.
     package var spareBytes = 0
     package var maximumReaders = 1024
     package var isReadOnly = false
-    /// MDB_NOLOCK where false: for reading only. ``exclusion`` or the medium keeps writers out.
+    /// If false, LMDB takes no locks (MDB_NOLOCK), for reading only: ``exclusion`` or a read-only medium keeps writers out.
     package var usesLocks = true
     /// Entered by every snapshot of an environment without locks; nil if nothing can be written.
     package var exclusion: (any ReadExclusion)?
-    /// Makes the databases that are missing, in a write transaction; otherwise a missing one is an error, and opening waits for no writer.
+    /// Creates missing databases in a write transaction. If false, a missing database is an error, and opening waits for no writer.
     package var createsDatabases = false
     /// Names of databases that may be missing: ``Environment/databases`` leaves a missing one out.
     package var optionalDatabases: Set<String> = []
@@ -40,7 +40,7 @@ package final class Environment: Sendable {
   package let path: String
   package let isReadOnly: Bool
   package let mapSizeBytes: Int
-  /// Those that exist, in the order of the names.
+  /// The databases that exist, in the order in which the names were given.
   package let databases: [Database]
   let exclusion: (any ReadExclusion)?
   private let forkCount: Int
@@ -64,7 +64,7 @@ package final class Environment: Sendable {
   ///
   /// LMDB follows the meta pages before that: see ``MetaPair/validate(_:pageSizeBytes:)``.
   ///
-  /// - Parameter inspect: Given a reader slot, which pins the state that it was taken from; what it throws keeps the environment closed.
+  /// - Parameter inspect: Given a reader slot, which pins the last commit. If it throws, the environment is closed and the error rethrown.
   package convenience init(
     path: some FilePlaceConvertible, databases names: [String], options: Options, inspect: (inout InspectionSlot) throws -> Void
   ) throws {
@@ -79,7 +79,7 @@ package final class Environment: Sendable {
     unsafe try self.init(opened, path.place.path, names, options, mapSizeBytes: mapSize)
   }
 
-  /// Takes over an open environment and opens its databases; closes it where that fails.
+  /// Takes over an open environment and opens its databases; closes the environment if that fails.
   private init(
     _ opened: OpaquePointer, _ path: String, _ names: [String], _ options: Options, mapSizeBytes: Int
   ) throws(LMDBError) {
@@ -189,7 +189,7 @@ package final class Environment: Sendable {
     return unsafe begun!
   }
 
-  /// The data file that LMDB has open, which its path named at that moment.
+  /// The status of the data file that LMDB has open. The environment's path may name another file by now.
   package var dataFile: FileStatus {
     get throws {
       var descriptor: mdb_filehandle_t = -1
@@ -201,7 +201,7 @@ package final class Environment: Sendable {
 
   // MARK: Transactions
 
-  /// Counts a transaction in; refuses where the environment is closed or belongs to the parent of a fork.
+  /// Counts a transaction. Fails if the environment is closed or belongs to the parent of a fork.
   func enter(_ operation: StaticString) throws(LMDBError) {
     try requireOwnProcess(operation)
     let isOpen = state.withLock { state in
@@ -226,7 +226,7 @@ package final class Environment: Sendable {
     onIdle?()
   }
 
-  /// Calls `body` from now on each time when the last transaction has ended, on the thread that ended it.
+  /// From now on calls `body` each time the last live transaction ends, on the thread that ended it. Replaces an earlier `body`.
   package func onIdle(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onIdle = body } }
 
   /// Transactions that were begun and not ended, pooled ones included.
@@ -245,9 +245,9 @@ package final class Environment: Sendable {
     return mayClose || state.withLock { $0.isClosed }
   }
 
-  /// Whether a commit failed while its meta page was written: LMDB begins no write any more, and the outcome is in doubt.
+  /// Whether a commit failed while its meta page was written: LMDB then refuses every further write, and the outcome is in doubt.
   ///
-  /// To be called where a write transaction could begin.
+  /// Begins and aborts a write transaction, so it may wait for another writer.
   package var isPanicked: Bool {
     do throws(LMDBError) {
       let transaction = try EnvironmentTransaction(self)
@@ -288,7 +288,7 @@ package final class Environment: Sendable {
     return unsafe info.me_numreaders * 4 >= info.me_maxreaders * 3
   }
 
-  /// The id of the last committed transaction, as this process's map shows it now. For callers that are counted in.
+  /// The id of the last committed transaction, as this process's map shows it now. The caller must keep the environment open.
   package var lastTransactionID: Int { unsafe Self.lastTransactionID(handle) }
 
   static func lastTransactionID(_ handle: OpaquePointer) -> Int {
@@ -297,7 +297,7 @@ package final class Environment: Sendable {
     return unsafe info.me_last_txnid
   }
 
-  /// Bytes of the data file that the last commit reaches to.
+  /// The size of the data file up to the last page of the last commit, in bytes.
   package var usedBytes: Int {
     var info = unsafe MDB_envinfo()
     unsafe _ = mdb_env_info(handle, &info)

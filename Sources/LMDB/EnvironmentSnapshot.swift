@@ -8,7 +8,7 @@ import CLMDB
 
 /// A snapshot of every database. May move between threads (MDB_NOTLS), never used by two at once.
 ///
-/// Begun, it pins the pages of its instant; reset, it keeps only its reader slot and can be renewed.
+/// While active, it pins the pages of its commit. After ``reset()`` it keeps only its reader slot, and can be renewed.
 @safe
 package struct EnvironmentSnapshot: ~Copyable, Sendable {
   private let environment: Environment
@@ -17,15 +17,15 @@ package struct EnvironmentSnapshot: ~Copyable, Sendable {
   package private(set) var isActive: Bool
   package private(set) var isEnded = false
 
-  /// How long a free slot is waited for while there are idle ones. Their processes give them back within three seconds.
+  /// How long to wait for a free slot while others are idle. Processes release idle slots within three seconds.
   package static var patience: Duration { .seconds(5) }
-  /// Between two attempts: each reads the whole table.
+  /// The pause between two attempts: each attempt reads the whole table.
   package static var pauseMicroseconds: UInt32 { 10_000 }
 
   /// Begins a snapshot of the last commit.
   ///
-  /// - Parameter waits: Whether to wait, by blocking, for idle slots of other processes while none is free: ``patience`` at most.
-  /// - Throws: ``LMDBError`` with `isReadersFull` where no slot is free, those of dead processes being cleared first.
+  /// - Parameter waits: Whether to block, for at most ``patience``, while no slot is free but other processes hold idle ones.
+  /// - Throws: ``LMDBError`` with `isReadersFull` if no slot is free after those of dead processes were cleared.
   package init(_ environment: Environment, waits: Bool = true) throws(LMDBError) {
     let begun = unsafe try Self.beginCurrent(environment, waits: waits)
     unsafe transaction = begun
@@ -73,9 +73,9 @@ package struct EnvironmentSnapshot: ~Copyable, Sendable {
     return unsafe transaction
   }
 
-  /// Begins a snapshot, once the slots of dead processes are cleared if none is free.
+  /// Begins a snapshot. If no slot is free, clears those of dead processes first.
   ///
-  /// - Throws: ``LMDBError`` with `isReadersFull`, and the holders of the slots.
+  /// - Throws: ``LMDBError`` with `isReadersFull`; its ``LMDBError/slotsByProcess`` names the holders of the slots.
   static func begin(_ environment: OpaquePointer, waits: Bool = true) throws(LMDBError) -> OpaquePointer {
     let deadline = ContinuousClock.now + patience
     while true {
@@ -107,7 +107,7 @@ package struct EnvironmentSnapshot: ~Copyable, Sendable {
     return unsafe begun!
   }
 
-  /// Lets go of the pages and keeps the slot.
+  /// Releases the pages and keeps the reader slot.
   package mutating func reset() {
     guard isActive, environment.isInOwnProcess else { return }
     unsafe mdb_txn_reset(transaction)
@@ -115,7 +115,7 @@ package struct EnvironmentSnapshot: ~Copyable, Sendable {
     environment.exclusion?.leave()
   }
 
-  /// Gives the slot back, too: the value has nothing of the environment any more, which may be closed.
+  /// Releases the reader slot, too. This value no longer uses the environment, which may be closed then.
   package mutating func end() {
     if isEnded { return }
     let wasActive = isActive
@@ -146,8 +146,8 @@ package struct EnvironmentSnapshot: ~Copyable, Sendable {
     unsafe try refreshIfStale(transaction, in: environment)
   }
 
-  /// A thread suspended in the middle of begin can hold an id whose pages were already given away; two commits further on is the
-  /// sign of it (lmdb.h, "Caveats").
+  /// A thread that was suspended in the middle of `mdb_txn_begin` can hold the id of a commit whose pages were already reused.
+  /// The sign of it is that the last commit is at least two further on (lmdb.h, "Caveats").
   private static func refreshIfStale(_ transaction: OpaquePointer, in environment: OpaquePointer) throws(LMDBError) {
     while unsafe Environment.lastTransactionID(environment) >= mdb_txn_id(transaction) + 2 {
       unsafe mdb_txn_reset(transaction)

@@ -6,15 +6,15 @@ import CLMDB
   import Darwin
 #endif
 
-/// The one transaction that may change the databases. Begun, used and ended on one thread: a commit from another returns success
-/// and hangs every later writer, so that is a precondition here.
+/// The one transaction that may change the databases. Begin, use and end it on one thread: a commit from another thread returns
+/// success and hangs every later writer, so a precondition checks the thread.
 @safe
 package struct EnvironmentTransaction: ~Copyable {
   private let environment: Environment
   /// Nil once committed.
   private var transaction: OpaquePointer?
   private let thread: pthread_t
-  /// The value with its checksum, built here to spare an allocation a put.
+  /// The value with its checksum, built here to save an allocation per put.
   private var scratch: [UInt8] = []
 
   package init(_ environment: Environment) throws(LMDBError) {
@@ -95,9 +95,9 @@ package struct EnvironmentTransaction: ~Copyable {
     return true
   }
 
-  /// The one commit point: on return every change is durable (or, with deferred meta flushes, safe from a killed process).
+  /// The one commit point: on return every change is durable (or, with deferred meta flushes, survives a killed process).
   ///
-  /// - Throws: ``LMDBError``. LMDB has freed the transaction whatever the code; see the table in Concurrency.md for what holds then.
+  /// - Throws: ``LMDBError``. LMDB has freed the transaction whatever the code; Concurrency.md has a table of the states left behind.
   package consuming func commit() throws(LMDBError) {
     requireOwnThread()
     try environment.requireOwnProcess("commit")

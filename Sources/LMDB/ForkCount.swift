@@ -17,7 +17,7 @@ enum ForkCount {
     pthread_atfork(nil, nil, { ForkCount.count.add(1, ordering: .relaxed) }) == 0
   }()
 
-  /// Begins to count; asked for once by everything that compares ``current``.
+  /// Begins to count. To be called before the first use of ``current``; further calls do nothing.
   static func register() { precondition(isRegistered, "the system refuses a fork handler") }
 
   static var current: Int { count.load(ordering: .relaxed) }

@@ -35,7 +35,7 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// A value whose stored checksum differs from that of its bytes, or that is too short to carry one.
   package var isChecksumMismatch: Bool { code == Self.checksumMismatchCode }
-  /// A writer was not kept out in time: see ``ReadExclusion``.
+  /// The lock that keeps writers out was not free in time: see ``ReadExclusion``.
   package var isTimeout: Bool { code == ETIMEDOUT }
   package var isReadersFull: Bool { code == MDB_READERS_FULL }
   package var isMapFull: Bool { code == MDB_MAP_FULL }
@@ -43,7 +43,7 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isPermission: Bool { code == EACCES || code == EPERM }
   package var isReadOnlyFileSystem: Bool { code == EROFS }
   package var isInputOutput: Bool { code == EIO }
-  /// The process, or the system, has no descriptor or address space left, or another process has outgrown this one's map.
+  /// The process or the system has no descriptor or address space left, or another process has grown the data beyond this one's map.
   package var isOutOfResources: Bool { code == EMFILE || code == ENFILE || code == ENOMEM || code == EAGAIN || code == MDB_MAP_RESIZED }
   /// The environment was closed, or belongs to the parent of a fork.
   package var isClosed: Bool { code == EBADF }

@@ -11,9 +11,9 @@ package struct ReaderSlot: Sendable, Equatable {
 /// The reader table, the only view of the readers of other processes.
 package struct ReaderTable: Sendable, Equatable {
   package let slots: [ReaderSlot]
-  /// Lines that were not understood: while there is one, nothing may be reclaimed on the table's word.
+  /// Lines that could not be parsed. If there is one, nothing may be reclaimed, because the table may hide a reader.
   package let unreadableLines: [String]
-  /// The mount is read-only and LMDB works without locks: nobody's snapshot is protected.
+  /// The mount is read-only and LMDB works without locks: no snapshot is protected.
   package let isUnlocked: Bool
 
   /// How many slots each process holds.

@@ -1,7 +1,7 @@
 import Checksums
 
 /// The checksum that ends every value: XXH3-64 of the value, seeded by XXH3-64 of the key, seeded by XXH3-64 of the database's name.
-/// So a value under another key or in another database is seen, too.
+/// So a value that is found under another key or in another database is detected, too.
 package struct RecordChecksum: Sendable {
   package static let byteCount = 8
 
@@ -16,7 +16,7 @@ package struct RecordChecksum: Sendable {
     XXH3.hash64(value, seed: XXH3.hash64(key, seed: seed))
   }
 
-  /// The checksum as it is after a value.
+  /// The checksum as it is stored after a value: 8 bytes, big-endian.
   package func bytes(key: RawSpan, value: RawSpan) -> [UInt8] {
     unsafe withUnsafeBytes(of: checksum(key: key, value: value).bigEndian) { unsafe Array($0) }
   }

@@ -44,7 +44,7 @@ package struct TransactionView: ~Escapable {
     return unsafe _overrideLifetime(cursor, copying: self)
   }
 
-  /// Whether pages are listed as free: they hold what they held before.
+  /// Whether pages are listed as free. Free pages keep their old bytes.
   package var hasFreedPages: Bool {
     get throws(LMDBError) {
       var statistics = MDB_stat()

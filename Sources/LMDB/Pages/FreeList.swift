@@ -1,8 +1,8 @@
 import Files
 
-/// The tree that names the free pages: per transaction, the pages that it let go of.
+/// The tree that lists the free pages: for each transaction, the pages that it freed.
 enum FreeList {
-  /// Walks the free list and notes its pages as free. The first walk of a pass: the other trees are compared with it.
+  /// Walks the free list and notes its pages as free. Must be the first walk of a pass: the other trees are compared with it.
   static func walk(_ tree: inout TreeWalk, _ file: borrowing FileHandle, _ meta: MetaPage, _ ledger: PageLedger) {
     tree.walk(file, meta.freeList) { key, value in
       guard key.byteCount == 8 else { return true }

@@ -5,7 +5,7 @@ enum MainTree {
   /// Walks the main tree.
   ///
   /// - Parameter databases: The names that may be there.
-  /// - Returns: The records of those of them that do, the sound ones and those that a walk can try.
+  /// - Returns: The records that were found, by database; one with reported problems is included, because a walk can try it.
   static func walk(
     _ tree: inout TreeWalk, _ file: borrowing FileHandle, _ meta: MetaPage, _ databases: [String], _ ledger: PageLedger
   ) -> [String: TreeRecord] {

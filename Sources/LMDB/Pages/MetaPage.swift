@@ -1,11 +1,11 @@
-/// One of the two meta pages at the beginning of a data file: what one commit left, read and checked without LMDB, which trusts
-/// what is there (a page size of zero ends the process).
+/// One of the two meta pages at the beginning of a data file, each of which describes one commit. Read and checked without LMDB,
+/// which trusts its content (a page size of zero ends the process).
 package struct MetaPage: Sendable, Equatable {
-  /// The bytes that mean something, the page header's included.
+  /// The bytes in use, those of the page header included.
   static let byteCount = 152
-  /// Where the number of the transaction is, 8 bytes.
+  /// The offset of the transaction's number, which has 8 bytes.
   static let transactionOffset = 144
-  /// More than any map that Engram asks for holds; bounds what a checker allocates for a crafted file.
+  /// More pages than any map of Engram holds; bounds what a checker allocates for a crafted file.
   static let maximumPageCount: UInt64 = 1 << 30
   private static let metaFlag: UInt16 = 8
   /// `MDB_INTEGERKEY`: the free list's keys are native integers.
@@ -21,18 +21,18 @@ package struct MetaPage: Sendable, Equatable {
   package let transactionID: UInt64
   let freeList: TreeRecord
   let main: TreeRecord
-  /// What keeps LMDB from reading the page as a meta page of this place, a sentence each.
+  /// Reasons why LMDB cannot read the page as the meta page of this slot, a sentence each.
   let headerProblems: [String]
-  /// What is wrong with what it says about the commit, the file's size and the free list, a sentence each.
+  /// Problems of the fields about the commit, the file's size and the free list, a sentence each.
   let commitProblems: [String]
-  /// What is wrong with what it says about the main tree, a sentence each.
+  /// Problems of the fields about the main tree, a sentence each.
   let mainProblems: [String]
 
   var contentProblems: [String] { commitProblems + mainProblems }
   package var problems: [String] { headerProblems + contentProblems }
   package var isValid: Bool { problems.isEmpty }
 
-  /// Parses a meta page; what is missing at the end of `bytes` counts as zeros, and as a problem.
+  /// Parses a meta page. If `bytes` is too short, the missing bytes count as zeros, and that is a problem.
   package init(slot: Int, bytes: [UInt8]) {
     precondition(slot == 0 || slot == 1, "a file has two meta pages")
     let padded = bytes + [UInt8](repeating: 0, count: max(0, Self.byteCount - bytes.count))
@@ -46,7 +46,7 @@ package struct MetaPage: Sendable, Equatable {
     mapSizeBytes = page.littleEndian(at: 32)
     lastPage = page.littleEndian(at: 136)
     transactionID = page.littleEndian(at: Self.transactionOffset)
-    // The page size has no field of its own: it is where the free list's record has no use for a field.
+    // The page size has no field of its own: LMDB stores it in the padding of the free list's record.
     pageSizeBytes = Int(freeList.pad)
     let name = "meta page \(slot)"
     if readByteCount < Self.byteCount {
@@ -67,7 +67,7 @@ package struct MetaPage: Sendable, Equatable {
         problems.append("\(name): the map of \(mapSizeBytes) bytes is smaller than \(lastPage + 1) pages")
       }
     }
-    // LMDB finds the meta page of a transaction by the transaction's lowest bit; a new file has none yet.
+    // LMDB finds the meta page of a transaction by the transaction's lowest bit; in a new file, both have the number 0.
     if transactionID != 0, transactionID & 1 != UInt64(slot) {
       problems.append("\(name): the transaction is \(transactionID), which belongs to the other meta page")
     }

@@ -1,13 +1,14 @@
 package import Files
 
 extension MetaPair {
-  /// Takes away the meta page of a commit that failed in writing it, if the page is in the file all the same; durably.
+  /// Withdraws, durably, the meta page of a commit that failed while writing it, if the page reached the file all the same.
   ///
-  /// While other processes have the file open, LMDB goes by the last commit that it counted, and builds the next one upon that, out of the
-  /// pages that the failed one took. A process that counts anew, as the first opener does and the heir of a dead writer's lock, would believe the
-  /// later page, whose tree is overwritten by then. So it is made the older of the two before a page is written.
+  /// While other processes have the file open, LMDB continues from the last commit that it counted: the next commit builds upon that one
+  /// and reuses the pages that the failed one took. A process that reads the meta pages anew (the first to open the file, or one that takes
+  /// over a dead writer's lock) would believe the later page, whose tree is overwritten by then. So, before any page is written, the failed
+  /// commit's meta page gets a number that makes it the older of the two.
   ///
-  /// - Parameter id: Of the write transaction that the caller is in, and has changed nothing by: a meta page with this number is a failed commit's.
+  /// - Parameter id: The id of the caller's write transaction, which has changed nothing: a meta page with this id is a failed commit's.
   /// - Throws: `FileError`; the page may still be there.
   package static func withdraw(transaction id: UInt64, in file: borrowing FileHandle) throws(FileError) {
     let pair = try read(file)

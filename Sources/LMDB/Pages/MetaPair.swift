@@ -18,7 +18,7 @@ package struct MetaPair: Sendable, Equatable {
     first.headerProblems.isEmpty ? first.pageSizeBytes : usualPageSizeBytes
   }
 
-  /// The page that LMDB believes: the one of the later transaction, sound or not.
+  /// The page that LMDB uses: the one of the later transaction, sound or not.
   package var newest: MetaPage { second.transactionID > first.transactionID ? second : first }
 
   /// The sound page of the later transaction; nil if neither is sound.
@@ -27,23 +27,23 @@ package struct MetaPair: Sendable, Equatable {
     return [first, second].first(where: \.isValid)
   }
 
-  /// The page that the given transaction wrote; nil if it was none of the last two.
+  /// The page that the given transaction wrote; nil if neither page is of this transaction.
   package func page(ofTransaction id: UInt64) -> MetaPage? { [first, second].first { $0.transactionID == id } }
 
   // MARK: Before LMDB opens the file
 
-  /// Says why LMDB must not open the file; empty if the meta pages give it no reason to crash.
+  /// Returns the reasons why LMDB must not open the file; none if the meta pages cannot make it crash.
   ///
   /// Covers what LMDB follows before it has read a page of a tree. A live writer in another process is tolerated.
   ///
   /// - Parameter pageSizeBytes: The only page size that is accepted.
-  /// - Returns: A sentence a problem.
+  /// - Returns: One sentence per problem.
   /// - Complexity: A few reads; if the file ends before the last page, a walk of the free list.
   package static func validate(
     _ file: borrowing FileHandle, pageSizeBytes: Int = usualPageSizeBytes
   ) throws(FileError) -> [String] {
     var pair = try read(file)
-    // Each commit of another process can reuse the pages under the walk, so only a walk that no commit met counts.
+    // A commit of another process can reuse pages during the walk, so a walk counts only if no commit happened meanwhile.
     for _ in 0..<100 {
       let problems = try pair.problemsBeforeOpening(file, pageSizeBytes: pageSizeBytes)
       if problems.isEmpty { return [] }
@@ -56,12 +56,12 @@ package struct MetaPair: Sendable, Equatable {
 
   private func problemsBeforeOpening(_ file: borrowing FileHandle, pageSizeBytes: Int) throws(FileError) -> [String] {
     let newest = newest
-    // What the older page says is overwritten by the next commit and never followed.
+    // The trees of the older page are never followed, and the next commit overwrites that page.
     var problems = first.headerProblems + second.headerProblems + newest.contentProblems
     for page in [first, second] where page.headerProblems.isEmpty && page.pageSizeBytes != pageSizeBytes {
       problems.append("meta page \(page.slot): the page size is \(page.pageSizeBytes), not \(pageSizeBytes)")
     }
-    // Each commit writes one page and counts on by one, from zero in both; otherwise a commit is hidden behind an earlier one.
+    // Both numbers start at 0, and each commit writes one page with the next number. Otherwise a commit may be hidden by an earlier one.
     let (low, high) = (min(first.transactionID, second.transactionID), newest.transactionID)
     if high != 0 || low != 0, high - low != 1 {
       problems.append("the meta pages are of transactions \(low) and \(high), which do not follow each other")
@@ -70,7 +70,7 @@ package struct MetaPair: Sendable, Equatable {
     let size = try file.status().sizeBytes
     let needed = (newest.lastPage + 1) * UInt64(pageSizeBytes)
     if UInt64(size) >= needed { return [] }
-    // Pages that a transaction took and gave back are never written: the file may end in front of them, if all are free.
+    // Pages that a transaction took and gave back are never written: the file may end before them if all of them are free.
     let missing = UInt64(size / pageSizeBytes)...newest.lastPage
     let ledger = PageLedger(newest, fileSizeBytes: size)
     if ledger.problems.isEmpty {
@@ -85,7 +85,7 @@ package struct MetaPair: Sendable, Equatable {
 extension MetaPage {
   /// Reads the meta page in `slot`, which is at the page size times the slot.
   ///
-  /// A writer may be at it: the page counts as read when two readings agree.
+  /// A writer may be changing the page, so it is read until two readings agree, at most nine times.
   package static func read(
     _ file: borrowing FileHandle, slot: Int, pageSizeBytes: Int = MetaPair.usualPageSizeBytes
   ) throws(FileError) -> MetaPage {

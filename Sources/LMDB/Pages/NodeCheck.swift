@@ -27,21 +27,21 @@ enum TreeKind {
 struct NodeCheck {
   /// Nodes that begin and end inside the page.
   var readableNodes = 0
-  /// Their keys ascend and have permitted sizes.
+  /// Whether the keys ascend and have permitted sizes.
   var isOrdered = true
   var hasOverflowValues = false
-  /// Nodes with a key that means something: all of a leaf, all but the first of a branch.
+  /// Nodes whose key counts: all of a leaf, all but the first of a branch.
   var keyCount = 0
-  /// Those of them that lie within the bounds that the parent gives.
+  /// How many of these keys lie within the bounds that the parent gives.
   var keysInBounds = 0
 
   /// Looks at every node of a page with a sound header.
   ///
   /// - Parameters:
-  ///   - lower: Where the parent says that the keys begin; no bound where nil.
-  ///   - upper: The first key that is too large.
+  ///   - lower: The lowest key that the parent allows; nil if there is no bound.
+  ///   - upper: The first key that is too large; nil if there is no bound.
   ///   - places: Scratch space.
-  ///   - report: Given each problem, and the node that has it.
+  ///   - report: Given each problem and the index of its node, nil for the page as a whole.
   init(
     _ page: TreePage, _ kind: TreeKind, lower: RawSpan?, upper: RawSpan?, places: inout NodePlaces, report: (Int?, String) -> Void
   ) {
@@ -101,7 +101,7 @@ struct NodeCheck {
     }
   }
 
-  /// A separator may equal the first key below it, but not that of a branch, whose first child would be left without room.
+  /// The first key of a leaf may equal the separator above it. That of a branch must be greater, or no key would fit its first child.
   private static func isKey(of node: TreeNode, in page: TreePage, _ kind: TreeKind, atLeast lower: RawSpan?) -> Bool {
     guard let lower else { return true }
     return page.isBranch ? kind.precedes(lower, page.key(node)) : !kind.precedes(page.key(node), lower)
@@ -115,8 +115,8 @@ struct NodeCheck {
 
 /// Where nodes begin and end in a page, as sets of places that are toggled.
 ///
-/// Nodes whose sizes add up to the space between two places, and whose beginnings and ends cancel each other out but for those two, fill
-/// the space without an overlap: they hold a path from one place to the other, and no byte is left for a detour.
+/// If the sizes of the nodes add up to the space between two places, and all their beginnings and ends but these two cancel each
+/// other out, the nodes fill the space without an overlap: they form a path between the places, and no byte is left over.
 struct NodePlaces {
   private var words: [UInt64]
 

@@ -1,15 +1,15 @@
 import Files
 
-/// The pages of one large value: read into a buffer that the next one takes over.
+/// The pages of one large value, read into a buffer that the next value reuses.
 struct OverflowRun {
   private let ledger: PageLedger
-  /// Every page belongs to one value; otherwise values may be read again as long as that stays in proportion to the file.
+  /// If true, each page may belong to one value only. If false, values may share pages within the budgets, which the file's size bounds.
   private let claims: Bool
   private var budgetBytes: Int
-  /// As many as a few damaged sizes of runs can waste.
+  /// Pages of runs that may still be visited if ``claims`` is false: damaged run sizes cannot waste more.
   private var budgetPages: UInt64
   private var first: UInt64 = 0
-  /// What the run takes, which may be more than its value needs: LMDB leaves it so when a transaction makes the value smaller.
+  /// The pages of the run, perhaps more than its value needs: LMDB keeps them all when a transaction makes the value smaller.
   private(set) var pageCount: UInt64 = 0
   private var buffer: [UInt8] = []
   private var valueByteCount = 0
@@ -29,7 +29,7 @@ struct OverflowRun {
 
   /// Reads the value of `valueByteCount` bytes that begins in page `first`.
   ///
-  /// - Parameter place: Whose value it is, for the problem that is reported.
+  /// - Parameter place: Names the owner of the value in the problem that is reported.
   /// - Returns: Whether ``value`` is that value now.
   mutating func read(_ file: borrowing FileHandle, _ first: UInt64, valueByteCount: Int, of place: @autoclosure () -> String) -> Bool {
     // At most 2^32 bytes: no overflow. LMDB rounds so, too (`OVPAGES`).
@@ -45,7 +45,7 @@ struct OverflowRun {
     return true
   }
 
-  /// Takes the pages of the last value out of what is left over.
+  /// Marks the pages of the last value as used, so that they do not count as lost.
   func markUsed() {
     for page in first..<first + pageCount { _ = ledger.use(page) }
   }

@@ -12,8 +12,8 @@ extension EnvironmentSnapshot: RenewableSnapshot {}
 extension PageWalker {
   /// Walks the state that `snapshot` holds, while writers go on.
   ///
-  /// Pages that the snapshot can reach are not written again as long as it lives. Its meta page is, two commits later: if that has
-  /// happened, or might happen during the reading, the snapshot is renewed.
+  /// Writers do not overwrite pages that a live snapshot can reach. They do overwrite its meta page, two commits later: if that has
+  /// happened, or could happen during the reading, the snapshot is renewed.
   ///
   /// - Parameters:
   ///   - snapshot: Active, and of the environment that the file belongs to.
@@ -31,11 +31,11 @@ extension PageWalker {
   /// The meta page that `snapshot` was taken from; nil if none carries its number even after renewals.
   package func metaPage<Snapshot: RenewableSnapshot & ~Copyable>(of snapshot: inout Snapshot) throws(LMDBError) -> MetaPage? {
     let pageSize = MetaPair.pageSizeBytes(of: try read(slot: 0, MetaPair.usualPageSizeBytes))
-    // Two commits within one reading are rare; in a row they are a file that LMDB and this walk see differently.
+    // Two commits during one reading are rare. If it seems to happen each time, LMDB and this walk do not see the same file.
     for _ in 0..<1000 {
       let id = UInt64(bitPattern: Int64(snapshot.id))
       let own = try read(slot: Int(id & 1), pageSize)
-      // Read after the own one: as long as it is not the later one, no commit has touched the own one again.
+      // Read after `own`: if it is not of a later transaction, no commit had begun to overwrite `own`.
       let other = try read(slot: Int(~id & 1), pageSize)
       if own.transactionID == id, other.transactionID <= id { return own }
       try snapshot.renew()

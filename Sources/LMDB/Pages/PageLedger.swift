@@ -1,6 +1,6 @@
 import Files
 
-/// What the walks of one pass share: which pages are used and free, what was found, what was read. Used by one thread.
+/// State shared by the walks of one pass: used and free pages, problems found, bytes read. Used by one thread.
 final class PageLedger {
   let pageSizeBytes: Int
   /// One more than the last page's number; zero pages if the meta page cannot be followed.
@@ -14,14 +14,14 @@ final class PageLedger {
   private(set) var omittedProblemCount = 0
   private let problemLimit: Int
   private let shouldStop: () -> Bool
-  /// The walk was ended by its caller: pages that were not visited are not known.
+  /// Whether the caller stopped the walk. The state of pages that were not visited is unknown then.
   private(set) var isStopped = false
   private var pagesToAsk = 0
   var bytesRead = 0
 
-  /// - Parameter meta: The page that the walks begin at; if it is not sound, that is the first problem and the pages end at what
-  ///   the file has.
-  /// - Parameter shouldStop: Asked once for 64 pages; once it returns true, the walks end early.
+  /// - Parameter meta: The page that the walks begin at. Its problems are reported first; if its last page is implausible, the pages
+  ///   end with the file.
+  /// - Parameter shouldStop: Called once per 64 pages; once it returns true, the walks end early.
   init(_ meta: MetaPage, fileSizeBytes: Int, problemLimit: Int = 1000, shouldStop: @escaping () -> Bool = { false }) {
     self.problemLimit = problemLimit
     self.shouldStop = shouldStop
@@ -60,7 +60,7 @@ final class PageLedger {
   /// Whether `page` can be a page of a tree.
   func isTreePage(_ page: UInt64) -> Bool { page >= 2 && page < pageLimit }
 
-  /// Whether the file has `count` bytes from byte `offset` of `page` on, which is below the limit.
+  /// Whether the file has `count` bytes from byte `offset` of `page` on; `page` must be below the limit.
   func hasBytes(_ page: UInt64, offset: Int, count: Int) -> Bool {
     // At most 2^30 pages of 2^16 bytes: no overflow.
     let start = Int(page) * pageSizeBytes + offset
@@ -69,7 +69,7 @@ final class PageLedger {
 
   /// Fills `buffer` from byte `offset` of `page`.
   ///
-  /// - Returns: What kept it from that; nil if all was read.
+  /// - Returns: Why the buffer could not be filled; nil if it was.
   func read(
     _ file: borrowing FileHandle, page: UInt64, offset: Int = 0, into buffer: UnsafeMutableRawBufferPointer
   ) -> String? {

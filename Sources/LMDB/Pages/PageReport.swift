@@ -3,7 +3,7 @@ package struct PageReport: Sendable, Equatable {
   /// One tree: a named database, the main tree that names them, or the free list.
   package struct Tree: Sendable, Equatable {
     package let name: String
-    /// What was counted; what LMDB recorded is compared with it.
+    /// The counted entries; a difference from the number that LMDB recorded is a problem.
     package let entries: Int
     package let branchPages: Int
     package let leafPages: Int
@@ -27,7 +27,7 @@ package struct PageReport: Sendable, Equatable {
   package internal(set) var transactionID: UInt64?
   /// A sentence each, in the order in which they were met.
   package internal(set) var problems: [String] = []
-  /// Problems beyond those that are kept.
+  /// How many problems were found after the list was full.
   package internal(set) var omittedProblemCount = 0
   package internal(set) var freeList: Tree?
   package internal(set) var main: Tree?

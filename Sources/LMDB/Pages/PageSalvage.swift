@@ -1,6 +1,6 @@
 package import Files
 
-/// Lends what can still be read of a damaged data file: first what the trees reach, then the leaves that they lost.
+/// Lends the entries of a damaged data file that can still be read: first those that the trees reach, then those of lost leaves.
 ///
 /// Nothing it lends is known to be right: the caller compares each entry with its ``RecordChecksum`` and says whether it takes it.
 /// Pages that the free list names are left out, because they hold older states, deleted entries among them.
@@ -17,10 +17,10 @@ package struct PageSalvage: ~Copyable {
   private let ledger: PageLedger
   private var hasLentEntries = false
   private let wasFreeListSound: Bool
-  /// The entries that LMDB recorded for the databases of which pages were skipped; nil if a database's own record is missing.
+  /// For each database of which pages were skipped, the number of entries that LMDB recorded; nil if the database's record is missing.
   package private(set) var recordedEntries: [String: Int?] = [:]
-  /// The free list was walked without a problem, and no tree met so far contradicts it: what it does not name, and no tree reaches, was
-  /// lost.
+  /// Whether the free list was walked without a problem and no tree met so far contradicts it. A page that it does not name and that no
+  /// tree reaches was then lost.
   package var hasSoundFreeList: Bool { wasFreeListSound && !ledger.contradictsFreeList }
 
   /// Walks the free list. Nothing may commit as long as the value lives, or a reader slot must hold the state.
@@ -36,7 +36,7 @@ package struct PageSalvage: ~Copyable {
     var tree = TreeWalk("the free list", .freeList, ledger)
     FreeList.walk(&tree, file, meta, ledger)
     for difference in tree.differences(from: meta.freeList) { ledger.report(difference) }
-    // A main tree that the meta page itself has lost leaves the free list as it is.
+    // Problems of the main tree's record say nothing about the free list.
     wasFreeListSound = ledger.problemCount == meta.mainProblems.count
     if !wasFreeListSound { ledger.free = PageBitmap(limit: ledger.pageLimit) }
     self.file = file
@@ -46,11 +46,11 @@ package struct PageSalvage: ~Copyable {
     self.ledger = ledger
   }
 
-  /// What was found wrong so far, a sentence each.
+  /// The problems found so far, a sentence each.
   package var problems: [String] { ledger.problems }
   package var omittedProblemCount: Int { ledger.omittedProblemCount }
 
-  /// Lends the entries that the trees reach, database by database, in key order but for damage. What cannot be followed is skipped.
+  /// Lends the entries that the trees reach, database by database, in key order unless damaged. Skips pages that cannot be followed.
   package mutating func forEachEntry<Failure: Error>(_ visit: Visitor<Failure>) throws(Failure) {
     hasLentEntries = true
     var main = TreeWalk("the main tree", .main, ledger, purpose: .salvage)
@@ -68,7 +68,7 @@ package struct PageSalvage: ~Copyable {
     }
   }
 
-  /// Lends the entries of the leaves that are neither free nor were reached, or of which no entry was taken. To be called after
+  /// Lends the entries of leaves that are not free and that no tree reached, or of which no entry was taken. To be called after
   /// ``forEachEntry(_:)``.
   ///
   /// - Returns: False if the free list is damaged and nothing was lent: nothing distinguishes a lost leaf from a deleted one then.
@@ -97,7 +97,7 @@ package struct PageSalvage: ~Copyable {
     case overflow(pageCount: UInt64)
   }
 
-  /// What a page is by its header; nil if it is neither, or damaged.
+  /// The kind of a page according to its header; nil if it is neither kind, or damaged.
   private func header(of page: UInt64) -> Header? {
     var bytes = [UInt8](repeating: 0, count: TreePage.headerByteCount)
     // SAFETY: the buffer is the header's size and lives for the call.

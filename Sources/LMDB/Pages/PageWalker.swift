@@ -30,7 +30,7 @@ package struct PageWalker: ~Copyable, Sendable {
   ///
   /// - Parameters:
   ///   - visit: Lent the entries of the named databases, those of damaged pages as far as they can be read.
-  ///   - shouldStop: Asked once for 64 pages. Once it returns true the walk ends, and the report is worth nothing.
+  ///   - shouldStop: Called once per 64 pages. Once it returns true the walk ends, and the report is incomplete and must not be used.
   package func walk(
     _ meta: MetaPage, lending visit: Visitor? = nil, stoppingIf shouldStop: @escaping () -> Bool = { false }
   ) -> PageReport {

@@ -19,7 +19,7 @@ struct TreePage: ~Escapable {
   private var lower: Int { Int(bytes.littleEndian(at: 12, as: UInt16.self)) }
   /// Where the nodes begin.
   var upper: Int { Int(bytes.littleEndian(at: 14, as: UInt16.self)) }
-  /// Meaningful once ``treeProblem(expecting:)`` found nothing.
+  /// Meaningful if ``treeProblem(expecting:leastBranchNodes:)`` found nothing.
   var nodeCount: Int { (lower - Self.headerByteCount) / 2 }
 
   /// What is wrong with the header of a branch or leaf page; nil for a sound one.

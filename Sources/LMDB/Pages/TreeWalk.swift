@@ -12,14 +12,14 @@ struct TreeCounts: Equatable {
 
 /// Goes down one tree, page by page, and reports what is wrong with it to a ledger.
 ///
-/// Every page is visited once, so that cycles end; the levels are bounded by what LMDB itself can go down. A page that cannot be
-/// followed is skipped with all that lies below it.
+/// Every page is visited once, so that cycles end; the depth is limited to that of LMDB's cursors. A page that cannot be followed
+/// is skipped with everything below it.
 struct TreeWalk: ~Copyable {
   enum Purpose {
     /// Every page belongs to one tree and is not free.
     case verify
-    /// Entries are lent as long as they can be read. A page whose keys all lie elsewhere is taken for the aim of a damaged pointer; a
-    /// leaf is used once an entry of it was taken.
+    /// Entries are lent as long as they can be read. If none of a page's keys lies within its bounds, the pointer to it is taken to be
+    /// damaged, and the page is skipped. A leaf counts as used once one of its entries was taken.
     case salvage
   }
 
@@ -31,11 +31,11 @@ struct TreeWalk: ~Copyable {
     let nodeCount: Int
     var next = 0
     let bounds: KeyBounds
-    /// Its own keys bound what lies below: they are in order.
+    /// Whether its keys are in order, so that they bound the keys below.
     let hasOrderedKeys: Bool
   }
 
-  /// Places of keys in ``pages``.
+  /// Byte ranges of keys in ``pages``; nil if there is no bound.
   private struct KeyBounds {
     var lower: Range<Int>?
     var upper: Range<Int>?
@@ -56,7 +56,7 @@ struct TreeWalk: ~Copyable {
   private var frames: [Frame] = []
   private var places: NodePlaces
   private var run: OverflowRun
-  /// Of ``Purpose/salvage``: a page may be reached from several trees, whose entries tell which one owns it.
+  /// For ``Purpose/salvage``: the pages that this walk visited. Several trees may reach a page; its entries tell which tree owns it.
   private var visited: PageBitmap
   private var rejectedPages: UInt64 = 0
 
@@ -95,7 +95,7 @@ struct TreeWalk: ~Copyable {
     }
   }
 
-  /// Where what was counted differs from what LMDB recorded; nothing if pages were skipped.
+  /// The differences between the counts and LMDB's record; none if pages were skipped.
   func differences(from record: TreeRecord) -> [String] {
     guard isComplete else { return [] }
     let pairs = [
@@ -118,7 +118,7 @@ struct TreeWalk: ~Copyable {
     }
     let check = check(page, level, bounds)
     if purpose == .salvage, check.keyCount > 0, check.keysInBounds == 0 {
-      // The right pointer to the page may still come; bounded, as each rejection has cost a reading.
+      // The right pointer to the page may still follow, so it may be visited again; bounded, because each rejection costs a read.
       rejectedPages += 1
       if rejectedPages <= ledger.pageLimit { visited.remove(page) }
       isComplete = false
