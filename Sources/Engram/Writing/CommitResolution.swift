@@ -2,12 +2,13 @@ import Formats
 import LMDB
 import Logging
 
-/// Finds out what became of a commit that failed while its meta page was written.
+/// Finds out whether a commit that failed while its meta page was written is on disk.
 ///
-/// Neither the error nor the meta pages decide it: this process reads back the system's cache, not the disk. A further commit decides it. Once it
-/// succeeds, the commit that it was built upon is on disk, and the doubtful page is either part of that or overwritten. So the generation is
-/// opened again, and its state record is committed as it is. The thread that resolves has held `writer.lock` since before the commit: no other
-/// process can have written in between, and what the state record says can only come from the failed commit or the one before.
+/// Neither the error nor the meta pages show it: this process reads the system's cache, not the disk. A further commit shows it. Once it
+/// succeeds, the commit that it was built upon is on disk, and the doubtful page is either part of that commit or overwritten. So the
+/// generation is opened again, and its state record is committed unchanged. The thread that resolves has held `writer.lock` since before
+/// the failed commit: no other process can have written since, and the state record that is found is that of the failed commit or the one
+/// before.
 struct CommitResolution {
   let live: LiveGeneration
   let options: StoreOptions
@@ -23,18 +24,18 @@ struct CommitResolution {
     case unknown(StoreError)
   }
 
-  /// Blocks on the thread that committed, for as long as reads in progress take, within bounds.
+  /// Blocks the thread that committed until the reads in progress have ended, for at most 1.5 times ``StoreOptions/reopeningPatience``.
   ///
   /// - Parameters:
   ///   - pooled: The generation of the commit, which is the live one.
-  ///   - lastState: That of the commit before.
+  ///   - lastState: The state of the commit before.
   ///   - isCommitted: Whether the state that is found is that of the failed commit; nil if it is neither that nor `lastState`.
   func run(
     _ pooled: LiveGeneration.PooledGeneration, after failure: LMDBError, lastState: StateRecord, isCommitted: (StateRecord) -> Bool?
   ) -> Outcome {
     options.logger.warning("a commit failed half-way: the store is opened again", metadata: ["error": "\(failure)"])
     live.beginReopening(pooled, lastState: lastState)
-    // Longer than reads wait: one that waits inside another read gives up first, and so lets that one end.
+    // Longer than a read waits: a read that waits inside another read gives up first, so that the outer read can end.
     let deadline = ContinuousClock.now + options.reopeningPatience * 3 / 2
     let generation: Generation
     do {
@@ -56,7 +57,7 @@ struct CommitResolution {
     }
   }
 
-  /// Commits upon what is there.
+  /// Commits the state record that is found, unchanged, and returns whether it is that of the failed commit.
   private func settle(_ generation: Generation, _ isCommitted: (StateRecord) -> Bool?) throws -> Bool {
     generation.growDataFile(by: 0)
     var transaction = try EnvironmentTransaction(generation.environment)
@@ -82,7 +83,7 @@ struct CommitResolution {
     return failure
   }
 
-  /// Nothing is written any more; reading needs only an environment that did not fail, too.
+  /// Lets reads go on after writing has ended. If this environment has failed as well, it is opened once more.
   private func goOnReading(
     _ pooled: LiveGeneration.PooledGeneration, _ generation: Generation, _ failure: StoreError, until deadline: ContinuousClock.Instant
   ) {

@@ -2,7 +2,7 @@ import Formats
 
 /// The users that a write body has declared, and the first use of another one.
 ///
-/// A class, because a read of the transaction notes a violation as well. Used on the writer thread alone.
+/// A class, because calls that only read the transaction record a violation as well. Used on the writer thread alone.
 final class DeclaredUsers {
   /// Compared byte for byte, as users are.
   private let names: Set<[UInt8]>
@@ -36,7 +36,8 @@ final class DeclaredUsers {
 extension WriteTransaction {
   /// Runs a body that may use these users only.
   ///
-  /// - Throws: What the body throws; ``StoreError`` `.undeclaredUser` if it used another user, even if it caught that error; `.invalidUserID`.
+  /// - Throws: What the body throws; ``StoreError`` `.undeclaredUser` if it used another user, even if it caught that error;
+  ///   `.invalidUserID`.
   mutating func restricted<Value>(
     to userIDs: [String], _ body: (inout WriteTransaction) throws -> Value
   ) throws -> Value {

@@ -1,7 +1,7 @@
 import Foundation
 import VectorSearch
 
-/// A draft that was checked by itself, before any lock is taken: only it fails.
+/// A draft that was checked on its own, before any lock is taken: an invalid draft fails no other write.
 struct PreparedDraft: Sendable {
   private let draft: MemoryDraft
   private let id: MemoryID
@@ -30,12 +30,12 @@ struct PreparedDraft: Sendable {
     }
   }
 
-  /// Whether the draft is to have no embedding.
+  /// Whether the caller wants no embedding for this draft.
   var isTextOnly: Bool { draft.isTextOnly }
 
   /// - Parameters:
-  ///   - now: Milliseconds since 1970, for a draft without a time.
-  ///   - old: The memory whose id and creation time it gets; nil: its own.
+  ///   - now: The creation time of a draft that has none, in milliseconds since 1970.
+  ///   - old: The memory whose id and creation time the result gets; nil: those of the draft.
   func memory(now: Int64, replacing old: Memory? = nil) -> Memory {
     Memory(
       id: old?.id ?? id, userID: draft.userID, text: draft.text, kind: draft.kind, sessionID: draft.sessionID, speaker: draft.speaker,
@@ -44,6 +44,6 @@ struct PreparedDraft: Sendable {
       details: draft.details.rounded)
   }
 
-  /// About what storing it takes.
+  /// Estimated bytes that storing the draft takes.
   var sizeBytes: Int { 512 + draft.text.utf8.count + (draft.caption?.utf8.count ?? 0) + (components?.count ?? 0) * 4 }
 }

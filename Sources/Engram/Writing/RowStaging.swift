@@ -1,16 +1,16 @@
 import Files
 import VectorSearch
 
-/// Rows of a batch on their way to the file: gathered, then written in runs of consecutive rows.
+/// Rows of a batch that are not in the file yet: gathered in memory, then written in runs of consecutive rows.
 struct RowStaging: ~Copyable {
   private let file: RowFile
   private var pending: [(row: Int, order: Int, components: [Float])] = []
-  /// Rows gathered so far: what comes later is dropped by ``drop(from:)``.
+  /// The number of rows gathered so far. ``drop(from:)`` drops the rows that were gathered after this value was read.
   private(set) var mark = 0
   /// Whether rows were written since the last flush to disk.
   private(set) var needsFlush = false
 
-  /// Rows gathered before they are written, so that a large import holds a few MiB at a time.
+  /// Bytes of rows that are gathered before they are written, so that a large import holds a few MiB at a time.
   private static let gatheredBytes = 4 << 20
 
   init(_ file: RowFile) { self.file = file }
@@ -26,12 +26,12 @@ struct RowStaging: ~Copyable {
   /// - Complexity: O(rows gathered).
   func components(ofRow row: Int) -> [Float]? { pending.first { $0.row == row }?.components }
 
-  /// Forgets what was gathered since `mark`: its body was undone. Rows that are already in the file are in slots that no record names.
+  /// Forgets the rows gathered since `mark`, whose body was undone. Rows that were already written lie in slots that no record names.
   mutating func drop(from mark: Int) {
     pending.removeAll { $0.order >= mark }
   }
 
-  /// Writes what is gathered; a full disk shows here.
+  /// Writes the gathered rows to the file; throws if the disk is full.
   mutating func write() throws {
     guard !pending.isEmpty else { return }
     pending.sort { $0.row < $1.row }
@@ -52,14 +52,14 @@ struct RowStaging: ~Copyable {
     pending.removeAll(keepingCapacity: true)
   }
 
-  /// Writes what is gathered, and makes room for all rows that the batch has given out: an opener takes a file that ends before one of
-  /// them for truncated, and the last run may reach beyond the rows that are written.
+  /// Writes the gathered rows, and grows the file to `rowCount` rows, which are all that were allocated: the last run may be longer than
+  /// the rows that are written, and a file that ends before an allocated row counts as truncated when the store is opened.
   mutating func finish(rowCount: Int) throws {
     try write()
     if needsFlush { try file.reserve(rowCount: rowCount) }
   }
 
-  /// Makes every written row durable: before the commit that names it.
+  /// Makes every written row durable. Must come before the commit that names the rows.
   mutating func flush() throws(FileError) {
     guard needsFlush else { return }
     try file.synchronize()

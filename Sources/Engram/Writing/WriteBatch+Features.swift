@@ -1,11 +1,12 @@
 import Formats
 import LMDB
 
-/// What the store's own record says of its format.
+/// The features of the format that the store's own record lists.
 extension WriteBatch {
   /// Announces a feature in the commit that uses it first: a program that does not know the feature must not open the store.
   ///
-  /// Other processes and the next opening read it; the record that ``store`` keeps is that of the opening.
+  /// Only the stored record changes, which other processes and the next opening read; ``store`` is the record as it was when the store was
+  /// opened.
   mutating func require(_ incompatible: UInt64) throws {
     guard (announced | store.features.incompatible) & incompatible == 0 else { return }
     var record = try storeRecord()
@@ -16,7 +17,7 @@ extension WriteBatch {
     if !canBeUndone { announced |= incompatible }
   }
 
-  /// As this transaction sees it.
+  /// The store's own record as this transaction sees it.
   func storeRecord() throws -> StoreRecord {
     guard let value = try reader.value(.store, in: Tables.Meta.self) else {
       throw StoreError(.corrupted, "the store's own record is missing")

@@ -1,11 +1,11 @@
 import Formats
 import LMDB
 
-/// The end of a batch.
+/// Stores what the batch has kept in memory, directly before the commit.
 extension WriteBatch {
   /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
   ///
-  /// - Parameter source: The state that a copy has caught up with; nil for a commit of its own.
+  /// - Parameter source: The state that a copy has caught up with; nil for a commit of the batch's own changes.
   mutating func finish(adopting source: StateRecord? = nil) throws {
     try writeRows()
     if let source {
@@ -15,7 +15,7 @@ extension WriteBatch {
       state.expiryMark = source.expiryMark
     } else {
       state.batchSequence += 1
-      // Not the later of the two: a clock that was wrong before may have been set back.
+      // Not the later of `now` and the last commit: a clock that was wrong at the last commit may have been set back.
       state.lastCommit = now
       if let boot {
         state.lastBoot = boot
@@ -36,8 +36,8 @@ extension WriteBatch {
     try putUnjournaled(.state, encoded { state.encode(into: &$0) }, in: Tables.Meta.self)
   }
 
-  /// Sets the mark that expired memories were found, unless it is set. If the wall clock was set back, the mark follows it: memories that are not
-  /// expired at this commit must be found anew.
+  /// Sets the mark that expired memories were found, if this commit has to: see ``StateRecord/expiryStep(first:at:)``. If the wall clock
+  /// was set back, the mark is set back too: memories that are not expired at this commit must be found expired again.
   private mutating func markExpired(at now: StoreInstant) throws {
     if let mark = state.expiryMark, mark.wall > now.wall { state.expiryMark = StoreInstant(wall: now.wall, boot: mark.boot) }
     guard state.expiryStep(first: try reader.firstExpiry(), at: now) == .mark else { return }
@@ -81,7 +81,7 @@ extension WriteBatch {
         LogKey(sequence: state.batchSequence, index: UInt32(index)), encoded { record.encode(into: &$0) }, in: Tables.Log.self)
     }
     state.logCount += log.count
-    // Some at a time, so that few batches pay for it and none pays much.
+    // 1024 entries at a time, so that few batches trim and none trims many.
     if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit - 1024) }
   }
 

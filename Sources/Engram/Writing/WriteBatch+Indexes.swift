@@ -1,6 +1,6 @@
 import LMDB
 
-/// What follows from a memory's record in the tables that index it.
+/// The entries of a memory in the tables that index memories.
 extension WriteBatch {
   mutating func insertIndexEntries(of memory: Memory, _ user: UserKey) throws {
     for index in indexes { try insert(memory, user, into: index) }
@@ -10,12 +10,12 @@ extension WriteBatch {
     for index in indexes { try remove(memory, user, from: index) }
   }
 
-  /// Writes only what differs between the two.
+  /// Deletes and writes only the entries that differ between the two memories.
   mutating func replaceIndexEntries(of old: Memory, by new: Memory, _ user: UserKey) throws {
     for index in indexes { try replace(old, new, user, in: index) }
   }
 
-  /// Those that the generation has; the next one has them all.
+  /// The index tables that this generation has. An older generation may lack some; the next generation has all.
   private var indexes: [any MemoryIndex.Type] {
     state.tables == .known ? Tables.indexes : Tables.indexes.filter { state.tables.isSuperset(of: $0.option) }
   }

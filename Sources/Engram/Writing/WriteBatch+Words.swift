@@ -1,6 +1,7 @@
 import LMDB
 
-/// The words of memories, in the commit of their records. A record of `words` is rewritten with each of its memories: some kilobytes.
+/// The words of memories, stored in the same commit as the memories' records. Each change of a memory rewrites the whole record of `words`
+/// that contains it, a few kilobytes.
 extension WriteBatch {
   private var keepsWords: Bool { state.tables.contains(.words) }
 
@@ -12,14 +13,14 @@ extension WriteBatch {
     guard let first = try reader.firstKey(of: Tables.Words.self, prefix: user.prefix) else {
       return try putWords(key, WordsBlock([entry]).encoded())
     }
-    // Before all others: their record begins with it from now on.
+    // The memory precedes all others of the user: their first record begins with it from now on.
     let changed = try words(first, with: entry, mustExist: false)
-    // First: a half of the record may get this key.
+    // Deleted before the record is stored: if it is split, its second half may get this key.
     try delete(first, in: Tables.Words.self)
     try put(changed, key)
   }
 
-  /// After a change of the record: its id and time stay.
+  /// Stores the words of a memory that was changed; its id and creation time are the same as before.
   mutating func replaceWords(of record: MemoryRecord, _ user: UserKey) throws {
     guard keepsWords else { return }
     let entry = try wordsEntry(of: record)
@@ -33,7 +34,7 @@ extension WriteBatch {
     guard let found = try wordsKey(atOrBefore: WordsKey(user: user, createdAt: createdAt, id: memory.id)),
       let block = try words(found, without: memory.id, createdAt)
     else { return }
-    // No key names a memory that is gone.
+    // The record gets the key of its first memory, so that no key names a deleted memory.
     guard let first = block.entries.first else { return try delete(found, in: Tables.Words.self) }
     let key = WordsKey(user: user, createdAt: first.createdAt, id: first.id)
     if key != found { try delete(found, in: Tables.Words.self) }
@@ -55,9 +56,9 @@ extension WriteBatch {
     case block(WordsBlock)
   }
 
-  /// A record with an entry added or exchanged.
+  /// A record with an entry added or replaced.
   ///
-  /// - Parameter mustExist: Whether nothing changes unless the memory has an entry.
+  /// - Parameter mustExist: If true, the record changes only if the memory has an entry in it.
   private func words(_ key: WordsKey, with entry: WordsEntry, mustExist: Bool) throws -> ChangedWords {
     guard let value = try reader.value(key, in: Tables.Words.self) else { throw StoreError(.corrupted, "a record of words is missing") }
     let view = try WordsView(value)
@@ -72,7 +73,7 @@ extension WriteBatch {
     return .block(block)
   }
 
-  /// Nil if the memory has no entry.
+  /// A record without the entry of a memory; nil if the memory has no entry in it.
   private func words(_ key: WordsKey, without id: MemoryID, _ createdAt: Int64) throws -> WordsBlock? {
     guard let value = try reader.value(key, in: Tables.Words.self) else { throw StoreError(.corrupted, "a record of words is missing") }
     let view = try WordsView(value)
@@ -88,7 +89,7 @@ extension WriteBatch {
     return try generation.termReaders.withReader { WordsEntry(record, session: session, $0) }
   }
 
-  /// The key of the record that a memory is in, or belongs into.
+  /// The key of the record that contains a memory, or that it would be added to; nil if the memory precedes all records of the user.
   private func wordsKey(atOrBefore key: WordsKey) throws -> WordsKey? {
     var found: WordsKey?
     try reader.walkKeys(Tables.Words.self, prefix: key.user.prefix, from: .at(key), backwards: true) { key in
@@ -98,8 +99,8 @@ extension WriteBatch {
     return found
   }
 
-  /// Stores a block under a key, in two halves if it is too large. One that has grown at its end leaves its last memory to a block of its
-  /// own: a conversation fills its blocks.
+  /// Stores a block under a key, in two halves if it is too large. If it fits without its last memory, that memory begins a new block
+  /// instead: memories that are added in the order of time fill their blocks.
   private mutating func put(_ block: WordsBlock, _ key: WordsKey) throws {
     guard block.entries.count > 1, block.byteCount > WordsBlock.splitBytes || block.entries.count > WordsBlock.capacity else {
       return try putWords(key, block.encoded())

@@ -3,7 +3,7 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// One LMDB write transaction with what gathers beside it: rows, blocks, users' counts and the log.
+/// One LMDB write transaction, and the changes that are collected beside it: rows, blocks, users' counts and the log.
 ///
 /// Records go to LMDB at once; users, blocks and columns are kept in memory until ``finish(adopting:)``, so that a batch of a
 /// thousand memories writes each of them once. Lives on the writer thread.
@@ -13,7 +13,7 @@ struct WriteBatch: ~Copyable {
     var record: BlockRecord
     var columns: BlockColumns
 
-    /// Says in the record what a scan must look at the columns for.
+    /// Sets in the record whether a slot expires or is superseded: only then must a scan look at the columns for it.
     mutating func markBySlots() {
       record.hasExpiry = columns.slots.contains { $0.expiresAt != BlockColumns.never }
       record.hasSuperseded = columns.slots.contains { $0.details?.isSuperseded == true }
@@ -26,7 +26,7 @@ struct WriteBatch: ~Copyable {
   let purpose: Purpose
   let historyLimit: Int
   let now: Int64
-  /// The clock of the boot; nil in a copy, which takes it from its source.
+  /// The machine's boot and the time since it; nil in a copy, which takes it from its source.
   let boot: BootInstant?
   var state: StateRecord
   private let initialState: StateRecord
@@ -35,15 +35,15 @@ struct WriteBatch: ~Copyable {
   var staging: RowStaging?
   var log: [LogRecord] = []
   var tokens: [String] = []
-  /// Rows of the next run, if more is known than the user's record says: a copied user's rows lie without gaps.
+  /// The number of rows of the next run, instead of that in the user's record. A copy sets it, so that the user's rows lie without gaps.
   var nextRunRows: Int?
-  /// Present while a body runs whose batch has others.
+  /// Exists while a body runs, if its batch has other bodies.
   private var journal: WriteJournal?
-  /// LMDB refused a change: the transaction can only be aborted.
+  /// The error of a change that LMDB refused; from then on the transaction can only be aborted.
   private(set) var failure: LMDBError?
-  /// Bytes of keys and values that were stored, each time that they were.
+  /// Bytes of keys and values that were stored; an entry that is stored twice counts twice, unless it is a record of words.
   private(set) var storedBytes = 0
-  /// Records of words that this batch has stored: LMDB writes a page again that it has copied for the transaction.
+  /// Records of words that this batch has stored. Each is counted once, because LMDB reuses a page that it has copied for the transaction.
   var storedWords: Set<WordsKey> = []
   /// Features that this batch need not announce any more.
   var announced: UInt64 = 0
@@ -54,13 +54,13 @@ struct WriteBatch: ~Copyable {
   /// Bounds of `log` and `tokens`.
   static let logLimit = 65_536
   static let tokenLimit = 16_384
-  /// About what a key takes, with its node.
+  /// Estimated bytes of a key with its node in a page.
   private static let keyBytes = 48
 
   enum Purpose: Sendable {
     /// Changes, which the log records.
     case commit
-    /// What another generation holds already.
+    /// Records that another generation holds already; nothing is logged.
     case copy
   }
 
@@ -116,7 +116,7 @@ struct WriteBatch: ~Copyable {
     try deleteUnjournaled(key.encoded, in: schema[table])
   }
 
-  /// Stores a record of words. Counted once: a batch writes the same record for each of its memories.
+  /// Stores a record of words. Its bytes are counted once, although a batch stores it again for each of its memories.
   mutating func putWords(_ key: WordsKey, _ value: [UInt8]) throws {
     let counted = storedBytes
     try put(key, value, in: Tables.Words.self)
@@ -159,7 +159,7 @@ struct WriteBatch: ~Copyable {
 
   // MARK: Users, blocks and rows
 
-  /// - Throws: ``StoreError`` `.conflict` if another userID has the same 128-bit key, which nobody has seen yet.
+  /// - Throws: ``StoreError`` `.conflict` if two user IDs hash to the same 128-bit key.
   mutating func user(_ key: UserKey, _ userID: String) throws -> UserRecord? {
     var record: UserRecord?
     if let cached = users[key] {
@@ -206,7 +206,7 @@ struct WriteBatch: ~Copyable {
 
   /// - Throws: ``StoreError`` `.corrupted` if the block that is replaced does not decode.
   mutating func setBlock(_ key: BlockKey, _ block: Block?) throws {
-    // As it is stored, not nil: a body may delete blocks that it never read.
+    // The journal needs the stored block even if it is not cached: a body may delete blocks that it never read.
     if journal != nil, journal?.blocks[key] == nil {
       let old = try findBlock(key)
       journal?.blocks.updateValue(old, forKey: key)
@@ -214,7 +214,7 @@ struct WriteBatch: ~Copyable {
     blocks.updateValue(block, forKey: key)
   }
 
-  /// Gives the memory a fresh slot and hands its components to the file.
+  /// Gives the memory an unused slot, and stages its components for the row file.
   ///
   /// - Throws: ``StoreError`` `.dimensionMismatch` if the components were prepared for another generation; `.corrupted`.
   mutating func addRow(_ components: [Float], of memory: Memory, key: UserKey, user: inout UserRecord) throws -> MemoryRecord.RowReference {
@@ -255,7 +255,7 @@ struct WriteBatch: ~Copyable {
     guard let rows = generation.rows, reference.row < state.rowsHigh else {
       throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
     }
-    // Read and not mapped: the map need not reach a row that is not published.
+    // Read from the file and not from its map, which may end before rows that no commit has published.
     let components = try rows.read(row: reference.row)
     guard RowFile.checksum(of: components.span) == reference.checksum else { throw RowFileError.checksumMismatch(row: reference.row) }
     return components
@@ -275,7 +275,7 @@ struct WriteBatch: ~Copyable {
     }
   }
 
-  /// Hides a row. Its bytes stay until the generation is rebuilt; nothing else of the memory does.
+  /// Marks a row as dead, and empties its slot in the columns. The bytes of the row stay in the file until the generation is rebuilt.
   mutating func removeRow(_ reference: MemoryRecord.RowReference, key: UserKey, user: inout UserRecord) throws {
     let blockKey = BlockKey(user: key, number: reference.block)
     var block = try block(blockKey)
@@ -294,7 +294,7 @@ struct WriteBatch: ~Copyable {
     state.rowsDead += 1
   }
 
-  /// Replaces what the columns say of a row that stays.
+  /// Replaces the slot of a row in the columns; the row itself stays.
   mutating func updateColumns(_ reference: MemoryRecord.RowReference, of memory: Memory, key: UserKey) throws {
     let blockKey = BlockKey(user: key, number: reference.block)
     var block = try block(blockKey)
@@ -313,25 +313,25 @@ struct WriteBatch: ~Copyable {
   mutating func countContexts(_ change: Int) { state.contexts += change }
 
   mutating func append(_ record: LogRecord) {
-    // Past the bound only the fact is kept that there was more; the batch then begins a new log.
+    // One entry past the limit shows that there were more: the batch then replaces the whole log by one entry that says so.
     if purpose == .commit, log.count <= Self.logLimit { log.append(record) }
   }
 
   mutating func append(token: String) { tokens.append(token) }
 
-  /// Whether a body of this batch that stays has the token; the committed ones are in LMDB.
+  /// Whether a body of this batch that was not undone has the token; committed tokens are in LMDB.
   func hasPending(token: String) -> Bool { tokens.contains { $0.hasSameBytes(as: token) } }
 
   // MARK: Bodies
 
-  /// Begins to remember, so that ``undo()`` can restore this state.
+  /// Begins to record old values, so that ``undo()`` can restore this state.
   mutating func beginJournal() {
     journal = WriteJournal(state: state, logCount: log.count, tokenCount: tokens.count, rowMark: staging?.mark ?? 0)
   }
 
   mutating func endJournal() { journal = nil }
 
-  /// Whether what is done now may be taken back by ``undo()``.
+  /// Whether ``undo()`` may still take back changes that are made now.
   var canBeUndone: Bool { journal != nil }
 
   /// Takes back everything since ``beginJournal()``.
@@ -353,7 +353,7 @@ struct WriteBatch: ~Copyable {
     state = journal.state
   }
 
-  /// Writes gathered blocks and rows out when there are very many, between the operations of a large body.
+  /// Writes cached blocks out if there are very many, between the operations of a large body that cannot be undone.
   mutating func writeBlocksIfMany() throws {
     guard blocks.count > Self.blockCacheLimit, journal == nil else { return }
     try writeBlocks()
@@ -365,7 +365,7 @@ struct WriteBatch: ~Copyable {
   }
 }
 
-/// The rows could not be flushed: the kernel may have dropped them, so nothing may be written any more.
+/// The rows could not be flushed. The kernel may have dropped them, so this process must not write any more.
 struct RowFlushFailure: Error {
   let error: any Error
 }

@@ -8,7 +8,7 @@ extension WriteCoordinator {
   private struct Batch: ~Copyable {
     var transaction: WriteTransaction
     let pooled: LiveGeneration.PooledGeneration
-    /// That of the commit before.
+    /// The state of the commit before.
     let lastState: StateRecord
     let now: StoreInstant
 
@@ -23,7 +23,7 @@ extension WriteCoordinator {
     do {
       if let poison { throw poison }
       var batch = try begin()
-      // Until the commit an error leaves everything as it was: dropping the transaction aborts it.
+      // Until the commit, an error leaves everything as it was: destroying the transaction aborts it.
       let results = try runBodies(of: requests, &batch.transaction)
       if batch.transaction.batch.isUnchanged { return results }
       warnIfClockJumped(batch.lastState, batch.now)
@@ -47,7 +47,8 @@ extension WriteCoordinator {
 
   /// Step 3: begins the transaction in the live generation.
   ///
-  /// - Throws: ``StoreError`` `.storeMoved`; what LMDB throws. Nothing has changed, but this process may have followed to a later generation.
+  /// - Throws: ``StoreError`` `.storeMoved`; what LMDB throws. Nothing has changed, but this process may have followed to a later
+  ///   generation.
   private func begin() throws -> Batch {
     while true {
       let pooled = try followed()
@@ -59,13 +60,13 @@ extension WriteCoordinator {
           now: now.wall, boot: now.boot))
       let lastState = transaction.batch.state
       if lastState.supersededBy == 0 { return Batch(transaction: transaction, pooled: pooled, lastState: lastState, now: now) }
-      // Readers did not know: see ``GenerationSweep``.
+      // A process was killed after it superseded this generation, and readers do not see that yet: see ``GenerationSweep``.
       _ = consume transaction
       try live.follow(from: pooled, to: lastState.supersededBy)
     }
   }
 
-  /// The live generation as far as readers know. Held by `writer.lock`, no other process can supersede it.
+  /// The newest generation that readers know of. While `writer.lock` is held, no other process can supersede it.
   private func followed() throws -> LiveGeneration.PooledGeneration {
     while true {
       let pooled = live.current
@@ -75,7 +76,8 @@ extension WriteCoordinator {
     }
   }
 
-  /// The bodies, in order. In a batch of several a body that throws is undone; in a batch of one the transaction is lost instead.
+  /// Runs the bodies, in order. In a batch of several, a body that throws is undone; in a batch of one, the whole transaction is aborted
+  /// instead.
   ///
   /// - Returns: How each ended.
   /// - Throws: The error of the only body; what LMDB threw, after which the transaction cannot go on. Nothing of the batch is kept.
@@ -112,7 +114,8 @@ extension WriteCoordinator {
 
   /// Step 7, the one commit point. When it returns, the batch is on the disk.
   ///
-  /// - Throws: ``StoreError`` of a commit that did not happen, which leaves everything as it was; `.poisoned` and `.inDoubt` if that is not known.
+  /// - Throws: ``StoreError`` of a commit that did not happen, which leaves everything as it was; `.poisoned` and `.inDoubt` if that is not
+  ///   known.
   private func commit(_ batch: consuming Batch) throws {
     let (pooled, lastState) = (batch.pooled, batch.lastState)
     let hasRoom = pooled.generation.growDataFile(by: batch.transaction.batch.storedBytes)
@@ -131,25 +134,27 @@ extension WriteCoordinator {
       case .didNotHappen(let failure), .unknown(let failure): throw failure
       }
     }
-    // LMDB does not write trailing pages that a transaction gave back; the next opener takes a file that is too short for damaged.
+    // LMDB does not write trailing pages that a transaction has freed, and a file that is shorter than its pages counts as damaged when
+    // opened.
     pooled.generation.growDataFile(by: 0)
   }
 
-  /// The results of a batch that was committed: a write is acknowledged only if the files are still those that the store's path leads to.
+  /// The results of a committed batch. A write is acknowledged only if the store's path still leads to the files that were written.
   private func acknowledged(_ results: [Result<Void, any Error>], in generation: Generation) -> [Result<Void, any Error>] {
     guard let moved = live.moveAfterCommit(to: generation) else { return results }
-    // Of the writes that come after this batch nothing is committed.
+    // Writes after this batch fail, and nothing of them is committed.
     makeReadOnly(moved.error(committed: false))
     return results.map { result in result.flatMap { .failure(moved.error(committed: true)) } }
   }
 
-  /// The table in Concurrency.md: a full disk and an interruption abort for certain; after a failure of the meta page a further commit decides;
-  /// after any other error the state of the disk is unknown, and a second flush would only pretend.
+  /// Decides as the table in Concurrency.md says. A full disk or an interruption aborts the commit for certain. If writing the meta page
+  /// failed, a further commit shows the outcome. After any other error the state of the disk is unknown, and a second flush could succeed
+  /// without having written.
   ///
   /// To be called on the thread of the commit, with `writer.lock` still held.
   /// - Parameters:
-  ///   - hasRoom: What growing the data file ahead of the commit said.
-  ///   - lastState: That of the commit before.
+  ///   - hasRoom: Whether the data file could be grown ahead of the commit.
+  ///   - lastState: The state of the commit before.
   ///   - isCommitted: As in ``CommitResolution/run(_:after:lastState:isCommitted:)``.
   nonisolated func outcome(
     of error: LMDBError, in pooled: LiveGeneration.PooledGeneration, hasRoom: Bool, lastState: StateRecord,
@@ -162,7 +167,7 @@ extension WriteCoordinator {
     if error.isNoSpace || error.isMapFull || error.isInterrupted {
       return .didNotHappen(StoreError(error, "the commit failed and nothing was changed"))
     }
-    // A page that the disk has room for only in part is EIO to LMDB, which then aborts before any flush.
+    // If the disk has room for a part of a page only, LMDB reports EIO, and aborts before any flush.
     if error.isInputOutput, !hasRoom {
       return .didNotHappen(StoreError(.diskFull, "the commit failed and nothing was changed: the disk is full", cause: error))
     }

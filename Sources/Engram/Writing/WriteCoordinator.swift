@@ -7,8 +7,8 @@ import Synchronization
 
 /// Serialises the writers of this process, and with `writer.lock` those of all processes.
 ///
-/// Group commit without a timer: whatever queued while the last flush ran is the next batch. Everything isolated runs on one
-/// pthread of its own.
+/// Group commit without a timer: the requests that are queued while a batch is committed form the next batch. All isolated code runs on
+/// one pthread of its own.
 actor WriteCoordinator {
   private let thread: WriterThread
   let live: LiveGeneration
@@ -102,8 +102,8 @@ actor WriteCoordinator {
     }
   }
 
-  /// One task for all deadlines: sleeps until the next one, as long as something with a deadline waits. Holds the coordinator while it
-  /// looks, not while it sleeps.
+  /// Starts one task for all deadlines. It sleeps until the next one, as long as a request with a deadline waits, and retains the
+  /// coordinator only while it looks for overdue requests, not while it sleeps.
   private nonisolated func watchDeadlines() {
     Task { [weak self] in
       while let next = self?.dropOverdue() { try? await Task.sleep(until: next, clock: .continuous) }
@@ -122,7 +122,7 @@ actor WriteCoordinator {
       .writerBusy, "\(who) kept the store's writer busy for longer than the timeout; nothing was written: try again", holder: holder)
   }
 
-  /// Flushes what `.eventual` commits left to the system.
+  /// Flushes the commits of durability `.eventual`, which are written but not flushed.
   func flushDeferred() throws {
     let (batches, flushed) = progress.withLock { ($0.batches, $0.flushedBatches) }
     guard batches > flushed else { return }
@@ -131,7 +131,8 @@ actor WriteCoordinator {
       try generation.environment.synchronize()
       progress.withLock { $0.flushedBatches = batches }
     } catch {
-      // Left meanwhile for the next generation, where all was flushed before, or opened again: the next call sees to it.
+      // The environment was closed meanwhile. Either the next generation is live, and everything was flushed before; or this one is opened
+      // again, and the next call flushes it.
       if error.isClosed { return }
       throw poisoned(by: error)
     }
@@ -156,7 +157,7 @@ actor WriteCoordinator {
       for (request, result) in zip(requests, results) { request.finish(result) }
       return
     }
-    // Claimed only now: what was cancelled or timed out while another process wrote is not run.
+    // Claimed only now, so that requests that were cancelled or timed out while another process wrote do not run.
     let requests = queue.next()
     if requests.isEmpty { return releaseLock() }
     waitTimer.recordNanoseconds((ContinuousClock.now - started).nanoseconds)
@@ -183,7 +184,7 @@ actor WriteCoordinator {
       // The callers that wait for their writes have deadlines of their own, and so has `close`.
       try lock.lockWithoutLimit(.exclusive)
     }
-    // Only helps others to name this process; on a full disk the lock must not stay held for want of a note.
+    // The note only lets other processes name this one. An error is ignored: on a full disk the lock must not stay held because of it.
     try? lock.writeNote("\(MachineIdentity.processID)")
   }
 
@@ -195,8 +196,8 @@ actor WriteCoordinator {
     }
   }
 
-  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``. Errors about the batch's commit stay: if it happened, the error is
-  /// a committed `.storeMoved` already, or `.inDoubt` or `.poisoned`. A move ends writing.
+  /// Maps the errors of a batch: see ``StoreMove/surfacing(_:committed:isOpening:_:find:)``. Errors about the batch's commit stay: if it
+  /// happened, the error is a committed `.storeMoved` already, or `.inDoubt` or `.poisoned`. A move ends writing.
   private func surfacing(_ results: [Result<Void, any Error>], _ doing: String) -> [Result<Void, any Error>] {
     results.map { result in
       guard case .failure(let error) = result else { return result }
@@ -206,7 +207,7 @@ actor WriteCoordinator {
     }
   }
 
-  /// From now on this process writes no more.
+  /// Ends writing in this process. Later calls change nothing: the first error is the one that writes report.
   nonisolated func makeReadOnly(_ error: StoreError) {
     options.logger.critical("the store is read-only from now on", metadata: ["error": "\(error)"])
     progress.withLock { $0.poison = $0.poison ?? error }

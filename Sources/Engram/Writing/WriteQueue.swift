@@ -6,7 +6,7 @@ final class WriteQueue: Sendable {
   static let batchOperations = 4096
   static let batchBytes = 16 << 20
 
-  /// Requests that count as queued; the callers of those behind them are merely suspended.
+  /// The most requests that count as queued, and that one batch takes. Requests behind them count as suspended.
   private let limit: Int
 
   init(limit: Int) { self.limit = max(limit, 1) }
@@ -34,7 +34,7 @@ final class WriteQueue: Sendable {
   func append(_ request: WriteRequest) -> Admission {
     state.withLock { state in
       guard !state.isClosed else { return .refused }
-      // Dropped between its creation and here: a cancellation found nothing to remove.
+      // Cancelled between its creation and here: `remove` found nothing to remove.
       if request.isDropped { return .queued }
       request.place.store(state.end, ordering: .relaxed)
       state.requests[state.end] = request
@@ -48,7 +48,7 @@ final class WriteQueue: Sendable {
   /// Forgets a dropped request: another process may hold `writer.lock` for long, and nothing must pile up meanwhile.
   func remove(_ request: WriteRequest) {
     state.withLock { state in
-      // Written with the lock held, or not yet: then `append` sees that the request is dropped.
+      // `place` is written with the lock held. If it is not written yet, `append` finds that the request is dropped.
       _ = state.requests.removeValue(forKey: request.place.load(ordering: .relaxed))
     }
   }
@@ -59,7 +59,7 @@ final class WriteQueue: Sendable {
     return (min(count, limit), max(count - limit, 0))
   }
 
-  /// Claims the next batch; empty when nothing waits, and then the drain has ended.
+  /// Claims the next batch; empty if no request waits, or all that waited were dropped.
   func next() -> [WriteRequest] {
     state.withLock { state in
       var batch: [WriteRequest] = []
@@ -84,7 +84,7 @@ final class WriteQueue: Sendable {
     }
   }
 
-  /// Ends the drain if nothing waits.
+  /// Ends the drain if no request waits, and returns whether it has ended.
   func endDrainIfEmpty() -> Bool {
     state.withLock { state in
       if state.requests.isEmpty { state.isDraining = false }
@@ -109,9 +109,9 @@ final class WriteQueue: Sendable {
     }
   }
 
-  /// Drops what is overdue, in the order of arrival, which is that of the deadlines but for moments.
+  /// Drops overdue requests from the front of the queue: the order of arrival is that of the deadlines, to within moments.
   ///
-  /// - Returns: The next deadline; nil, and the watch has ended, when nothing with a deadline waits.
+  /// - Returns: The next deadline; nil if no request with a deadline waits, which ends the watch.
   func expire(at now: ContinuousClock.Instant, _ error: () -> any Error) -> ContinuousClock.Instant? {
     let (overdue, next) = state.withLock { state -> ([WriteRequest], ContinuousClock.Instant?) in
       var overdue: [WriteRequest] = []

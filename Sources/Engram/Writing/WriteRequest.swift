@@ -1,6 +1,6 @@
 import Synchronization
 
-/// One caller's write on its way: queued, then either claimed by a batch or dropped by a cancellation or a deadline.
+/// One caller's write: first queued, then either claimed by a batch, or dropped by a cancellation or a deadline.
 final class WriteRequest: Sendable {
   typealias Body = @Sendable (inout WriteTransaction) throws -> Void
 
@@ -15,12 +15,12 @@ final class WriteRequest: Sendable {
 
   let body: Body
   let token: String?
-  /// Estimated bytes of what the body stores: a batch has a bound.
+  /// Estimated bytes that the body stores; their sum in a batch is at most ``WriteQueue/batchBytes``, unless one request has more.
   let sizeBytes: Int
   /// A body that may be larger than a batch: it runs alone, and an error aborts the transaction instead of undoing it.
   let runsAlone: Bool
   let deadline: ContinuousClock.Instant?
-  /// In the queue; written and read under its lock. Negative before the request is queued.
+  /// The place in the queue, written and read with the queue's lock held. Negative before the request is queued.
   let place = Atomic(-1)
   private let state = Mutex(State.created)
 
@@ -46,7 +46,7 @@ final class WriteRequest: Sendable {
     return false
   }
 
-  /// Fails the request if it has not begun; afterwards its own result is reported.
+  /// Fails the request if no batch has claimed it; after that its own result is reported.
   ///
   /// - Returns: Whether it was dropped by this call.
   @discardableResult
@@ -70,7 +70,7 @@ final class WriteRequest: Sendable {
     return true
   }
 
-  /// Whether it was cancelled or is overdue, and never runs.
+  /// Whether the request was dropped, by a cancellation or a deadline, and never runs.
   var isDropped: Bool {
     state.withLock { state in
       if case .dropped = state { true } else { false }

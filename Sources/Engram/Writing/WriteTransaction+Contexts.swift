@@ -31,8 +31,8 @@ extension WriteTransaction {
   /// Stores a context; the one it replaces becomes history.
   ///
   /// - Parameter version: The version that the user's context must have now, 0 if there must be none; nil: any.
-  /// - Throws: ``StoreError`` `.versionMismatch`, `.invalidUserID`, `.invalidArgument`, `.encodingFailed`, `.valueTooLarge`; the transaction can go
-  ///   on.
+  /// - Throws: ``StoreError`` `.versionMismatch`, `.invalidUserID`, `.invalidArgument`, `.encodingFailed`, `.valueTooLarge`; the
+  ///   transaction can go on.
   public mutating func put<Record: ContextRecord>(_ context: Record, ifVersion version: Int? = nil) throws {
     let recordType = try Record.checkedRecordType()
     try requireVersion(version, recordType, context.userID)
@@ -58,9 +58,10 @@ extension WriteTransaction {
     }
   }
 
-  /// The same for a record of any type.
+  /// Reads, changes and stores a record of any type in one step.
   ///
   /// - Parameter transform: Gets nil if the user has no such record yet.
+  /// - Throws: As ``updateContext(for:ifVersion:_:)``.
   @discardableResult
   public mutating func updateContext<Record: ContextRecord>(
     _ type: Record.Type, for userID: String, ifVersion version: Int? = nil, _ transform: (Record?) throws -> Record
@@ -74,7 +75,7 @@ extension WriteTransaction {
     return changed
   }
 
-  /// Counts one more exchange and remembers its two sides.
+  /// Counts one more exchange in the user's context, and stores its message and its response as the last ones.
   @discardableResult
   public mutating func updateContext(
     for userID: String, message: String, response: String, ifVersion version: Int? = nil
@@ -157,7 +158,7 @@ extension WriteTransaction {
     return (header.version, unsafe value.withUnsafeBytes { unsafe Array($0) })
   }
 
-  /// Deletes the oldest versions of a context or a memory until only those from `newest` − `count` + 1 on are left.
+  /// Deletes the oldest versions of a context or a memory until only those from `newest` − `count` + 1 to `newest` are left.
   mutating func trimHistory(_ prefix: Key, newest: UInt64, keeping count: Int) throws {
     while let oldest = try batch.reader.firstKey(of: Tables.History.self, prefix: prefix),
       oldest.version > newest || newest - oldest.version >= UInt64(count)

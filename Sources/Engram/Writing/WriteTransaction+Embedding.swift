@@ -1,12 +1,13 @@
 import Formats
 
 extension WriteTransaction {
-  /// Gives a memory that has no embedding one. The memory keeps its version, because an embedding is none of its fields.
+  /// Adds an embedding to a memory that has none. The memory keeps its version, because the embedding is not one of its fields.
   ///
   /// - Parameters:
   ///   - components: The row as it will be in the file.
-  ///   - text: What the embedder got.
-  /// - Returns: False, and nothing is changed, if the memory is gone, has expired or has an embedding, or if the embedder would get another text by now.
+  ///   - text: The text that was embedded.
+  /// - Returns: False, and nothing is changed, if the memory is gone, has expired or has an embedding, or if the text to embed has changed
+  ///   since.
   mutating func attach(_ components: [Float], to id: MemoryID, embeddedFrom text: String) throws -> Bool {
     guard let found = try batch.reader.memoryRecord(id), !batch.reader.isExpired(found.memory), found.row == nil,
       batch.generation.template.text(of: found.memory).hasSameBytes(as: text)
@@ -15,7 +16,7 @@ extension WriteTransaction {
     return true
   }
 
-  /// Gives a memory without an embedding one, whatever it was made from.
+  /// Adds an embedding to a memory that has none, without comparing the text that was embedded.
   mutating func attach(_ components: [Float], to found: MemoryRecord) throws {
     var record = found
     let key = batch.reader.userKey(record.memory.userID)

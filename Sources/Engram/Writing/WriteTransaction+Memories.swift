@@ -19,15 +19,17 @@ extension WriteTransaction {
     try surfacingRead(.user(userID)) { try $0.batch.reader.liveMemoryRecord(dedupeKey: dedupeKey, of: userID)?.memory }
   }
 
-  /// The user's memories directly before and after one of them, as the transaction sees them; see ``MemorySnapshot/neighbors(of:for:count:)``.
+  /// The user's memories directly before and after one of them, as the transaction sees them; see
+  /// ``MemorySnapshot/neighbors(of:for:count:)``.
   public func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
     try surfacingRead(.user(userID)) { try $0.batch.reader.neighbors(of: id, for: userID, count: count) }
   }
 
-  /// A copy of the embedding of a memory of the user, as the transaction sees it: for the cosine metric of unit length.
+  /// A copy of the embedding of a memory of the user, as the transaction sees it. With the cosine metric it has unit length.
   ///
   /// - Returns: `dimension` components; nil if the memory has no embedding or is absent, as for ``memory(_:for:)``.
-  /// - Throws: ``StoreError`` `.invalidUserID`; `.corrupted` if the row does not have the checksum in its record; the transaction can go on.
+  /// - Throws: ``StoreError`` `.invalidUserID`; `.corrupted` if the row does not have the checksum in its record; the transaction can go
+  ///   on.
   public func embedding(of id: MemoryID, for userID: String) throws -> Embedding? {
     try surfacingRead(.user(userID)) { try $0.components(of: id, for: userID).map { Embedding($0) } }
   }
@@ -56,12 +58,13 @@ extension WriteTransaction {
 
   /// Adds a memory.
   ///
-  /// No embedder is asked inside a transaction: ``MemoryStore/add(_:onEmbeddingFailure:)-(MemoryDraft,_)`` asks it before. In a store that is pinned to an embedder,
-  /// a draft without an embedding must say ``MemoryDraft/isTextOnly``.
+  /// No embedder runs inside a transaction: ``MemoryStore/add(_:onEmbeddingFailure:)-(MemoryDraft,_)`` calls it before. If the store is
+  /// pinned to an embedder, a draft without an embedding must set ``MemoryDraft/isTextOnly``.
   ///
   /// - Returns: The memory's id, what became of the draft, and whether the memory has an embedding. If the user has a memory with the same
-  ///   dedupe key, the id is that one's and nothing is stored.
-  /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken; the transaction can go on.
+  ///   dedupe key, nothing is stored, and the id is that of the existing memory.
+  /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken, `.notFound` or `.conflict`
+  ///   if the memory that it replaces does not exist or was replaced before; the transaction can go on.
   @discardableResult
   public mutating func add(_ draft: MemoryDraft) throws -> Added {
     try surfacing(.user(draft.userID)) { transaction in
@@ -70,7 +73,8 @@ extension WriteTransaction {
     }
   }
 
-  /// - Throws: ``StoreError`` `.embeddingRequired` for a draft that no search would find, and that does not say so.
+  /// - Throws: ``StoreError`` `.embeddingRequired` for a draft that has no embedding and is not text-only, in a store pinned to an
+  ///   embedder.
   func requireEmbedding(_ draft: MemoryDraft) throws(StoreError) {
     if draft.embedding == nil, !draft.isTextOnly, let embedder = batch.generation.embedder {
       throw StoreError(
@@ -83,7 +87,7 @@ extension WriteTransaction {
   /// Adds memories, in order.
   ///
   /// - Returns: What became of each draft, in the order of the drafts.
-  /// - Throws: As ``add(_:)-(MemoryDraft)``; the drafts before the one that fails are added.
+  /// - Throws: As ``add(_:)-(MemoryDraft)``. If the body catches the error, the drafts before the one that failed stay added.
   @discardableResult
   public mutating func add(_ drafts: [MemoryDraft]) throws -> [Added] {
     var added: [Added] = []
@@ -92,7 +96,7 @@ extension WriteTransaction {
     return added
   }
 
-  /// - Parameter marksReplaced: False for what is stored as it was elsewhere, where the memory that was replaced bears its mark already.
+  /// - Parameter marksReplaced: False for an import, in which the memory that was replaced has ``Memory/supersededBy`` set already.
   mutating func add(_ prepared: PreparedDraft, marksReplaced: Bool = true) throws -> Added {
     let memory = prepared.memory(now: batch.now)
     if let dedupeKey = memory.dedupeKey, let record = try batch.reader.memoryRecord(dedupeKey: dedupeKey, of: memory.userID) {
@@ -131,7 +135,7 @@ extension WriteTransaction {
     try batch.writeBlocksIfMany()
   }
 
-  /// Marks the memory that a new one says it replaces.
+  /// Marks the memory that `memory` replaces, if it names one.
   ///
   /// - Throws: ``StoreError`` `.notFound` if the user has no such memory, `.conflict` if another has replaced it before.
   mutating func supersede(by memory: Memory) throws {
@@ -161,7 +165,7 @@ extension WriteTransaction {
   ///
   /// - Parameters:
   ///   - version: The version that the memory must have now; nil: any.
-  ///   - embedding: The new embedding; nil keeps the old one, which a new text forbids.
+  ///   - embedding: The new embedding; nil keeps the old one, which is refused if the text to embed changes.
   ///   - transform: Returns the changed copy, made by `with(…)`. Not called after a mismatch.
   /// - Returns: The stored memory.
   /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has;
@@ -185,9 +189,10 @@ extension WriteTransaction {
   /// - Parameters:
   ///   - earlier: An earlier version that is kept: see ``history(of:for:limit:)``.
   ///   - version: The version that the memory must have now; nil: any.
-  ///   - embedding: That of the earlier text; nil keeps the present one, which another text forbids.
+  ///   - embedding: The embedding of the earlier text; nil keeps the present one, which is refused if the text to embed changes.
   /// - Returns: The stored memory, with all fields of the earlier version.
-  /// - Throws: ``StoreError`` `.notFound` if the version is not kept, and as ``update(_:for:ifVersion:embedding:_:)``; the transaction can go on.
+  /// - Throws: ``StoreError`` `.notFound` if the version is not kept, and as ``update(_:for:ifVersion:embedding:_:)``; the transaction can
+  ///   go on.
   @discardableResult
   public mutating func revert(
     _ id: MemoryID, for userID: String, to earlier: Int, ifVersion version: Int? = nil, embedding: Embedding? = nil
@@ -247,7 +252,7 @@ extension WriteTransaction {
     return changed
   }
 
-  /// Makes a memory that is about to be changed history.
+  /// Stores a memory that is about to be changed as an earlier version, and trims its history.
   private mutating func keepVersion(_ old: Memory, _ user: UserKey) throws {
     let (versions, number) = (MemoryVersions(user: user, id: old.id), UInt64(old.version))
     if batch.historyLimit > 0 {
@@ -298,7 +303,8 @@ extension WriteTransaction {
     return ids
   }
 
-  /// Removes at most `limit` memories that two commits an hour apart have found expired, or notes that this one finds some.
+  /// Removes at most `limit` memories that two commits an hour apart have found expired, or sets the mark that this commit found some:
+  /// see ``StateRecord/expiryStep(first:at:)``.
   ///
   /// - Returns: Whether there was anything to do.
   mutating func sweepExpired(limit: Int) throws -> Bool {

@@ -3,12 +3,15 @@ import Formats
 extension WriteTransaction {
   /// Adds a memory, or replaces the user's memory with the same dedupe key by it.
   ///
-  /// A replaced memory keeps its id and its creation time; all else becomes the draft's, the embedding too. The draft's own id and creation time
-  /// count only if the memory is new. A mark that another memory has replaced it is taken away. A draft without an embedding, that is not text-only and has the same text, keeps the old embedding.
+  /// A replaced memory keeps its id and its creation time; all other fields, and the embedding, become those of the draft. The draft's own
+  /// id and creation time are used only if the memory is new. ``Memory/supersededBy`` is cleared. If the draft has no embedding, is not
+  /// text-only and has the same text, the old embedding is kept.
   ///
-  /// - Parameter draft: Must have a dedupe key. In a store that is pinned to an embedder it needs an embedding, as for ``add(_:)-(MemoryDraft)``.
+  /// - Parameter draft: Must have a dedupe key. In a store that is pinned to an embedder it needs an embedding, as for
+  ///   ``add(_:)-(MemoryDraft)``.
   /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if the draft has expired already.
-  /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of ``add(_:)-(MemoryDraft)``; the transaction can go on.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of ``add(_:)-(MemoryDraft)``; the transaction
+  ///   can go on.
   @discardableResult
   public mutating func upsert(_ draft: MemoryDraft) throws -> Added {
     try surfacing(.user(draft.userID)) { transaction in
