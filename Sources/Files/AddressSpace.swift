@@ -6,7 +6,8 @@
 
 /// The address space that this process may still take, which `ulimit -v` and control groups limit.
 package enum AddressSpace {
-  /// Left to the heap and to the stacks of threads by every map: an allocation that fails ends the process by a signal, a refused map is an error.
+  /// Every map leaves this much to the heap and to the stacks of threads: a failed allocation ends the process by a signal, a refused map
+  /// is only an error.
   package static let reserveBytes = 256 << 20
 
   /// Whether `byteCount` bytes can be reserved now. Another thread may take them right after.

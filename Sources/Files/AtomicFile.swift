@@ -22,15 +22,16 @@ package struct AtomicFile: ~Copyable {
     offset += bytes.count
   }
 
-  /// Flushes the bytes, gives the file its name and flushes that. If writing fails, nothing has the name that did not have it before; when only the last
-  /// flush of the directory fails, the whole new file may.
+  /// Flushes the bytes, renames the file to its destination and flushes the directory.
+  ///
+  /// - Throws: ``FileError``. The destination is unchanged, unless only the flush of the directory failed: then it may be the new file.
   package mutating func commit() throws(FileError) {
     try flush()
     try Directories.rename(temporary, to: destination)
     isCommitted = true
   }
 
-  /// Flushes the bytes, for a caller who wants to look around before ``commit()``. Nothing may be appended afterwards.
+  /// Flushes the bytes, for a caller that checks something else before ``commit()``. Nothing may be appended afterwards.
   package mutating func flush() throws(FileError) {
     if isFlushed { return }
     try handle.synchronize()

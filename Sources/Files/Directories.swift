@@ -4,19 +4,19 @@
   import Darwin
 #endif
 
-/// Directories and names: everything about files that needs no open descriptor of the caller's.
+/// Operations on directories and names, for which the caller needs no open file.
 package enum Directories {
   /// Makes a directory of mode 0700, whatever the umask.
   package static func create(_ place: some FilePlaceConvertible) throws(FileError) {
     let place = place.place
     try retrying("mkdir", place.path) { unsafe mkdirat(place.anchor, place.name, 0o700) }
     #if canImport(Glibc)
-      // A directory of no mode at all, as an umask of 0777 makes it, opens for nothing else.
+      // If the umask is 0777, the directory has no permissions, and only O_PATH can open it.
       let descriptor = try retrying("open", place.path) {
         unsafe openat(place.anchor, place.name, openPath | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
       }
       defer { close(descriptor) }
-      // By its name it may be another's by now: through the descriptor, and only if the mode is not right already.
+      // Through the descriptor, because the name may lead to another directory by now, and only if the mode is not right already.
       if try FileStatus(descriptor: descriptor, path: place.path).permissions == 0o700 { return }
       try retrying("chmod", place.path) { unsafe chmod("/proc/self/fd/\(descriptor)", 0o700) }
     #else
@@ -27,7 +27,7 @@ package enum Directories {
   /// Linux's `O_PATH` on x86 and ARM, which the toolchain's Glibc module leaves out.
   private static let openPath: Int32 = 0o10_000_000
 
-  /// The status of what has this name, links followed only if `followingLinks` says so; nil if nothing has it.
+  /// The status of the file or directory with this name; nil if there is none. Follows a link only if `followingLinks` is true.
   package static func status(_ place: some FilePlaceConvertible, followingLinks: Bool = false) throws(FileError) -> FileStatus? {
     let place = place.place
     var status = stat()
@@ -56,7 +56,7 @@ package enum Directories {
 
   /// The names in a directory, without `.` and `..`, sorted. A link to a directory is followed.
   ///
-  /// - Throws: ``FileError``, also if the listing ends in the middle: what is returned is complete.
+  /// - Throws: ``FileError``, also if the listing fails in the middle: a list that is returned is complete.
   package static func entries(_ place: some FilePlaceConvertible) throws(FileError) -> [String] {
     let place = place.place
     // A descriptor of its own: the position in a directory belongs to the open descriptor.
@@ -76,7 +76,7 @@ package enum Directories {
     defer { unsafe _ = closedir(stream) }
     var names: [String] = []
     while true {
-      // The only sign by which an error differs from the end.
+      // `readdir` returns nil both at the end and after an error: only `errno` tells which.
       errno = 0
       guard let entry = unsafe readdir(stream) else {
         if errno == 0 { return names.sorted() }
@@ -116,13 +116,13 @@ package enum Directories {
 
   /// Removes a directory of plain files and directories; never follows a link, and refuses one.
   ///
-  /// Descends by descriptors, so that nobody who exchanges a directory meanwhile can lead it out of the tree.
+  /// Descends by descriptors, so that a directory that is exchanged meanwhile cannot lead it out of the tree.
   package static func removeTree(_ place: some FilePlaceConvertible) throws(FileError) {
     let place = place.place
     do throws(FileError) {
       try removeContents(of: try Directory(place))
     } catch {
-      // One error for what is no directory, whatever the system says of a link.
+      // The same error for everything that is not a directory, whatever the system reports for a link.
       throw error.isSymbolicLink ? FileError(errno: ENOTDIR, call: "rmdir", path: place.path) : error
     }
     try retrying("rmdir", place.path) { unsafe unlinkat(place.anchor, place.name, AT_REMOVEDIR) }
@@ -140,22 +140,22 @@ package enum Directories {
     }
   }
 
-  /// Removes an open directory and everything in it while others may be at the same: afterwards it is gone, by this call or by another.
+  /// Removes an open directory and everything in it, while other processes may do the same. It is gone afterwards.
   ///
-  /// - Parameter place: Its name. Another directory that has the name by now stays.
+  /// - Parameter place: The directory's name. If another directory has this name by now, that one is kept.
   package static func removeTreeWithOthers(_ directory: Directory, named place: FilePlace) throws(FileError) {
     while try status(place)?.id == directory.id {
       do throws(FileError) {
         try removeContents(of: directory)
         try retrying("rmdir", place.path) { unsafe unlinkat(place.anchor, place.name, AT_REMOVEDIR) }
       } catch {
-        // Each time another has removed or added something; nobody adds for ever.
+        // Another process has removed or added something. No process adds for ever, so this ends.
         if error.errno != ENOENT && error.errno != ENOTEMPTY { throw error }
       }
     }
   }
 
-  /// The same for a directory of this name; nothing if there is none.
+  /// Does the same for the directory with this name; does nothing if there is none.
   package static func removeTreeWithOthers(_ place: some FilePlaceConvertible) throws(FileError) {
     let directory: Directory
     do throws(FileError) {
@@ -193,7 +193,7 @@ extension Directories {
     return unsafe String(cString: pointer)
   }
 
-  /// The path from the root on, links and `..` in it as they are.
+  /// The absolute path; links and `..` in it stay as they are.
   package static func absolute(_ path: String) -> String {
     if path.hasPrefix("/") { return path }
     guard let pointer = unsafe getcwd(nil, 0) else { return path }

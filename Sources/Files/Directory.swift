@@ -9,9 +9,9 @@
 /// Closes the descriptor with the last reference. Threads: any.
 package final class Directory: Sendable {
   package let descriptor: Int32
-  /// The path that it was opened by: absolute, links in it as they are. For messages, and to be compared with ``id``.
+  /// The absolute path that it was opened by, links unresolved. For messages, and for ``isInPlace``, which compares it with ``id``.
   package let path: String
-  /// What the directory is, whatever it is called.
+  /// Identifies the directory, whatever its name is.
   package let id: FileID
 
   /// Opens the directory that a path leads to; links are followed.
@@ -51,13 +51,13 @@ package final class Directory: Sendable {
 
   /// The names in the directory, without `.` and `..`, sorted.
   ///
-  /// - Throws: ``FileError``, also if the listing ends in the middle: what is returned is complete.
+  /// - Throws: ``FileError``, also if the listing fails in the middle: a list that is returned is complete.
   package func entries() throws(FileError) -> [String] { try Directories.entries(place(".")) }
 
   /// Flushes the directory, so that the names in it survive a power failure.
   package func synchronize() throws(FileError) { try Directories.synchronize(place(".")) }
 
-  /// Whether `path` leads into this directory, at whatever depth. A path that does not exist counts by the nearest directory that does.
+  /// Whether `path` leads into this directory, at any depth. If it does not exist, its nearest existing parent counts.
   package func contains(_ path: String) throws(FileError) -> Bool {
     var above = Directories.absolute(path)
     while Directories.resolved(above) == nil, above != "/" { above = Directories.parent(of: above) }
@@ -70,9 +70,9 @@ package final class Directory: Sendable {
   }
 }
 
-/// Where a file or directory is named: by a path, or by a name in an open directory.
+/// The name of a file or directory: a path, or a name in an open directory.
 package struct FilePlace: Sendable {
-  /// Nil: ``name`` is a path of its own.
+  /// Nil if ``name`` is a path.
   package let directory: Directory?
   /// Relative to ``directory`` if there is one; may have several components.
   package let name: String
@@ -87,7 +87,7 @@ package struct FilePlace: Sendable {
     self.name = name
   }
 
-  /// For messages: where the file was when its directory was opened.
+  /// The path for messages, as it was when the directory was opened.
   package var path: String { directory.map { name == "." ? $0.path : "\($0.path)/\(name)" } ?? name }
 
   /// A name below this one.
@@ -96,24 +96,24 @@ package struct FilePlace: Sendable {
     return directory.map { FilePlace(in: $0, name) } ?? FilePlace(name)
   }
 
-  /// Where the name itself is listed.
+  /// The directory that holds the name.
   package var parent: FilePlace {
     guard let directory else { return FilePlace(Directories.parent(of: name)) }
     return FilePlace(in: directory, name.contains("/") ? Directories.parent(of: name) : ".")
   }
 
-  /// What `openat` and its kin take for the directory. Valid while the place is alive.
+  /// The descriptor that `openat` and similar calls take for the directory. Valid while the place is alive.
   var anchor: Int32 { directory?.descriptor ?? AT_FDCWD }
 
-  /// A path for a library that takes no descriptor: through `/proc`, where it leads into the open directory even after that was renamed;
-  /// without `/proc` the plain path.
+  /// A path for a library that takes no descriptor. It goes through `/proc`, and so leads into the open directory even if that was renamed;
+  /// without `/proc` it is the plain path.
   ///
   /// - Throws: ``FileError`` `ESTALE` if there is only the plain path, and it leads somewhere else by now.
   package var systemPath: String {
     get throws(FileError) {
       guard let directory else { return name }
       let link = "/proc/self/fd/\(directory.descriptor)"
-      // A process that has changed its user may not look there.
+      // A process that has changed its user may have no access to it.
       if let found = try? Directories.status(link, followingLinks: true), found.id == directory.id { return "\(link)/\(name)" }
       guard try directory.isInPlace else { throw FileError(errno: ESTALE, call: "open", path: path) }
       return path
@@ -125,7 +125,7 @@ extension FilePlace: CustomStringConvertible {
   package var description: String { path }
 }
 
-/// What names a file: a path, or a name in an open directory.
+/// A value that names a file: a path, or a name in an open directory.
 package protocol FilePlaceConvertible: Sendable {
   var place: FilePlace { get }
 }

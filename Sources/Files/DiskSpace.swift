@@ -7,7 +7,7 @@
 /// How large a file system is, and how much of it is free.
 package struct DiskSpace: Sendable, Equatable {
   package let totalBytes: Int
-  /// What processes without special rights may still take.
+  /// The bytes that processes without special rights may still take.
   package let availableBytes: Int
 
   package init(totalBytes: Int, availableBytes: Int) {
@@ -37,10 +37,10 @@ package struct DiskSpace: Sendable, Equatable {
     self.init(status)
   }
 
-  /// What nothing may take that can wait: 5 % of the file system, between 16 MiB and 1 GiB, but never more than a quarter of a small one.
+  /// The bytes to leave free in work that can wait: 5 % of the file system, between 16 MiB and 1 GiB, but at most a quarter of it.
   package var reserveBytes: Int { min(max(16 << 20, totalBytes / 20), 1 << 30, totalBytes / 4) }
 
-  /// What is left to other programs even by what somebody asked for: a 64th of the file system, at most 1 MiB.
+  /// The bytes to leave to other programs even in work that a caller asked for: a 64th of the file system, at most 1 MiB.
   package var leastReserveBytes: Int { min(1 << 20, totalBytes / 64) }
 }
 

@@ -4,7 +4,7 @@
   import Darwin
 #endif
 
-/// What the operating system said, for which call and which file.
+/// An error of the operating system, with the call and the file.
 package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The `errno` value.
   package let errno: Int32
@@ -12,7 +12,7 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   package let call: String
   /// The file or directory it was about.
   package let path: String
-  /// Of a lock that was waited for in vain: the processes that hold it, as far as the system tells.
+  /// If a lock was not released in time: the processes that hold it, as far as the system reports them.
   package let holders: [Int32]
 
   package init(errno: Int32, call: String, path: String, holders: [Int32] = []) {
@@ -36,7 +36,7 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   package var isPermission: Bool { errno == EACCES || errno == EPERM }
   package var isReadOnlyFileSystem: Bool { errno == EROFS }
   package var isSymbolicLink: Bool { errno == ELOOP }
-  /// A lock was not given up in time.
+  /// A lock was not released in time.
   package var isTimeout: Bool { errno == ETIMEDOUT }
   /// The process, or the system, has no descriptor, thread or address space left.
   package var isOutOfResources: Bool { errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EAGAIN }

@@ -6,15 +6,16 @@ import CStatfs
   import Darwin
 #endif
 
-/// Disk blocks for bytes that a map shows: touching one that has none is SIGBUS on a full disk. Writing does that on every file system,
-/// reading on tmpfs.
+/// Disk blocks for mapped bytes. On a full disk, touching a byte without a block raises SIGBUS: on every file system by writing, on tmpfs
+/// also by reading.
 extension FileHandle {
-  /// Takes blocks for the first `sizeBytes` bytes; the bytes stay as they are, zeros where there were none.
+  /// Allocates blocks for the first `sizeBytes` bytes. Existing bytes stay as they are, new ones are zeros.
   ///
-  /// Others may have the file mapped meanwhile. (`posix_fallocate` would write if the file system does not know the call, and could undo
-  /// what somebody writes through a map at that moment.)
+  /// Other processes may have the file mapped meanwhile. (`posix_fallocate` would write if the file system does not know the call, and
+  /// could undo what another process writes through a map at that moment.)
   ///
-  /// - Parameter keepingSize: Also blocks beyond the end of the file, which does not move. Otherwise the file is at least `sizeBytes` long afterwards.
+  /// - Parameter keepingSize: If true, the file's size stays, even if blocks beyond its end are allocated. If false, the file is at least
+  ///   `sizeBytes` long afterwards.
   /// - Returns: False if the file system cannot do this: nothing has changed.
   /// - Throws: ``FileError`` if there is no room, among others.
   package func allocate(_ sizeBytes: Int, keepingSize: Bool = false) throws(FileError) -> Bool {
@@ -34,7 +35,7 @@ extension FileHandle {
 
   /// Where the first run of bytes without data begins: the size of the file if there is none, or if the file system does not report it.
   ///
-  /// Blocks that were taken and not written yet look like a hole, too.
+  /// Allocated blocks that were never written count as a hole, too.
   package func firstHole() throws(FileError) -> Int {
     let size = try status().sizeBytes
     #if canImport(Glibc)
@@ -44,7 +45,7 @@ extension FileHandle {
     #endif
     guard size > 0 else { return 0 }
     do throws(FileError) {
-      // The place is that of this descriptor, which nothing else uses: all reads and writes name theirs.
+      // This moves the descriptor's position, which nothing uses: all reads and writes give an offset.
       return min(Int(try retrying("lseek", path) { lseek(descriptor, 0, seekHole) }), size)
     } catch {
       if error.errno == EINVAL || error.errno == EOPNOTSUPP || error.errno == ENXIO { return size }
@@ -52,8 +53,8 @@ extension FileHandle {
     }
   }
 
-  /// Has a new, empty file changed in place, if the file system would else give each change new blocks (btrfs): those that were taken would
-  /// be no use. File systems that do not know the flag do not need it.
+  /// Turns copy-on-write off for a new, empty file, so that it is changed in place (btrfs). Otherwise each change takes new blocks, and
+  /// those allocated in advance would be no use. File systems that do not know the flag do not need it.
   package func refuseCopyOnWrite() {
     #if canImport(Glibc)
       let (getFlags, setFlags, noCopyOnWrite): (UInt, UInt, CInt) = (0x8008_6601, 0x4008_6602, 0x0080_0000)

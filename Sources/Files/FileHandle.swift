@@ -4,13 +4,13 @@
   import Darwin
 #endif
 
-/// A file by what it is, not by what it is called.
+/// Identifies a file, whatever its name is.
 package struct FileID: Hashable, Sendable {
   package let device: UInt64
   package let inode: UInt64
 }
 
-/// What `fstat` says, as far as Engram asks.
+/// The fields of `fstat` that Engram uses.
 package struct FileStatus: Sendable {
   package let id: FileID
   package let sizeBytes: Int
@@ -45,7 +45,7 @@ package struct FileStatus: Sendable {
   }
 }
 
-/// The only owner of one open descriptor; closes it when it goes.
+/// The only owner of one open descriptor, which it closes when it is released.
 ///
 /// Every call retries `EINTR`, carries on after a short transfer and throws ``FileError``. Descriptors are close-on-exec, never follow a
 /// symbolic link in the last path component, and are of regular files: a directory is `EISDIR`, a pipe, socket or device `EINVAL`, and
@@ -61,7 +61,7 @@ package struct FileHandle: ~Copyable, Sendable {
   }
 
   package let descriptor: Int32
-  /// What it was opened by.
+  /// The path or name that it was opened by.
   package let place: FilePlace
   package var path: String { place.path }
 
@@ -106,7 +106,7 @@ package struct FileHandle: ~Copyable, Sendable {
     return try retrying("open", place.path) { unsafe openat(place.anchor, place.name, flags, 0o600) }
   }
 
-  /// Opens the file or makes it, and tells which: only the maker sets the mode. Another process may make or remove it in between.
+  /// Opens the file or creates it, and returns which: only its creator sets the mode. Another process may create or remove it meanwhile.
   private static func openOrCreate(_ place: FilePlace) throws(FileError) -> (descriptor: Int32, isNew: Bool) {
     while true {
       do throws(FileError) {

@@ -4,7 +4,7 @@
   import Darwin
 #endif
 
-/// A `flock` on a file of its own or on a directory: it goes with the process, however that ends.
+/// A `flock` on a file of its own or on a directory: the system releases it when the process ends, whatever the reason.
 ///
 /// The lock belongs to the open file description, so two `FileLock`s of one process exclude each other as two processes do.
 package struct FileLock: ~Copyable, Sendable {
@@ -15,7 +15,7 @@ package struct FileLock: ~Copyable, Sendable {
 
   private let handle: FileHandle
 
-  /// Closing alone would not do: a process forked meanwhile shares the lock until it has become another program.
+  /// Closing alone may not release the lock: a process that was forked meanwhile shares it until it runs another program.
   deinit { _ = flock(handle.descriptor, LOCK_UN) }
 
   /// Opens the lock file, making it if it is missing; takes no lock yet.
@@ -48,12 +48,12 @@ package struct FileLock: ~Copyable, Sendable {
   /// Whether ``writeNote(_:)`` can write.
   package var isWritable: Bool { fcntl(handle.descriptor, F_GETFL) & O_ACCMODE == O_RDWR }
 
-  /// How long a lock is waited for if the caller does not say otherwise.
+  /// How long to wait for a lock by default.
   package static let patience = Duration.seconds(30)
 
   /// Blocks this thread until the lock is held, however long that takes.
   ///
-  /// Only for a thread that nobody waits for without a limit of their own. It is served before those that wait in ``lock(_:atMost:)``.
+  /// Only for a thread whose waiters have time limits of their own. It gets the lock before threads that wait in ``lock(_:atMost:)``.
   package func lockWithoutLimit(_ mode: Mode) throws(FileError) {
     try retrying("flock", handle.path) { flock(handle.descriptor, mode == .shared ? LOCK_SH : LOCK_EX) }
   }
@@ -71,9 +71,9 @@ package struct FileLock: ~Copyable, Sendable {
     }
   }
 
-  /// Waits as ``lock(_:atMost:)`` does, and calls `check` now and then: what that throws ends the waiting.
+  /// Waits as ``lock(_:atMost:)`` does, and calls `check` after each failed attempt: an error that it throws ends the waiting.
   ///
-  /// - Parameter longestPause: Between two attempts, in microseconds: short if others take the lock again and again.
+  /// - Parameter longestPause: The longest pause between two attempts, in microseconds: short if others take the lock again and again.
   package func lock(
     _ mode: Mode, atMost limit: Duration, longestPause: UInt32 = 50_000, check: () throws -> Void
   ) throws {
@@ -103,20 +103,20 @@ package struct FileLock: ~Copyable, Sendable {
     }
   }
 
-  /// Whether the lock's name still leads to the file that was opened: another process may have removed it, and a third one made a new one.
+  /// Whether the lock's name still leads to the file that was opened: other processes may have removed it and created a new one.
   package var isInPlace: Bool {
     get throws(FileError) { try Directories.status(handle.place)?.id == handle.status().id }
   }
 
-  /// Asks again for half a second, whatever the system said: others, and this process itself by another descriptor, would wait for a lock that nobody
-  /// needs.
+  /// Releases the lock. Tries again for half a second if the call fails: other processes, and other descriptors of this one, would wait for
+  /// a lock that nobody needs.
   package func unlock() throws(FileError) {
     for _ in 0..<50 {
       do throws(FileError) {
         try retrying("flock", handle.path) { flock(handle.descriptor, LOCK_UN) }
         return
       } catch {
-        // Not a descriptor any more: only a fault of our own, and nothing to ask again for.
+        // The descriptor is closed already, which only a bug of ours can cause: another attempt cannot succeed.
         guard error.errno != EBADF else { throw error }
         usleep(10_000)
       }

@@ -6,7 +6,7 @@ import CStatfs
   import Darwin
 #endif
 
-/// What kind of file system a path lies on.
+/// Reports the kind of file system that holds a file or directory.
 package enum FileSystems {
   /// The name of the network file system that holds a directory, or nil if the file system is local: LMDB's locks and maps
   /// need one kernel's view of the file.
@@ -20,7 +20,7 @@ package enum FileSystems {
     #endif
   }
 
-  /// Whether a file lies in a tmpfs, where reading a hole of it through a map takes a page.
+  /// Whether a file is in a tmpfs, where reading a hole through a map allocates a page.
   package static func isInMemory(_ file: borrowing FileHandle) throws(FileError) -> Bool {
     #if canImport(Glibc)
       var status = statfs()
@@ -43,9 +43,9 @@ package enum FileSystems {
   ]
 }
 
-/// The machine's present boot and the process's place in it.
+/// Identifies the current boot of the machine, and this process in it.
 package enum MachineIdentity {
-  /// Changes with every boot; nil if the system does not tell.
+  /// A text that changes with every boot; nil if the system does not report it.
   package static func bootID() -> String? {
     guard let file = try? FileHandle(path: "/proc/sys/kernel/random/boot_id", access: .read),
       let bytes = try? file.read(count: 36, at: 0), bytes.count == 36
@@ -53,13 +53,13 @@ package enum MachineIdentity {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Milliseconds since the machine was started, sleep included: no clock that anybody sets.
+  /// Milliseconds since the machine was started, sleep included. Setting the time of day does not change it.
   package static func bootMilliseconds() -> Int64 {
     var time = timespec()
     #if canImport(Glibc)
       let clock = CLOCK_BOOTTIME
     #else
-      // Of Darwin, where it runs on in sleep.
+      // On Darwin, this clock continues during sleep.
       let clock = CLOCK_MONOTONIC
     #endif
     // The clock exists, so that the call does not fail.
@@ -67,7 +67,7 @@ package enum MachineIdentity {
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
-  /// The process's pid namespace, as `pid:[inode]`; nil if there is no such thing.
+  /// The process's pid namespace, as `pid:[inode]`; nil if the system has none.
   package static func processNamespace() -> String? {
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
       // SAFETY: readlink writes at most the given 64 bytes and returns how many.

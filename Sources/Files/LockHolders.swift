@@ -2,9 +2,9 @@
   import Glibc
 #endif
 
-/// Who holds a `flock`, as far as the system tells.
+/// Finds the processes that hold a `flock`, as far as the system reports them.
 package enum LockHolders {
-  /// The processes that hold a `flock` on the file: on Linux from `/proc/locks`, elsewhere nobody.
+  /// The processes that hold a `flock` on the file, in ascending order: on Linux from `/proc/locks`, elsewhere always empty.
   package static func processes(locking place: some FilePlaceConvertible) -> [Int32] {
     guard let status = try? Directories.status(place, followingLinks: true) else { return [] }
     return processes(locking: status.id)
@@ -17,7 +17,7 @@ package enum LockHolders {
       let device = file.device
       let (major, minor) = ((device >> 8) & 0xFFF | (device >> 32) & ~0xFFF, device & 0xFF | (device >> 12) & ~0xFF)
       var found: Set<Int32> = []
-      // The table comes in pieces, and what changes between two of them may hide a line: so more than once.
+      // The kernel returns the table in pieces, and a change between two pieces may hide a line, so it is read several times.
       for _ in 0..<4 {
         guard let table = try? FileHandle(path: "/proc/locks", access: .read).read(count: 1 << 20, at: 0) else { break }
         found.formUnion(
@@ -29,7 +29,7 @@ package enum LockHolders {
     #endif
   }
 
-  /// Parses lines as `1: FLOCK  ADVISORY  READ 1234 fe:01:5678 0 EOF`: device numbers in hexadecimal, waiting ones marked by `->`.
+  /// Parses lines like `1: FLOCK  ADVISORY  READ 1234 fe:01:5678 0 EOF`, with device numbers in hexadecimal. `->` marks one that waits.
   static func processes(in table: String, major: UInt64, minor: UInt64, inode: UInt64) -> Set<Int32> {
     var found: Set<Int32> = []
     // By bytes: as characters, a carriage return would hide the line's end.

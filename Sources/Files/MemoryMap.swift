@@ -6,7 +6,7 @@
 
 /// A read-only shared map of a file, reserved far beyond its end, so that growth needs no remap.
 ///
-/// Touching a byte past the end of the file is SIGBUS: the caller bounds every access by what it knows to be written.
+/// Touching a byte past the end of the file raises SIGBUS: the caller only touches bytes that it knows to be written.
 @safe
 package struct MemoryMap: ~Copyable, Sendable {
   // SAFETY: the map is read-only and lives until `deinit`; concurrent reads of it are harmless.
@@ -15,7 +15,7 @@ package struct MemoryMap: ~Copyable, Sendable {
 
   /// Maps as much address space as the system gives: `preferredBytes`, a quarter of it and so on, never less than `minimumBytes`.
   ///
-  /// - Parameter spareBytes: So much address space is left to others; see ``AddressSpace/reserveBytes``.
+  /// - Parameter spareBytes: The address space to leave free; see ``AddressSpace/reserveBytes``.
   /// - Throws: ``FileError`` `ENOMEM` if `minimumBytes` and `spareBytes` do not fit.
   package init(_ file: borrowing FileHandle, preferredBytes: Int, minimumBytes: Int, spareBytes: Int = 0) throws(FileError) {
     var length = max(preferredBytes, minimumBytes)

@@ -2,12 +2,12 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// The scores of rows that are anywhere in the file, by `cblas_sdot`, computed by other threads while the caller still finds out which rows it needs.
+/// Scores rows from any place in the file by `cblas_sdot`, on other threads, while the caller still finds out which rows it needs.
 ///
-/// Rows are collected to pieces of a megabyte. From the second piece on as many threads as there are other processors take pieces, if the system runs them;
-/// the caller takes what is left, so it waits for pieces that a thread is at and for nothing else. Used by one thread at a time.
+/// Rows are collected to pieces of a megabyte. From the second piece on, other threads, at most one per other processor, score pieces.
+/// ``finish(check:)`` scores the pieces that are left, so it only waits for those that a thread has begun. Used by one thread at a time.
 package struct BackgroundScores {
-  /// Long against the microseconds that it takes to wake a thread.
+  /// Scoring one piece takes long compared with the microseconds that it takes to wake a thread.
   private static let pieceBytes = 1 << 20
   private static let helperLimit = ProcessInfo.processInfo.activeProcessorCount - 1
 
@@ -25,7 +25,7 @@ package struct BackgroundScores {
     rows.reserveCapacity(pieceLength)
   }
 
-  /// - Parameter row: Below a high-water mark that is covered. Negative: there is none, and its score is not a number.
+  /// - Parameter row: Below a high-water mark that is covered by ``RowFile/cover(rowCount:)``. If negative, there is no row: its score is NaN.
   package mutating func add(row: Int) {
     rows.append(row)
     guard rows.count == pieceLength else { return }
@@ -35,7 +35,7 @@ package struct BackgroundScores {
 
   /// The scores of all rows, in the order in which they were added. To be called once.
   ///
-  /// - Parameter check: Called between pieces; what it throws ends the work.
+  /// - Parameter check: Called between pieces; an error that it throws ends the work.
   /// - Complexity: O(rows × dimension).
   package func finish(check: () throws -> Void) throws -> [Float] {
     work.pieces.add(rows, helperLimit: 0)
@@ -48,24 +48,24 @@ package struct BackgroundScores {
 
     init(_ pieces: ScorePieces) { self.pieces = pieces }
 
-    /// No thread is at the rows any more afterwards.
+    /// No thread reads the rows any more afterwards.
     deinit { pieces.abandon() }
   }
 }
 
-/// Pieces of rows and what became of them.
+/// Pieces of rows and their scores, shared by the caller and the helping threads.
 private final class ScorePieces: Sendable {
   private struct State {
-    /// Nil at the end: a thread that starts late holds no file open.
+    /// Nil at the end, so that a thread that starts late does not keep the file open.
     var source: (file: RowFile, query: [Float])?
     var rows: [[Int]] = []
-    /// By the numbers of the pieces; empty: not there yet.
+    /// By the number of the piece; empty until the piece is scored.
     var scores: [[Float]] = []
-    /// The first piece that nobody has taken.
+    /// The first piece that no thread has taken.
     var next = 0
     /// Threads that were started and have not ended.
     var helpers = 0
-    /// Pieces that threads are at, and whether the caller waits for them.
+    /// How many pieces are being scored, and whether the caller waits for them.
     var running = 0
     var isAwaited = false
   }
@@ -90,7 +90,7 @@ private final class ScorePieces: Sendable {
     while run(asHelper: true) {}
   }
 
-  /// Scores the next piece on the caller's thread.
+  /// Scores the next piece on the caller's thread, if one is left.
   ///
   /// - Returns: Whether there was one.
   func runNext() -> Bool { run(asHelper: false) }
@@ -118,7 +118,7 @@ private final class ScorePieces: Sendable {
     return true
   }
 
-  /// All scores, once every piece was taken.
+  /// Waits for the pieces that are being scored and returns all scores. To be called once every piece was taken.
   func finish() -> [Float] {
     awaitHelpers()
     return state.withLock { state in

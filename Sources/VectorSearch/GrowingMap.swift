@@ -3,8 +3,8 @@ import Synchronization
 
 /// The map of a file that grows, also by other processes: replaced by a longer one when the file has outgrown it.
 ///
-/// A map is reserved far beyond the end of its file, so this is rare: only if the system gives little address space. What was read
-/// through an earlier map stays valid, because all of them live as long as this object.
+/// A map is reserved far beyond the end of its file, so it is replaced only if the system gives little address space. Addresses in an
+/// earlier map stay valid, because all maps live as long as this object.
 @safe
 final class GrowingMap: Sendable {
   private final class Part: Sendable {

@@ -17,7 +17,7 @@ package final class RowFile: Sendable {
   private let handle: FileHandle
   private let map: GrowingMap
 
-  /// Address space to reserve for the map: rows enough, and room for a hundred stores in one process.
+  /// Address space to reserve for the map: enough for the largest file, and small enough for a hundred stores in one process.
   package static let preferredMapBytes = 1 << 38
   /// The shortest map that is made ahead of need.
   package static let smallestMapBytes = 1 << 30
@@ -66,7 +66,7 @@ package final class RowFile: Sendable {
 
   /// The components of a row that a snapshot names. Lives as long as the row file.
   ///
-  /// - Parameter row: Below a high-water mark that is covered: the bytes beyond the file's end are SIGBUS.
+  /// - Parameter row: Below a high-water mark that is covered: touching bytes beyond the file's end raises SIGBUS.
   @_lifetime(borrow self)
   package func row(_ row: Int) -> Span<Float> {
     let start = unsafe map.pointer(at: offset(of: row), count: header.dimension * 4).assumingMemoryBound(to: Float.self)
@@ -75,7 +75,7 @@ package final class RowFile: Sendable {
     return unsafe _overrideLifetime(span, borrowing: self)
   }
 
-  /// A copy of a row that is read and not touched in the map: a bad sector is an error and no signal.
+  /// A copy of a row, read by `pread` and not through the map, so that a bad sector is an error and not a signal.
   ///
   /// - Throws: `FileError`; ``RowFileError`` `.truncated` if the file ends before the row does.
   package func read(row: Int) throws -> [Float] {
@@ -131,13 +131,13 @@ package final class RowFile: Sendable {
     do throws(FileError) {
       try handle.grow(from: size, to: needed, ahead: ahead)
     } catch {
-      // A limit that the file system does not tell: what is needed now may still fit.
+      // The file system may have a limit that it does not report: what is needed now may still fit.
       guard error.isNoSpace else { throw error }
       try handle.writeZeros(from: size, to: needed)
     }
   }
 
-  /// Cuts off what ``reserve(rowCount:)`` took beyond `rowCount` rows. Only while nobody else has the file open, and no later row is in use.
+  /// Cuts off what ``reserve(rowCount:)`` took beyond `rowCount` rows. No other process may have the file open or use a later row.
   package func trim(toRowCount rowCount: Int) throws(FileError) {
     let needed = offset(of: rowCount)
     if try handle.status().sizeBytes > needed { try handle.truncate(to: needed) }

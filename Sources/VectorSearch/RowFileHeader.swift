@@ -6,7 +6,7 @@ package struct RowFileHeader: Sendable, Equatable {
   package static let formatVersion: UInt32 = 1
   static let magic: [UInt8] = Array("ENGRAMRW".utf8)
   static let endianTag: UInt32 = 0x0102_0304
-  /// The checksum covers what is before it.
+  /// Where the checksum is, which covers the bytes before it.
   static let checksumOffset = 64
 
   /// The store's UUID, 16 bytes.
