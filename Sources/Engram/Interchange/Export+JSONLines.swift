@@ -3,8 +3,8 @@ import Formats
 extension MemoryStore {
   /// Runs an export on a thread of its own; closing the store ends it.
   ///
-  /// - Parameter body: Gets a check for ``exportLines(_:vectors:progress:into:)`` and the others, which block. It throws once the task is
-  ///   cancelled; an ``ExportFile`` that `body` leaves without a commit is removed.
+  /// - Parameter body: May block. Gets a check that it must call now and then, which throws once the task is cancelled. An ``ExportFile``
+  ///   that `body` leaves without a commit is removed.
   func exporting<Value: Sendable>(
     _ body: @escaping @Sendable (MemoryStore, _ check: @escaping @Sendable () throws -> Void) throws -> Value
   ) async throws -> Value {
@@ -12,8 +12,8 @@ extension MemoryStore {
     return try await core.background("the store cannot be exported") { _, check in try body(self, check) }
   }
 
-  /// Writes a snapshot as JSON Lines: what ``importJSONLines(from:options:progress:)-([URL],_,_)`` takes back without loss.
-  /// Versions of contexts and memories are not part of it. Two stores with equal content give equal bytes.
+  /// Writes a snapshot as JSON Lines, which ``importJSONLines(from:options:progress:)-([URL],_,_)`` reads back without loss.
+  /// Earlier versions of contexts and memories are not part of it. Two stores with equal content give equal bytes.
   ///
   /// Blocks: to be called in ``exporting(_:)``.
   ///
@@ -172,7 +172,7 @@ extension JSONWriter {
     if memory.hasDetails { writeDetails(of: memory) }
   }
 
-  /// The keys that few memories have, only those that are set.
+  /// Writes those of the keys that few memories have that are set.
   private mutating func writeDetails(of memory: Memory) {
     if !memory.tags.isEmpty {
       key("tags")

@@ -2,7 +2,7 @@ import Formats
 import VectorSearch
 
 extension MemoryStore {
-  /// Writes the memories of a snapshot as comma-separated values, without contexts and embeddings. A way out, not a way back.
+  /// Writes the memories of a snapshot as comma-separated values, without contexts and embeddings. No import reads this format.
   ///
   /// - Throws: As ``exportLines(_:vectors:progress:into:)``.
   func exportCSV(
@@ -32,7 +32,8 @@ extension MemoryStore {
     return summary
   }
 
-  /// Writes the embeddings of a snapshot as a NumPy array: float32, one row a memory that has one, in the order of ids.
+  /// Writes the embeddings of a snapshot as a NumPy array of float32: one row for each memory that has an embedding, in ascending order of
+  /// ids.
   ///
   /// The format is version 1.0 of numpy/lib/format.py.
   /// - Parameters:

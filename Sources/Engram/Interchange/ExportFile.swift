@@ -1,11 +1,12 @@
 import Files
 
-/// A file of an export: mode 0600, and there whole or not at all.
+/// A file of an export, with mode 0600. It appears at its path when it is complete, or not at all.
 package struct ExportFile: ~Copyable {
   private var file: AtomicFile
 
-  /// - Parameter store: What is exported: no file may take the place of one of its own.
-  /// - Throws: ``StoreError`` `.invalidArgument` if something else than a file exists at `path`; `.inputOutput`, `.permissionDenied`.
+  /// - Parameter store: The store that is exported; `path` must not lie inside it.
+  /// - Throws: ``StoreError`` `.invalidArgument` if something other than a regular file exists at `path`, or if it lies inside the store;
+  ///   `.inputOutput`, `.permissionDenied`.
   package init(path: String, of store: MemoryStore) throws {
     var refusal: StoreError?
     do throws(FileError) {

@@ -8,9 +8,10 @@ public import Foundation
 public struct ExportOptions: Sendable {
   /// The format of the file.
   public enum Format: String, Sendable, CaseIterable {
-    /// JSON Lines: what ``MemoryStore/importJSONLines(from:options:progress:)-([URL],_,_)`` takes back without loss. See <doc:Interchange>.
+    /// JSON Lines, which ``MemoryStore/importJSONLines(from:options:progress:)-([URL],_,_)`` reads back without loss. See
+    /// <doc:Interchange>.
     case jsonLines = "jsonl"
-    /// Comma-separated values: the memories without embeddings, a row each. A way out, not a way back.
+    /// Comma-separated values: the memories without embeddings, a row each. No import reads this format.
     case csv
     /// A NumPy array of the embeddings: float32, a row for each memory that has one, in ascending order of ids.
     case array = "npy"
@@ -19,11 +20,11 @@ public struct ExportOptions: Sendable {
   public var format: Format
   /// Nil: all users.
   public var userID: String?
-  /// Only memories with `createdAt` at or after this; nil: all. Contexts are exported whatever it is.
+  /// Only memories with `createdAt` at or after this; nil: all. Contexts are exported in any case.
   public var since: Date?
   /// No memories; with ``Format/jsonLines`` only.
   public var contextsOnly: Bool
-  /// How JSON Lines have embeddings.
+  /// How JSON Lines represent embeddings; other formats ignore it.
   public var vectors: Interchange.Vectors
 
   public init(
@@ -126,13 +127,13 @@ struct ExportWalk: ~Escapable {
     }
   }
 
-  /// Byte by byte: Swift's own order takes differently composed names for equal.
+  /// Compares byte by byte: Swift's own order treats differently composed forms of a name as equal.
   private static func precedes(_ left: (userID: String, recordType: String), _ right: (userID: String, recordType: String)) -> Bool {
     if !left.userID.hasSameBytes(as: right.userID) { return left.userID.precedesInBytes(right.userID) }
     return left.recordType.precedesInBytes(right.recordType)
   }
 
-  /// - Complexity: O(memories in scope); for one user the ids are kept in memory and sorted.
+  /// - Complexity: O(memories in scope); for one user O(n log n), and the ids are kept in memory.
   func forEachMemory(_ phase: OperationProgress.Phase = .exporting, _ body: (MemoryRecord) throws -> Void) throws {
     var meter = meter(phase)
     if selection.contextsOnly { return try meter.finish() }

@@ -3,7 +3,7 @@ struct ImportCheck {
   /// What the second pass will do.
   struct Outcome: Sendable {
     var summary = ImportSummary()
-    /// Texts that want an embedding, with the number of their line among all.
+    /// The texts to embed, each with the number of its line among all.
     var texts: [(index: Int, text: String)] = []
     /// Lines at fault, by their number among all.
     var leftOut: Set<Int> = []
@@ -39,7 +39,7 @@ struct ImportCheck {
         do {
           try check(step, reader, &ledger, &outcome)
         } catch {
-          // A store line says what all the others are: it is never left out.
+          // A store line describes all other lines of its file: it is never left out.
           if case .success(.store) = step.content { throw walk.named(error, step.place) }
           guard let fault = walk.fault(error, step.place) else { throw walk.named(error, step.place) }
           if firstFault == nil { firstFault = (error as? StoreError)?.code ?? .invalidImport }

@@ -1,8 +1,8 @@
 import Formats
 
-/// What an import would do, line by line: finds conflicts with the store and within the files before anything is written.
+/// Computes, line by line, what an import would do: finds conflicts with the store and within the files before anything is written.
 ///
-/// Lives for the first pass, in one snapshot. Keeps what the lines name: ids, dedupe keys and contexts, no texts and no vectors.
+/// Exists during the first pass, in one snapshot. Keeps the ids, dedupe keys and contexts that the lines name, no texts and no vectors.
 struct ImportLedger {
   /// A place in the files.
   struct Line: Sendable, Equatable {
@@ -36,7 +36,7 @@ struct ImportLedger {
 
   init(_ policy: ImportPolicy) { self.policy = policy }
 
-  /// - Parameter describe: Names a line of another place: for the message that has to name both.
+  /// - Parameter describe: Names an earlier line, for a message about two lines.
   /// - Throws: ``StoreError`` `.conflict`.
   mutating func add(_ draft: MemoryDraft, at line: Line, _ reader: borrowing RecordReader, _ describe: (Line) -> String) throws {
     let user = reader.userKey(draft.userID)
@@ -106,7 +106,7 @@ struct ImportLedger {
     throw StoreError(.conflict, "\(what()): skip or replace it")
   }
 
-  /// A memory never changes hands: replacing another user's would delete that user's data.
+  /// A memory never changes its user: replacing the memory of another user would delete that user's data.
   private func checkOwner(_ id: MemoryID, _ isOwn: Bool) throws(StoreError) {
     guard policy == .replace, !isOwn else { return }
     throw StoreError(.conflict, "the id \(id) belongs to a memory of another user, which is not replaced")

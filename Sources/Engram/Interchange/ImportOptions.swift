@@ -1,26 +1,26 @@
 public import Foundation
 
-/// What becomes of a line whose memory id, dedupe key or context the store has already.
+/// How to handle a line whose memory id, dedupe key or context exists already, in the store or in an earlier line.
 public enum ImportPolicy: String, Sendable, CaseIterable {
   /// The line is at fault.
   case fail
-  /// The line is passed over.
+  /// The line is ignored.
   case skip
-  /// What the store has gives way; never a memory of another user.
+  /// The line replaces what exists, but never a memory of another user.
   case replace
 }
 
 /// How lines are imported.
 public struct ImportOptions: Sendable {
   public var onConflict: ImportPolicy
-  /// Imports the lines that are right and counts the others. Otherwise one line at fault keeps all of them out.
+  /// Imports the valid lines, and counts the others. If false, one line at fault fails the whole import.
   public var skipsInvalid: Bool
-  /// Gets every line that is left out, without its line feed; on a thread of the import's own. What it throws ends the import.
+  /// Called with every line that is left out, without its line feed, on a thread of the import. An error that it throws ends the import.
   public var rejects: (@Sendable ([UInt8]) throws -> Void)?
-  /// A file that gets every line that is left out: mode 0600, replaced whole or not at all, after the commit. Links, pipes and devices are
-  /// refused, and so are places inside the store.
+  /// The file for every line that is left out. It is created with mode 0600, or replaced, after the commit. Links, pipes and devices are
+  /// refused, and so are paths inside the store.
   public var rejectsFile: URL?
-  /// Replaces a half of a surrogate pair without its other half by U+FFFD. Otherwise such a line is at fault.
+  /// Replaces half of a surrogate pair without its other half by U+FFFD. If false, such a line is at fault.
   public var isLossy: Bool
   /// Checks and counts, and changes nothing.
   public var isDryRun: Bool
@@ -40,19 +40,19 @@ public struct ImportOptions: Sendable {
 
 /// What an import did, or would do.
 public struct ImportSummary: Sendable, Equatable, Codable {
-  /// New ones.
+  /// New memories.
   public internal(set) var memories = 0
   public internal(set) var contexts = 0
   public internal(set) var skipped = 0
-  /// Memories and contexts.
+  /// Lines whose memory or context replaced what existed.
   public internal(set) var replaced = 0
   /// Lines that were left out because they are at fault, and the first 20 of them.
   public internal(set) var invalid = 0
   public internal(set) var faults: [ImportFault] = []
-  /// Keys that this version does not know, and the first few of them, with the key that is probably meant.
+  /// The number of keys that this version does not know, and the first few of them, with the key that is probably meant.
   public internal(set) var unknownKeyCount = 0
   public internal(set) var unknownKeys: [String] = []
-  /// Times that were numbers: taken as seconds below 10¹¹, as milliseconds otherwise.
+  /// How many times were numbers: those below 10¹¹ are read as seconds, all others as milliseconds.
   public internal(set) var secondsSince1970 = 0
   public internal(set) var millisecondsSince1970 = 0
   /// Halves of surrogate pairs that were replaced by U+FFFD.
@@ -61,7 +61,7 @@ public struct ImportSummary: Sendable, Equatable, Codable {
 
 /// A line of an import that is at fault.
 public struct ImportFault: Sendable, Equatable, Codable, CustomStringConvertible {
-  /// As it was given.
+  /// The name of the source, as in ``ImportSource/name``.
   public let file: String
   /// Counts from 1.
   public let line: Int

@@ -1,21 +1,21 @@
 import Files
 public import Foundation
 
-/// Lines to import. An import reads them twice, so what is no regular file is copied first.
+/// Lines to import. An import reads them twice, so anything other than a regular file is copied first.
 ///
-/// The file stays open for as long as this object lives: both passes read the same one, whatever happens to its name.
+/// The file stays open as long as this object exists: both passes read the same file, even if it is renamed or removed meanwhile.
 public final class ImportSource: Sendable {
-  /// As messages show it.
+  /// The name in messages.
   public let name: String
   let file: Files.FileHandle
   let sizeBytes: Int
 
   /// Opens a file. A pipe or a device is read to its end first, into a temporary file.
   ///
-  /// Blocks the caller; a pipe for as long as its other end is open.
+  /// Blocks the caller. A pipe is read until its other end is closed.
   /// - Parameters:
   ///   - url: Links are followed.
-  ///   - name: What messages call it; nil: its path.
+  ///   - name: The name in messages; nil: the path.
   /// - Throws: ``StoreError`` `.invalidArgument` for a URL that is no file URL; `.inputOutput`.
   public static func file(_ url: URL, name: String? = nil) throws -> ImportSource {
     guard url.isFileURL else { throw StoreError(.invalidArgument, "\(url) is not a file URL") }
@@ -31,11 +31,12 @@ public final class ImportSource: Sendable {
     }
   }
 
-  /// Copies what `next` returns into a temporary file of mode 0600 that has no name any more: it is gone when the process ends, in any way.
+  /// Copies what `next` returns into a temporary file of mode 0600. The file is unlinked at once, so it is gone when the process ends, even
+  /// if it is killed.
   ///
   /// Blocks the caller for as long as `next` does.
   /// - Parameters:
-  ///   - name: What messages call it.
+  ///   - name: The name in messages.
   ///   - directory: Where the file is.
   ///   - next: The next bytes; nil or none at the end. Lines need not end where they do.
   /// - Throws: ``StoreError`` `.inputOutput`, `.diskFull`, `.permissionDenied`; what `next` throws.
@@ -47,8 +48,8 @@ public final class ImportSource: Sendable {
 
   /// Opens a regular file, links followed.
   ///
-  /// - Returns: Nil if `path` is a pipe or another thing without a size, which has to be spooled.
-  /// - Throws: ``StoreError`` `.inputOutput`, `.permissionDenied`.
+  /// - Returns: Nil if the file has no size, such as a pipe or a device, and has to be spooled.
+  /// - Throws: ``StoreError`` `.inputOutput`.
   package convenience init?(path: String, name: String? = nil) throws {
     do throws(FileError) {
       let named = try Directories.status(path, followingLinks: true)
@@ -63,7 +64,7 @@ public final class ImportSource: Sendable {
     }
   }
 
-  /// Copies what `next` returns, until nil, into a file of mode 0600 that has no name any more: it goes with the process.
+  /// Copies what `next` returns, until nil or an empty array, into an unlinked file of mode 0600.
   package convenience init(name: String, temporaryDirectory: String, spooling next: () throws -> [UInt8]?) throws {
     let path = "\(temporaryDirectory)/engram-import-\(String(UInt64.random(in: .min ... .max), radix: 36))"
     do {

@@ -12,7 +12,7 @@ struct ImportWalk {
 
   private let sources: [ImportSource]
   private let phase: OperationProgress.Phase
-  /// What it throws ends the walk.
+  /// Called now and then; an error that it throws ends the walk.
   private let progress: (OperationProgress) throws -> Void
   private let totalBytes: Int
   private var parser: LineParser
@@ -34,7 +34,7 @@ struct ImportWalk {
     parser = LineParser(dimension: dimension, isLossy: isLossy)
   }
 
-  /// Puts what the lines said besides their content into a summary.
+  /// Sets the counts of unknown keys, of times that were numbers and of replaced surrogates in a summary.
   func addCounts(to summary: inout ImportSummary) {
     summary.unknownKeyCount = parser.unknownKeyCount
     summary.unknownKeys = parser.unknownKeys
@@ -48,7 +48,7 @@ struct ImportWalk {
 
   /// The next line; nil at the end of the last file.
   ///
-  /// - Throws: ``StoreError`` that begins with the place, if the walk cannot go on.
+  /// - Throws: ``StoreError`` whose message begins with the file and the line, if the walk cannot go on.
   mutating func next() throws -> Step? {
     while true {
       if reader == nil {
@@ -69,7 +69,7 @@ struct ImportWalk {
             return .failure(error)
           }
         }
-        // Not to be left out: what it says of the lines after it would not be checked.
+        // An error of the whole import: if this line were left out, the lines after it would not be checked against it.
         if case .success(.store)? = content, !isFirstOfFile {
           throw StoreError(.invalidImport, "a store line must be the first of its file")
         }
@@ -92,7 +92,7 @@ struct ImportWalk {
     try progress(.init(phase: phase, done: bytesAtReport, total: totalBytes, count: lines))
   }
 
-  /// Runs `body` and puts the place before the message of what it throws.
+  /// Runs `body`, and puts the file and the line before the message of an error that it throws.
   func naming<Value>(_ place: ImportLedger.Line, _ body: () throws -> Value) throws -> Value {
     do {
       return try body()

@@ -5,18 +5,19 @@ import Synchronization
 extension MemoryStore {
   /// Reads files of JSON Lines into the store, in one transaction: all lines, or with ``ImportOptions/skipsInvalid`` those that are right.
   ///
-  /// <doc:Interchange> has the format. A memory whose line has no key `embedding` is embedded by the store's embedder, if it was opened with
-  /// one.
+  /// <doc:Interchange> has the format. A memory whose line has no key `embedding` is embedded by the store's embedder, if it was opened
+  /// with one.
   ///
   /// - Parameters:
   ///   - files: In the order in which they are read. A pipe or a device is copied to a temporary file first.
-  ///   - options: What happens to lines that are wrong or there already.
+  ///   - options: How to handle lines that are at fault, or whose content exists already.
   ///   - progress: Called now and then: checking, embedding, writing. See ``OperationProgress``.
-  /// - Returns: What was done, with the first faults.
-  /// - Throws: ``StoreError`` whose message begins with the file and the line; with several faults its cause is ``ImportFaults``. Nothing was
-  ///   changed. `CancellationError`, until the transaction is committed.
-  /// - Complexity: O(bytes), read twice; keeps the texts that are to be embedded, their vectors, and under 100 bytes for each line that names
-  ///   an id or a dedupe key.
+  /// - Returns: The counts of what was imported, and the first faults.
+  /// - Throws: ``StoreError`` whose message begins with the file and the line if a line is at fault; with several faults its cause is
+  ///   ``ImportFaults``. `CancellationError`, until the transaction is committed. Nothing was changed, unless the error is that
+  ///   ``ImportOptions/rejectsFile`` could not be finished, which is done after the commit.
+  /// - Complexity: O(bytes), read twice; keeps the texts that are to be embedded, their vectors, and under 100 bytes for each line that
+  ///   names an id or a dedupe key.
   @discardableResult
   public func importJSONLines(
     from files: [URL], options: ImportOptions = ImportOptions(), progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
@@ -25,7 +26,7 @@ extension MemoryStore {
     return try await importJSONLines(from: sources, options: options, progress: progress)
   }
 
-  /// Reads lines that are not only in files: see ``importJSONLines(from:options:progress:)-([URL],_,_)``.
+  /// Reads lines from files or other sources: see ``importJSONLines(from:options:progress:)-([URL],_,_)``.
   @discardableResult
   public func importJSONLines(
     from sources: [ImportSource], options: ImportOptions = ImportOptions(),
@@ -38,7 +39,7 @@ extension MemoryStore {
     }
   }
 
-  /// As ``importLines(from:_:embedder:progress:)``, all or nothing.
+  /// As ``importLines(from:_:embedder:progress:)``, with all lines or none.
   package func importLines(
     from sources: [ImportSource], onConflict policy: ImportPolicy, embedder: (any Embedder)? = nil, isDryRun: Bool = false,
     progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
@@ -46,12 +47,12 @@ extension MemoryStore {
     try await importLines(from: sources, ImportOptions(onConflict: policy, isDryRun: isDryRun), embedder: embedder, progress: progress)
   }
 
-  /// Reads lines into the store. Every line is checked, and embedded if it asks for it, before a transaction begins; a second pass then
-  /// writes them in one.
+  /// Reads lines into the store. The first pass checks every line, then missing embeddings are made; the second pass writes all lines in
+  /// one transaction.
   ///
   /// - Parameters:
   ///   - embedder: Makes the embeddings of memories whose line has no key `embedding`; nil leaves them without.
-  ///   - progress: Called on several threads, never at once.
+  ///   - progress: Called on several threads, one call at a time.
   /// - Throws: As ``importJSONLines(from:options:progress:)``.
   package func importLines(
     from sources: [ImportSource], _ options: ImportOptions, embedder: (any Embedder)? = nil,
@@ -113,7 +114,7 @@ extension MemoryStore {
   }
 }
 
-/// The file of the lines that are left out; written by the thread of the import alone.
+/// The file for lines that are left out. Only the thread of the import writes it.
 private final class RejectedLines: Sendable {
   private let file: Mutex<ExportFile?>
 
@@ -149,7 +150,7 @@ private struct Importer {
     self.progress = progress
   }
 
-  /// - Parameter summary: Of the first pass; the counts of what is written become those of this one.
+  /// - Parameter summary: The summary of the first pass; this pass replaces its counts of what is written.
   func write(_ transaction: inout WriteTransaction, _ summary: inout ImportSummary) throws {
     (summary.memories, summary.contexts, summary.skipped, summary.replaced) = (0, 0, 0, 0)
     var walk = ImportWalk(
@@ -158,7 +159,7 @@ private struct Importer {
       if leftOut.contains(step.index) { continue }
       try walk.naming(step.place) {
         switch try step.content.get() {
-        // Once more: the store may have moved to another embedder since.
+        // Checked again: the store may have moved to another embedder since the first pass.
         case .store(let line): try line.check(transaction.batch.store)
         case .context(let context): try put(context, &transaction, &summary)
         case .memory(var memory):
@@ -200,7 +201,7 @@ private struct Importer {
         summary.replaced += 1
       }
     }
-    // A line says whether it wants an embedding.
+    // `requireEmbedding` is not asked: a line decides itself whether its memory gets an embedding.
     _ = try transaction.add(try PreparedDraft(draft, store: transaction.batch.store), marksReplaced: false)
   }
 

@@ -2,24 +2,24 @@ import Formats
 
 /// The exchange format: JSON Lines, one object a line, UTF-8. <doc:Interchange> has the keys.
 public enum Interchange {
-  /// The number in the store line. A file of a higher one is refused.
+  /// The format number in the store line. A file with a higher number is refused.
   public static let format: Int64 = 1
 
-  /// The most bytes of a line, its line feed not counted.
+  /// The most bytes of a line, without its line feed.
   public static let lineBytes = 64 << 20
 
   /// How embeddings are written.
   public enum Vectors: String, Sendable, CaseIterable {
-    /// A string of base64 over little-endian float32: exact, and the fastest.
+    /// A base64 string of little-endian float32 values: exact, and the fastest.
     case base64
-    /// An array of the shortest decimals that read back as the same float32: exact, too.
+    /// An array of the shortest decimal numbers that read back as the same float32: also exact.
     case array
-    /// Left out. Such a file says so in its store line, and any store takes it back.
+    /// No embeddings. The store line says so, and a store of any dimension can import the file.
     case none
   }
 }
 
-/// The first line of a file: what the embeddings in it are.
+/// The first line of a file, which describes its embeddings.
 struct StoreLine: Sendable, Equatable {
   var format: Int64
   var dimension: Int64?
@@ -27,7 +27,7 @@ struct StoreLine: Sendable, Equatable {
   var embedder: EmbedderIdentity?
   var vectors: String?
 
-  /// - Throws: ``StoreError`` if the file's embeddings do not belong into the store.
+  /// - Throws: ``StoreError`` `.newerFormat`; `.storeMismatch` or `.embedderMismatch` if the file's embeddings do not fit the store.
   func check(_ store: StoreRecord) throws(StoreError) {
     guard format <= Interchange.format, format >= 1 else {
       throw StoreError(.newerFormat, "the file has format \(format), this version of Engram reads up to \(Interchange.format)")

@@ -1,4 +1,4 @@
-/// Keys of other formats, and what this one calls them.
+/// Common keys of other formats, and the keys of this format that they correspond to.
 enum KeyHints {
   private static let keys = [
     "type", "id", "userID", "text", "kind", "sessionID", "speaker", "createdAt", "importance", "expiresAt", "dedupeKey", "metadata",
@@ -18,7 +18,7 @@ enum KeyHints {
 
   private static let known: [String: String] = others.merging(keys.map { (folded($0), $0) }) { $1 }
 
-  /// The key that is probably meant; nil if none is, or `key` is one itself.
+  /// The known key that is probably meant; nil if there is none, or if `key` is a known key itself.
   static func meant(by key: String) -> String? {
     guard key.utf8.count <= 32, let meant = known[folded(key)], !meant.utf8.elementsEqual(key.utf8) else { return nil }
     return meant

@@ -12,7 +12,7 @@ struct LineParser: Sendable {
   /// Halves of surrogate pairs so far that were replaced.
   private(set) var replacedSurrogates = 0
 
-  /// Keys of one line that this version does not know: more are no line of a later one.
+  /// The most unknown keys of one line: a line with more is not taken for one of a later version.
   private static let unknownKeyLimit = 1000
 
   /// Room for an embedding that comes as an array.
@@ -26,7 +26,7 @@ struct LineParser: Sendable {
     self.isLossy = isLossy
   }
 
-  /// Everything a line can say, before `type` tells which of it counts.
+  /// The values of all known keys; `type`, which may come last, decides which of them are used.
   private struct Fields {
     var type: String?
     var store = StoreLine(format: 0)
@@ -245,14 +245,14 @@ struct LineParser: Sendable {
 }
 
 extension ContextLine {
-  /// Checks a context by itself, in the way in which the transaction and a later reader would.
+  /// Checks a context on its own, as the transaction that stores it and a later reader would.
   ///
-  /// - Throws: ``StoreError``.
+  /// - Throws: ``StoreError`` for a name, a type or a value out of bounds.
   init(recordType: String, userID: String, schema: Int, value: CBORValue) throws(StoreError) {
     try Limits.checkUserID(userID)
     try Limits.checkRecordType(recordType)
     guard case .map(var entries) = value else { throw StoreError(.encodingFailed, "the value of a context must be an object") }
-    // The line says whose it is; a person need not say it twice.
+    // The line has the user ID already; a line that was written by hand need not repeat it in the value.
     if recordType == UserContext.recordType, !entries.contains(where: { $0.key == .text("userID") }) {
       entries.append(CBORValue.Entry(key: .text("userID"), value: .text(userID)))
     }
@@ -271,7 +271,7 @@ extension ContextLine {
     try checkUserContext()
   }
 
-  /// The one type whose shape is known here.
+  /// Checks a value of `UserContext`, the only record type whose shape is known here.
   private func checkUserContext() throws(StoreError) {
     guard recordType == UserContext.recordType, schema == UserContext.schemaVersion else { return }
     let decoded: UserContext

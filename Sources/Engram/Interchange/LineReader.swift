@@ -4,14 +4,14 @@ import Files
 struct LineReader {
   private let source: ImportSource
   private var buffer: [UInt8] = []
-  /// What of the buffer is not handed out yet.
+  /// Where the part of the buffer begins that was not lent yet.
   private var start = 0
   private var isAtEnd = false
   private var fileOffset = 0
-  /// Of the last line handed out; counts from 1.
+  /// The number of the last line that was lent, counted from 1.
   private(set) var lineNumber = 0
 
-  /// The last line handed out, within the buffer, until the next call.
+  /// The range in the buffer of the last line that was lent; valid until the next call.
   private var last = 0..<0
 
   private static let chunkBytes = 4 << 20
@@ -19,10 +19,10 @@ struct LineReader {
 
   init(_ source: ImportSource) { self.source = source }
 
-  /// Bytes of the file handed out so far.
+  /// Bytes of the file lent so far.
   var consumedBytes: Int { fileOffset - (buffer.count - start) }
 
-  /// Lends the next line, without its line feed, to `body`; nil at the end of the file. Lines of white space only are passed over.
+  /// Lends the next line, without its line feed, to `body`; nil at the end of the file. Lines of white space only are skipped.
   ///
   /// - Throws: ``StoreError`` `.invalidImport` for a line above 64 MiB, and what `body` throws.
   mutating func next<Value>(_ body: (UnsafeRawBufferPointer) throws -> Value) throws -> Value? {
@@ -76,7 +76,7 @@ struct LineReader {
     buffer.removeSubrange(..<start)
     start = 0
     let kept = buffer.count
-    // What is appended to the file meanwhile is not part of it: both passes read the same lines.
+    // Bytes that are appended to the file meanwhile are not read, so that both passes read the same lines.
     let wanted = min(Self.chunkBytes, source.sizeBytes - fileOffset)
     buffer += [UInt8](repeating: 0, count: wanted)
     var count = 0
@@ -114,7 +114,7 @@ struct LineReader {
       while index + 8 <= count {
         // In bounds: compared just before.
         let word = unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) ^ (ones &* 0x0A)
-        // The lowest bit that this sets is that of the first zero byte; only higher ones may be false.
+        // The lowest bit set belongs to the first zero byte; only higher bits may be false matches.
         let zeros = (word &- ones) & ~word & (ones &* 0x80)
         if zeros != 0 { return index + (zeros.trailingZeroBitCount >> 3) }
         index += 8

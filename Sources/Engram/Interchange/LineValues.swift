@@ -40,7 +40,10 @@ extension JSONReader {
     return elements
   }
 
-  /// - Parameter numbers: Gets an entry for a time that is a number: whether it is seconds.
+  /// A time as text, or as a number of seconds or milliseconds since 1970; nil for null.
+  ///
+  /// - Parameter numbers: Gets an entry if the time is a number: true for seconds, false for milliseconds.
+  /// - Returns: Milliseconds since 1970.
   mutating func readOptionalTime(_ numbers: inout [Bool]) throws(JSONError) -> Int64? {
     if try readNullIfPresent() { return nil }
     if try peek() == .number {
@@ -80,7 +83,7 @@ extension JSONReader {
     while let key = try nextKey() {
       let name = key.string
       guard metadata.count < limit else { throw JSONError(.tooLarge, offset: key.offset, "more than \(limit) entries") }
-      // Other programs write null for what they have not.
+      // Other programs write null for a missing value.
       if try readNullIfPresent() { continue }
       guard metadata.setWithoutLoss(try readMetadataValue(), forKey: name) else {
         if metadata.value(forBytesOf: name) != nil { throw JSONError.duplicate(name, at: key.offset) }
