@@ -1,23 +1,24 @@
 public import Foundation
 
-/// A conversation of one user: what was said, in order. ``MemoryStore/add(_:onEmbeddingFailure:)-(Conversation,_)`` makes a memory of each message.
+/// A conversation of one user: what was said, in order. ``MemoryStore/add(_:onEmbeddingFailure:)-(Conversation,_)`` makes a memory of each
+/// message.
 public struct Conversation: Sendable {
   /// The session of its memories; at most 1,024 UTF-8 bytes. Two conversations of a user with the same id are parts of one.
   public var id: String
-  /// Whose memories they become; 1 to 1,024 UTF-8 bytes.
+  /// The user whose memories the messages become; 1 to 1,024 UTF-8 bytes.
   public var userID: String
   /// Kept as the metadata `title` of each memory.
   public var title: String?
   /// Where it comes from: ``MemoryDraft/source`` of each memory.
   public var source: String?
-  /// When it began: the time of messages that have none, and come before the first that has one.
+  /// When it began: the time of the first message if that has none. The earliest time of a message is used instead if it is earlier.
   public var createdAt: Date?
   /// In the order in which they were said.
   public var messages: [Message]
 
   /// A message of a conversation.
   public struct Message: Sendable {
-    /// Names the message within its conversation for good; nil: it is known by what it says. Kept as the metadata `messageID`.
+    /// The permanent id of the message within its conversation; nil: its content identifies it. Kept as the metadata `messageID`.
     public var id: String?
     /// Such as `user` or `assistant`; nil if people talk to each other.
     public var role: String?
@@ -29,7 +30,7 @@ public struct Conversation: Sendable {
     public var caption: String?
     /// Nil: a millisecond after the message before.
     public var createdAt: Date?
-    /// Kept with the memory, before what the conversation adds to it.
+    /// Kept as metadata of the memory. The conversation adds only keys that are missing here.
     public var metadata: [String: MetadataValue]
 
     public init(

@@ -2,15 +2,15 @@ import Formats
 
 /// Conversations that are committed together.
 struct ConversationBatch: Sendable {
-  /// Of messages that the store does not have.
+  /// The drafts of messages that the store does not have.
   var drafts: [MemoryDraft] = []
-  /// Messages that the store has.
+  /// The number of messages that the store has already.
   var existing = 0
 }
 
 /// Reads the files of an import, batch by batch. Used by one thread at a time.
 struct ConversationImport {
-  /// When a batch is committed: a commit of so many costs little for each.
+  /// Bounds of a batch, large enough that a commit costs little for each message.
   private static let batchMessages = 1_024
   private static let batchBytes = 4 << 20
 
@@ -25,7 +25,7 @@ struct ConversationImport {
   private var doneBytes = 0
   private var maker = ConversationDrafts()
   private var wholeCount = 0
-  /// Of a dry run, which writes nothing that a later message could be compared with.
+  /// Users and keys of the messages of a dry run, which stores nothing that a later message could be compared with.
   private var seen: Set<String> = []
   private(set) var report = ConversationReport()
 
@@ -86,7 +86,7 @@ struct ConversationImport {
     }
   }
 
-  /// The drafts of an element's conversations; those at fault are counted.
+  /// The drafts of an element's conversations; conversations at fault are counted and left out.
   private mutating func drafts(of element: ConversationReader.Element) throws -> [MemoryDraft] {
     if let fault = element.fault { report.add(fault) }
     report.replacedSurrogates += element.replacedSurrogates
@@ -105,7 +105,7 @@ struct ConversationImport {
       } catch {
         guard let reader else { throw error }
         let fault = reader.fault(error.message, at: element.number, id: conversation.id)
-        // A file without times would be at fault from the first conversation to the last.
+        // Fails the import: in a file without times, every conversation would be at fault.
         if !hasConversation, error.code == .invalidArgument, options.createdAt == nil, conversation.hasNoTime {
           throw StoreError(.invalidArgument, fault.description)
         }
@@ -117,7 +117,7 @@ struct ConversationImport {
     return drafts
   }
 
-  /// Leaves out what the store has.
+  /// Separates the drafts that are new from those that the store has already, which are only counted.
   private mutating func batch(_ drafts: [MemoryDraft]) throws -> ConversationBatch {
     var batch = ConversationBatch()
     let isDryRun = options.isDryRun

@@ -21,7 +21,7 @@ extension ConversationDecoding {
       if let message = try message(tree.nodes[index], tree.inherited[index].time) { messages.append(message) }
     }
     if options.branches == .current {
-      // What would be kept of the other branches, without a word about why the rest is not.
+      // Counts the messages of other branches that would be kept. A copy decodes them, so that their own omissions are not counted.
       let isShown = Set(shown)
       var others = self
       for index in tree.nodes.indices where !isShown.contains(index) {
@@ -95,7 +95,7 @@ extension ConversationDecoding {
     }
   }
 
-  /// The messages of a conversation, with the one that each answers.
+  /// The messages of a conversation as a tree: the parent of a message is the one that it answers.
   private struct Tree {
     private(set) var nodes: [Node] = []
     private(set) var inherited: [Inherited] = []
@@ -123,7 +123,7 @@ extension ConversationDecoding {
 
     private func parent(of index: Int) -> Int? { nodes[index].parent.flatMap { indexes[$0] } }
 
-    /// The nodes from the root to `current`, or to the newest leaf; a cycle or a missing parent ends the way.
+    /// The nodes from the root to `current`, or to the newest leaf; a cycle or a missing parent ends the path.
     func path(to current: String?) -> [Int] {
       guard var index = current.flatMap({ indexes[$0] }) ?? newestLeaf else { return [] }
       var path = [index]
@@ -135,7 +135,7 @@ extension ConversationDecoding {
       return path.reversed()
     }
 
-    /// Of nodes without a child, the one with the latest time, and of several the last in the file. Of all nodes, if each has a child.
+    /// The node without a child that has the latest time; of several, the last in the file. If each node has a child, all are considered.
     private var newestLeaf: Int? {
       let parents = Set(nodes.indices.compactMap { parent(of: $0) })
       let leaves = nodes.indices.filter { !parents.contains($0) }
@@ -146,17 +146,17 @@ extension ConversationDecoding {
 
     private func time(of index: Int) -> Date { nodes[index].time ?? .distantPast }
 
-    /// Every node, none before the one that it answers, otherwise in order of time.
+    /// All nodes in order of time, but each after its parent.
     func all() -> [Int] {
       let (latest, depth) = (inherited.map { $0.latest ?? .distantPast }, inherited.map(\.depth))
       return nodes.indices.sorted { (latest[$0], depth[$0], $0) < (latest[$1], depth[$1], $1) }
     }
 
-    /// What a node has of those before it.
+    /// What a node inherits from its ancestors.
     struct Inherited {
-      /// Its own time, or that of the nearest before it that has one.
+      /// Its own time, or that of the nearest ancestor that has one.
       var time: Date?
-      /// The latest time up to here.
+      /// The latest time of the node and its ancestors.
       var latest: Date?
       var depth = 0
     }

@@ -11,7 +11,7 @@ extension ConversationDecoding {
     for index in shown { if let message = try claudeMessage(list[index], index) { messages.append(message) } }
     if shown.count < list.count {
       let isShown = Set(shown)
-      // What would be kept of the other branches, without a word about why the rest is not.
+      // Counts the messages of other branches that would be kept. A copy decodes them, so that their own omissions are not counted.
       var others = self
       for index in list.indices where !isShown.contains(index) {
         if try others.claudeMessage(list[index], index) != nil { leaveOut(.branch) }
@@ -52,8 +52,8 @@ extension ConversationDecoding {
     }
   }
 
-  /// The messages from the first to the newest that none answers; a cycle or a missing parent ends the way. All of them, in the order of the file, if
-  /// none says what it answers.
+  /// The messages from the first one to the newest one that has no answer; a cycle or a missing parent ends the path. If no message names
+  /// its parent, all messages in the order of the file.
   private static func path(_ list: [JSONValue]) throws -> [Int] {
     let key = "parent_message_uuid"
     let parents: [String?] = try list.map { try $0.text(key) }

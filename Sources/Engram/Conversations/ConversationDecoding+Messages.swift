@@ -45,7 +45,7 @@ extension ConversationDecoding {
         throw ShapeFault(message: "message \(index + 1): \(error.message)")
       }
     }
-    // Of two answers, the one that was not preferred.
+    // An answer that was not preferred counts as another branch.
     if let rejected = try object.list("non_preferred_output") { leftOut[.branch, default: 0] += rejected.count }
     if !conversation.messages.isEmpty { conversations = [conversation] }
   }
@@ -93,7 +93,7 @@ enum MessageList {
     for key in ["messages", "conversations", "conversation", "items"] {
       if case .array(let messages)? = object[key] { return messages }
     }
-    // A question with two answers.
+    // A question with a preferred and another answer.
     guard case .array(let asked)? = object["input"]?["messages"] else { return nil }
     guard case .array(let preferred)? = object["preferred_output"] else { return asked }
     return asked + preferred
@@ -102,7 +102,7 @@ enum MessageList {
 
 /// The content of a message: a text, or a list of blocks.
 struct MessageContent {
-  /// Nil if there is none but white space.
+  /// Nil if there is nothing but white space.
   private(set) var text: String?
   private(set) var attachments = 0
   private(set) var usesTools = false

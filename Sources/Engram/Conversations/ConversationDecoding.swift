@@ -5,12 +5,12 @@ import Foundation
 struct ConversationDecoding {
   let options: ConversationOptions
   let userID: String?
-  /// Names conversations without an id.
+  /// The name of the file: with the number, the id of a conversation that has none.
   let file: String
   let number: Int
   let isLine: Bool
 
-  /// Of the conversation, as soon as it is known.
+  /// The id of the conversation, as soon as it is known.
   var id: String?
   var conversations: [Conversation] = []
   var isPart = false
@@ -39,7 +39,7 @@ struct ConversationDecoding {
   /// The user, in formats that name none: the reader has checked that there is one.
   var requiredUserID: String { userID ?? "" }
 
-  /// What a conversation without an id is called.
+  /// The id of a conversation that has none in the file.
   var placeName: String { "\(file):\(number)" }
 
   mutating func leaveOut(_ reason: MessageOmission) { leftOut[reason, default: 0] += 1 }
@@ -55,7 +55,7 @@ struct ConversationDecoding {
   }
 }
 
-/// The names of roles in various programs.
+/// Maps the names of roles in various programs to `user`, `assistant`, `system` and `tool`; other names stay, in lower case.
 enum MessageRole {
   static func name(_ name: String) -> String {
     switch name.lowercased() {
@@ -92,7 +92,7 @@ extension JSONValue {
     return text
   }
 
-  /// The text, or the number as text, of the first of the members that is there.
+  /// The text, or the number as text, of the first of the members that is there and not empty.
   func name(_ keys: [String]) throws(ShapeFault) -> String? {
     for key in keys {
       switch self[key] {
@@ -138,7 +138,7 @@ extension JSONValue {
 
   var isTrue: Bool { self == .bool(true) }
 
-  /// For messages.
+  /// The kind of the value, for messages.
   var kindName: String {
     let kind: JSONKind =
       switch self {

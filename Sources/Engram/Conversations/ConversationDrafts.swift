@@ -1,9 +1,9 @@
 import Checksums
 import Foundation
 
-/// Makes drafts of conversations: the time, the key and the fields of each message. Remembers what it needs of conversations that come in parts.
+/// Makes drafts of conversations: the time, the key and the fields of each message. Keeps the progress of conversations that come in parts.
 struct ConversationDrafts {
-  /// What the next part of a conversation has to know.
+  /// What is needed to continue a conversation: the time of its last message, and the messages seen.
   private struct Progress {
     var last: Int64?
     /// How often each message without an id was seen.
@@ -12,7 +12,7 @@ struct ConversationDrafts {
 
   private var parts: [String: Progress] = [:]
 
-  /// Conversations that came in parts.
+  /// The number of conversations that came in parts.
   var partCount: Int { parts.count }
 
   /// - Parameters:
@@ -42,7 +42,7 @@ struct ConversationDrafts {
     return drafts
   }
 
-  /// The message's own time; but always after the message before, so that the order of time is that of the conversation.
+  /// The message's own time, but at least a millisecond after the message before, so that the order of time is that of the conversation.
   private static func time(
     of message: Conversation.Message, in conversation: Conversation, after last: Int64?, _ fallback: Date?
   ) throws(StoreError) -> Int64 {
@@ -57,8 +57,8 @@ struct ConversationDrafts {
     return begin.milliseconds
   }
 
-  /// Of the session and the message's id; without an id, of what it says, and which of several that say the same it is. Never of a time that the
-  /// file does not have.
+  /// The dedupe key of a message: a hash of the ids of the conversation and the message. Without an id of the message, a hash of its
+  /// content and, if the same content came before, of its number. Only a time that is in the file counts as content.
   private static func key(
     of message: Conversation.Message, in conversation: Conversation, _ seen: inout [String: Int]
   ) -> String {
@@ -70,7 +70,7 @@ struct ConversationDrafts {
     return "message:" + (number == 0 ? content : hash(["again", content, "\(number)"]))
   }
 
-  /// The 128-bit hash of texts, each with its length: none runs into the next.
+  /// The 128-bit hash of texts, each with its length, so that different lists never give the same bytes.
   private static func hash(_ texts: [String]) -> String {
     var bytes: [UInt8] = []
     for text in texts {

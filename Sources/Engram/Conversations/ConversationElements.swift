@@ -3,9 +3,9 @@ import Files
 /// Cuts a file of conversations into its elements: lines, elements of an array, or values one after the other. Holds one element at a time.
 struct ConversationElements {
   struct Element {
-    /// Of the line or the element; counts from 1.
+    /// The number of the line or the element, counted from 1.
     let number: Int
-    /// The JSON text of the element, unread, or what is wrong with it.
+    /// The JSON text of the element, not parsed yet, or what is wrong with it.
     let content: Result<[UInt8], StoreError>
   }
 
@@ -39,13 +39,13 @@ struct ConversationElements {
     }
   }
 
-  /// - Returns: Nil at the end of the file, and after a fault behind which nothing can be read.
+  /// - Returns: Nil at the end of the file, and after a fault that makes the rest unreadable.
   /// - Throws: ``StoreError`` `.inputOutput`.
   mutating func next() throws -> Element? {
     if isFinished { return nil }
     switch cutter {
     case .lines(var lines):
-      // One reference to the buffer: reading does not copy it.
+      // `lines` now has the only reference to its buffer, so that reading does not copy it.
       cutter = .values(JSONValues.empty)
       defer { cutter = .lines(lines) }
       do {
@@ -62,14 +62,14 @@ struct ConversationElements {
     }
   }
 
-  /// Whether each line is a value of its own: else the file is one array, or an object that has several lines.
+  /// Whether each line is a value of its own; if not, the file is one array, or has values of several lines.
   private static func hasLines(_ source: ImportSource) throws -> Bool {
     var lines = LineReader(source)
     let first: FirstLine?
     do {
       first = try unsafe lines.next { unsafe FirstLine($0) }
     } catch let error as StoreError where error.code == .invalidImport {
-      // Too long for a line.
+      // The first line is too long: the file has no lines.
       return false
     }
     guard let first else { return true }
@@ -78,19 +78,20 @@ struct ConversationElements {
     case .array, .open: break
     case .object, .other: return true
     case .cut:
-      // No string has a line feed. A file may end within one.
+      // The line ends within a string. No string has a line feed, so this line is at fault, unless the file ends here.
       if lines.consumedBytes < source.sizeBytes { return true }
     }
     let startsObject = try? unsafe lines.next { unsafe $0.first == UInt8(ascii: "{") }
-    // An array alone is a list of elements. An object that is not closed and has another behind it is a line at fault.
+    // An array without a second line is a list of elements. If an object is not closed and the second line begins another, it is a line at
+    // fault.
     return first.shape == .array ? startsObject != nil : first.startsObject && startsObject == true
   }
 
   private struct FirstLine {
     enum Shape {
-      /// A whole value, and nothing behind it.
+      /// A complete value, and nothing after it.
       case array, object
-      /// A value that goes on in the next line, or in a string at the end.
+      /// A value that continues in the next line; `cut`: the line ends within a string.
       case open, cut
       /// No array and no object.
       case other

@@ -31,7 +31,7 @@ public enum ConversationFormat: String, Sendable, CaseIterable, Codable {
         guard let element = try elements.next() else { return nil }
         guard case .success(let bytes) = element.content, let value = try? Self.tree(bytes, isLossy: true).value else { continue }
         if let format = Self.format(of: value) { return format }
-        // What is well formed and no conversation decides.
+        // A well-formed line with a `type` that is no conversation: the file has another format.
         if elements.isLines, value["type"] != nil { return nil }
       }
       return nil

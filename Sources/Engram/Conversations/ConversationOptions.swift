@@ -1,26 +1,27 @@
 public import Foundation
 
-/// What of a file of conversations is read, and what an import does with it.
+/// Which messages of a file of conversations are read, and how an import stores them.
 public struct ConversationOptions: Sendable {
-  /// Which branches of a conversation whose messages were edited or made again.
+  /// Which branches are read of a conversation whose messages were edited or generated again.
   public enum Branches: String, Sendable, CaseIterable {
-    /// The branch that its program shows: to the message that the file names, or else to the newest.
+    /// The branch that the program shows: it ends with the message that the file names, or else with the newest.
     case current
     /// Every message, in order of time.
     case all
   }
 
-  /// Only messages of these roles, and those of people without one. `human` is `user`; `ai`, `gpt` and `model` are `assistant`; `developer` is `system`;
-  /// `function` and `observation` are `tool`.
+  /// Only messages of these roles are read, and those that have a speaker but no role. `human` is `user`; `ai`, `gpt` and `model` are
+  /// `assistant`; `developer` is `system`; `function` and `observation` are `tool`.
   public var roles: Set<String>
   public var branches: Branches
-  /// The time of conversations that have none. A file that has none is refused without it: the moment of the import would be another each time.
+  /// The time of conversations that have none. If it is nil, a file without times is refused: the time of the import would differ each
+  /// time.
   public var createdAt: Date?
-  /// Replaces a half of a surrogate pair without its other half by U+FFFD. Otherwise such a conversation is at fault.
+  /// Replaces half of a surrogate pair without its other half by U+FFFD. If false, such a conversation is at fault.
   public var isLossy: Bool
-  /// Of an import: what to do if the embedder fails.
+  /// For an import: what to do if the embedder fails.
   public var onEmbeddingFailure: EmbeddingFailurePolicy
-  /// Of an import: checks and counts, and changes nothing.
+  /// For an import: checks and counts, and changes nothing.
   public var isDryRun: Bool
 
   public init(
@@ -40,7 +41,7 @@ public struct ConversationOptions: Sendable {
 public enum MessageOmission: String, Sendable, CaseIterable, Codable, CodingKeyRepresentable {
   /// It is of the role `system` or `developer`.
   case system
-  /// It calls a tool, or is what a tool answered.
+  /// It calls a tool, or is the answer of a tool.
   case tool
   /// It is of another role that was not asked for.
   case role
@@ -56,13 +57,13 @@ public enum MessageOmission: String, Sendable, CaseIterable, Codable, CodingKeyR
 
 /// A conversation of an import that is at fault.
 public struct ConversationFault: Sendable, Equatable, Codable, CustomStringConvertible {
-  /// As it was given.
+  /// The name of the source, as in ``ImportSource/name``.
   public let file: String
-  /// Of the line, or of the element of the array; counts from 1.
+  /// The number of the line, or of the element of the array, counted from 1.
   public let number: Int
   /// Whether the number is one of a line.
   public let isLine: Bool
-  /// Of the conversation; nil if it is not known.
+  /// The id of the conversation; nil if it is not known.
   public let id: String?
   public let message: String
 
@@ -77,7 +78,7 @@ public struct ConversationReport: Sendable, Equatable, Codable {
   /// The most faults that are listed.
   public static let faultLimit = 20
 
-  /// Of which at least one message was read.
+  /// Conversations of which at least one message was read.
   public internal(set) var conversations = 0
   /// Messages that are new memories.
   public internal(set) var added = 0
@@ -87,7 +88,7 @@ public struct ConversationReport: Sendable, Equatable, Codable {
   public internal(set) var leftOut: [MessageOmission: Int] = [:]
   /// Images, files and other attachments, which are not imported.
   public internal(set) var attachments = 0
-  /// Conversations at fault, of which nothing was imported, and the first 20 of them.
+  /// The number of conversations at fault, of which nothing was imported, and the first 20 of them.
   public internal(set) var invalid = 0
   public internal(set) var faults: [ConversationFault] = []
   /// Halves of surrogate pairs that were replaced by U+FFFD.

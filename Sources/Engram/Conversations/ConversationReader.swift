@@ -11,37 +11,38 @@ import Formats
 public struct ConversationReader: Sendable {
   /// What a line or an element of the file holds.
   public struct Element: Sendable {
-    /// Of the line or the element of the array; counts from 1.
+    /// The number of the line or the element of the array, counted from 1.
     public let number: Int
     /// Several in formats that have sessions. None if the element is at fault, or nothing of it is kept.
     public let conversations: [Conversation]
-    /// Whether the element is a single message. The conversation then is a part of the one with its id.
+    /// Whether the element is a single message: its conversation is then a part of the conversation with the same id.
     public let isPart: Bool
     /// Messages that are left out.
     public let leftOut: [MessageOmission: Int]
     /// Images and files, which are left out.
     public let attachments: Int
-    /// What is wrong with the element.
+    /// What is wrong with the element; nil if nothing is.
     public let fault: ConversationFault?
-    /// Its text in the file, for what a program wants to read besides.
+    /// The JSON text of the element, for programs that read other fields of it.
     public let json: [UInt8]
     /// Halves of surrogate pairs that were replaced by U+FFFD.
     public let replacedSurrogates: Int
   }
 
   public let format: ConversationFormat
-  /// As messages show it.
+  /// The name of the source in messages.
   public let name: String
   private let userID: String?
   private let options: ConversationOptions
   private var elements: ConversationElements
 
   /// - Parameters:
-  ///   - userID: Whose conversations they are. Nil: whom the file names, in formats that do: LoCoMo, LongMemEval, and messages with a key `user_id`.
+  ///   - userID: The user of the conversations. Nil: the user that the file names, in formats that name one: LoCoMo, LongMemEval, and
+  ///     single messages with a key `user_id`.
   ///   - format: Nil: detected by the content.
   ///   - options: What is read.
-  /// - Throws: ``StoreError`` `.invalidImport` if the format is not known, or the file is an archive; `.invalidArgument` without a user, if the format
-  ///   names none; `.invalidUserID`, `.inputOutput`.
+  /// - Throws: ``StoreError`` `.invalidImport` if the format is not known, or the file is an archive; `.invalidArgument` without a user, if
+  ///   the format names none; `.invalidUserID`, `.inputOutput`.
   public init(
     _ source: ImportSource, for userID: String? = nil, format: ConversationFormat? = nil,
     options: ConversationOptions = ConversationOptions()
@@ -71,7 +72,7 @@ public struct ConversationReader: Sendable {
   /// Bytes of the file read so far.
   var consumedBytes: Int { elements.consumedBytes }
 
-  /// The next line or element; nil at the end of the file, and after a fault behind which nothing can be read.
+  /// The next line or element; nil at the end of the file, and after a fault that makes the rest unreadable.
   ///
   /// - Throws: ``StoreError`` `.inputOutput`.
   /// - Complexity: O(bytes of the element), and holds them; an element above 64 MiB is at fault.

@@ -1,8 +1,9 @@
 import Files
 
-/// Hands out the elements of a file's one array, or its values one after the other, as bytes. Looks for their ends only: what is inside may be wrong.
+/// Returns the elements of a file's only array, or its values one after the other, as bytes. It finds their ends only, and does not check
+/// them.
 struct JSONValues {
-  /// Nothing: a placeholder while the values are read, so that their buffer has one reference and is not copied.
+  /// A placeholder without values: while it replaces the values that are read, their buffer has one reference and is not copied.
   static let empty = JSONValues(nil)
 
   private let source: ImportSource?
@@ -14,7 +15,7 @@ struct JSONValues {
   private var isFinished = false
   private var isFirst = true
   private(set) var isArray = false
-  /// Of the last element handed out; counts from 1.
+  /// The number of the last element handed out, counted from 1.
   private(set) var number = 0
 
   private static let chunkBytes = 1 << 20
@@ -46,7 +47,7 @@ struct JSONValues {
     return try element()
   }
 
-  /// Passes over a byte order mark and the bracket of the array.
+  /// Skips a byte order mark and the bracket of the array.
   private mutating func open() throws {
     try fill()
     if buffer.starts(with: [0xEF, 0xBB, 0xBF]) { start = 3 }
@@ -85,7 +86,7 @@ struct JSONValues {
 
   private static let tooLong = StoreError(.invalidImport, "it is longer than \(Interchange.lineBytes >> 20) MiB")
 
-  /// - Parameter isNew: Whether the fault is one of no element that was counted.
+  /// - Parameter isNew: Whether the fault gets a number of its own, because it is not in an element that was counted.
   private mutating func end(_ fault: String, isNew: Bool = true) -> Result<[UInt8], StoreError>? {
     if isNew { number += 1 }
     isFinished = true
@@ -97,7 +98,7 @@ struct JSONValues {
     return nil
   }
 
-  /// - Returns: Whether a byte is left that is no white space.
+  /// - Returns: Whether a byte other than white space is left.
   private mutating func skipSpace() throws -> Bool {
     while true {
       while start < buffer.count {
@@ -136,13 +137,13 @@ struct JSONScan {
   private var depth = 0
   private(set) var isInString = false
   private var isEscaped = false
-  /// Whether the value is a number or a word, which ends before what cannot be a part of it.
+  /// Whether the value is a number or a word, which ends before the first byte that cannot be a part of it.
   private(set) var isScalar = false
-  /// Whether a string holds a line feed, which no JSON does.
+  /// Whether a string has a line feed, which JSON forbids.
   private(set) var isBroken = false
   private var hasBegun = false
 
-  /// The index behind the value's last byte; nil: it goes on behind `bytes`, or is broken.
+  /// The index after the value's last byte; nil: the value continues after `bytes`, or is broken.
   ///
   /// - Parameter start: Where the value begins, or its next part.
   mutating func end(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
@@ -173,7 +174,7 @@ struct JSONScan {
         if isScalar { return index }
         depth += 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        // Nothing is open: the end of what is around the value.
+        // Nothing is open in the value: the bracket closes the array or object around it.
         if depth == 0 { return index }
         depth -= 1
         if depth == 0 { return index + 1 }

@@ -4,9 +4,9 @@ import Synchronization
 extension MemoryStore {
   /// Adds the messages of a conversation that the store does not have yet, in one commit.
   ///
-  /// A message is known by its id, or without one by its role, speaker, text and own time, within the conversation with the same id of the same user. So
-  /// a conversation that has grown can be added again. Each message becomes a memory of the kind `message`, whose session is the conversation, and whose
-  /// time is after that of the message before.
+  /// A message is identified by its id, or without one by its role, speaker, text, caption and own time, within the conversation with the
+  /// same id of the same user. So a conversation that has grown can be added again. Each message becomes a memory of the kind `message`,
+  /// whose session is the conversation, and whose time is after that of the message before.
   ///
   /// - Parameters:
   ///   - conversation: If neither it nor its messages have a time, the time is now.
@@ -33,19 +33,20 @@ extension MemoryStore {
 
   /// Reads files of conversations into the store, a batch of conversations in each commit.
   ///
-  /// <doc:Conversations> has the formats. Messages that the store has are passed over: the same file twice changes nothing. A conversation at fault is
-  /// reported and left out, the others are imported.
+  /// <doc:Conversations> has the formats. Messages that the store has already are skipped: importing a file again changes nothing. A
+  /// conversation at fault is reported and left out; the others are imported.
   ///
   /// - Parameters:
   ///   - files: Files, and folders whose `conversations*.json` are read.
-  ///   - userID: Whose conversations they are. Nil: whom the file names; see ``ConversationReader``.
+  ///   - userID: The user of the conversations. Nil: the user that the file names; see ``ConversationReader``.
   ///   - format: Nil: detected by the content of each file.
   ///   - options: What is read.
   ///   - progress: Called now and then. See ``OperationProgress``.
-  /// - Returns: What was done, what was left out, and the first faults.
-  /// - Throws: ``StoreError`` of ``ConversationReader`` and ``add(_:onEmbeddingFailure:)-([MemoryDraft],_)``, `.invalidArgument` if a file has no times
-  ///   and the options have none; `CancellationError`. The batches before stay: the same import again goes on behind them.
-  /// - Complexity: O(bytes). Holds one conversation and one batch; of single messages also about 100 bytes each.
+  /// - Returns: The counts of what was imported and left out, and the first faults.
+  /// - Throws: ``StoreError`` of ``ConversationReader`` and ``add(_:onEmbeddingFailure:)-([MemoryDraft],_)``, `.invalidArgument` if a file
+  ///   has no times and the options have none; `CancellationError`. Batches that were committed before stay; importing the same files again
+  ///   skips them.
+  /// - Complexity: O(bytes). Holds one conversation and one batch; in files of single messages also about 100 bytes for each.
   @discardableResult
   public func importConversations(
     from files: [URL], for userID: String? = nil, format: ConversationFormat? = nil, options: ConversationOptions = ConversationOptions(),
@@ -55,7 +56,7 @@ extension MemoryStore {
     return try await importConversations(from: sources, for: userID, format: format, options: options, progress: progress)
   }
 
-  /// Reads conversations that are not only in files: see ``importConversations(from:for:format:options:progress:)-([URL],_,_,_,_)``.
+  /// Reads conversations from files or other sources: see ``importConversations(from:for:format:options:progress:)-([URL],_,_,_,_)``.
   @discardableResult
   public func importConversations(
     from sources: [ImportSource], for userID: String? = nil, format: ConversationFormat? = nil,
@@ -84,7 +85,7 @@ extension MemoryStore {
   }
 }
 
-/// What the threads of an import share, one after the other.
+/// The state of an import, which its threads use one after the other.
 private final class ConversationImportState: Sendable {
   private let value: Mutex<ConversationImport>
 
