@@ -38,7 +38,7 @@ enum EmbeddingsBody {
   ///
   /// - Parameters:
   ///   - count: How many texts were sent.
-  ///   - dimension: Nil: it is the first vector that says it.
+  ///   - dimension: The dimension of each vector; if nil, that of the first vector.
   /// - Throws: ``Fault``; `JSONError` if the answer is not the JSON that it should be.
   static func vectors(_ body: [UInt8], count: Int, dimension: Int?) throws -> [[Float]] {
     let vectors = try JSONReader.read(body) { reader in
@@ -65,7 +65,7 @@ enum EmbeddingsBody {
     return all
   }
 
-  /// Places of vectors that were not sent are nil.
+  /// Reads the vectors into the order of their `index`; nil for each that is missing.
   private static func readData(_ reader: inout JSONReader, count: Int) throws -> [[Float]?] {
     var vectors = [[Float]?](repeating: nil, count: count)
     try reader.beginArray()
@@ -90,7 +90,7 @@ enum EmbeddingsBody {
     return vectors
   }
 
-  /// An array of numbers, or base64 over little-endian float32.
+  /// Reads an array of numbers, or base64 over little-endian float32.
   private static func readVector(_ reader: inout JSONReader) throws -> [Float] {
     guard try reader.peek() != .string else { return try reader.readBase64Floats() }
     var vector: [Float] = []

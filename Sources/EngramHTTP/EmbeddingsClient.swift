@@ -2,7 +2,7 @@ import Engram
 import Foundation
 import Synchronization
 
-/// Sends texts to an endpoint, in batches, and again if a failure may pass.
+/// Sends texts to an endpoint in batches, and sends a batch again after a failure that may be temporary.
 final class EmbeddingsClient: Sendable {
   let endpoint: Endpoint
   let model: String
@@ -35,9 +35,9 @@ final class EmbeddingsClient: Sendable {
     slots = RequestSlots(options.concurrentRequests)
   }
 
-  /// Returns one vector a text, in the order of `texts`.
+  /// Returns one vector per text, in the order of `texts`.
   ///
-  /// - Parameter dimension: Nil: any, but the same for all texts of a request.
+  /// - Parameter dimension: The dimension that each vector must have; nil for any, which must be the same for all texts of a request.
   /// - Throws: ``StoreError``; `CancellationError`.
   func vectors(of texts: [String], dimension: Int?) async throws -> [[Float]] {
     guard !texts.isEmpty else { return [] }
@@ -54,7 +54,7 @@ final class EmbeddingsClient: Sendable {
         return vectors
       }
     } catch {
-      // What is cancelled may fail otherwise first.
+      // A cancelled task may have failed with another error first.
       try Task.checkCancellation()
       throw error
     }
@@ -65,7 +65,7 @@ final class EmbeddingsClient: Sendable {
     let texts: [String]
     let dimension: Int?
     let deadline: ContinuousClock.Instant
-    /// The last failure that is waited out, for the case that the time ends meanwhile.
+    /// The last failure after which the batch was to be sent again; reported if the time ends before that succeeds.
     let lastFailure = Mutex<StoreError?>(nil)
 
     init(texts: [String], dimension: Int?, deadline: ContinuousClock.Instant) {
@@ -113,7 +113,7 @@ final class EmbeddingsClient: Sendable {
     return batches
   }
 
-  /// The vectors of one batch; of halves of it, one after the other, if the server takes no more at once.
+  /// The vectors of one batch. If the server refuses it as too large, sends its halves, one after the other.
   private func vectors(_ call: Call, _ batch: Range<Int>) async throws -> [[Float]] {
     do {
       return try await slots.within { try await answeredVectors(call, batch) }
@@ -124,9 +124,9 @@ final class EmbeddingsClient: Sendable {
     return try await vectors(call, batch.lowerBound..<middle) + vectors(call, middle..<batch.upperBound)
   }
 
-  /// Sends a batch until it is answered.
+  /// Sends a batch, again after each failure that may be temporary.
   ///
-  /// - Throws: ``EndpointFailure`` with the remedy `.fewerTexts`, otherwise what leaves the library.
+  /// - Throws: ``EndpointFailure`` with the remedy `.fewerTexts`, otherwise the error that the user of the library gets.
   private func answeredVectors(_ call: Call, _ batch: Range<Int>) async throws -> [[Float]] {
     let body = EmbeddingsBody.request(Array(call.texts[batch]), model: model, dimensions: options.shortenedDimension)
     var attempts = 0
@@ -158,7 +158,7 @@ final class EmbeddingsClient: Sendable {
       let answer = try await send(body, to: target)
       switch answer.status {
       case 200..<300: return try vectors(in: answer, of: target, count: count, dimension: dimension)
-      // Sent again as it is: nothing but POST makes sense there.
+      // Sent again by POST, also for 301 and 302: no other method makes sense there.
       case 301, 302, 307, 308: target = try target.redirected(to: answer.headers["location"], status: answer.status)
       default: throw failure(of: answer, at: target)
       }

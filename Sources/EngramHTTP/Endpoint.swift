@@ -20,16 +20,16 @@ struct Endpoint: Sendable, CustomStringConvertible {
 
   let url: URL
   let origin: Origin
-  /// Whether nobody on a network can read what is sent: by `https`, or on this machine.
+  /// Whether requests cannot be read on a network: they go by `https`, or stay on this machine.
   let isPrivate: Bool
-  /// Without the query, which may hold a key.
+  /// The address without the query, which may hold a key.
   let description: String
 
   /// - Parameter baseURL: As the public initialiser describes it.
   /// - Throws: ``StoreError`` `.invalidArgument`.
   init(baseURL: URL) throws(StoreError) {
     guard var components = URLComponents(url: baseURL, resolvingAgainstBaseURL: true), let origin = Origin(components) else {
-      // Without what may be a password.
+      // Without the address, which may hold a password.
       throw StoreError(
         .invalidArgument, "the base URL of an embedder must be http:// or https:// with a host, such as http://localhost:11434")
     }
@@ -61,7 +61,7 @@ struct Endpoint: Sendable, CustomStringConvertible {
 
   /// The endpoint that an answer redirects to.
   ///
-  /// - Throws: ``EndpointFailure`` if it is of another origin, or no address.
+  /// - Throws: ``EndpointFailure`` if the address has another origin, or cannot be understood.
   func redirected(to location: String?, status: Int) throws(EndpointFailure) -> Endpoint {
     guard let location, let target = URL(string: location, relativeTo: url)?.absoluteURL,
       let components = URLComponents(url: target, resolvingAgainstBaseURL: true), let other = Origin(components)

@@ -6,11 +6,12 @@ struct EndpointFailure: Error {
   enum Remedy: Equatable {
     /// The same request would fail again.
     case none
-    /// After a pause, of at least this time if the server named one.
+    /// Send it again after a pause, of at least this time if the server named one.
     case pause(Duration?)
-    /// Nobody listens at the address, or it cannot be trusted. That is waited out only if the endpoint has answered before: a wrong address never will.
+    /// No server listens at the address, or its certificate is not trusted. Send it again only if the endpoint has answered before: a
+    /// wrong address never will.
     case connection
-    /// Fewer texts.
+    /// Send fewer texts at once.
     case fewerTexts
   }
 
@@ -22,19 +23,19 @@ struct EndpointFailure: Error {
     self.remedy = remedy
   }
 
-  /// What leaves the library.
+  /// The error that the user of the library gets.
   func error(afterAttempts attempts: Int) -> StoreError {
     attempts == 1 ? error : StoreError(error.code, "\(error.message) (\(attempts) attempts)")
   }
 }
 
-/// What a server says of its failure, as short as a message can have it.
+/// The message of a server about its failure, short enough for an error of our own.
 enum ServerMessage {
   private static let limit = 200
 
-  /// - Parameter secrets: What must not be in it, even if the server sends it back.
+  /// - Parameter secrets: Texts that are replaced, because a server may send them back.
   static func excerpt(_ body: [UInt8], without secrets: [String]) -> String {
-    // Whatever is longer is no message.
+    // The rest of a longer body is no message.
     let start = Array(body.prefix(64 << 10))
     return excerpt(ofText: text(inJSON: start) ?? String(decoding: start, as: UTF8.self), without: secrets)
   }

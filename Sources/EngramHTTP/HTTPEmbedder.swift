@@ -2,21 +2,25 @@ import Checksums
 public import Engram
 public import Foundation
 
-/// An embedder that asks a server: OpenAI, Ollama, llama.cpp, text-embeddings-inference, vLLM, or any other with the endpoint `/v1/embeddings` of OpenAI.
+/// An embedder that asks a server: OpenAI, Ollama, llama.cpp, text-embeddings-inference, vLLM, or any other that has OpenAI's endpoint
+/// `/v1/embeddings`.
 ///
 /// The *endpoint* follows from the base URL. A path that ends in `/embeddings` is used as it is. `/embeddings` is appended to a path that names a version,
 /// such as `/v1` or `/v1beta/openai`, and `/v1/embeddings` to any other: `http://localhost:11434` and `http://localhost:11434/v1` are the same.
 ///
-/// Texts are sent in batches, several at once, and vectors are put in the order of the texts by their `index`. A failure that may pass (a connection that
-/// breaks, a timeout, the statuses 408, 429, 500 and above) is tried again after a pause. Redirects are followed within the same scheme, host and port; any other is an
-/// error that names the place, and nothing is sent there. Each vector is checked: its dimension, and that it is finite and not zero.
+/// Texts are sent in batches, several at once, and vectors are put in the order of the texts by their `index`. A failure that may be
+/// temporary (a connection that breaks, a timeout, the statuses 408, 429, 500 and above) is tried again after a pause. Redirects are
+/// followed within the same scheme, host and port; any other is an error that names the address, and nothing is sent there. Each vector is
+/// checked: its dimension, and that it is finite and not zero.
 ///
 /// The *identity* is `http:` and the name of the model, the dimension, and a version that follows from the prefixes and from
-/// ``HTTPEmbedderOptions/revision``. The address is no part of it: two servers that have a model under the same name make the same vectors, up to rounding, so
-/// a store may move between them. A server cannot prove that. If one gets other weights under the same name, change the revision. The same model under
-/// another name, or in this process, is another embedder: it may cut, pool or round otherwise.
+/// ``HTTPEmbedderOptions/revision``. The address is not part of it: two servers that have a model under the same name are taken to make the
+/// same vectors, up to rounding, so a store may move between them. A server cannot prove that. If a server gets other weights under the
+/// same name, change the revision. The same model under another name, or in this process, is another embedder: it may truncate, pool or
+/// round differently.
 ///
-/// Connections stay open for the next request, and are closed with the last reference. `http_proxy`, `https_proxy` and `no_proxy` of the environment count.
+/// Connections stay open for the next request, and are closed with the last reference. The environment variables `http_proxy`,
+/// `https_proxy` and `no_proxy` are respected.
 public final class HTTPEmbedder: Embedder {
   public let identity: EmbedderIdentity
   private let client: EmbeddingsClient
@@ -24,9 +28,10 @@ public final class HTTPEmbedder: Embedder {
   /// Makes an embedder without asking the server anything.
   ///
   /// - Parameters:
-  ///   - baseURL: `http` or `https`, without user, password and fragment. A query is sent with each request, and is in no message.
-  ///   - model: As the server names it.
-  ///   - dimension: The number of components of each vector; another one is an error. Whether the model has it shows with the first text.
+  ///   - baseURL: `http` or `https`, without user, password and fragment. A query is sent with each request, and is not shown in errors.
+  ///   - model: The name of the model on the server.
+  ///   - dimension: The number of components of each vector; a vector with another number is an error. It is first checked when a text is
+  ///     embedded.
   /// - Throws: ``StoreError`` `.invalidArgument`, also for a key whose variable is not set.
   public convenience init(
     baseURL: URL, model: String, dimension: Int, options: HTTPEmbedderOptions = HTTPEmbedderOptions()
@@ -47,7 +52,7 @@ public final class HTTPEmbedder: Embedder {
     identity = EmbedderIdentity(name: "http:\(client.model)", dimension: dimension, version: Self.version(client.options))
   }
 
-  /// Makes an embedder whose dimension is that of a vector that the server is asked for, once.
+  /// Makes an embedder after asking the server for one vector, whose dimension it takes.
   ///
   /// - Throws: ``StoreError`` `.invalidArgument`; what ``embed(_:)`` throws.
   public static func connect(
@@ -64,8 +69,8 @@ public final class HTTPEmbedder: Embedder {
 
   /// Returns one vector per text, in the order of `texts`. An empty text is sent as a space, because servers refuse it.
   ///
-  /// - Throws: `CancellationError` at once, whatever the server does; ``StoreError`` `.embedderFailed` with the endpoint, the status and the first words of
-  ///   what the server says, without keys; `.dimensionMismatch`, `.notFinite`, `.zeroNorm` for a vector that is not as it should be.
+  /// - Throws: `CancellationError` at once, whatever the server does; ``StoreError`` `.embedderFailed` with the endpoint, the status and
+  ///   the beginning of the server's message, without keys; `.dimensionMismatch`, `.notFinite` or `.zeroNorm` for a vector that is not valid.
   public func embed(_ texts: [String]) async throws -> [Embedding] { try await embed(texts, prefix: client.options.passagePrefix) }
 
   /// As ``embed(_:)``, with the prefix of texts that are searched for.
@@ -80,7 +85,7 @@ public final class HTTPEmbedder: Embedder {
   private static func version(_ options: HTTPEmbedderOptions) -> String {
     if options.queryPrefix.isEmpty, options.passagePrefix.isEmpty { return options.revision }
     var bytes: [UInt8] = []
-    // With their lengths: no two lists of parts give the same bytes.
+    // Each part with its length, so that no two lists of parts give the same bytes.
     for part in [options.revision, options.queryPrefix, options.passagePrefix] { bytes += Array("\(part.utf8.count):\(part)".utf8) }
     // SAFETY: the array is alive for the call.
     let fingerprint = unsafe bytes.withUnsafeBytes { unsafe XXH3.hexadecimal128($0) }

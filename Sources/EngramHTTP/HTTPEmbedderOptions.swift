@@ -1,6 +1,6 @@
 import Engram
 
-/// How an ``HTTPEmbedder`` talks with its endpoint.
+/// How an ``HTTPEmbedder`` communicates with its endpoint.
 public struct HTTPEmbedderOptions: Sendable, Equatable {
   /// Sent as `Authorization: Bearer …`.
   public var key = HTTPSecret.standard
@@ -42,7 +42,7 @@ public struct HTTPEmbedderOptions: Sendable, Equatable {
   /// How often a request is sent again after a connection that broke, a timeout, or a status of 408, 429 or 500 and above.
   public var retries = 4
 
-  /// The pause before the first of these; each further one is twice as long. Between half of it and all of it is waited, at random.
+  /// The pause before the first retry; each further one is twice as long. The time waited is random, between half of it and all of it.
   public var firstPause = Duration.milliseconds(500)
 
   /// The longest pause, also if the server asks for a longer one by `Retry-After`.

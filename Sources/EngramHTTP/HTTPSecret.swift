@@ -1,9 +1,9 @@
 import Engram
 import Foundation
 
-/// A value that a request needs and that nobody may read in a log: a key, or the value of a header.
+/// A value that a request needs and that must not appear in a log: a key, or the value of a header.
 ///
-/// It has no text: neither its description nor a dump shows the value, and no error does.
+/// The value is never shown: neither by the description, nor in a dump, nor in an error.
 public struct HTTPSecret: Sendable, Equatable {
   private enum Source: Equatable {
     case none
@@ -17,8 +17,8 @@ public struct HTTPSecret: Sendable, Equatable {
   /// Nothing is sent.
   public static let none = HTTPSecret(source: .none)
 
-  /// The variable `OPENAI_API_KEY` of the environment, if it is set, and if the endpoint is reached by `https` or is on this machine: nobody chose this
-  /// variable for the endpoint, so it is not sent in clear text over a network.
+  /// The variable `OPENAI_API_KEY` of the environment, if it is set, and if the endpoint is reached by `https` or is on this machine. The
+  /// variable was not chosen for this endpoint, so its value is not sent in clear text over a network.
   public static let standard = HTTPSecret(source: .standard)
 
   /// A variable of the environment, read when an embedder is made. It must be set then.
@@ -30,7 +30,7 @@ public struct HTTPSecret: Sendable, Equatable {
   /// The variable of ``standard``.
   static let standardVariable = "OPENAI_API_KEY"
 
-  /// - Returns: Nil: nothing is sent.
+  /// - Returns: The value to send; nil if nothing is to be sent.
   /// - Throws: ``StoreError`` `.invalidArgument` if the variable is not set, or the value cannot be in a header.
   func value(for endpoint: Endpoint, in environment: [String: String]) throws(StoreError) -> String? {
     let value: String?
@@ -53,7 +53,7 @@ public struct HTTPSecret: Sendable, Equatable {
     return value
   }
 
-  /// What is to be said of it if the endpoint refuses it, or its absence.
+  /// The words about the key in an error, for an endpoint that refused the request.
   func advice(wasSent: Bool, to endpoint: Endpoint) -> String {
     switch source {
     case .none: "no key was sent"

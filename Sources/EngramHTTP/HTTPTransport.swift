@@ -2,14 +2,14 @@ import CCurl
 import Foundation
 import Synchronization
 
-/// What is sent.
+/// A request, sent by POST.
 struct HTTPRequest: Sendable {
   let url: URL
   let headers: [String: String]
   let body: [UInt8]
 }
 
-/// What a server answered.
+/// The answer of a server.
 struct HTTPAnswer: Sendable {
   let status: Int
   /// Names in lower case.
@@ -21,11 +21,11 @@ struct HTTPAnswer: Sendable {
 enum TransportError: Error {
   case timedOut
   case tooLarge
-  /// No connection: refused, no such host, no trust.
+  /// No connection: it was refused, the host was not found, or its certificate is not trusted.
   case unreachable(String)
   /// The connection broke.
   case lost(String)
-  /// This process has no library, or no memory.
+  /// libcurl cannot be loaded, or there is no memory.
   case unavailable(String)
 }
 
@@ -53,10 +53,10 @@ final class HTTPTransport: Sendable {
   }
 }
 
-/// One request, which ends for its task with the first result, and for its thread when libcurl is done.
+/// One request. Its task goes on with the first result, its thread when libcurl is done.
 private final class Exchange: Sendable {
   private struct State {
-    /// Nil once the thread has left it.
+    /// Nil once the thread no longer uses it.
     var handle: CurlHandle?
     var isCancelled = false
     var continuation: CheckedContinuation<HTTPAnswer, any Error>?
@@ -77,7 +77,7 @@ private final class Exchange: Sendable {
   func cancel() {
     state.withLock { state in
       state.isCancelled = true
-      // Under the lock: the handle is not another request's yet.
+      // Under the lock, so that no other request uses the handle yet.
       state.handle?.cancel()
     }
     finish(.failure(CancellationError()))
@@ -91,7 +91,7 @@ private final class Exchange: Sendable {
     }
   }
 
-  /// The first result counts.
+  /// Resumes the task with the first result; later ones are ignored.
   func finish(_ result: Result<HTTPAnswer, any Error>) {
     let continuation = state.withLock { state in
       defer { state.continuation = nil }
@@ -117,7 +117,7 @@ private final class IdleHandles: Sendable {
 /// A handle of libcurl. One thread at a time posts with it; any may cancel.
 @safe
 private final class CurlHandle: @unchecked Sendable {
-  // Sendable: see above; the C side has the one field that both touch as an atomic.
+  // Sendable: see above; the one field that posting and cancelling share is an atomic on the C side.
   private let handle: OpaquePointer
 
   init() throws(TransportError) {
@@ -131,7 +131,7 @@ private final class CurlHandle: @unchecked Sendable {
   func cancel() { unsafe engram_curl_cancel(handle) }
 
   func post(_ request: HTTPRequest, maximumBytes: Int, timeout: Duration) -> Result<HTTPAnswer, any Error> {
-    // An empty Expect: libcurl waits for a word of the server before it sends a large body otherwise.
+    // An empty Expect, because libcurl would otherwise wait for a reply of the server before it sends a large body.
     let lines = request.headers.map { "\($0.key): \($0.value)" } + ["Expect:"]
     let milliseconds = max(1, min(timeout / .milliseconds(1), 1e12))
     var answer = unsafe engram_curl_answer()

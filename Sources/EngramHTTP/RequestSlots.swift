@@ -1,13 +1,13 @@
 import Synchronization
 
-/// Lets so many tasks through at once; the others wait in their order.
+/// Limits the tasks that run at once; the others wait in the order in which they came.
 final class RequestSlots: Sendable {
   private struct State {
     var free: Int
     var next = 0
-    /// In the order of their keys; those that were cancelled are gone.
+    /// In the order of their keys; cancelled tasks are removed.
     var waiting: [(key: Int, continuation: CheckedContinuation<Void, any Error>)] = []
-    /// Cancelled before they began to wait.
+    /// Keys of tasks that were cancelled before they began to wait.
     var cancelled: Set<Int> = []
   }
 
@@ -50,7 +50,7 @@ final class RequestSlots: Sendable {
       }
       waiting?.resume(throwing: CancellationError())
     }
-    // A task that was cancelled while it entered.
+    // The task may have been cancelled while it entered.
     state.withLock { _ = $0.cancelled.remove(key) }
   }
 

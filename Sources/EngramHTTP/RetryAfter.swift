@@ -3,8 +3,8 @@ import Foundation
 /// The pause that a server asks for.
 enum RetryAfter {
   /// - Parameters:
-  ///   - value: Of the header `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
-  ///   - milliseconds: Of `Retry-After-Ms`, which is more precise.
+  ///   - value: The value of the header `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
+  ///   - milliseconds: The value of `Retry-After-Ms`, which is more precise.
   /// - Returns: Nil if neither is there or can be understood; zero for a date that has passed.
   static func pause(_ value: String?, milliseconds: String?, now: Date) -> Duration? {
     if let milliseconds, let number = number(milliseconds) { return .milliseconds(number) }
@@ -16,7 +16,7 @@ enum RetryAfter {
 
   private static func number(_ text: String) -> Double? {
     guard let number = Double(text.trimmingCharacters(in: .whitespaces)), number.isFinite, number >= 0 else { return nil }
-    // A century, and no overflow.
+    // Longer than any pause, and a `Duration` holds it.
     return min(number, 4e12)
   }
 
@@ -33,15 +33,16 @@ enum RetryAfter {
   }
 }
 
-/// Time, as an embedder sees it; tests have another one.
+/// The clock and the pauses of an embedder; tests replace them.
 struct Pauses: Sendable {
   var now: @Sendable () -> Date = { Date() }
   /// Throws `CancellationError` at once if the task is cancelled.
   var wait: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
-  /// 0.5 to 1.
+  /// The random factor of a pause, 0.5 to 1.
   var jitter: @Sendable () -> Double = { Double.random(in: 0.5...1) }
 
-  /// How long to wait before attempt `attempt + 1`: twice as long each time, at least as long as the server asks for, and never longer than the longest pause.
+  /// How long to wait before attempt `attempt + 1`: twice as long each time, at least as long as the server asks for, and never longer than
+  /// ``HTTPEmbedderOptions/longestPause``.
   func pause(afterAttempt attempt: Int, asked: Duration?, _ options: HTTPEmbedderOptions) -> Duration {
     var pause = options.firstPause
     for _ in 1..<max(attempt, 1) where pause < options.longestPause { pause *= 2 }

@@ -25,7 +25,7 @@ package struct BackgroundScores {
     rows.reserveCapacity(pieceLength)
   }
 
-  /// - Parameter row: Below a high-water mark that is covered by ``RowFile/cover(rowCount:)``. If negative, there is no row: its score is NaN.
+  /// - Parameter row: Below a mark that ``RowFile/cover(rowCount:)`` has covered. If negative, there is no row, and its score is NaN.
   package mutating func add(row: Int) {
     rows.append(row)
     guard rows.count == pieceLength else { return }

@@ -17,7 +17,7 @@
     return order != 0 ? order : a.count - b.count
   }
 
-  /// Whether the first `count` bytes are equal: of a constant count, the compiler makes a few loads.
+  /// Whether the first `count` bytes are equal. If the count is constant, the compiler makes a few loads of it.
   @inlinable @inline(__always)
   static func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, count: Int) -> Bool { unsafe memcmp(a, b, count) == 0 }
 

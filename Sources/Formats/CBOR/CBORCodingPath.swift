@@ -44,7 +44,7 @@ enum CBORKeyForm {
   }
 }
 
-/// A key in that form, taken from the coding key before anything is written: its properties are code of the user's.
+/// A key in that form, taken from the coding key before anything is written, because the coding key's properties are user code.
 enum CBOREncodedKey {
   case number(Int)
   case text(String)
@@ -69,7 +69,7 @@ extension CBORWriter {
   }
 }
 
-/// Marks `[String: Value]`: the standard library hands out coding keys with an `intValue` for strings such as "1".
+/// Marks `[String: Value]`, for which the standard library makes coding keys with an `intValue` of strings such as "1".
 protocol CBORTextKeyed {}
 
 extension Dictionary: CBORTextKeyed where Key == String {}

@@ -46,7 +46,7 @@ extension CBORWriter {
 
 extension CBORReader {
   /// Reads any form that ``CBORWriter/date(_:)`` writes, tag 1001 with any fraction from milli- to attoseconds, or an untagged number of
-  /// seconds since 1970. What lies between two dates becomes the nearest one.
+  /// seconds since 1970. A time between two `Date` values becomes the nearest one.
   ///
   /// - Throws: ``CBORError`` `.typeMismatch`; `.invalidTagContent` for an extended time with a part that may not be ignored.
   package mutating func readDate() throws(CBORError) -> Date {
@@ -121,7 +121,7 @@ private enum CBORDate {
 
   /// The `Date` value nearest to so many seconds and attoseconds since 1970.
   static func reference(_ whole: Int128, attoseconds: Int128) -> Double {
-    // From 2⁶⁴ seconds on, a `Double` steps by far more than any fraction; below, the sum of attoseconds fits into 127 bits.
+    // From 2⁶⁴ seconds on, neighbouring `Double`s differ by more than any fraction; below, the sum of attoseconds fits into 127 bits.
     guard whole.magnitude < 1 << 64, attoseconds < 1 << 120 else {
       let (difference, overflow) = whole.subtractingReportingOverflow(referenceSeconds)
       return Double(overflow ? whole : difference)
@@ -151,7 +151,7 @@ extension CBORNumber {
   fileprivate var nearestDouble: Double {
     switch self {
     case .unsigned(let magnitude): Double(magnitude)
-    // One rounding only: -1 - Double(complement) would be two.
+    // This rounds once; -1 - Double(complement) would round twice.
     case .negative(let complement): complement == .max ? -0x1p64 : -Double(complement + 1)
     case .float(let value): value
     }

@@ -5,8 +5,8 @@
 #endif
 
 extension CBORWriter {
-  /// Tag 4, `[exponent, mantissa]`, without trailing zeros in the mantissa, so that equal values have equal bytes. Not-a-number is the
-  /// float.
+  /// Appends tag 4, `[exponent, mantissa]`, without trailing zeros in the mantissa, so that equal values have equal bytes. Not-a-number
+  /// becomes a float.
   package mutating func decimal(_ value: Decimal) {
     guard !value.isNaN, var mantissa = UInt128(value.significand.magnitude.description) else {
       double(.nan)
@@ -26,7 +26,7 @@ extension CBORWriter {
 }
 
 extension CBORReader {
-  /// Tag 4, an integer, a big number, or a float that is exactly a decimal.
+  /// Reads tag 4, an integer, a big number, or a float that is exactly a decimal.
   ///
   /// - Throws: ``CBORError`` `.inexactNumber` or `.integerOutOfRange` if `Decimal` does not hold exactly this value.
   package mutating func readDecimal() throws(CBORError) -> Decimal {
@@ -69,7 +69,7 @@ private enum CBORDecimal {
     return value
   }
 
-  /// `Decimal` has a mantissa of 128 bits and exponents from -128 to 127; zeros move from one to the other.
+  /// The value, nil if it does not fit: `Decimal` has a mantissa of 128 bits and exponents from -128 to 127. Moves zeros between the two.
   private static func decimal(isNegative: Bool, _ magnitude: UInt128, exponent: Int64) -> Decimal? {
     guard magnitude != 0 else { return 0 }
     var magnitude = magnitude

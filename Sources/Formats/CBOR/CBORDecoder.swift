@@ -1,19 +1,19 @@
 /// Decodes `Codable` values from CBOR of any writer: non-shortest heads, indefinite lengths and any order of keys are accepted.
 ///
 /// The whole input is checked before any type sees it: well-formed, within the depth limit, no duplicate keys (compared by value),
-/// nothing behind the item. Unknown keys are ignored. A number converts exactly or not at all: 3.0 is an `Int`, 3.5 is not, 300 is no
+/// nothing after the item. Unknown keys are ignored. A number converts exactly or not at all: 3.0 is an `Int`, 3.5 is not, 300 is no
 /// `UInt8`, 0.1 no `Float`. Null and undefined are `nil`. Tag 55799 ("this is CBOR") is passed over; other tags belong to the types of
 /// ``CBOREncoder``'s table.
 package struct CBORDecoder: Sendable {
   package var userInfo: [CodingUserInfoKey: any Sendable] = [:]
-  /// Arrays, maps and tags that may enclose one another.
+  /// How many levels of arrays, maps and tags may enclose one another.
   package var depthLimit = CBORWriter.defaultDepthLimit
 
   package init() {}
 
   /// - Throws: `DecodingError`, whose `underlyingError` is a ``CBORError`` unless a key or element is just missing; and
   ///   whatever the type's own `init(from:)` throws.
-  /// - Complexity: O(bytes); one allocation of 16 bytes an item for the index of the input.
+  /// - Complexity: O(bytes); the index of the input takes 16 bytes per item.
   package func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
     let input: CBORDecodingInput
     do throws(CBORError) {

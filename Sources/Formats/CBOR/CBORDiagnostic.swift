@@ -102,7 +102,7 @@ package enum CBORDiagnostic {
     text += "\""
   }
 
-  /// Controls, line separators, and what reorders or hides text; all of them below U+10000.
+  /// Control characters, line separators, and characters that reorder or hide text; all of them are below U+10000.
   private static func mustBeEscaped(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0...0x1f, 0x7f...0x9f, 0xad, 0x61c, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f, 0xfeff: true

@@ -8,7 +8,7 @@ final class CBOREncodedContent {
     case single, array, map
   }
 
-  /// What grows with each entry or element; a struct, so that appending one is one access to this object.
+  /// The parts that grow with each entry or element. A struct, so that appending one is one access to this object.
   struct Buffer {
     var writer = CBORWriter(reservingCapacity: 128)
     fileprivate var entries: [Entry] = []
@@ -54,7 +54,7 @@ final class CBOREncodedContent {
     }
   }
 
-  /// A map entry in the buffer: the key, then the value, unless that is `children[child]`.
+  /// A map entry in the buffer: the key, then the value. If `child` is not negative, the value is `children[child]` instead.
   fileprivate struct Entry {
     let start: Int
     let valueStart: Int
@@ -64,7 +64,7 @@ final class CBOREncodedContent {
 
   var kind: Kind
   var buffer = Buffer()
-  /// Containers handed out, whose bytes come when this one is finished; an array keeps the position of each.
+  /// Containers that were handed out. Their bytes are taken over when this one is finished; in an array, `position` is their place.
   private var children: [(position: Int, content: CBOREncodedContent)] = []
   /// Nested containers by encoded key: asking again for the same key gives the same container.
   private var childOfKey: [[UInt8]: Int] = [:]
@@ -73,7 +73,7 @@ final class CBOREncodedContent {
     self.kind = kind
   }
 
-  /// Back to empty, with the memory of the buffers.
+  /// Empties the content and keeps the memory of its buffers.
   func reset() {
     kind = .empty
     buffer.writer.removeAll()

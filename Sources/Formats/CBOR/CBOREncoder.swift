@@ -14,7 +14,7 @@
 /// A key that is encoded twice keeps the later value.
 package struct CBOREncoder: Sendable {
   package var userInfo: [CodingUserInfoKey: any Sendable] = [:]
-  /// Arrays, maps and tags that may enclose one another.
+  /// How many levels of arrays, maps and tags may enclose one another.
   package var depthLimit = CBORWriter.defaultDepthLimit
 
   package init() {}

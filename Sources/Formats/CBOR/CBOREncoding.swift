@@ -1,7 +1,7 @@
-/// What all encoders of one call share.
+/// State shared by all encoders of one call.
 final class CBOREncodingSession {
   let userInfo: [CodingUserInfoKey: Any]
-  /// The first misuse of containers, found where the protocol does not let us throw.
+  /// The first misuse of containers that was found in a method that may not throw.
   var error: EncodingError?
   /// Contents whose buffers can be used again: an array of a thousand structs then allocates as one struct does.
   private var pool: [CBOREncodedContent] = []
@@ -17,7 +17,7 @@ final class CBOREncodingSession {
   }
 
   func recycle(_ content: inout CBOREncodedContent?) {
-    // A container that someone still holds must not write into another value.
+    // A container that the user's code still holds must not write into another value.
     guard isKnownUniquelyReferenced(&content), let spent = content.take() else {
       content = nil
       return
@@ -33,13 +33,13 @@ final class CBOREncoding: Encoder {
   let session: CBOREncodingSession
   private let parent: CBOREncoding?
   private let component: CBORPathComponent
-  /// Containers and tags that may still be opened around what this value holds.
+  /// How many levels of containers and tags may still be opened inside of this value.
   let depthLeft: Int
   /// Set for `[String: Value]`, see ``CBORKeyForm``.
   private var keysAreText = false
   private var content: CBOREncodedContent?
 
-  /// - Parameter content: Where the bytes go, if a container has already given this value its place.
+  /// - Parameter content: Receives the bytes if a container has already given this value its place; nil otherwise.
   init(
     session: CBOREncodingSession, parent: CBOREncoding?, component: CBORPathComponent, depthLeft: Int,
     content: CBOREncodedContent? = nil
@@ -134,7 +134,7 @@ final class CBOREncoding: Encoder {
     content = single
   }
 
-  /// Encodes a value of a type that CBOR does not know in an encoder below this one.
+  /// Encodes a value whose type is no ``CBORKnownType``, in an encoder below this one.
   func encodeBelow<Value: Encodable>(_ value: Value, _ component: CBORPathComponent) throws -> CBOREncoding {
     guard depthLeft > 0 else {
       throw invalid(

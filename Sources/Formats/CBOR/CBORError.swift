@@ -41,7 +41,7 @@
     self.message = message
   }
 
-  /// The error for a text key that occurs twice in one map, or beside one that a dictionary of Swift cannot tell from it.
+  /// The error for a text key that occurs twice in one map, or together with one that Swift's dictionaries hold for equal.
   package static func duplicate(_ key: String, at offset: Int) -> CBORError {
     CBORError(
       .duplicateKey, at: offset,

@@ -16,7 +16,7 @@ extension CBORWriter {
     unsafe withUnsafeBytes(of: value.uuid) { unsafe bytes($0) }  // Lent for the closure.
   }
 
-  /// Tag 32 with the absolute string; as in Foundation's JSON, a base URL is resolved and forgotten.
+  /// Tag 32 with the absolute string; as in Foundation's JSON, a base URL is resolved and not kept.
   package mutating func url(_ value: URL) {
     tag(32)
     text(value.absoluteString)
@@ -67,7 +67,7 @@ extension CBORReader {
     return url
   }
 
-  /// Passes over this one tag; another stays for the typed read to refuse.
+  /// Skips the tag if it is this one. Another tag is left, so that the typed read refuses it.
   private mutating func readTagIfPresent(_ number: UInt64) throws(CBORError) {
     guard peekMajor == .tag else { return }
     let start = offset

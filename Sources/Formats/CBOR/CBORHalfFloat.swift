@@ -1,6 +1,6 @@
 /// IEEE 754 binary16 by integer arithmetic, because Swift's `Float16` is missing on some platforms and a library call on others.
 @usableFromInline enum CBORHalfFloat {
-  /// The binary16 pattern of the same value, or `nil` if only a wider format keeps it. NaN is not asked for.
+  /// The binary16 pattern of the same value, or `nil` if only a wider format keeps it. `value` must not be NaN.
   @inlinable
   static func pattern(exactly value: Float) -> UInt16? {
     let bits = value.bitPattern

@@ -34,7 +34,7 @@ struct CBORKeyChecker {
     do throws(CBORError) {
       try canonical.value(key)
     } catch {
-      // What was read can be written, but for a duplicate in a map inside the key; the offset within the copy would mislead.
+      // Only a duplicate key in a map inside the key can cause this; its offset within the copy would mislead.
       throw CBORError(error.code, at: offset, "a map key contains a fault: \(error.message)")
     }
     keys.append(Key(range: start..<canonical.bytes.count, isInInput: false, offset: offset))

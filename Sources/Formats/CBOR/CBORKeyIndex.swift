@@ -23,8 +23,8 @@ final class CBORKeyIndex {
   /// Where the last key was found. Decoders ask `contains`, `decodeNil` and `decode` for the same key, and all keys in order.
   private var lastFound = 0
 
-  /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` if a map has both a number and its decimal text as keys, of which a
-  ///   coding key could not tell which it means, or two texts that Swift takes for the same, of which a dictionary would lose one.
+  /// - Throws: ``CBORError`` `.invalidUTF8`; `.duplicateKey` if a map has both a number and its decimal text as keys, because a coding key
+  ///   could mean either, or two texts that are equal in Swift, because a dictionary would lose one.
   init(_ input: CBORDecodingInput, map: Int) throws(CBORError) {
     var texts: [TextKey] = []
     var integers: [IntegerKey] = []
@@ -67,7 +67,7 @@ final class CBORKeyIndex {
     }
   }
 
-  /// Bytes tell keys apart here; what is decoded into may be a `Dictionary`, which compares by canonical equivalence.
+  /// Refuses keys of different bytes that are canonically equivalent, and so equal as keys of a `Dictionary`.
   private func refuseLookalikes(at offset: Int) throws(CBORError) {
     guard texts.count > 1 else { return }
     let lookalike = unsafe Self.withBuffers(input, joined) { input, joined -> String? in

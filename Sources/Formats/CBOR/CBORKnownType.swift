@@ -6,8 +6,8 @@
 
 /// The types that have a CBOR form of their own, found by comparing type identities.
 ///
-/// Generic code, `Array` and `Optional` among it, hands even integers and strings over as "some `Encodable`"; going through their own
-/// `encode(to:)` would cost an encoder and a container for each. In every `unsafeBitCast` below the line itself has just established
+/// Generic code, such as that of `Array` and `Optional`, passes even integers and strings as "some `Encodable`"; going through their own
+/// `encode(to:)` would cost an encoder and a container for each. In every `unsafeBitCast` below, the line itself has just established
 /// that the two types are the same.
 enum CBORKnownType {
   /// Whether `Value` is such a type; if so, appends the value.
@@ -151,7 +151,7 @@ enum CBORKnownType {
 
   @inline(__always)
   private static func requireTags(_ depthLeft: Int, _ writer: CBORWriter) throws(CBORError) {
-    // A decimal is a tag around an array, an extended time one around a map; one rule for all keeps what is written readable.
+    // A decimal is a tag around an array, an extended time a tag around a map; all tagged types need two levels, so that all can be read.
     try requireDepth(depthLeft, 2, writer)
   }
 

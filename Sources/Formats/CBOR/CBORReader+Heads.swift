@@ -64,7 +64,8 @@ extension CBORReader {
     return Argument(bigEndian: value)
   }
 
-  /// Checked against the rest of the input: each element takes at least one byte, each pair two.
+  /// The number of elements or pairs, nil for an indefinite length. Checked against the rest of the input: each element takes at least one
+  /// byte, each pair two.
   @inlinable @inline(__always)
   func containerCount(_ head: Head, at start: Int) throws(CBORError) -> Int? {
     if head.isIndefinite { return nil }
@@ -135,7 +136,7 @@ extension CBORReader {
     return text
   }
 
-  /// `nil` for what is not a float.
+  /// The float with this head; `nil` if it is no float's.
   @inlinable @inline(__always)
   func floatValue(_ head: Head) -> Double? {
     switch head.info {

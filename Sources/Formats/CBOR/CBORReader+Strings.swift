@@ -1,5 +1,5 @@
 extension CBORReader {
-  /// Passes over one item and lends `body` every text and byte string in it, keys included, and each chunk of one of indefinite length.
+  /// Passes over one item and lends `body` every text and byte string in it, keys included; those of indefinite length by the chunk.
   package mutating func forEachString(_ body: (UnsafeRawBufferPointer) -> Void) throws(CBORError) {
     try unsafe forEachString(depthLeft: depthLimit, body)
   }

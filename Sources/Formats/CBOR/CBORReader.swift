@@ -1,4 +1,4 @@
-/// The type of the next item, as its first byte tells it.
+/// The type of an item, according to its first byte.
 @usableFromInline package enum CBORMajor: UInt8, Sendable {
   case unsigned, negative, bytes, text, array, map, tag
   /// Booleans, null, undefined, other simple values and floats; also the break that ends an indefinite-length item.
@@ -11,8 +11,8 @@
 /// sub-buffers that ``readTextBytes()`` and ``readBytesBuffer()`` return. Every read is checked against the end of the buffer, so no
 /// input can make it trap or read elsewhere. A read that throws leaves the cursor anywhere in the item; discard the reader.
 ///
-/// Non-shortest heads and indefinite-length items are accepted. The typed reads see neither duplicate keys nor the depth, which
-/// belong to the loop that calls them; ``readValue()`` checks both and ``skip()`` the depth.
+/// Non-shortest heads and indefinite-length items are accepted. The typed reads check neither duplicate keys nor the depth: the loop that
+/// calls them must. ``readValue()`` checks both, and ``skip()`` the depth.
 @safe @usableFromInline package struct CBORReader {
   // Alive for as long as the reader is used: the contract of the initialiser.
   @usableFromInline let buffer: UnsafeRawBufferPointer

@@ -1,4 +1,4 @@
-/// The single-value container: what it encodes becomes the whole of its encoder.
+/// The single-value container: the value that it encodes becomes the whole of its encoder.
 struct CBORSingleValueEncoding: SingleValueEncodingContainer {
   let encoding: CBOREncoding
 

@@ -1,6 +1,6 @@
 /// One CBOR data item (RFC 8949), as a tree.
 ///
-/// Records reach this form only if no Swift type is at hand: inspection, the JSON Lines exchange and migrations.
+/// Records are read as trees only if no Swift type is known: by inspection, the JSON Lines exchange and migrations.
 package indirect enum CBORValue: Sendable, Equatable {
   /// Major type 0: 0 … 2⁶⁴ − 1.
   case unsigned(UInt64)

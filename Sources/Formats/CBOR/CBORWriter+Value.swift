@@ -1,7 +1,7 @@
 extension CBORWriter {
   /// Appends a tree; map entries are put into the order of their encoded keys.
   ///
-  /// A big number (tag 2 or 3) is written as the tag that the tree says, even if an integer would hold it.
+  /// A big number (tag 2 or 3) is written with its tag, even if an integer would hold it.
   ///
   /// - Throws: ``CBORError`` `.duplicateKey`, `.depthExceeded`, or `.unencodable` for a simple value from 24 to 31. The buffer then
   ///   ends in an incomplete item and must be discarded.

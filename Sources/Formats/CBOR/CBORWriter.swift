@@ -1,10 +1,10 @@
 /// Appends CBOR items to a buffer that it owns, in the deterministic encoding of RFC 8949 section 4.2.1.
 ///
-/// Heads are the shortest and lengths definite by construction. Two things are left to the caller of the item-by-item methods: exactly
-/// as many items (twice as many for a map) must follow a count as it announced, and map keys must come in bytewise order of their
-/// encodings, which for text keys is: shorter first, then by bytes. ``value(_:)`` sees to both.
+/// Heads are the shortest and lengths definite by construction. The caller of the item-by-item methods must ensure two things: a count is
+/// followed by exactly as many items (twice as many for a map), and map keys come in bytewise order of their encodings, which for text
+/// keys is: shorter first, then by bytes. ``value(_:depthLimit:)`` ensures both.
 @usableFromInline package struct CBORWriter {
-  /// Arrays, maps and tags that may enclose one another, in writing and in reading.
+  /// How many levels of arrays, maps and tags may enclose one another, in writing and in reading.
   @usableFromInline package static let defaultDepthLimit = 128
 
   @usableFromInline package internal(set) var bytes: [UInt8]
@@ -48,7 +48,7 @@
     }
   }
 
-  /// `magnitude`, or −1 − `magnitude`.
+  /// Appends `magnitude`, or −1 − `magnitude` if `negative`.
   @usableFromInline package mutating func integer(negative: Bool, magnitude: UInt128) {
     if let small = UInt64(exactly: magnitude) {
       head(negative ? 0x20 : 0x00, small)

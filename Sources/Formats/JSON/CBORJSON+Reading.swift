@@ -12,7 +12,7 @@ extension JSONReader {
     return try readItem(level: 0, isInKey: false)
   }
 
-  /// Counts what an item takes at least, so that no tree grows far beyond what can be stored.
+  /// Counts the bytes that an item takes at least, so that no tree grows far beyond the size that can be stored.
   private mutating func spend(_ byteCount: Int) throws(JSONError) {
     guard byteCount <= itemBytesLeft else { throw JSONError(.tooLarge, offset: position, "the value is larger than can be stored") }
     itemBytesLeft -= byteCount
@@ -123,7 +123,7 @@ extension JSONReader {
     }
   }
 
-  /// −1 − n for the canonical decimal digits of n.
+  /// The value −1 − n, where `text` is n, negative, in canonical decimal digits; nil for any other text.
   private static func complement(_ text: String) -> UInt64? {
     guard text.utf8.first == UInt8(ascii: "-") else { return nil }
     let digits = text.utf8.dropFirst()

@@ -14,8 +14,7 @@
 /// | integer below −2⁶³ | `{"$negative":"-18446744073709551616"}` |
 /// | map with a key that is no text or begins with `$` | `{"$map":[[key, item], …]}` |
 ///
-/// Arrays, maps and tags may be nested 128 deep, whatever depth of JSON that takes.
-/// `level` counts those around an item.
+/// Arrays, maps and tags may be nested 128 deep, whatever depth of JSON that takes. `level` is the number of them around an item.
 enum CBORJSON {
   static let maximumDepth = 128
   /// A map in `$map` form opens three JSON containers.

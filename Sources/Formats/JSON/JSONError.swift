@@ -20,7 +20,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     case duplicateKey
     /// An array of another length than expected.
     case wrongCount
-    /// More than the caller is ready to keep.
+    /// The value takes more bytes than the caller allows.
     case tooLarge
     case invalidBase64
     /// A `$` form of no CBOR item, or a CBOR item that has no form.

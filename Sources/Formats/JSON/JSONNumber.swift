@@ -43,7 +43,7 @@ extension JSONReader {
 
   /// Reads an array of numbers; `floats` is emptied first and keeps its capacity.
   ///
-  /// - Throws: also ``JSONError/Code/wrongCount`` for more than `limit` numbers: memory follows what is wanted, not what is sent.
+  /// - Throws: also ``JSONError/Code/wrongCount`` for more than `limit` numbers, so that the sender of a text cannot make the memory grow.
   public mutating func readFloatArray(into floats: inout [Float], atMost limit: Int = .max) throws(JSONError) {
     floats.removeAll(keepingCapacity: true)
     try expect(.array)

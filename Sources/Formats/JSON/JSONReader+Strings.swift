@@ -23,7 +23,7 @@ extension JSONReader {
     do throws(Base64.Failure) {
       return try text.withBytes(decode)
     } catch {
-      // Escapes make the text longer than the string it encodes: then only its beginning is a place to point at.
+      // If there are escapes, an offset in the decoded string is none in the text: the error points at the beginning.
       throw JSONError(.invalidBase64, offset: text.offset + (text.hasEscapes ? 0 : error.offset), error.message)
     }
   }

@@ -30,9 +30,9 @@ public struct JSONReader {
   public internal(set) var position = 0
   public private(set) var depth = 0
   var maximumDepth: Int
-  /// What `readCBOR` may still make of a text: an item of a byte takes 40 bytes of memory.
+  /// The bytes of CBOR that `readCBOR` may still make. They bound the memory: an item of one byte takes 40 bytes there.
   var itemBytesLeft = Int.max
-  // True between the opening of a container and the first look into it; at most one container is in that state.
+  // True between the opening of a container and the first attempt to read from it; at most one container is in that state.
   private var isFirst = false
 
   /// Makes a reader over `bytes`, which must stay alive and unchanged as long as the reader and every ``JSONText`` from it are used.
@@ -81,7 +81,7 @@ public struct JSONReader {
     return key
   }
 
-  /// Whether the innermost array has another element; at its end it is left.
+  /// Whether the innermost array has another element. Leaves the array at its end.
   public mutating func nextElement() throws(JSONError) -> Bool { try nextItem(closing: UInt8(ascii: "]")) }
 
   @inline(__always)
@@ -157,7 +157,7 @@ public struct JSONReader {
     return true
   }
 
-  /// Reads past the next value, whatever it is; it is checked as strictly as if it were wanted.
+  /// Skips the next value, of any kind; it is checked as strictly as a value that is read.
   public mutating func skipValue() throws(JSONError) {
     switch try peek() {
     case .object:

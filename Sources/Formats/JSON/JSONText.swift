@@ -1,4 +1,4 @@
-/// A string or key of a JSON text, lent by the reader: nothing is copied until it is asked for.
+/// A string or key of a JSON text, lent by the reader: nothing is copied until the caller asks for it.
 ///
 /// It points into the bytes that the reader was made over and must not outlive them.
 @safe
@@ -15,7 +15,7 @@ public struct JSONText {
     self.offset = offset
   }
 
-  /// As it is between the quotes, escapes and all.
+  /// The number of bytes between the quotes, with escapes as they are in the text.
   public var byteCount: Int { unsafe raw.count }
 
   /// The text itself; allocates when it is longer than a small string.
@@ -39,7 +39,7 @@ public struct JSONText {
   /// Whether the text is `name`, byte for byte; allocates only when the text holds escapes.
   public func equals(_ name: StaticString) -> Bool {
     if hasEscapes {
-      // An escape of six bytes encodes one byte at least: a long key is not decoded again for each name that it is compared with.
+      // An escape of six bytes encodes at least one byte, so a longer text cannot be equal: a long key is not decoded again for each name.
       guard unsafe raw.count <= 6 * name.utf8CodeUnitCount else { return false }
       let decoded = unescaped()
       return unsafe decoded.withUnsafeBytes { unsafe Self.equal($0, name) }

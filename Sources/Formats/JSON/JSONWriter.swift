@@ -1,7 +1,7 @@
-/// Appends JSON to a byte buffer; commas come by themselves.
+/// Appends JSON to a byte buffer, and puts in the commas.
 ///
-/// The output has no white space, and only the escapes that programs and terminals need. The caller keeps containers balanced and gives every member a key; that is
-/// not checked, except that ``endLine()`` wants all containers closed.
+/// The output has no white space, and only the escapes that programs and terminals need. The caller keeps containers balanced and gives
+/// every member a key; that is not checked, except that ``endLine()`` requires all containers to be closed.
 public struct JSONWriter: Sendable {
   /// The output so far. May be taken out and emptied between lines.
   public var bytes: [UInt8]

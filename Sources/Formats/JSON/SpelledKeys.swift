@@ -1,7 +1,7 @@
-/// The keys of one map whose spellings are in a buffer that grows: finds one that occurs twice.
+/// Finds a key that occurs twice in one map, by the spellings of the keys in a growing buffer.
 ///
-/// A spelling is unique, so keys are equal if their bytes are. Nothing is copied, and a map of one key costs nothing: keys nested in keys
-/// would be copied and compared once for each level.
+/// A spelling is unique, so keys are equal if their bytes are. Nothing is copied, and a map of one key costs nothing: otherwise keys
+/// nested in keys would be copied and compared once for each level.
 struct SpelledKeys {
   private var ranges: [Range<Int>] = []
 

@@ -1,8 +1,8 @@
-/// Identity is bytes: two strings from data are the same when their UTF-8 is.
+/// Values that are compared by their bytes: two strings from data are the same if their UTF-8 is the same.
 ///
-/// Swift compares and hashes strings by canonical equivalence: it takes é for e + ◌́, Å for Å, and the Kelvin sign for K. A store that did so
-/// would find what nobody stored, and lose one of two. So no string from data is compared by an operator of `String`, put into a `Set`, made
-/// the key of a `Dictionary`, searched for or sorted but through this file.
+/// Swift compares and hashes strings by canonical equivalence: it takes é for e + ◌́, Å for Å, and the Kelvin sign for K. A store that did
+/// so would find strings that were never stored, and lose one of two that differ. So code outside of this file does not compare, search
+/// or sort strings from data by the operators of `String`, and does not put them into a `Set` or use them as keys of a `Dictionary`.
 package protocol ByteIdentity {
   func hasSameBytes(as other: Self) -> Bool
   /// Agrees with ``hasSameBytes(as:)``.
@@ -71,8 +71,8 @@ extension Array: ByteIdentity where Element: ByteIdentity {
   }
 }
 
-/// A dictionary holds one of several keys that Swift takes for equal. Code that fills one from data refuses the second, see
-/// ``setWithoutLoss(_:forKey:)``; code that looks into one compares the key that is found.
+/// A dictionary holds only one of several keys that Swift takes for equal. Code that fills one from data refuses the second, see
+/// ``setWithoutLoss(_:forKey:)``; code that looks a key up compares it with the one that is found.
 extension Dictionary: ByteIdentity where Key == String, Value: ByteIdentity {
   package func hasSameBytes(as other: [String: Value]) -> Bool {
     count == other.count
@@ -102,7 +102,7 @@ extension Dictionary where Key == String {
 
   /// Adds an entry.
   ///
-  /// - Returns: False, and nothing is changed, where the dictionary has the key already or one that it cannot hold beside it.
+  /// - Returns: False, and nothing is changed, if the dictionary has the key already, or another key that Swift takes for equal.
   @inlinable
   package mutating func setWithoutLoss(_ value: Value, forKey key: String) -> Bool {
     guard index(forKey: key) == nil else { return false }

@@ -1,6 +1,6 @@
 /// A decimal number as it is in a JSON text: (−1)^negative × mantissa × 10^exponent.
 struct DecimalNumber {
-  /// Its bytes.
+  /// The offsets of its first byte and of the byte after its last.
   let start: Int
   let end: Int
   let isNegative: Bool
@@ -11,7 +11,7 @@ struct DecimalNumber {
   let mantissa: UInt64
   let exponent: Int
 
-  /// The nearest double, if it can be computed quickly and exactly; nil sends the caller to the slow conversion.
+  /// The nearest double, if it can be computed quickly and exactly; if nil, the caller uses the slow conversion.
   ///
   /// Mantissas up to 2⁵³ with |exponent| <= 22 take one exact operation (Clinger, "How to Read Floating Point Numbers
   /// Accurately", 1990).
@@ -122,7 +122,7 @@ extension JSONReader {
       start: start, end: index, isNegative: isNegative, isInteger: isInteger, isExact: isExact, mantissa: mantissa, exponent: exponent)
   }
 
-  /// Reads from the `e` at `index` to the end of the exponent; values beyond a thousand million stay there, which no double reaches.
+  /// Reads from the `e` at `index` to the end of the exponent. Digits after the tenth are ignored: no double has such an exponent.
   @inline(never)
   private func scanExponent(_ index: inout Int) throws(JSONError) -> Int {
     index += 1

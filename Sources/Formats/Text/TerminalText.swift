@@ -1,8 +1,8 @@
 /// Text of unknown origin for tables on a terminal: nothing in it may move the cursor, reorder the line or hide itself.
 public enum TerminalText {
-  /// Returns `text` with every character that is not for showing as `\u{…}`: C0 and C1 controls (ESC, DEL, tab and line ends too), line and
-  /// paragraph separators, bidirectional controls, zero-width and blank characters, byte order marks, tags, annotation marks and the
-  /// variation selectors that no text needs. The two of emoji stay.
+  /// Returns `text` with every character that shows nothing or controls the output as `\u{…}`: C0 and C1 controls (ESC, DEL, tab and line
+  /// ends too), line and paragraph separators, bidirectional controls, zero-width and blank characters, byte order marks, tags, annotation
+  /// marks and the variation selectors that no text needs. The two variation selectors of emoji are kept.
   ///
   /// - Complexity: O(length); a text without such characters is returned as it is.
   public static func escaped(_ text: String) -> String {
@@ -25,9 +25,9 @@ public enum TerminalText {
     }.joined(separator: "\n")
   }
 
-  /// The first `limit` characters, escaped: what an error quotes of data whose length nobody has checked yet.
+  /// The first `limit` scalars, escaped: for an error that quotes data of unknown length.
   ///
-  /// By scalars: one character as people see it may have any number of them.
+  /// Scalars are counted, because one visible character may have any number of them.
   public static func excerpt(_ text: some StringProtocol, limit: Int = 64) -> String {
     let scalars = text.unicodeScalars.prefix(limit + 1)
     return escaped(String(String.UnicodeScalarView(scalars.prefix(limit)))) + (scalars.count > limit ? "…" : "")
