@@ -11,8 +11,8 @@ public struct EmbedderIdentity: Sendable, Hashable, Codable, CustomStringConvert
   /// The number of components of each vector.
   public let dimension: Int
 
-  /// A fingerprint: changes whenever the same text would give another vector. For a model it is a hash of its weights and of every setting that
-  /// a vector depends on; for an algorithm, its number.
+  /// A fingerprint: changes whenever the same text would give another vector. For a model it is a hash of its weights and of every setting
+  /// that a vector depends on; for an algorithm, its number.
   public let version: String
 
   public init(name: String, dimension: Int, version: String) {

@@ -1,7 +1,7 @@
 import Foundation
 
-// A filter is an object of one key, the name of the case: {"kind": "fact"}, {"created": {"from": …, "to": …}}, {"importance": {"atLeast": 0.5}},
-// {"metadata": {"key": "city", "equals": "Rome"}}, {"and": [{…}, {…}]}, {"not": {…}}. Dates are as the encoder writes dates.
+// A filter is an object of one key, the name of the case: {"kind": "fact"}, {"created": {"from": …, "to": …}}, {"importance": {"atLeast":
+// 0.5}}, {"metadata": {"key": "city", "equals": "Rome"}}, {"and": [{…}, {…}]}, {"not": {…}}. Dates are as the encoder writes dates.
 extension Filter: Codable {
   private enum CodingKeys: String, CodingKey {
     case kind, session, speaker, ids, created, expires, importance, metadata, metadataRange, hasMetadata, tag, source, trust, valid,

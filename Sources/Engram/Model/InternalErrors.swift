@@ -8,5 +8,6 @@ struct Superseded: Error {
 /// A commit failed half-way: LMDB refuses any further transaction in this environment.
 struct EnvironmentLost: Error {}
 
-/// A copy must start again: more was committed than the log keeps, the source had to be opened again, or it is no longer the live generation.
+/// A copy must start again: more was committed than the log keeps, the source had to be opened again, or it is no longer the live
+/// generation.
 struct CopyOutdated: Error {}

@@ -1,7 +1,7 @@
 /// How far a long operation is.
 ///
-/// An operation calls its `progress` closure on a thread of its own (an import also on the writer thread), never twice at once, about once for
-/// 256 KiB or 1,024 steps of its work. The operation waits for the closure, so the closure must be quick; it must not call the store.
+/// An operation calls its `progress` closure on a thread of its own (an import also on the writer thread), never twice at once, about once
+/// for 256 KiB or 1,024 steps of its work. The operation waits for the closure, so the closure must be quick; it must not call the store.
 public struct OperationProgress: Sendable, Hashable {
   /// What an operation is doing. An operation may have several phases, and may return to an earlier one. Later versions may add phases.
   public struct Phase: Sendable, Hashable, CustomStringConvertible {

@@ -28,8 +28,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let zeroNorm = Code(rawValue: "zeroNorm")
     /// A norm above 1e18.
     public static let normTooLarge = Code(rawValue: "normTooLarge")
-    /// An embedding is needed and was not given: for a changed text or a draft in a write, where no embedder is called, or for a dense
-    /// search.
+    /// An embedding is needed, was not given, and no embedder makes it here: for a changed text, a draft inside a write, or a dense search.
     public static let embeddingRequired = Code(rawValue: "embeddingRequired")
     /// The store has no embeddings, or no embedder to make one from a text.
     public static let embedderRequired = Code(rawValue: "embedderRequired")
@@ -55,7 +54,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let invalidImport = Code(rawValue: "invalidImport")
     /// A file of an embedding model is missing, damaged or of a kind that is not supported.
     public static let invalidModel = Code(rawValue: "invalidModel")
-    /// The server or program that makes embeddings cannot be reached, refuses, takes too long, or answers with something else than embeddings.
+    /// The server or program that makes embeddings cannot be reached, refuses, takes too long, or answers with something else than
+    /// embeddings.
     public static let embedderFailed = Code(rawValue: "embedderFailed")
     // The store and its surroundings
     public static let storeMissing = Code(rawValue: "storeMissing")
@@ -82,7 +82,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let networkFileSystem = Code(rawValue: "networkFileSystem")
     /// A process of another pid namespace has the store open.
     public static let foreignNamespace = Code(rawValue: "foreignNamespace")
-    /// All reader slots are taken. If some are idle, they were waited for.
+    /// All reader slots are taken. If some of them were idle, the call has waited for their release.
     public static let tooManyReaders = Code(rawValue: "tooManyReaders")
     /// The process or the system has no thread, descriptor or address space left.
     public static let outOfResources = Code(rawValue: "outOfResources")
@@ -90,8 +90,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     // The state of this process
     /// Another process, or this one's own earlier writes, held the writer lock past the limit of the wait; ``StoreError/holder`` names it.
     public static let writerBusy = Code(rawValue: "writerBusy")
-    /// Another process held a lock of the store past the limit of the wait; see Concurrency.md for the limits. ``StoreError/holder`` names it.
-    /// Try again.
+    /// Another process held a lock of the store past the limit of the wait; see Concurrency.md for the limits. ``StoreError/holder`` names
+    /// it. Try again.
     public static let storeBusy = Code(rawValue: "storeBusy")
     /// `write` was called inside a write body.
     public static let nestedWrite = Code(rawValue: "nestedWrite")
@@ -163,8 +163,8 @@ extension StoreError: Codable {
 }
 
 extension StoreError.Code {
-  /// Whether files that were moved, removed or exchanged can be the reason. False for what concerns the caller's input, the state of this process, or
-  /// a commit whose outcome is unknown.
+  /// Whether files that were moved, removed or exchanged can be the reason. False for what concerns the caller's input, the state of this
+  /// process, or a commit whose outcome is unknown.
   var isOfFiles: Bool {
     switch self {
     case .storeMismatch, .notAStore, .newerFormat, .corrupted, .diskFull, .permissionDenied, .foreignOwner, .loosePermissions,

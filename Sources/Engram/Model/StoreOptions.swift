@@ -35,8 +35,8 @@ public struct StoreOptions: Sendable {
   public var createsIfMissing: Bool
   /// If this process has the store open already, the durability of the first opening holds.
   public var durability: Durability
-  /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name. Vectors that callers bring with memories and queries name
-  /// no embedder, and need the store's dimension only.
+  /// Makes embeddings of texts. Its identity is pinned by the store: another one is refused by name. Vectors that callers bring with
+  /// memories and queries name no embedder, and need the store's dimension only.
   public var embedder: (any Embedder)?
   /// Earlier versions kept of each context and of each memory, without their embeddings; 0 keeps none.
   public var historyLimit: Int

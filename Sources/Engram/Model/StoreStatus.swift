@@ -30,8 +30,8 @@ public struct StoreStatus: Sendable, Codable {
   /// Batches that this process committed, and the writes in them.
   public let batches: Int
   public let writes: Int
-  /// Whether reads wait because a commit failed half-way and the store is being opened again. The counts are then those of the commit before,
-  /// memories that have expired included, and ``readers`` is empty.
+  /// Whether reads wait because a commit failed half-way and the store is being opened again. The counts are then those of the commit
+  /// before, memories that have expired included, and ``readers`` is empty.
   public let isReopening: Bool
   /// The error after which this process writes no more; nil while it may write. If it cannot read either, the counts are those of the last
   /// commit.

@@ -41,8 +41,8 @@ public struct TextQuery: Sendable, Hashable {
   public var ranking: TextRanking
   /// How many memories before and after each result come with it, 0…64: see ``SearchResult/neighbors``.
   public var neighbors: Int
-  /// The time whose memories are searched, as far as the store still has them; nil: now. See ``SearchQuery/asOf``. The statistics, the sessions and the
-  /// ages that ``ranking`` counts are those of that time.
+  /// The time whose memories are searched, as far as the store still has them; nil: now. See ``SearchQuery/asOf``. The statistics, the
+  /// sessions and the ages that ``ranking`` counts are those of that time.
   public var asOf: Date?
   /// Whether memories that others have replaced are found, too: see ``Memory/supersededBy``. They then count in the statistics as well.
   /// With ``asOf``: all that were created by then.

@@ -1,7 +1,7 @@
 /// Reports the progress of long work to a receiver. An error that the receiver throws ends the work.
 ///
-/// The receiver is called once for about 256 KiB of work or 1,024 small steps, whichever comes first. Release builds do that in less than two
-/// milliseconds, so a cancelled task ends soon, and the calls do not show in a measurement.
+/// The receiver is called once for about 256 KiB of work or 1,024 small steps, whichever comes first. Release builds do that in less than
+/// two milliseconds, so a cancelled task ends soon, and the calls do not show in a measurement.
 struct WorkMeter {
   private let phase: OperationProgress.Phase
   /// May grow while the work goes on.

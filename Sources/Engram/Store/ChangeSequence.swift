@@ -10,11 +10,11 @@ public struct StoreChange: Sendable, Hashable {
     case memoryDeleted(MemoryID)
     case contextPut(recordType: String)
     case contextDeleted(recordType: String)
-    /// Changes were missed, because more happened than the log keeps: read what you show anew.
+    /// Changes were missed, because more happened than the log keeps: read again all data that you display.
     case lagged
   }
 
-  /// The commit; its changes come together and in order.
+  /// The number of the commit. The changes of one commit come together and in order.
   public let batchSequence: UInt64
   /// Empty for `.lagged`.
   public let userID: String
@@ -31,9 +31,10 @@ public struct StoreChange: Sendable, Hashable {
   }
 }
 
-/// The committed changes from the moment it was made, in commit order. Ends when the store is closed or the task is cancelled.
+/// The changes committed after the sequence was made, in commit order. Ends when the store is closed or the task is cancelled.
 ///
-/// A consumer that is slower than the writers does not slow them down: past the log's bound it gets ``StoreChange/Kind/lagged``.
+/// A consumer that is slower than the writers does not slow them down: if the log no longer has its next change, it gets
+/// ``StoreChange/Kind/lagged``.
 public struct ChangeSequence: AsyncSequence, Sendable {
   public typealias Element = StoreChange
 
@@ -63,7 +64,7 @@ public struct ChangeSequence: AsyncSequence, Sendable {
     /// Entries read at a time.
     private static var pageLimit: Int { 1024 }
 
-    /// - Throws: ``StoreError`` `.corrupted` and the like.
+    /// - Throws: ``StoreError`` `.corrupted` and other errors of a read, except `.closed`, which ends the sequence.
     public mutating func next() async throws -> StoreChange? {
       while pending.isEmpty {
         if Task.isCancelled || core.commits.isFinished { return nil }
@@ -95,7 +96,7 @@ public struct ChangeSequence: AsyncSequence, Sendable {
         var count = 0
         var last: UInt64 = 0
         try reader.walk(Tables.Log.self, from: .at(LogKey(sequence: begin, index: 0))) { key, value in
-          // Whole batches only: a full page ends where the next one begins.
+          // Whole batches only: a full page ends where the next batch begins.
           if count >= Iterator.pageLimit, key.sequence != last {
             following = key.sequence
             return false

@@ -4,10 +4,10 @@ extension MemoryStore {
   /// Adds a memory. One without an embedding is embedded first if the store has an embedder.
   ///
   /// - Parameter onEmbeddingFailure: What to do if the embedder fails. The cancellation of the task throws `CancellationError` in any case.
-  /// - Returns: The memory's id, what became of the draft, and whether the memory has an embedding. If the user has a memory with the same
-  ///   dedupe key, the id is that one's and nothing is stored.
-  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict` if another memory has the id, and those of ``write(users:token:_:)``; what the
-  ///   embedder throws. Nothing is stored.
+  /// - Returns: The memory's id, the outcome, and whether the memory has an embedding. If the user has a memory with the same dedupe key,
+  ///   nothing is stored, and the id is the one of that memory.
+  /// - Throws: ``StoreError`` for a draft out of bounds, `.conflict` if another memory has the id, and those of ``write(users:token:_:)``;
+  ///   what the embedder throws. Nothing is stored.
   @discardableResult
   public func add(_ draft: MemoryDraft, onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> Added {
     try await add([draft], onEmbeddingFailure: onEmbeddingFailure)[0]
@@ -15,7 +15,7 @@ extension MemoryStore {
 
   /// Adds memories in one commit: all of them or none. All texts are embedded in one call of the embedder.
   ///
-  /// - Returns: What became of each draft, in the order of the drafts.
+  /// - Returns: The outcome of each draft, in the order of the drafts.
   /// - Throws: As ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``, for the first draft that fails.
   @discardableResult
   public func add(_ drafts: [MemoryDraft], onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> [Added] {
@@ -52,16 +52,16 @@ extension MemoryStore {
 
   /// Adds a memory, or replaces the user's memory with the same dedupe key by it, in one commit.
   ///
-  /// A replaced memory keeps its id and its creation time; all else becomes the draft's, the embedding too. The draft's own id and creation time
-  /// count only if the memory is new. If the draft has no embedding, the store's embedder makes one; if there is no embedder, or it fails and the
-  /// policy is `.keepText`, the old embedding stays if the text is the same, and goes if it is another.
+  /// A replaced memory keeps its id and its creation time; all other fields and the embedding become those of the draft. The draft's own id
+  /// and creation time count only if the memory is new. If the draft has no embedding, the store's embedder makes one. If there is no
+  /// embedder, or it fails and the policy is `.keepText`, the old embedding stays if the text is the same, and is removed if it differs.
   ///
   /// - Parameters:
   ///   - draft: Must have a dedupe key.
   ///   - onEmbeddingFailure: As for ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``.
-  /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if it is past its time.
-  /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``. Nothing
-  ///   is changed.
+  /// - Returns: The memory's id, with outcome `.updated` or `.added`; `.expired` if the draft has expired already.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a draft without a dedupe key, and those of
+  ///   ``add(_:onEmbeddingFailure:)-(MemoryDraft,_)``. Nothing is changed.
   @discardableResult
   public func upsert(_ draft: MemoryDraft, onEmbeddingFailure: EmbeddingFailurePolicy = .throw) async throws -> Added {
     let writer = try writer()
@@ -79,15 +79,15 @@ extension MemoryStore {
 
   /// The drafts with the embeddings that the store's embedder makes for those without.
   ///
-  /// - Parameter store: The record of the generation whose embedder it is: by the time of the transaction there may be another one.
-  /// - Returns: Also what the embeddings follow from, for the transaction that stores them; nil if none was made.
+  /// - Parameter store: The record of the generation whose embedder is used. Another generation may be live by the time of the transaction.
+  /// - Returns: The drafts, and the basis of the embeddings, which the transaction that stores them must check; nil if none was made.
   private func embedded(
     _ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy, _ store: StoreRecord
   ) async throws -> ([MemoryDraft], EmbeddingBasis?) {
     let missing = drafts.indices.filter { drafts[$0].embedding == nil && !drafts[$0].isTextOnly }
     guard hasEmbedder, !missing.isEmpty else { return (drafts, nil) }
     for index in missing { try Limits.checkText(drafts[index].text) }
-    // Another embedder than the store's is no failure of it: no policy covers that.
+    // A handle with another embedder than the store's is not a failure of the embedder: `policy` does not cover it.
     let embedder = try requireEmbedder()
     let basis = EmbeddingBasis(embedder: store.embedder, template: store.template)
     var drafts = drafts
@@ -113,7 +113,7 @@ extension MemoryStore {
 }
 
 extension Embedder {
-  /// As many embeddings as texts.
+  /// Returns one embedding for each text, in the order of the texts.
   ///
   /// - Parameter isQuery: Whether the texts are searched for, and not stored.
   /// - Throws: What the embedder throws; ``StoreError`` `.embedderMismatch` if it returns another number of vectors.

@@ -1,10 +1,11 @@
 public import Foundation
 
 extension MemoryStore {
-  /// Copies the store as it is at one instant to another place, while everybody goes on reading and writing.
+  /// Copies the store as it is at one instant to another place, while reads and writes go on.
   ///
-  /// The copy is a store like any other, without dead rows: opening it is restoring it. It is verified and flushed before it gets its
-  /// name, so it is there whole or not at all; directories have mode 0700 and files 0600. It has the store's identity and secret.
+  /// The copy is a store like any other, without dead rows: to restore it, open it. It is verified and flushed before it gets its name, so
+  /// a partial copy never exists at `url`. Directories have mode 0700 and files 0600. It has the store's identity and secret.
+  ///
   /// - Parameters:
   ///   - url: The new store's directory; nothing may exist there.
   ///   - progress: Called now and then: copying, then verifying. See ``OperationProgress``.
@@ -24,7 +25,7 @@ extension MemoryStore {
           do {
             return try backup.run()
           } catch is CopyOutdated {
-            // A commit of more changes than the log holds came between, or one that failed half-way: once more, from the beginning.
+            // A commit changed more than the log holds, or failed half-way: the copy begins again.
             try check()
           }
         }

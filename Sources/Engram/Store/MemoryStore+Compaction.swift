@@ -19,21 +19,21 @@ public struct CompactionReport: Sendable, Codable {
   /// How long writers had to wait for the last round.
   public let writerPause: Duration
   public let duration: Duration
-  /// Processes that still have the old generation open: its files go when they have followed and given back their snapshots. Empty when
-  /// the files are gone.
+  /// Processes that still have the old generation open. Its files are removed when these processes have moved to the new generation and
+  /// released their snapshots. Empty if the files are removed already.
   public let holders: [Int32]
 }
 
 extension MemoryStore {
-  /// Rebuilds the store's files without what was deleted, replaced or given back, while everybody goes on reading and writing.
+  /// Rebuilds the store's files without deleted, replaced and unused data, while reads and writes go on.
   ///
   /// The store does this by itself when more than 30 % and 64 MiB of its rows are dead, and once if an earlier version of Engram made it
-  /// without an index that this one keeps. Needs room for a
-  /// second copy meanwhile, and leaves some to other programs: 5 % of the file system if the store begins it, 1 MiB if it is asked for. The log of
-  /// changes is kept, with the ids in it.
+  /// without an index that this version keeps. It needs room for a second copy meanwhile, and leaves free space to other programs: 5 % of
+  /// the file system if the store begins it, 1 MiB if this method is called. The log of changes is kept, with the ids in it.
+  ///
   /// - Parameter progress: Called now and then, see ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.inputOutput`, `.permissionDenied`, `.readOnly`, `.closed`; `CancellationError`: the
-  ///   store is as it was. `.poisoned` and `.inDoubt`: whether it moved on shows when it is opened again.
+  /// - Throws: ``StoreError`` `.diskFull`, `.corrupted`, `.inputOutput`, `.permissionDenied`, `.readOnly`, `.closed`; `CancellationError`:
+  ///   the store is as it was. After `.poisoned` and `.inDoubt`, only the next opening shows whether the store moved to the new generation.
   /// - Complexity: O(size of the store), about 30,000 memories a second.
   @discardableResult
   public func compact(
@@ -53,18 +53,18 @@ extension MemoryStore {
 }
 
 extension MemoryStore {
-  /// What a store that stays open does by itself, in the background. A process that opens a store for one short operation after another
-  /// never gets to it: it asks for ``dueUpkeep`` and calls ``finishUpkeep(timeout:progress:)`` before it closes the store.
+  /// Work that a store does by itself in the background while it stays open. A process that opens a store only for one short operation at a
+  /// time never gets to it: it should check ``dueUpkeep`` and call ``finishUpkeep(timeout:progress:)`` before it closes the store.
   public enum Upkeep: Sendable {
-    /// An erasure was broken off: what it hid is still in the files.
+    /// An erasure was interrupted: the data that it hid is still in the files.
     case erasure
-    /// So many rows are dead that a compaction is worth it.
+    /// Enough rows are dead for a compaction: see ``compact(progress:)``.
     case compaction
-    /// An index is missing, because an earlier version of Engram made the store or wrote to it: reads do without, and are slower.
+    /// An index is missing, because an earlier version of Engram made the store or wrote to it: reads work without it, but more slowly.
     case index
   }
 
-  /// What is due; nil: nothing.
+  /// The upkeep that is due; nil if none is.
   ///
   /// - Throws: ``StoreError`` `.corrupted`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(1).
@@ -76,12 +76,12 @@ extension MemoryStore {
     }
   }
 
-  /// Does what is due. Waits at most `timeout` for another process that is rebuilding the store.
+  /// Does the upkeep that is due, see ``dueUpkeep``. Waits at most `timeout` for another process that is rebuilding the store.
   ///
   /// - Parameters:
   ///   - timeout: 0 to 3,650 days.
   ///   - progress: Called now and then, see ``OperationProgress``.
-  /// - Throws: As ``compact(progress:)``; `.stillInUse` past the timeout. What was due may still be.
+  /// - Throws: As ``compact(progress:)``; `.stillInUse` after the timeout. The upkeep may still be due.
   public func finishUpkeep(
     timeout: Duration = .seconds(30), progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws {
@@ -90,13 +90,13 @@ extension MemoryStore {
     try await core.background("the store's files cannot be rebuilt") { core, check in
       let deadline = ContinuousClock.now + timeout
       let hasBegun = Atomic(false)
-      // Somebody asked for an erasure.
+      // A pending erasure was asked for by a caller, so this rebuild is not automatic.
       let isAutomatic = try core.live.read { try $0.state().pendingErasure } == 0
       try core.rebuild(
         ifWanted: { core.needsRebuild($0) || core.lacksIndex($0) }, isAutomatic: isAutomatic,
         check: {
           try check()
-          // This process's own maintenance may have begun, and ends sooner or later.
+          // The timeout does not count for a rebuild of this process, which ends by itself.
           guard !hasBegun.load(ordering: .relaxed), !core.isDoingOtherWork, ContinuousClock.now > deadline else { return }
           throw StoreError(.stillInUse, "another process has been rebuilding the store for longer than \(timeout)")
         },

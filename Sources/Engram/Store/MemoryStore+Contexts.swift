@@ -50,7 +50,7 @@ extension MemoryStore {
     try await writer().write { try $0.put(context, ifVersion: version) }
   }
 
-  /// Counts one more exchange of the user and remembers its two sides; a user seen for the first time gets a fresh context.
+  /// Counts one more exchange of the user and stores its message and response; a user without a context gets a new one.
   ///
   /// - Parameter version: As for ``put(_:ifVersion:)``.
   /// - Returns: The stored context.
@@ -62,11 +62,11 @@ extension MemoryStore {
     try await writer().write { try $0.updateContext(for: userID, message: message, response: response, ifVersion: version) }
   }
 
-  /// Reads, changes and stores the user's context in one step: no update of anybody is lost.
+  /// Reads, changes and stores the user's context in one step: concurrent updates are not lost.
   ///
   /// - Parameters:
   ///   - version: As for ``put(_:ifVersion:)``.
-  ///   - transform: Runs once, on the writer thread; not at all after a mismatch. A user seen for the first time gets a fresh context.
+  ///   - transform: Runs once, on the writer thread; not at all after a mismatch. Gets a new context if the user has none.
   /// - Throws: As ``put(_:ifVersion:)``, and what `transform` throws.
   @discardableResult
   public func updateContext(
@@ -75,7 +75,7 @@ extension MemoryStore {
     try await writer().write { try $0.updateContext(for: userID, ifVersion: version, transform) }
   }
 
-  /// The same for a record of any type; `transform` gets nil if there is none yet.
+  /// The same for a record of any type; `transform` gets nil if the user has none.
   @discardableResult
   public func updateContext<Record: ContextRecord>(
     _ type: Record.Type, for userID: String, ifVersion version: Int? = nil, _ transform: @escaping @Sendable (Record?) throws -> Record

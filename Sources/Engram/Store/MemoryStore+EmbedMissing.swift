@@ -6,23 +6,24 @@ public struct EmbeddingReport: Sendable, Hashable, Codable {
   public let skipped: Int
   /// Memories for which the embedder returned a vector that cannot be stored: they are as they were.
   public let refused: Int
-  /// The first of them, ten at most.
+  /// The first ten of these memories at most.
   public let firstRefused: [MemoryID]
   public let duration: Duration
 }
 
 extension MemoryStore {
-  /// Embeds the memories that have no embedding: those whose embedder failed and whose texts were kept, those that were added before the store had an
-  /// embedder, and those that were added with ``MemoryDraft/isTextOnly``.
+  /// Embeds the memories that have no embedding: those whose embedder failed and whose texts were kept, those that were added before the
+  /// store had an embedder, and those that were added with ``MemoryDraft/isTextOnly``.
   ///
-  /// A commit for at most 256 memories follows another; what is committed stays, whatever ends the call, and the next call does the rest. A memory whose
-  /// text changes meanwhile does not get the embedding of the old one. A memory keeps its version: an embedding is none of its fields.
+  /// Each commit embeds at most 256 memories. If the call ends early, the commits stay, and the next call does the rest. A memory whose
+  /// text changes meanwhile does not get the embedding of the old text. A memory keeps its version, because the embedding is not one of its
+  /// fields.
   ///
   /// - Parameters:
-  ///   - scope: Whose memories.
+  ///   - scope: The users whose memories are embedded.
   ///   - progress: Called now and then: counting, then embedding. See ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.embedderRequired`, `.embedderMismatch`, `.invalidUserID`, and those of ``write(users:token:_:)``; `CancellationError`; what the
-  ///   embedder throws. What was committed before stays.
+  /// - Throws: ``StoreError`` `.embedderRequired`, `.embedderMismatch`, `.invalidUserID`, and those of ``write(users:token:_:)``;
+  ///   `CancellationError`; what the embedder throws. Earlier commits of the call stay.
   /// - Complexity: O(users + memories of users who have one without an embedding). Keeps 16 bytes for each memory that has none.
   @discardableResult
   public func embedMissing(
@@ -31,7 +32,7 @@ extension MemoryStore {
     let started = ContinuousClock.now
     try Limits.check(scope)
     let (writer, embedder) = (try writer(), try requireEmbedder())
-    // Of one generation: by the time of a transaction there may be another one.
+    // Read once: another generation may be live by the time of a transaction, which compares `basis` with its own.
     let store = core.generation.store
     let basis = EmbeddingBasis(embedder: store.embedder, template: store.template)
     let ids = try await core.background("the memories without an embedding cannot be found") { core, check in
@@ -93,9 +94,10 @@ extension RecordReader {
     return ids
   }
 
-  /// What the embedder gets of some memories, in order: 256 and about a MiB at most.
+  /// The texts that the embedder gets for the next memories, in the order of `ids`: at most 256, and about 1 MiB.
   ///
-  /// - Returns: Without memories that are gone or have an embedding by now, and the position of the first id that was not looked at.
+  /// - Returns: The texts, without those of memories that are gone or have an embedding by now, and the index of the first id that was not
+  ///   looked at.
   fileprivate func textsToEmbed(
     _ ids: [MemoryID], from start: Int, _ template: EmbeddingTemplate
   ) throws -> (texts: [(id: MemoryID, text: String)], end: Int) {

@@ -58,7 +58,8 @@ extension MemoryStore {
     try readOnce { try $0.page(of: scope, newestFirst: newestFirst, after: cursor, limit: limit, filter: filter) }
   }
 
-  /// A page of a session's memories by time, the oldest first; see ``MemorySnapshot/memories(inSession:for:newestFirst:after:limit:filter:)``.
+  /// A page of a session's memories by time, the oldest first; see
+  /// ``MemorySnapshot/memories(inSession:for:newestFirst:after:limit:filter:)``.
   public func memories(
     inSession sessionID: String, for userID: String, newestFirst: Bool = false, after cursor: PageCursor? = nil, limit: Int = 100,
     filter: Filter? = nil
@@ -77,7 +78,8 @@ extension MemoryStore {
   /// - Parameters:
   ///   - version: The version that the memory must have now, see ``Memory/version``; nil: any.
   ///   - embedding: The new embedding. Nil keeps the old one; with a new text, speaker or caption, the store's embedder makes it.
-  ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is; not called after a mismatch.
+  ///   - transform: Returns the changed copy, made by `with(…)`. May run more than once, with the memory as it then is; not called after a
+  ///     mismatch.
   /// - Returns: The stored memory.
   /// - Throws: ``StoreError`` `.notFound` if the memory has expired, or the user has none with the id, even if another user has;
   ///   `.versionMismatch`, `.invalidUserID`, `.embeddingRequired`, and those of ``write(users:token:_:)``. Nothing is changed.
@@ -98,7 +100,7 @@ extension MemoryStore {
       if let version, version != current.version { throw StoreError.versionMismatch(current, expected: version) }
       let first = try transform(current)
       let text = template.text(of: first)
-      // Embedded outside the transaction; should another write change the text meanwhile, once more.
+      // The text is embedded outside the transaction. If another write changes it meanwhile, the loop begins again.
       let supplied = template.isSame(first, current) ? nil : try await requireEmbedder().embedChecked([text])[0]
       let stored = try await writer.write { transaction -> Memory? in
         if supplied != nil { try transaction.batch.reader.require(basis) }
@@ -119,7 +121,7 @@ extension MemoryStore {
   /// - Parameters:
   ///   - earlier: An earlier version that is kept: see ``history(of:for:limit:)``.
   ///   - version: The version that the memory must have now; nil: any.
-  ///   - embedding: That of the earlier text. Nil keeps the present one; if the text differs, the store's embedder makes it.
+  ///   - embedding: The embedding of the earlier text. Nil keeps the present one; if the text differs, the store's embedder makes it.
   /// - Returns: The stored memory, with all fields of the earlier version.
   /// - Throws: ``StoreError`` `.notFound` if the version is not kept, and as ``update(_:for:ifVersion:embedding:_:)``. Nothing is changed.
   @discardableResult
@@ -132,7 +134,7 @@ extension MemoryStore {
     }
     let basis = core.generation.embedding
     while true {
-      // Embedded outside the transaction; if another write changes the text meanwhile, once more.
+      // The text is embedded outside the transaction. If another write changes it meanwhile, the loop begins again.
       let text = try readOnce { try $0.textToEmbed(reverting: id, of: userID, to: earlier) }
       let supplied = if let text { try await requireEmbedder().embedChecked([text])[0] } else { nil as Embedding? }
       let stored = try await writer.write { transaction -> Memory? in
@@ -156,7 +158,8 @@ extension MemoryStore {
 
   /// Deletes every memory of the scope that the filter matches, in one commit.
   ///
-  /// - Returns: How many.
+  /// - Returns: How many were deleted.
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, and those of ``write(users:token:_:)``. Nothing is changed.
   @discardableResult
   public func delete(where filter: Filter, scope: SearchScope) async throws -> Int {
     try await writer().write(runsAlone: true) { try $0.delete(where: filter, scope: scope) }
@@ -164,7 +167,7 @@ extension MemoryStore {
 }
 
 extension RecordReader {
-  /// What the embedder gets of an earlier version of a memory; nil if it is the same as of the present one.
+  /// The text that the embedder gets for an earlier version of a memory; nil if it is the same as for the present version.
   fileprivate func textToEmbed(reverting id: MemoryID, of userID: String, to version: Int) throws -> String? {
     guard let memory = try liveMemoryRecord(id, of: userID)?.memory else { throw StoreError.noMemory(id, of: userID) }
     let earlier = try self.version(version, of: memory)
@@ -173,7 +176,7 @@ extension RecordReader {
 }
 
 extension MemoryStore {
-  /// The memories whose ids end in some digits, in no particular order: more than one means that the digits are too few.
+  /// The memories whose ids end in some digits, in no particular order. If there is more than one, the digits are ambiguous.
   ///
   /// - Parameters:
   ///   - userID: Nil: of all users.

@@ -13,11 +13,11 @@ public struct ReembeddingReport: Sendable, Codable {
   /// False if the store was pinned to the embedder already: nothing was done.
   public let isChanged: Bool
   public let memories: Int
-  /// Vectors that this call had made, those of memories that changed meanwhile included.
+  /// Vectors that the embedder made during this call, including those of memories that changed meanwhile.
   public let embedded: Int
-  /// Vectors that an earlier call, which was broken off, had made.
+  /// Vectors that were made during an earlier call that was interrupted.
   public let reused: Int
-  /// How long writers had to wait for the last turn.
+  /// How long writers had to wait for the last round.
   public let writerPause: Duration
   public let duration: Duration
   /// Processes that still have the old generation open, see ``CompactionReport/holders``.
@@ -25,21 +25,25 @@ public struct ReembeddingReport: Sendable, Codable {
 }
 
 extension MemoryStore {
-  /// Moves the store to another embedder: embeds every memory with it and builds the next generation with the vectors, while everybody goes on reading and writing.
+  /// Moves the store to another embedder: embeds every memory with it and builds the next generation with the vectors, while reads and
+  /// writes go on.
   ///
-  /// The dimension may be another one; the metric stays. Every memory gets a vector of the embedder: one whose vector a caller has brought, and one that had
-  /// none, too. The vectors are kept in the store's directory until all are made, so that a call that was broken off, even by a kill, is taken up by the next one with the
-  /// same embedder. What is added or changed meanwhile is embedded before the switch; writers wait for the last turn only.
+  /// The dimension may change; the metric stays. Every memory gets a vector of the embedder, also a memory whose vector a caller has given,
+  /// and one that had none. The vectors are kept in the store's directory until all are made: if a call is interrupted, even by a kill, the
+  /// next call with the same embedder continues its work. Memories that are added or changed meanwhile are embedded before the switch;
+  /// writers wait for the last round only.
   ///
-  /// From the switch on the store is pinned to the embedder, and this handle uses it. Other handles, in this and other processes, that were opened with the
-  /// former one throw `.embedderMismatch` at their next search by text, and at the next call that embeds a text: open them again. Snapshots show the old vectors.
+  /// From the switch on the store is pinned to the embedder, and this handle uses it. Other handles, in this and other processes, that were
+  /// opened with the former embedder throw `.embedderMismatch` at their next search by text, and at the next call that embeds a text: open
+  /// them again. Snapshots that are held show the old vectors.
   ///
   /// - Parameter progress: Called now and then: embedding, then copying. See ``OperationProgress``.
-  /// - Throws: ``StoreError`` `.storeBusy` if a move to another embedder is under way, `.invalidArgument` for a dimension out of bounds, those of a vector that cannot be stored, and
-  ///   those of ``compact(progress:)``; what the embedder throws; `CancellationError`: the store is as it was, and the vectors made so far are kept for the next
-  ///   call. `.poisoned` and `.inDoubt`: whether it moved on shows when it is opened again.
-  /// - Complexity: O(size of the store) beside the embedder's time. Keeps about 64 bytes for each memory. Needs room for the vectors twice and for a second copy of the
-  ///   rest.
+  /// - Throws: ``StoreError`` `.storeBusy` if a move to another embedder is under way, `.invalidArgument` for a dimension out of bounds,
+  ///   those of a vector that cannot be stored, and those of ``compact(progress:)``; what the embedder throws; `CancellationError`: the
+  ///   store is as it was, and the vectors made so far are kept for the next call. After `.poisoned` and `.inDoubt`, only the next opening
+  ///   shows whether the store moved.
+  /// - Complexity: O(size of the store) beside the embedder's time. Keeps about 64 bytes for each memory in main memory. Needs disk space
+  ///   for the vectors twice and for a second copy of the rest.
   @discardableResult
   public func reembed(
     with embedder: any Embedder, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
@@ -86,7 +90,8 @@ extension StoreCore {
       reused: vectors.reused, writerPause: outcome.writerPause, duration: .now - started, holders: holders(of: outcome.old))
   }
 
-  /// Takes the vectors of memories that are gone out of what a move to another embedder has made so far. Blocks while the store's files are rebuilt.
+  /// Removes the vectors of deleted memories from the vectors that an unfinished move to another embedder has stored. Blocks while the
+  /// store's files are rebuilt.
   func scrubEmbeddingWork(_ check: () throws -> Void) throws {
     let paths = try paths
     guard try Directories.status(paths.embeddingWork) != nil else { return }
@@ -96,9 +101,9 @@ extension StoreCore {
   }
 }
 
-/// Waits for an asynchronous call on a thread of the caller's own, which must not be one of the cooperative pool.
+/// Runs an asynchronous call and blocks the current thread until it ends. The thread must not belong to the cooperative pool.
 ///
-/// - Parameter check: Called now and then; what it throws cancels the call, which is not waited for any longer.
+/// - Parameter check: Called every 50 ms. If it throws, the call is cancelled, and this function throws without waiting for it.
 private func waiting<Value: Sendable>(
   _ check: () throws -> Void, _ body: @escaping @Sendable () async throws -> Value
 ) throws -> Value {

@@ -10,7 +10,7 @@ extension MemoryStore {
     try search(batch: [query])[0]
   }
 
-  /// Many searches of one instant, in one pass over the rows.
+  /// Runs many searches on the same commit, in one pass over the rows.
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
@@ -27,13 +27,13 @@ extension MemoryStore {
 
   /// Memories that a text finds, by words, by meaning, or by both; see ``MemorySnapshot/search(_:)-(TextQuery)``.
   ///
-  /// Blocks the caller's thread, and asks no embedder: ``search(_:scope:mode:limit:threshold:minimumFusedScore:filter:ranking:neighbors:asOf:includesSuperseded:includesExplanation:)``
-  /// does.
+  /// Blocks the caller's thread, and calls no embedder:
+  /// ``search(_:scope:mode:limit:threshold:minimumFusedScore:filter:ranking:neighbors:asOf:includesSuperseded:includesExplanation:)`` does.
   public func search(_ query: TextQuery) throws -> [SearchResult] {
     try search(query, embedder: nil) { try Task.checkCancellation() }
   }
 
-  /// - Parameter embedder: Has made the query's embedding; nil: the caller has brought it.
+  /// - Parameter embedder: The embedder that made the query's embedding; nil: the caller has given it, or there is none.
   private func search(_ query: TextQuery, embedder: EmbedderIdentity?, check: @escaping () throws -> Void) throws -> [SearchResult] {
     let start = ContinuousClock.now
     let results = try readOnce { reader in
@@ -45,7 +45,8 @@ extension MemoryStore {
     return results
   }
 
-  /// Memories that a text finds: by its words, and by the vector that the store's embedder makes of it. ``TextQuery`` says how they are ranked.
+  /// Memories that a text finds: by its words, and by the vector that the store's embedder makes of it. ``TextQuery`` describes the
+  /// ranking.
   ///
   /// Runs on a thread of its own if the scope is large: no thread of the cooperative pool is blocked for longer than some milliseconds.
   /// - Parameters:
@@ -54,8 +55,8 @@ extension MemoryStore {
   ///   - ranking: What counts beside words and meaning, such as the age of a memory.
   ///   - neighbors: How many memories before and after each result come with it.
   ///   - asOf: The time whose memories are searched, see ``TextQuery/asOf``; nil: now.
-  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an embedder, a hybrid
-  ///   search goes by words alone.
+  /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id. If the store was opened without an
+  ///   embedder, a hybrid search compares words alone.
   /// - Throws: ``StoreError`` `.embedderRequired` for a dense search in a store that was opened without an embedder, and those of
   ///   ``search(_:)-(TextQuery)``; `.embedderMismatch` if the store has moved to another embedder; what the embedder throws.
   @concurrent
@@ -80,7 +81,7 @@ extension MemoryStore {
     return try await onCancellableThread { [query, used] check in try self.search(query, embedder: used, check: check) }
   }
 
-  /// Rows that are searched in about ten milliseconds.
+  /// Bytes of rows that are searched in about ten milliseconds.
   private static var cooperativeBytes: Int { 64 << 20 }
   /// Memories whose words are read in the same time.
   private var cooperativeMemories: Int {

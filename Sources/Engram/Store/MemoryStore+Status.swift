@@ -52,7 +52,7 @@ extension StoreCore {
       do {
         return try generation.environment.readerTable()
       } catch {
-        // Left and closed between the two lines.
+        // The process left this generation and closed it between the two lines.
         if error.isClosed, self.generation !== generation { continue }
         if error.isClosed, live.outage != nil { return ReaderTable(text: "") }
         throw live.surfacing(error, "the reader table cannot be read")

@@ -3,19 +3,20 @@ import LMDB
 import Synchronization
 
 extension MemoryStore {
-  /// Reads everything in one snapshot and compares it with everything else: the checksum of every value and every row; the records with
+  /// Reads the whole store in one snapshot and checks that its parts match: the checksum of every value and every row; the records with
   /// their rows, blocks, columns, timeline, expiry and dedupe entries in both directions; all counts.
   ///
-  /// Waits for nobody, and other processes may write meanwhile. Rows are read, not mapped: a bad sector is a problem in the report.
+  /// Waits for no writer, and writes may go on meanwhile. Rows are read, not mapped: a bad sector is a problem in the report.
+  ///
   /// - Parameters:
-  ///   - deep: First reads every page of LMDB's file: that each is used once or free once, in order, within its bounds. If that finds damage,
-  ///     the rest is left out, because LMDB would follow it.
+  ///   - deep: First checks every page of LMDB's file: each must be used once or free once, with its entries in order and within its
+  ///     bounds. If this finds damage, the other checks are skipped, because LMDB would follow damaged page numbers.
   ///   - progress: Called now and then, see ``OperationProgress``.
   /// - Returns: What was found; damage is a problem in the report, not an error.
   /// - Throws: ``StoreError`` `.closed`, `.tooManyReaders`, `.inputOutput`.
   ///   `CancellationError` within about a tenth of a second once the task is cancelled.
-  /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, twenty for each row, and a few for each user and each block.
-  ///   Runs on two threads of its own, one for the rows. Closing the store ends it with `.closed`.
+  /// - Complexity: O(size of the store); keeps about a hundred bytes for each memory, twenty for each row, and a few for each user and each
+  ///   block. Runs on two threads of its own, one for the rows. Closing the store ends it with `.closed`.
   public func verify(
     deep: Bool = false, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> VerificationReport {
@@ -25,7 +26,7 @@ extension MemoryStore {
     }
   }
 
-  /// As ``verify(deep:progress:)``, on the caller's thread, which must be none of the cooperative pool.
+  /// As ``verify(deep:progress:)``, on the caller's thread, which must not belong to the cooperative pool.
   ///
   /// - Parameter check: Called now and then; what it throws ends the verification.
   package func verifyBlocking(
@@ -86,13 +87,13 @@ extension MemoryStore {
     }
     do {
       let pages = walked.withLock { $0 }
-      // A store that this process has open already was not walked at its opening.
+      // If this process had the store open already, this opening has not checked the pages.
       var report = try await store.verify(deep: deep && pages == nil, progress: progress)
       if let pages { report.count(pages) }
       try await store.close()
       return report
     } catch {
-      // The first error is the one to tell.
+      // The first error is the one to report.
       try? await store.close()
       throw error
     }

@@ -6,22 +6,22 @@ import Synchronization
 /// A store of contexts and memories: one directory on disk, used by any number of tasks and processes at once.
 ///
 /// Reads are synchronous, take microseconds and never wait for a writer. Writes are asynchronous and durable when they return.
-/// Call ``close(timeout:)`` when done; when the last reference to a handle goes, its store is closed in the background.
+/// Call ``close(timeout:)`` when done. Releasing the last reference to an open handle closes it later, in the background.
 public final class MemoryStore: Sendable {
   let core: StoreCore
   private let access: StoreOptions.Access
-  /// The one that the handle was opened with, or has moved the store to.
+  /// The embedder that the handle was opened with, or has moved the store to.
   let embedder: Mutex<(any Embedder)?>
   private let isClosed = Atomic(false)
   /// Taken by the one task that closes the handle; others wait for the outcome.
   private let isClosing = Atomic(false)
-  /// Announces that a close has ended, however it did.
+  /// Announces the end of each close, whether it succeeded or failed.
   private let closings = CommitSignal()
 
   /// Opens the store at `url`, making it first if there is none.
   ///
-  /// A store that this process has open already is not opened a second time: the handles share it, and the first one's durability,
-  /// timeouts and limits hold.
+  /// A store that this process has open already is not opened a second time: the handles share it, with the durability, timeouts and limits
+  /// of the first one.
   ///
   /// - Throws: ``StoreError``; see the codes there. Nothing is changed on a failure.
   public static func open(at url: URL, options: StoreOptions = StoreOptions()) async throws -> MemoryStore {
@@ -47,7 +47,8 @@ public final class MemoryStore: Sendable {
         do {
           return try await Self.closeFiles(of: core, until: .now + limit)
         } catch {
-          // No handle is left to close again, so it is tried until it succeeds. Between two attempts an opening says what is held.
+          // No handle is left to close again, so the close is repeated until it succeeds. Between two attempts, an opening fails with
+          // `.stillInUse`.
           limit = .seconds(1)
           try? await Task.sleep(for: .seconds(2))
         }
@@ -57,10 +58,11 @@ public final class MemoryStore: Sendable {
 
   /// Waits for the writes under way, then closes the store.
   ///
-  /// - Parameter timeout: How long to wait for them, 0 to 3,650 days.
-  /// - Throws: ``StoreError`` `.stillInUse` if snapshots are still held when it is over: nothing is forced, and `close` can be called
-  ///   again. `.poisoned` if commits of `.eventual` cannot be flushed: they may be lost, and the next call closes without flushing. Closing a closed
-  ///   store does nothing.
+  /// Closing a closed store does nothing.
+  ///
+  /// - Parameter timeout: How long to wait for writes, snapshots and background work, 0 to 3,650 days.
+  /// - Throws: ``StoreError`` `.stillInUse` if some are still held or under way after the timeout: nothing is forced, and `close` can be
+  ///   called again. `.poisoned` if commits of `.eventual` cannot be flushed: they may be lost, and the next call closes without flushing.
   public func close(timeout: Duration = .seconds(10)) async throws {
     try Limits.check(timeout, "the timeout of close")
     let core = core
@@ -85,8 +87,8 @@ public final class MemoryStore: Sendable {
     isClosed.store(true, ordering: .releasing)
   }
 
-  /// Closes the files once nobody uses them. A read that was let in just before its pool closed may begin after the drain: it is waited
-  /// for, too.
+  /// Closes the files once they are unused. A read that was admitted just before its pool closed may begin after the drain: this waits for
+  /// it, too.
   private static func closeFiles(of core: StoreCore, until deadline: ContinuousClock.Instant) async throws {
     do {
       while true {
@@ -104,6 +106,9 @@ public final class MemoryStore: Sendable {
   // MARK: Snapshots
 
   /// Takes a snapshot to hold: everything read through it is of this instant.
+  ///
+  /// - Throws: ``StoreError`` `.tooManyReaders`, `.closed`; `.storeBusy` if the store moved to another generation that cannot be opened in
+  ///   time; `.reopening` or `.inDoubt` after a commit failed half-way.
   public func snapshot() throws -> MemorySnapshot {
     try requireOpen()
     StoreMetrics.snapshots.increment()
@@ -111,11 +116,13 @@ public final class MemoryStore: Sendable {
   }
 
   /// Runs `body` on a snapshot of this instant.
+  ///
+  /// - Throws: As ``snapshot()``, and what `body` throws.
   public func read<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) throws -> Value {
     try body(try snapshot())
   }
 
-  /// One read of the last commit, at less cost than a snapshot to hold.
+  /// Runs `body` once on the last commit. Costs less than a snapshot to hold.
   func readOnce<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {
     try requireOpen()
     return try core.live.read(body)
@@ -130,14 +137,15 @@ public final class MemoryStore: Sendable {
   /// Runs `body` in a transaction: all or nothing, durable on return.
   ///
   /// - Parameters:
-  ///   - users: The users whose memories and contexts the body reads or writes; nil: any. A call that uses another user, or the scope `.all`, throws
-  ///     `.undeclaredUser`, and so does the write, even if the body catches the error.
+  ///   - users: The users whose memories and contexts the body reads or writes; nil: any. A call that uses another user, or the scope
+  ///     `.all`, throws `.undeclaredUser`, and so does the write, even if the body catches the error.
   ///   - token: Kept with the commit, so that ``wasCommitted(_:)`` can answer a caller that lost the outcome; at most 1024 bytes. A token
   ///     that was committed before throws `.conflict`.
   ///   - body: Synchronous; runs once, on the writer thread.
   /// - Returns: What the body returns.
   /// - Throws: What the body throws, with its changes undone; `CancellationError` if the task was cancelled before the body began;
-  ///   ``StoreError`` `.undeclaredUser`, `.invalidUserID` for one of `users`, `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`, `.diskFull`, `.inputOutput`, `.poisoned`, `.inDoubt`.
+  ///   ``StoreError`` `.undeclaredUser`, `.invalidUserID` for one of `users`, `.writerBusy`, `.nestedWrite`, `.readOnly`, `.closed`,
+  ///   `.diskFull`, `.inputOutput`, `.poisoned`, `.inDoubt`.
   public func write<Value: Sendable>(
     users: [String]? = nil, token: String? = nil, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
   ) async throws -> Value {
@@ -155,7 +163,7 @@ public final class MemoryStore: Sendable {
   /// Whether a write with this token was committed. The store remembers the last 16,384 tokens.
   ///
   /// If the process that wrote is still committing, or was killed in the middle of its commit, false may become true with the next write of
-  /// anybody. Writing again with the same token is safe: it throws `.conflict` if the first one was committed.
+  /// any process. Writing again with the same token is safe: it throws `.conflict` if the first write was committed.
   public func wasCommitted(_ token: String) throws -> Bool {
     try readOnce { reader in try reader.contains(.token(reader.userKey(token)), in: Tables.Tokens.self) }
   }
@@ -180,13 +188,13 @@ public final class MemoryStore: Sendable {
 
   /// The changes committed from now on, by this and other processes.
   ///
-  /// - Parameter userID: Only this user's; nil: everybody's.
+  /// - Parameter userID: Only changes of this user; nil: of all users.
   public func changes(for userID: String? = nil) throws -> ChangeSequence {
     ChangeSequence(core: core, userID: userID, start: try readOnce { try $0.state().batchSequence })
   }
 }
 
-/// What swift-metrics gets; commits are counted by the coordinator.
+/// The metrics of reads, for swift-metrics. The write coordinator counts the commits.
 enum StoreMetrics {
   static let snapshots = Counter(label: "engram.snapshots")
   static let searches = Counter(label: "engram.searches")

@@ -7,7 +7,7 @@ extension StoreCore {
   /// Runs long work on a thread of its own; closing the store waits for it.
   ///
   /// - Parameters:
-  ///   - failure: What a failure of a lower layer means to the caller.
+  ///   - failure: The beginning of the message if a lower layer fails, such as `the store cannot be verified`.
   ///   - committed: Whether the caller has committed something before.
   ///   - body: Gets a check to call now and then: it throws if the task was cancelled or the store is being closed.
   @discardableResult
@@ -29,11 +29,11 @@ extension StoreCore {
     }
   }
 
-  /// Builds the next generation, and removes the old one if nobody has it open. Blocks.
+  /// Builds the next generation, and removes the old one if no process has it open. Blocks.
   ///
   /// - Parameters:
-  ///   - isAutomatic: Nobody asked for it: see ``RebuildSpace``.
-  ///   - vectors: Those of another embedder; nil: the next generation has the same vectors.
+  ///   - isAutomatic: Whether the store begins it without a call: see ``RebuildSpace``.
+  ///   - vectors: The vectors of another embedder; nil: the next generation has the same vectors.
   ///   - check: Called now and then, also while another process builds; what it throws ends the rebuild.
   /// - Returns: Nil if it was not wanted any more when its turn came.
   @discardableResult
@@ -59,13 +59,13 @@ extension StoreCore {
     do {
       try sweepLeft()
     } catch  where vectors != nil && (error as? StoreError)?.code != .storeMoved {
-      // The store has another embedder now, which must not be taken for a failure. The next sweep tries again.
+      // The store has moved to the other embedder, so the call must not fail. The next sweep tries again.
       options.logger.warning("the former generation cannot be removed yet", metadata: ["error": "\(error)"])
     }
     return outcome
   }
 
-  /// Removes the generation that was left by a rebuild, unless somebody has it open.
+  /// Removes the former generation after a rebuild, unless a process has it open.
   private func sweepLeft() throws {
     try live.sweep()
     // A read that began before the switch keeps the old files for moments; a snapshot, for as long as it is held.
@@ -81,14 +81,14 @@ extension StoreCore {
     (try? paths.data(generation)).map { LockHolders.processes(locking: $0) } ?? []
   }
 
-  /// Whether an index is missing, which a rebuild makes.
+  /// Whether an index is missing that a rebuild would make.
   func lacksIndex(_ state: StateRecord) -> Bool { state.tables != .known }
 
-  /// Whether an erasure was broken off, or so many rows are dead that a rebuild is worth it.
+  /// Whether an erasure was interrupted, or so many rows are dead that a rebuild is worth its cost.
   func needsRebuild(_ state: StateRecord) -> Bool {
     if state.pendingErasure > 0 { return true }
     guard let stride = generation.rows?.header.strideBytes else { return false }
-    // Not what is merely taken ahead of need: the next run of a user is as large as half of what the user has.
+    // Rows that are reserved ahead of need do not count as dead: each new run of a user is half as large as all that the user has.
     return state.rowsDead * 10 > state.rowsHigh * 3 && state.rowsDead * stride > 64 << 20
   }
 }

@@ -9,13 +9,13 @@ import Synchronization
 final class StoreCore: Sendable {
   let id: FileID
   let live: LiveGeneration
-  /// Nil in a store that was opened read-only, and once it is closed: the writer's thread and descriptor go then.
+  /// Nil in a store that was opened read-only, and once it is closed: the writer's thread and descriptor are released then.
   private let writing: Mutex<WriteCoordinator?>
   let options: StoreOptions
   let commits = CommitSignal()
   /// Announces the end of work, of writing and of transactions, for a close that waits for it.
   private let ended = CommitSignal()
-  /// Shared by every process that has the store open. Nothing here keeps a generation that was left.
+  /// The shared lock on `alive.lock`, which every process holds while it has the store open. It does not keep former generations.
   private let alive: Mutex<FileLock?>
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
   /// Rebuilds and the like that are under way, and whether the store is being closed.
@@ -24,9 +24,9 @@ final class StoreCore: Sendable {
   private struct Work {
     var count = 0
     var isClosing = false
-    /// A rebuild of the store's own accord that failed is not tried again at once.
+    /// Delays the next attempt after an automatic rebuild failed.
     var retry = RebuildRetry()
-    /// When the last rebuild of the store's own accord ended.
+    /// When the last automatic rebuild ended.
     var lastRebuild: ContinuousClock.Instant?
   }
 
@@ -95,7 +95,7 @@ final class StoreCore: Sendable {
   private let lastReaderCheck = Mutex(ContinuousClock.now)
   private let lastSlotRelease = Mutex(ContinuousClock.now)
 
-  /// Whether it is time for what is done every `interval`.
+  /// Whether `interval` is over since this last returned true; then `last` becomes now.
   private func isTime(_ last: borrowing Mutex<ContinuousClock.Instant>, every interval: Duration) -> Bool {
     last.withLock { last in
       guard ContinuousClock.now - last >= interval else { return false }
@@ -104,7 +104,8 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// What needs doing from time to time: overdue snapshots, deferred flushes, expired memories, slots of dead readers.
+  /// The periodic work: releases overdue snapshots and idle reader slots, notices a move of the store, flushes deferred commits, removes
+  /// expired memories, clears the slots of dead readers.
   private func maintain() async {
     if let age = options.snapshotMaxAge { live.expire(olderThan: age) }
     live.releaseSlotsIfCrowded()
@@ -128,7 +129,8 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// Removes what has expired for an hour at least, see ``StateRecord/expiryStep(first:at:)``; readers have stopped seeing it at its time.
+  /// Removes memories that expired an hour ago or earlier, see ``StateRecord/expiryStep(first:at:)``. Reads leave them out from the moment
+  /// at which they expire.
   private func sweep(_ coordinator: WriteCoordinator) async throws {
     var hasMore = true
     while hasMore {
@@ -139,10 +141,10 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// Closes the generations that were left; begins a rebuild if it is worth it.
+  /// Closes former generations; begins a rebuild if it is worth its cost.
   private func tidy() async throws {
     if live.needsSweep {
-      // Snapshots expire by the same task: a stalled holder of `open.lock` must not keep it. The next round tries again.
+      // This task also expires snapshots, so a stalled holder of `open.lock` must not stop it for long. The next round tries again.
       do {
         _ = try await onBlockingThread { try self.live.sweep(atMost: .seconds(1)) }
       } catch let error as StoreError where error.code == .storeMoved && !error.isCommitted {
@@ -151,20 +153,20 @@ final class StoreCore: Sendable {
         options.logger.debug("earlier generations cannot be removed yet", metadata: ["error": "\(error)", "holders": "\(error.holders)"])
       }
     }
-    // An idle process follows here, and so lets go of the generation that it was in.
+    // With this read an idle process follows to the live generation, and releases the one that it had open.
     let state = try live.read { try $0.state() }
     guard let coordinator, coordinator.poison == nil, needsRebuild(state) || lacksIndex(state) else { return }
     let isTime = work.withLock { [needsRebuild = needsRebuild(state)] work in
-      // A process with an earlier version of Engram ends an index with each of its commits.
+      // Each commit of an earlier version of Engram makes an index incomplete again, so it is rebuilt once an hour at most.
       let isIndexTime = work.lastRebuild.map { .now - $0 > .seconds(3600) } ?? true
       return work.count == 0 && work.retry.isTime(at: .now) && (needsRebuild || isIndexTime)
     }
     guard isTime else { return }
-    // Not awaited: snapshots and expiry are looked after meanwhile.
+    // Not awaited, because the maintenance of snapshots and expiry must go on meanwhile.
     Task { [weak self] in
       do {
         try await self?.background("the store cannot be compacted") { core, check in
-          // Somebody asked for an erasure.
+          // A pending erasure was asked for by a caller, so that rebuild is not automatic.
           try core.rebuild(
             ifWanted: { core.needsRebuild($0) || core.lacksIndex($0) }, isAutomatic: state.pendingErasure == 0, check: check)
           // Before this work is counted as ended: the next round must know of it.
@@ -206,9 +208,9 @@ final class StoreCore: Sendable {
     if work.withLock({ $0.isClosing }) { throw StoreError(.closed, "the store is closed") }
   }
 
-  /// Lets waiting writes finish and refuses new ones.
+  /// Refuses new work, writes and snapshots, and waits for those under way.
   ///
-  /// - Throws: ``StoreError`` `.stillInUse` past the deadline; the store then writes no more but can be closed again later.
+  /// - Throws: ``StoreError`` `.stillInUse` after the deadline; the store then writes no more but can be closed again later.
   func drain(until deadline: ContinuousClock.Instant) async throws {
     work.withLock { $0.isClosing = true }
     try await wait(until: deadline) {
@@ -226,7 +228,7 @@ final class StoreCore: Sendable {
       let holder = holders.first.map { ", waiting for process \($0), which holds writer.lock" } ?? ""
       return "writes were still under way when the timeout of close was over\(holder): close again later"
     }
-    // What it is in the middle of may be a call into LMDB, which counts as a transaction.
+    // The task may be in the middle of a call into LMDB, which counts as a transaction.
     if let task = maintenance.withLock({ $0 }) { await task.value }
     live.closePools()
     let ended = ended
@@ -249,7 +251,7 @@ final class StoreCore: Sendable {
 
   /// Waits for a condition whose every change is announced by ``ended``.
   ///
-  /// - Throws: ``StoreError`` `.stillInUse` past the deadline; `CancellationError`.
+  /// - Throws: ``StoreError`` `.stillInUse` after the deadline; `CancellationError`.
   private func wait(
     until deadline: ContinuousClock.Instant, for isDone: () -> Bool, otherwise message: () -> String
   ) async throws {
@@ -263,12 +265,12 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// Closes what ``drain(until:)`` has emptied. Waits for `open.lock` until the deadline.
+  /// Closes the files after ``drain(until:)``. Blocks; waits for `open.lock` until the deadline.
   func closeFiles(until deadline: ContinuousClock.Instant) throws {
     maintenance.withLock { $0?.cancel() }
     coordinator?.queue.close()
     live.closePools()
-    // Nobody else can open a store whose directory is gone, and closing must not fail for that.
+    // The lock file is missing if the store's directory was removed. Closing must not fail for that, and nobody else can open the store.
     let opening = options.access == .immutable ? nil : try FileLock(ifExists: paths.openLock)
     try opening?.lock(.exclusive, atMost: max(.zero, deadline - .now))
     // A failed flush is not tried again: should this one fail, the next call closes without it.
@@ -292,8 +294,8 @@ final class StoreCore: Sendable {
     if opening != nil, options.access == .readWrite, let paths { try? GenerationSweep.removeSetAside(paths) }
   }
 
-  /// A rebuild's last sweep leaves the old generation if a read was under way. Nobody may open the store again for a long time, and what was erased
-  /// is in those files: so they go now. What cannot be removed does not keep the store from being closed; the next opening tries again.
+  /// Sets aside former generations that a rebuild's last sweep left because a read was under way. They may contain erased data, and the
+  /// store may not be opened again for a long time. A failure does not stop the close; the next opening tries again.
   private func setAsideUnused() {
     do {
       _ = try live.setAsideUnused(isClosing: true)

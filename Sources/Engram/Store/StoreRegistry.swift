@@ -7,33 +7,33 @@ import Synchronization
 /// A store is opened and closed by one thread at a time, which may block; callers that ask for another store do not wait for it.
 enum StoreRegistry {
   private enum Entry {
-    /// Somebody opens it: others wait for the outcome.
+    /// A thread is opening the store: others wait for the outcome.
     case opening
     case open(StoreCore, handles: Int)
-    /// The last handle is being closed: an opener waits for the outcome.
+    /// The last handle is being closed: a thread that opens the store waits for the outcome.
     case closing(StoreCore)
-    /// A close was given up because snapshots were held: the core serves nobody any more, but its last handle can be closed again.
+    /// A close failed, for example because snapshots were held. The core serves no more calls, but its last handle can be closed again.
     case halfClosed(StoreCore)
   }
 
   /// What an opener finds.
   private enum Admission {
     case joined(StoreCore)
-    /// The caller opens the store and says how that ended.
+    /// The caller opens the store and records the outcome.
     case opens
-    /// Another thread was opening or closing it: the place is to be looked at once more.
+    /// Another thread was opening or closing the store: the caller must try again.
     case waited
   }
 
-  /// Held for moments only, because the threads of the cooperative pool take it, too.
+  /// Held for moments only, because threads of the cooperative pool lock it, too.
   private static let entries = Mutex<[FileID: Entry]>([:])
-  /// Wakes openers that wait for another's opening or closing.
+  /// Wakes threads that wait until another thread has opened or closed the store.
   private static let changed = NSCondition()
 
-  /// How long an opening waits for another thread that opens or closes the store: longer than that one waits for the locks of others.
+  /// How long an opening waits for another thread that opens or closes the store: longer than that thread waits for a lock.
   private static let patience = FileLock.patience * 2
 
-  /// The core of the store at `path`, opened if this process does not have it open yet. On a thread of its own: see ``onBlockingThread(_:)``.
+  /// The core of the store at `path`, opened if this process does not have it open yet. Blocks: call it by ``onBlockingThread(_:)``.
   static func acquire(_ path: String, options: StoreOptions) throws -> StoreCore {
     let deadline = ContinuousClock.now + patience
     var landmarks: StoreLandmarks?
@@ -41,7 +41,8 @@ enum StoreRegistry {
       try Limits.check(options)
       while true {
         let prepared = try StoreOpening.prepare(path, options: options, &landmarks)
-        // What is asked for is compared with the live generation, which another process may have moved to another embedder.
+        // The options are compared with the live generation. This read follows to it, because another process may have moved the store
+        // to another embedder.
         if options.embedder != nil || options.dimension != nil { try? openCore(at: path)?.live.read(waits: false) { _ in } }
         switch try admission(prepared.root.id, options) {
         case .joined(let core): return core
@@ -57,7 +58,7 @@ enum StoreRegistry {
       }
     } catch {
       throw StoreMove.surfacing(error, committed: false, isOpening: true, "the store \(path) cannot be opened") {
-        // A handle that this process has open in the directory knows it for longer than this opening.
+        // If this process has the store open already, that core has known the files for longer than this opening has.
         try openCore(at: path)?.live.move() ?? landmarks?.move()
       }
     }
@@ -107,7 +108,7 @@ enum StoreRegistry {
     }
   }
 
-  /// Gives a handle back.
+  /// Releases a handle.
   ///
   /// - Returns: Whether it was the last one: the caller then drains the core and calls ``finishClosing(_:)`` or ``giveUpClosing(_:)``.
   static func release(_ core: StoreCore) -> Bool {
@@ -130,7 +131,7 @@ enum StoreRegistry {
     set(core.id, nil)
   }
 
-  /// The last handle stays, to be closed again.
+  /// Keeps the last handle after a close that failed, so that it can be closed again.
   static func giveUpClosing(_ core: StoreCore) { set(core.id, .halfClosed(core)) }
 
   private static func set(_ id: FileID, _ entry: Entry?) {
