@@ -17,7 +17,7 @@ final class CommitSignal: Sendable {
 
   func announce() { wake { $0.count += 1 } }
 
-  /// The store closes: nobody waits any longer.
+  /// Ends all waits, present and future: the store is closed.
   func finish() { wake { $0.isFinished = true } }
 
   private func wake(_ change: (inout State) -> Void) {
@@ -45,7 +45,7 @@ final class CommitSignal: Sendable {
           return false
         }
         if isOver { return continuation.resume() }
-        // Only now: a timer that ran out before the waiter was there would wake nobody.
+        // The timer starts only now: if it ended before the waiter was registered, it would wake nothing.
         timer.withLock {
           $0 = Task {
             try? await Task.sleep(for: duration)

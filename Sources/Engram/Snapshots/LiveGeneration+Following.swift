@@ -3,17 +3,17 @@ import LMDB
 import Logging
 import Synchronization
 
-/// Going on with the generation that has replaced the open one.
+/// Switches readers to the generation that has replaced the open one.
 ///
-/// It takes `open.lock` and opens files, so readers leave it to a thread and wait for that, together and not longer than
-/// ``StoreOptions/followingPatience``. They do not read the old generation meanwhile: another process may have reported a commit in the new
-/// one. A writer follows before it commits, so what this process has written is never in a generation that its readers do not know.
+/// Following takes `open.lock` and opens files, so it runs on a thread of its own. All readers wait for the same attempt, at most
+/// ``StoreOptions/followingPatience``. They do not read the old generation meanwhile, because another process may have reported a commit in
+/// the new one. A writer follows before it commits, so this process never writes to a generation that its readers do not know.
 extension LiveGeneration {
   /// One attempt, for all readers that wait for it.
   final class Following: Sendable {
-    /// Left by this attempt.
+    /// The generation that this attempt replaces.
     let old: PooledGeneration
-    /// Until when readers wait. The same for all: past it they fail at once, and so leave the threads to others.
+    /// The end of the wait of readers. It is the same for all: after it, readers fail at once and block no more threads.
     let deadline: ContinuousClock.Instant
     private let isOver = Latch()
     private let failure = Mutex<(any Error)?>(nil)
@@ -36,7 +36,7 @@ extension LiveGeneration {
     }
   }
 
-  /// Waits until this process has gone on from `pooled`.
+  /// Waits until this process has switched from `pooled` to its successor.
   ///
   /// - Throws: ``StoreError`` `.storeBusy`, naming the process that holds `open.lock`; `.outOfResources`; those of ``follow(from:to:)``.
   func awaitFollowing(from pooled: PooledGeneration, to number: UInt64) throws {

@@ -3,18 +3,18 @@ import Foundation
 import LMDB
 import Synchronization
 
-/// Opening the live generation again, after a commit failed while its meta page was written: LMDB then refuses every transaction, reading ones
-/// too, until the environment is closed, and no file may be opened twice in a process.
+/// Opens the live generation again after a commit failed while its meta page was written. LMDB then refuses every transaction, reads
+/// included, until the environment is closed; and no file may be opened twice in a process, so it must be closed first.
 ///
 /// The steps are those of ``CommitResolution``, in this order, on a thread that holds `writer.lock` throughout.
 extension LiveGeneration {
-  /// While the live generation cannot be read.
+  /// Describes the time during which the live generation cannot be read.
   struct Outage: Sendable {
     /// The last commit that is known, for the status.
     let lastState: StateRecord
-    /// Until when reads wait. The same for all, so that reads within a read do not add up.
+    /// The end of the wait of reads. It is the same for all, so that the waits of nested reads do not add up.
     let deadline: ContinuousClock.Instant
-    /// Nil while it is being opened again: reads wait. Otherwise what they throw.
+    /// Nil while the generation is being opened again: reads wait. Otherwise the error that reads throw.
     var failure: StoreError?
   }
 
@@ -27,17 +27,17 @@ extension LiveGeneration {
     pooled.pool.close()
   }
 
-  /// Takes held snapshots away, waits for the reads in progress, and opens the generation a second time. The caller commits on it before
-  /// anybody else sees it.
+  /// Ends held snapshots, waits for the reads in progress, closes the generation and opens it again. The caller commits on it before any
+  /// other thread sees it.
   ///
   /// - Throws: ``StoreError`` `.stillInUse` if a read did not end in time, and those of an opening.
   func openAgain(_ pooled: PooledGeneration, until deadline: ContinuousClock.Instant) throws -> Generation {
-    // Before `open.lock`: others need that one meanwhile.
+    // Waits before it takes `open.lock`, which other processes need meanwhile.
     try end(pooled, until: deadline) { pooled.generation.environment.liveTransactionCount == 0 }
     return try following.withLock { _ in
       let opening = try openLock()
       try opening.lock(.exclusive)
-      // The old object keeps its share in the data file, so nobody can sweep the directory in between.
+      // The old object keeps its shared lock on the data file, so no process can remove the directory in between.
       try end(pooled, until: deadline) { pooled.generation.close(givingUpFiles: false) }
       // The same generation, even if its state names a successor: this process may have that one open already.
       return try StoreOpening.openGeneration(paths, number: pooled.generation.number, options: options).0
@@ -52,7 +52,7 @@ extension LiveGeneration {
         let count = pooled.generation.environment.liveTransactionCount
         throw StoreError(.stillInUse, "\(count) reads that began before the commit did not end in time")
       }
-      // The thread is the writer's own or a rebuild's, and the end of a read is not signaled.
+      // This thread may sleep: it is that of the writer or of a rebuild. The end of a read is not signaled.
       Thread.sleep(forTimeInterval: 0.001)
     }
   }
@@ -68,7 +68,7 @@ extension LiveGeneration {
     pooled.replacement.open()
   }
 
-  /// The generation cannot be read by this process any more: every read throws `failure`.
+  /// Gives the generation up: from now on every read of this process throws `failure`.
   func endReopening(_ pooled: PooledGeneration, failing failure: StoreError) {
     state.withLock { $0.outage?.failure = failure }
     pooled.replacement.open()

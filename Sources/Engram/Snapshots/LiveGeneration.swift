@@ -3,10 +3,10 @@ import LMDB
 import Logging
 import Synchronization
 
-/// The generation that this process reads and writes, and those that it has left but whose snapshots are still held.
+/// The generation that this process reads and writes, and former ones whose snapshots are still held.
 ///
-/// A process learns from the last commit of a generation that another has replaced it: the next snapshot or batch follows. Readers
-/// and writers need not know; a held snapshot keeps its state.
+/// The last commit of a replaced generation names its successor; the next snapshot or batch of each process follows to it. Readers and
+/// writers need not know this. A held snapshot keeps its state.
 final class LiveGeneration: Sendable {
   /// A generation with its snapshots.
   final class PooledGeneration: Sendable {
@@ -31,10 +31,11 @@ final class LiveGeneration: Sendable {
     var live: PooledGeneration
     /// Present while the live generation cannot be read.
     var outage: Outage?
-    /// Built by this process, and not the live one yet: no file may be opened twice in a process, so a reader that follows takes this one.
+    /// Built by this process, and not live yet. No file may be opened twice in a process, so a reader that follows takes this object.
     var prepared: PooledGeneration?
     var retired: [PooledGeneration] = []
-    /// Closed, and perhaps kept alive by a handle of an ended snapshot. Its lock on the files is released with it, or when the store is closed.
+    /// Closed generations, which a handle of an ended snapshot may keep alive. The lock on a generation's files is released with the
+    /// object, or when the store is closed.
     var closed: [WeakGeneration] = []
     /// The opening of another generation that readers wait for.
     var attempt: Following?
@@ -43,14 +44,14 @@ final class LiveGeneration: Sendable {
 
   /// The path that the store was opened by, for messages.
   let directory: String
-  /// Nil once the store is closed, though this object may live on with a handle.
+  /// Nil once the store is closed, although a handle may keep this object alive.
   private let place: Mutex<StorePaths?>
   let options: StoreOptions
   let state: Mutex<State>
-  /// Taken by the one thread that follows or opens again; before `open.lock`, after `writer.lock`.
+  /// Held by the one thread that follows or opens again. Order of locks: `writer.lock`, this one, `open.lock`.
   let following = Mutex(())
 
-  /// What `writer.lock` was when the store was opened; nil if it was missing.
+  /// The device and inode of `writer.lock` when the store was opened; nil if it was missing.
   let writerLock: FileID?
 
   init(_ generation: Generation, paths: StorePaths, writerLock: FileID?, options: StoreOptions) {
@@ -78,13 +79,13 @@ final class LiveGeneration: Sendable {
   /// Runs `body` once on the last commit.
   ///
   /// - Parameter waits: Whether to wait for the end of an outage; otherwise it is thrown as ``EnvironmentLost``.
-  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; `.reopening` or `.inDoubt` after a commit failed half-way; and
-  ///   what `body` throws.
+  /// - Throws: ``StoreError`` `.tooManyReaders`, naming the holders; `.closed`; `.reopening` or `.inDoubt` after a commit failed half-way;
+  ///   and what `body` throws.
   func read<Value>(waits: Bool = true, _ body: (RecordReader) throws -> Value) throws -> Value {
     try onLive(waits: waits) { try $0.pool.read(body) }
   }
 
-  /// Takes a snapshot of the last commit, to be held, and the generation that it is of.
+  /// Takes a snapshot of the last commit, to be held, and returns it with its generation.
   func take() throws -> (pooled: PooledGeneration, reader: PooledReader) {
     try onLive { ($0, try $0.pool.take()) }
   }
@@ -116,7 +117,7 @@ final class LiveGeneration: Sendable {
         // The failed commit's thread is about to begin an outage, or has done so since.
         try pass(pooled.loss, until: .now + options.reopeningPatience)
       } catch let error as StoreError where error.code == .closed && isNoLongerLive(pooled) {
-        // Retired, or to be opened again, between the two lines.
+        // The generation was retired, or an outage began, between the two lines.
       }
     }
   }
@@ -131,8 +132,8 @@ final class LiveGeneration: Sendable {
 
   // MARK: Following
 
-  /// Goes on with the live generation, unless another thread has done so. Blocks, for ``FileLock/patience`` at most while another process
-  /// holds `open.lock`: readers call ``awaitFollowing(from:to:)``.
+  /// Opens the live generation and switches to it, unless another thread has done so. Blocks, for ``FileLock/patience`` at most while
+  /// another process holds `open.lock`. Readers call ``awaitFollowing(from:to:)`` instead.
   ///
   /// - Throws: ``StoreError``; the old generation stays, and the next call tries again.
   func follow(from pooled: PooledGeneration, to number: UInt64) throws {
@@ -142,9 +143,10 @@ final class LiveGeneration: Sendable {
       do {
         let opening = try openLock()
         try opening.lock(.exclusive)
-        // A moved directory is followed within; a directory of that name among other files is not the successor.
+        // In a store that was only moved, the successor is in the same directory. If other files have the names now, it is not the
+        // successor.
         if case .contents(let sentence)? = try move(of: pooled.generation) { throw StoreMove.contents(sentence).error(committed: false) }
-        // Closed under that lock, and perhaps open again as another object.
+        // `open.lock` is also held for closing: this object may be closed by now, and the store be open again as another object.
         if state.withLock({ $0.isClosed }) { throw StoreError(.closed, "the store is closed") }
         let next = try StoreOpening.openLive(paths, atLeast: number, opening, options: options.forOtherGenerations)
         try opening.unlock()
@@ -156,13 +158,14 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  /// Announces the generation that is about to become the live one; from now on this process opens it no second time.
+  /// Announces the generation that is about to become live. From now on, a thread that follows uses this object instead of opening the
+  /// files again.
   func prepare(_ generation: Generation) {
     let pooled = PooledGeneration(generation)
     state.withLock { $0.prepared = pooled }
   }
 
-  /// Takes the announcement back: nothing has named the generation.
+  /// Takes the announcement back. Possible while no commit has named the generation.
   func withdraw() { state.withLock { $0.prepared = nil } }
 
   /// Makes the announced generation the live one, after the commit that names it.
@@ -192,13 +195,13 @@ final class LiveGeneration: Sendable {
     return options.access == .readWrite && (try? GenerationSweep.isDue(paths)) == true
   }
 
-  /// Closes the generations that were left and whose snapshots have come back, and removes the directories that no process has open.
+  /// Closes former generations whose snapshots have ended, and removes the directories that no process has open.
   ///
-  /// Blocks on `open.lock`, and removes without it.
+  /// Waits for `open.lock`, and releases it before files are removed.
   ///
+  /// - Parameter limit: How long to wait for that lock.
+  /// - Returns: The superseded generations that stay, because this or another process has them open; the files of all others are removed.
   /// - Throws: ``StoreError`` `.storeMoved`, and nothing was removed; `FileError`.
-  /// - Parameter limit: How long that lock is waited for.
-  /// - Returns: The superseded generations that stay, because this or another process has them open; the files of all others are gone.
   @discardableResult
   func sweep(atMost limit: Duration = FileLock.patience) throws -> [UInt64] {
     let opening = try openLock()
@@ -210,10 +213,11 @@ final class LiveGeneration: Sendable {
     return left
   }
 
-  /// The first step of ``sweep(atMost:)``: lets go of the generations that were left, and takes those that nobody has open out of the way. The caller
-  /// holds `open.lock`, and calls ``GenerationSweep/removeSetAside(_:)`` without it.
+  /// The first step of ``sweep(atMost:)``: closes former generations, and renames the directories of those that no process has open. The
+  /// caller holds `open.lock`, and calls ``GenerationSweep/removeSetAside(_:)`` after it has released the lock.
   ///
-  /// - Parameter isClosing: The store is about to be closed: what it has left gives its files up even if handles live on.
+  /// - Parameter isClosing: Whether the store is about to be closed: former generations then release their files even if handles still
+  ///   exist.
   /// - Returns: The superseded generations that stay; nil if this process removes nothing.
   /// - Throws: ``StoreError`` `.storeMoved`, `FileError`; some directories may have been set aside.
   func setAsideUnused(isClosing: Bool = false) throws -> [UInt64]? {
@@ -225,12 +229,12 @@ final class LiveGeneration: Sendable {
       return try GenerationSweep.setAside(paths, live: live.generation) { try requireInPlace(live.generation) }
         .filter { $0 < live.generation.number }
     } catch let error as LMDBError where error.isPanic || error.isClosed {
-      // An outage has begun; the next sweep does it.
+      // An outage has begun; the next sweep does the work.
       return []
     }
   }
 
-  /// Lets go of the generations whose transactions have all ended.
+  /// Closes the former generations whose transactions have all ended.
   private func closeRetired(givingUpFiles: Bool) {
     let (retired, earlier) = state.withLock { ($0.retired, $0.closed) }
     let closed = retired.filter { $0.generation.close(givingUpFiles: givingUpFiles) }
@@ -242,10 +246,10 @@ final class LiveGeneration: Sendable {
     }
   }
 
-  /// Whether a generation that was left is still open for a read of this process that ends by itself, and not for a snapshot that somebody holds.
+  /// Whether a former generation is open although none of its snapshots is held. Then only a read is in progress, which ends by itself.
   var isLeftGenerationReadInPassing: Bool { state.withLock { $0.retired }.contains { $0.pool.held().isEmpty } }
 
-  /// The snapshots that this process holds, of the live generation and of those that were left, the oldest first.
+  /// The snapshots that this process holds, of the live and of former generations, the oldest first.
   func held() -> [(age: Duration, transactionID: Int)] {
     generations.flatMap { $0.pool.held() }.sorted { $0.age > $1.age }
   }
@@ -254,17 +258,17 @@ final class LiveGeneration: Sendable {
     for pooled in generations { pooled.pool.expire(olderThan: age) }
   }
 
-  /// Gives back the reader slots that nobody has used since the last call.
+  /// Releases the reader slots that were not used since the last call.
   func releaseUnusedSlots() { current.pool.releaseUnused() }
 
-  /// Gives back idle reader slots if all processes together need many.
+  /// Releases idle reader slots if all processes together need many.
   func releaseSlotsIfCrowded() { current.pool.releaseIfCrowded() }
 
   private var generations: [PooledGeneration] { state.withLock { $0.retired + [$0.live] } }
 
   // MARK: Closing
 
-  /// Hands out no more snapshots.
+  /// Refuses new reads and snapshots.
   func closePools() {
     for pooled in generations { pooled.pool.close() }
   }

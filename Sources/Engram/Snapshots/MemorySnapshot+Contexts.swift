@@ -41,7 +41,7 @@ extension MemorySnapshot {
     try read { try $0.checkedHistory(type, userID, limit) }
   }
 
-  /// Users who have a context or a memory, in an order that is always the same but means nothing.
+  /// Users who have a context or a memory, in an order that is stable but has no meaning.
   ///
   /// - Parameters:
   ///   - cursor: ``Page/next`` of the page before; nil for the first page.
@@ -55,7 +55,7 @@ extension MemorySnapshot {
 /// A user and what is stored of the user.
 public struct UserSummary: Sendable, Hashable, Codable {
   public let userID: String
-  /// Memories, those that have expired and are not swept yet included.
+  /// Memories, including expired ones that are not removed yet.
   public let memories: Int
   /// Context records of all types.
   public let contexts: Int

@@ -22,8 +22,8 @@ extension MemorySnapshot {
   /// The user's memories directly before and after one of them, such as the messages around a message that a search has found.
   ///
   /// - Parameter count: The most of each side; at least 1.
-  /// - Returns: Up to `count` memories before it and up to `count` after it, without it, by `createdAt`, equal times by id, the oldest first. None
-  ///   if the user has no memory with the id, or it has expired. Expired memories are left out and do not count.
+  /// - Returns: Up to `count` memories before it and up to `count` after it, without it, by `createdAt`, equal times by id, the oldest
+  ///   first. None if the user has no memory with the id, or it has expired. Expired memories are left out and do not count.
   /// - Throws: ``StoreError`` `.invalidUserID`, `.invalidArgument`, `.corrupted`, `.snapshotExpired`.
   /// - Complexity: O(log memories + count).
   public func neighbors(of id: MemoryID, for userID: String, count: Int) throws -> [Memory] {
@@ -86,11 +86,12 @@ extension MemorySnapshot {
   ///   - newestFirst: The direction.
   ///   - cursor: ``Page/next`` of the page before; nil for the first page.
   ///   - limit: The most memories of a page; at least 1.
-  ///   - filter: Only memories that match; the page is filled all the same. It may differ from page to page.
+  ///   - filter: Only memories that match are returned; the page is filled with such up to `limit`. The filter may differ from page to
+  ///     page.
   /// - Returns: At most `limit` memories by `createdAt`, equal times by id.
-  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1, a number or time in the filter that is not finite, or a cursor that is
-  ///   damaged or of another listing; `.invalidUserID`, `.corrupted`. `CancellationError` if a filter leaves out thousands of memories and the
-  ///   task is cancelled meanwhile.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1, a number or time in the filter that is not finite, or a cursor that
+  ///   is damaged or of another listing; `.invalidUserID`, `.corrupted`. `CancellationError` if a filter leaves out thousands of memories
+  ///   and the task is cancelled meanwhile.
   /// - Complexity: O(log memories + memories that are passed).
   public func memories(
     for userID: String, newestFirst: Bool = true, after cursor: PageCursor? = nil, limit: Int = 100, filter: Filter? = nil
@@ -100,8 +101,8 @@ extension MemorySnapshot {
 
   /// A page of the memories of a scope; as ``memories(for:newestFirst:after:limit:filter:)``.
   ///
-  /// - Returns: Of one user or several, memories by `createdAt`, equal times by id. Of all users, memories by id: in the order in which the ids
-  ///   were made, whatever `createdAt` says.
+  /// - Returns: For one user or several, memories by `createdAt`, equal times by id. For all users, memories by id: in the order in which
+  ///   the ids were made, even if `createdAt` differs.
   /// - Complexity: With several users, O(users) for each memory that is passed.
   public func memories(
     scope: SearchScope, newestFirst: Bool = true, after cursor: PageCursor? = nil, limit: Int = 100, filter: Filter? = nil
@@ -115,10 +116,11 @@ extension MemorySnapshot {
   ///   - newestFirst: The direction.
   ///   - cursor: ``Page/next`` of the page before; nil for the first page.
   ///   - limit: The most memories of a page; at least 1.
-  ///   - filter: Only memories that match; the page is filled all the same.
-  /// - Returns: At most `limit` memories by `createdAt`, equal times by id: from the first one on unless `newestFirst` is set. None if the user has
-  ///   no such session; the session of the same name of another user is another one.
-  /// - Throws: As ``memories(for:newestFirst:after:limit:filter:)``; `.valueTooLarge` or `.invalidArgument` for a session id that no memory can have.
+  ///   - filter: Only memories that match are returned; the page is filled with such up to `limit`.
+  /// - Returns: At most `limit` memories by `createdAt`, equal times by id: the oldest first unless `newestFirst` is set. None if the user
+  ///   has no such session; a session of another user with the same id is not included.
+  /// - Throws: As ``memories(for:newestFirst:after:limit:filter:)``; `.valueTooLarge` or `.invalidArgument` for a session id that no memory
+  ///   can have.
   /// - Complexity: O(log memories + memories that are passed), whatever else the user has. O(the user's memories) in a store that an
   ///   earlier version made, until its index of sessions is built: see ``StoreInspection/missingTables``.
   public func memories(
@@ -164,19 +166,19 @@ extension MemorySnapshot {
   /// Memories that a text finds, by words, by meaning, or by both: see ``TextQuery``.
   ///
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
-  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.valueTooLarge`; `.embeddingRequired` for a dense search without an embedding; those
-  ///   of ``search(_:)-(SearchQuery)`` for the embedding; `CancellationError`. The snapshot stays usable.
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.valueTooLarge`; `.embeddingRequired` for a dense search without an
+  ///   embedding; those of ``search(_:)-(SearchQuery)`` for the embedding; `CancellationError`. The snapshot stays usable.
   /// - Complexity: O(the texts in scope), some microseconds a memory, and O(rows in scope × dimension) with an embedding.
   public func search(_ query: TextQuery) throws -> [SearchResult] {
     try read { try TextSearch($0).results(query) }
   }
 
-  /// The same from the records of the memories, though the store keeps their words: the torture harness compares both.
+  /// The same search, but with words from the memories' records instead of the index: the torture harness compares both.
   package func searchIgnoringIndex(_ query: TextQuery) throws -> [SearchResult] {
     try read { try TextSearch($0).results(query, ignoresIndex: true) }
   }
 
-  /// Many searches in one pass over the rows.
+  /// Runs many searches in one pass over the rows.
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {

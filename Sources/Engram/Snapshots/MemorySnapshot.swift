@@ -3,9 +3,9 @@ import VectorSearch
 
 /// Everything in the store at one instant: records, embeddings, and the time by which expiry is judged.
 ///
-/// Taking one blocks nobody and is never blocked. A held snapshot pins the pages of its instant and makes the file grow; past
-/// ``StoreOptions/snapshotMaxAge`` it is released, and so it is when a commit fails half-way and the store must be opened again. Further
-/// access throws `.snapshotExpired`. Used by one task at a time.
+/// Snapshots and writers do not wait for each other. A held snapshot pins the pages of its instant and makes the file grow. It is released
+/// after ``StoreOptions/snapshotMaxAge``, and if a commit fails half-way and the store must be opened again; further access then throws
+/// `.snapshotExpired`. Used by one task at a time.
 public struct MemorySnapshot: ~Copyable {
   private let live: LiveGeneration
   private let pool: SnapshotPool
@@ -22,9 +22,10 @@ public struct MemorySnapshot: ~Copyable {
 
   deinit { pool.give(reader) }
 
-  /// Ends the snapshot before this value goes: its pages can be reused, and its reader slot is free. Further access throws `.snapshotExpired`.
+  /// Ends the snapshot before this value is destroyed: its pages can be reused, and its reader slot is free. Further access throws
+  /// `.snapshotExpired`.
   ///
-  /// Ending it again does nothing. Not to be called from a closure that one of its own methods runs.
+  /// Ending it again does nothing. Must not be called from a closure that one of the snapshot's own methods runs.
   public func end() { reader.finish() }
 
   func read<Value>(_ body: (RecordReader) throws -> Value) throws -> Value {

@@ -12,11 +12,11 @@ import Synchronization
 final class PooledReader: Sendable {
   private struct State: ~Copyable {
     var transaction: EnvironmentSnapshot
-    /// Milliseconds since 1970 when the snapshot was taken: what expires is judged by it.
+    /// When the snapshot was taken, in milliseconds since 1970: it decides which memories have expired.
     var now: Int64 = 0
     /// Nil while idle.
     var takenAt: ContinuousClock.Instant?
-    /// Why a held snapshot was taken away; nil while it was not.
+    /// Why a held snapshot was released; nil while it is usable.
     var release: Release?
     /// LMDB's number of the last snapshot that was seen to be of the live generation.
     var liveID = -1
@@ -44,7 +44,7 @@ final class PooledReader: Sendable {
 
   init(_ generation: Generation) throws(LMDBError) {
     self.generation = generation
-    // The pool waits for a slot: one of its own may come back meanwhile.
+    // Does not wait for a slot here: the pool does, because one of its own readers may come back meanwhile.
     state = Mutex(State(transaction: try EnvironmentSnapshot(generation.environment, waits: false), now: WallClock.now()))
   }
 
@@ -71,7 +71,7 @@ final class PooledReader: Sendable {
     state.release = nil
     let id = state.transaction.id
     if id == state.liveID { return }
-    // Once for each commit. A state record that does not decode leads nowhere else.
+    // Checked once for each commit. A state record that does not decode names no successor.
     let next = (try? RecordReader(state.transaction.view, generation, now: state.now).state().supersededBy) ?? 0
     if next > 0 {
       state.transaction.reset()
@@ -97,7 +97,7 @@ final class PooledReader: Sendable {
     }
   }
 
-  /// Lets go of the pages.
+  /// Ends the read, so that its pages can be reused, and keeps the slot.
   ///
   /// - Returns: Whether the reader can be used again.
   func reset() -> Bool {
@@ -108,7 +108,7 @@ final class PooledReader: Sendable {
     }
   }
 
-  /// Ends the snapshot, slot and all, for its holder.
+  /// Ends the snapshot and releases its slot, because its holder asked for it.
   func finish() {
     state.withLock { state in
       state.transaction.end()
@@ -133,7 +133,7 @@ final class PooledReader: Sendable {
     }
   }
 
-  /// Releases the snapshot if it is held since before `instant` and nobody reads through it right now.
+  /// Releases the snapshot if it was taken before `instant` and no read through it is in progress.
   func expire(takenBefore instant: ContinuousClock.Instant) {
     _ = state.withLockIfAvailable { state in
       guard let takenAt = state.takenAt, takenAt < instant, state.release == nil else { return }
@@ -142,7 +142,8 @@ final class PooledReader: Sendable {
     }
   }
 
-  /// Ends the snapshot, slot and all, unless somebody reads through it right now: the environment is to be closed.
+  /// Ends the snapshot and releases its slot, because the environment is about to be closed. Does nothing while a read through it is in
+  /// progress.
   func end() {
     _ = state.withLockIfAvailable { state in
       state.transaction.end()
@@ -150,7 +151,7 @@ final class PooledReader: Sendable {
     }
   }
 
-  /// When the snapshot was taken, and LMDB's number of it; nil while idle, expired or just being read.
+  /// When the snapshot was taken, and LMDB's number of it; nil while it is idle, released or being read.
   var holding: (takenAt: ContinuousClock.Instant, transactionID: Int)? {
     state.withLockIfAvailable { state in
       guard let takenAt = state.takenAt, state.release == nil else { return nil }
@@ -163,17 +164,17 @@ final class PooledReader: Sendable {
 /// microsecond and waits for no writer.
 final class SnapshotPool: Sendable {
   private struct State {
-    /// Used from the end, so readers that nobody needs stay at the beginning.
+    /// Used from the end, so readers that are not needed stay at the beginning.
     var idle: [PooledReader] = []
     /// The fewest readers that were idle at once since the last ``SnapshotPool/releaseUnused()``: that many were not needed.
     var fewestIdle = 0
-    /// The held ones that the status lists.
+    /// The held snapshots that the status lists.
     var listed: [ObjectIdentifier: PooledReader] = [:]
     var isClosed = false
 
-    /// Idle slots kept; more go back to the table.
+    /// The most idle slots that are kept; others are released.
     private static let idleLimit = 128
-    /// The same once the table was crowded.
+    /// The same while the reader table is crowded.
     static let crowdedIdleLimit = 4
 
     mutating func keep(_ reader: PooledReader, of generation: Generation) {
@@ -208,7 +209,7 @@ final class SnapshotPool: Sendable {
     return reader
   }
 
-  /// Takes a snapshot back.
+  /// Returns a held snapshot to the pool.
   func give(_ reader: PooledReader) {
     let isUsable = reader.reset()
     state.withLock { state in
@@ -235,7 +236,8 @@ final class SnapshotPool: Sendable {
     }
   }
 
-  /// While no slot is free, those that other processes keep idle are waited for, ``LMDB/EnvironmentSnapshot/patience`` at most.
+  /// Takes an idle reader or makes one. While no slot is free, waits for slots that other processes keep idle, at most
+  /// ``LMDB/EnvironmentSnapshot/patience``.
   private func idleReader() throws -> PooledReader {
     var deadline: ContinuousClock.Instant?
     while true {
@@ -265,7 +267,7 @@ final class SnapshotPool: Sendable {
     for reader in readers { reader.expire(takenBefore: .now - age) }
   }
 
-  /// Gives slots back that nobody needs while the table is crowded: an idle slot must not be why another process has none.
+  /// Releases idle slots while the reader table is crowded, so that other processes can use them.
   func releaseIfCrowded() {
     // Freed outside the lock: ending a transaction is a call into LMDB.
     let unused = state.withLock { state in
@@ -280,7 +282,7 @@ final class SnapshotPool: Sendable {
     _ = unused
   }
 
-  /// Gives the slots back that were idle since the last call, but for one: the table has 1,024 for all processes, and a burst of reads must
+  /// Releases the slots that were idle since the last call, except one: the table has 1,024 for all processes, and a burst of reads must
   /// not keep its slots forever.
   func releaseUnused() {
     // Freed outside the lock: ending a transaction is a call into LMDB.
@@ -293,7 +295,7 @@ final class SnapshotPool: Sendable {
     _ = unused
   }
 
-  /// Hands out no more; the idle slots are freed at once, the held ones when they come back.
+  /// Refuses new reads and snapshots. Idle slots are freed at once, held ones when they are returned.
   func close() {
     // Freed outside the lock: ending a transaction is a call into LMDB.
     let idle = state.withLock { state in
@@ -305,7 +307,7 @@ final class SnapshotPool: Sendable {
     _ = idle
   }
 
-  /// Takes the held snapshots away from their holders, but for those that somebody reads through right now.
+  /// Ends the held snapshots, except those through which a read is in progress.
   func endHeld() {
     let readers = state.withLock { Array($0.listed.values) }
     for reader in readers { reader.end() }
