@@ -1,9 +1,9 @@
 import LMDB
 
 extension Generation {
-  /// One transaction that brings records of elsewhere into a generation under construction; what it changes is not logged.
+  /// Runs one transaction that stores copied records in a generation under construction; its changes are not logged.
   ///
-  /// - Parameter state: Gives the commit and its time; counts are the generation's own.
+  /// - Parameter state: The state whose commit number and times are adopted; the counts are the generation's own.
   func fill(adopting state: StateRecord, _ body: (inout WriteTransaction) throws -> Void) throws {
     var transaction = try WriteTransaction(
       WriteBatch(
@@ -19,7 +19,7 @@ extension Generation {
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
-      // LMDB calls it an I/O error where the disk has room for a part of its pages.
+      // LMDB reports an I/O error if the disk has room for only a part of its pages.
       if error.isInputOutput, try !hasRoom || isDiskNearlyFull {
         throw StoreError(.diskFull, "there is no room for a copy of the store", cause: error)
       }

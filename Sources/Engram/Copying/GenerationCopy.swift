@@ -1,24 +1,24 @@
 import LMDB
 import VectorSearch
 
-/// Copies what lives in one generation into another by logical insertion, while others go on writing into the first.
+/// Copies the records of one generation into another by inserting them again, while writers go on in the first.
 ///
 /// Users are copied in the order of their keys, some at a time, each from one snapshot; before each step the log is replayed for the
-/// users that are copied already. So no snapshot is held for long, and the log is never far behind. Everything that the copy counts it
-/// counts itself: a difference to the source's counts in the end is damage.
+/// users that are copied already. So no snapshot is held for long, and the copy is never far behind the log. The copy counts its records
+/// itself: if its counts differ from the source's in the end, the source is damaged.
 ///
-/// All calls come from one thread: LMDB's write transactions stay on theirs.
+/// All calls come from one thread, as LMDB requires for a write transaction.
 struct GenerationCopy: ~Copyable {
   let source: Generation
   let target: Generation
-  /// Takes the place of the source's rows; nil: the rows are copied.
+  /// The vectors that replace the source's rows; nil: the rows are copied.
   private let vectors: ReembeddedVectors?
   /// Reports the records that were copied and committed. What it throws ends the copy.
   private var meter: WorkMeter
   private var position = Position.start
-  /// The source's state of the first step: what was hidden by then never reaches the copy.
+  /// The source's state in the first step: data that was deleted by then never reaches the copy.
   private var start: StateRecord?
-  /// The source's state that every copied user is level with; nil before the first step.
+  /// The source's state that all copied users show; nil before the first step.
   private(set) var level: StateRecord?
   private var copied = 0
   private var replayed = 0
@@ -28,7 +28,7 @@ struct GenerationCopy: ~Copyable {
   /// How far the walk over the users has come.
   enum Position {
     case start
-    /// All users before this one, and this one's memories up to the time.
+    /// All users before this user, and the memories of this user up to the position.
     case within(UserKey, TimelinePosition)
     case after(UserKey)
     case end
@@ -45,10 +45,10 @@ struct GenerationCopy: ~Copyable {
     self.source = source
     self.target = target
     self.vectors = vectors
-    // A copy that was broken off may have left some.
+    // An earlier attempt that failed may have left some.
     vectors?.lacking.removeAll()
     meter = WorkMeter(.copying, total: 0) { step in
-      // The thread that resolves a failed commit waits for the copy's snapshot.
+      // The thread that resolves a failed commit waits until the copy's snapshot has ended.
       if source.isClosing { throw CopyOutdated() }
       try progress(step)
     }
@@ -96,10 +96,10 @@ struct GenerationCopy: ~Copyable {
 
   private mutating func step(copiesUsers: Bool) throws {
     let snapshot = try beginStep()
-    // Nothing expires in a copy: the sweep will remove it there.
+    // Expired memories are copied, too: the sweep will remove them from the copy.
     let reader = RecordReader(snapshot.view, source, now: .min)
     let state = try reader.state()
-    // By a builder that was killed before readers knew: see ``GenerationSweep``.
+    // Superseded by a process that was killed before readers could see it: see ``GenerationSweep``.
     if state.supersededBy > 0 { throw CopyOutdated() }
     if start == nil { start = state }
     try report(state)
@@ -133,7 +133,7 @@ struct GenerationCopy: ~Copyable {
     try meter.tell(done: copied)
   }
 
-  /// One user comes from one snapshot.
+  /// Whether a user is copied in part. All of a user is copied from one snapshot.
   private var isWithinUser: Bool {
     if case .within = position { return true }
     return false
@@ -142,7 +142,7 @@ struct GenerationCopy: ~Copyable {
   private func write(_ state: StateRecord, _ body: (inout WriteTransaction) throws -> Void) throws {
     try target.fill(adopting: state) { transaction in
       try body(&transaction)
-      // What was hidden since the copy began may have been copied before: the next rebuild will see to it.
+      // Data that was hidden since the copy began may have been copied before: the next rebuild will remove it.
       transaction.batch.state.pendingErasure = state.pendingErasure > start?.batchSequence ?? 0 ? state.pendingErasure : 0
     }
   }
@@ -213,7 +213,7 @@ struct GenerationCopy: ~Copyable {
 
   // MARK: The log
 
-  /// Whether the user is copied, and so must be kept level.
+  /// Whether the user is copied, so that later changes must be replayed.
   private func isCopied(_ user: UserKey) -> Bool {
     switch position {
     case .start: false
@@ -225,7 +225,7 @@ struct GenerationCopy: ~Copyable {
 
   /// Brings the copied users, the log and the tokens up to the reader's instant.
   private mutating func replay(_ reader: RecordReader, _ state: StateRecord) throws {
-    // The log up to what is being erased names it.
+    // Not the log up to a pending erasure, which may name what is erased.
     let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.pendingErasure + 1)
     if level != nil, state.logFirst > first { throw CopyOutdated() }
     let isFirst = level == nil
@@ -250,7 +250,7 @@ struct GenerationCopy: ~Copyable {
     replayed = count
   }
 
-  /// What a stretch of the log names, each once.
+  /// The memories and contexts that a part of the log names, each once.
   private struct LoggedChanges {
     struct Context: Hashable {
       let userID: [UInt8]
@@ -258,7 +258,7 @@ struct GenerationCopy: ~Copyable {
     }
 
     var memories: Set<MemoryID> = []
-    /// Byte by byte: Swift takes differently composed names for equal.
+    /// Compared byte by byte: Swift treats differently composed forms of a name as equal.
     var contexts: Set<Context> = []
 
     mutating func add(_ record: LogRecord) {
@@ -270,7 +270,7 @@ struct GenerationCopy: ~Copyable {
   private func apply(
     _ changes: LoggedChanges, _ reader: RecordReader, _ meter: inout WorkMeter, _ transaction: inout WriteTransaction
   ) throws {
-    // All removals first: a dedupe key or an id may have gone from one memory to another.
+    // All removals first: a dedupe key or an id may belong to another memory now.
     for id in changes.memories {
       if let old = try transaction.batch.reader.memoryRecord(id) { try transaction.remove(old) }
       vectors?.lacking.remove(id)
@@ -323,7 +323,7 @@ struct GenerationCopy: ~Copyable {
 
   // MARK: The end
 
-  /// The last round: replays what is left, and compares what is there.
+  /// The last round: replays the rest of the log, and compares the counts.
   ///
   /// - Returns: The source's state that the copy shows.
   /// - Throws: As ``check()``.
@@ -349,7 +349,7 @@ struct GenerationCopy: ~Copyable {
     try transaction.commit()
   }
 
-  /// Compares the counts of the copy with those of the commit that it is level with.
+  /// Compares the counts of the copy with those of the commit that it shows.
   ///
   /// - Throws: ``StoreError`` `.corrupted`: the source's records contradict its own counts.
   private func check() throws -> StateRecord {

@@ -2,16 +2,16 @@ import Files
 import LMDB
 import VectorSearch
 
-/// How much room a rebuild needs, and what it leaves to other programs.
+/// How much disk space a rebuild needs, and how much it must leave to other programs.
 struct RebuildSpace: Sendable {
   /// The store's directory.
   let directory: Directory
-  /// Nobody asked for the rebuild: it can wait until there is plenty of room.
+  /// Whether the store began the rebuild by itself: it can wait until there is plenty of room.
   let isAutomatic: Bool
-  /// What is to be done once there is room, for messages.
+  /// What to do once there is room, for messages.
   var remedy = "compact the store"
 
-  /// What the next generation takes.
+  /// The disk space that the next generation takes.
   struct Need: Sendable, Equatable {
     var rowBytes: Int
     /// The pages of all trees as they are now.
@@ -43,7 +43,7 @@ struct RebuildSpace: Sendable {
 
   private func reserve(_ space: DiskSpace) -> Int { isAutomatic ? space.reserveBytes : space.leastReserveBytes }
 
-  /// - Throws: ``StoreError`` `.diskFull` where the rebuild would take what must stay free; nothing was begun.
+  /// - Throws: ``StoreError`` `.diskFull` if the rebuild would take space that must stay free; nothing was begun.
   func require(_ need: Need) throws {
     let space = try DiskSpace(of: directory)
     let (needed, reserve) = (need.bytes(isAutomatic: isAutomatic), reserve(space))
@@ -55,9 +55,9 @@ struct RebuildSpace: Sendable {
     }
   }
 
-  /// To be asked now and then while the copy grows, because other programs take room meanwhile.
+  /// Called now and then while the copy grows, because other programs take space meanwhile.
   ///
-  /// - Throws: ``StoreError`` `.diskFull` where less than half of the reserve is left.
+  /// - Throws: ``StoreError`` `.diskFull` if less than half of the reserve is left.
   func requireReserve() throws {
     let space = try DiskSpace(of: directory)
     let least = reserve(space) / 2
@@ -72,7 +72,7 @@ struct RebuildSpace: Sendable {
   private static func text(_ bytes: Int) -> String { bytes < 10 << 20 ? "\((bytes + 1023) >> 10) KiB" : "\(bytes >> 20) MiB" }
 }
 
-/// When a rebuild of the store's own accord is tried again after it failed: after a minute, then after twice as long each time, up to an hour.
+/// When an automatic rebuild that failed is tried again: after a minute, then after twice as long each time, up to an hour.
 struct RebuildRetry: Sendable {
   private var failures = 0
   private var earliest: ContinuousClock.Instant?

@@ -8,8 +8,8 @@ enum EmbeddingBatch {
   static let textBytes = 1 << 20
 }
 
-/// The vectors of another embedder for all memories of a store: made ahead of the rebuild that moves the store to it, and kept in ``EmbeddingWork``.
-/// Architecture.md ("Another embedder") has the steps. Used by one thread.
+/// The vectors of another embedder for all memories of a store: made ahead of the rebuild that moves the store to it, and kept in
+/// ``EmbeddingWork``. Architecture.md ("Another embedder") has the steps. Used by one thread.
 final class ReembeddedVectors {
   /// The store's record with the other embedder.
   let target: StoreRecord
@@ -20,22 +20,22 @@ final class ReembeddedVectors {
   private let embed: ([String]) throws -> [Embedding]
   private let check: () throws -> Void
   private let progress: (OperationProgress) -> Void
-  /// Memories that the copy has without a vector, because they were added or changed since.
+  /// Memories that the copy has without a vector, because they were added or changed after the vectors were made.
   var lacking: Set<MemoryID> = []
-  /// Vectors that this object had made, and those that were there before.
+  /// The number of vectors that this object has made, and of those that existed before.
   private(set) var embedded = 0
   let reused: Int
 
-  /// Changes below which writers may be made to wait for their vectors.
+  /// The most changes for whose vectors writers may have to wait.
   static let fewTexts = 64
   /// Memories that are looked at in one snapshot.
   private static let walkedAtOnce = 10_000
-  /// Walks over all memories: writers may be as fast as the embedder.
+  /// The most walks over all memories: writers may be as fast as the embedder.
   private static let rounds = 16
 
   /// - Parameters:
   ///   - embed: Returns a vector for each text.
-  ///   - check: Called now and then; what it throws ends the work, and the vectors made so far stay in the file.
+  ///   - check: Called now and then; an error that it throws ends the work, and the vectors made so far stay in the file.
   /// - Throws: As ``EmbeddingWork/init(_:_:check:)``.
   init(
     _ embedder: EmbedderIdentity, live: LiveGeneration, paths: StorePaths, space: RebuildSpace,
@@ -54,16 +54,16 @@ final class ReembeddedVectors {
 
   // MARK: Ahead of the copy
 
-  /// Makes the vectors of all memories that have none here, until a walk over all finds few.
+  /// Makes the vectors of all memories that have none in the file, until a walk over all memories finds few.
   ///
   /// - Parameter holdsRebuildLock: Whether the caller holds `rebuild.lock`.
-  /// - Throws: ``StoreError`` `.diskFull`; what the embedder throws. What was made stays in the file.
+  /// - Throws: ``StoreError`` `.diskFull`; what the embedder throws. The vectors made so far stay in the file.
   func embedAll(holdsRebuildLock: Bool = false) throws {
     try requireRoom()
     for round in 0..<Self.rounds { if try embedRound(isFirst: round == 0, holdsRebuildLock) <= Self.fewTexts { return } }
   }
 
-  /// The file and the next generation exist at the same time.
+  /// Requires disk space for the file of vectors and for the next generation, which exist at the same time.
   private func requireRoom() throws {
     var (need, memories) = try live.read { (try RebuildSpace.need($0, embeddedFor: target), try $0.state().memories) }
     need.rowBytes += max(0, memories - work.count) * work.entryBytes
@@ -133,7 +133,8 @@ final class ReembeddedVectors {
     }
   }
 
-  /// Keeps vectors of memories that still have the texts. With a share in `rebuild.lock`, so that none comes in after an erasure has looked.
+  /// Stores the vectors of memories that still have the same texts. Holds `rebuild.lock` shared, so that no vector is added after an
+  /// erasure has scrubbed the file.
   private func put(_ entries: [EmbeddingWork.Entry], _ holdsRebuildLock: Bool) throws {
     let building = try FileLock(path: paths.rebuildLock)
     if !holdsRebuildLock { try building.lock(.shared, atMost: StoreRebuild.patience, check: check) }
@@ -148,7 +149,7 @@ final class ReembeddedVectors {
 
   // MARK: For the copy
 
-  /// The vector of a memory that is copied; nil, and the memory is noted, if there is none.
+  /// The vector of a memory that is copied; nil, and the memory is added to ``lacking``, if there is none.
   func components(of memory: Memory, _ reader: RecordReader) throws -> [Float]? {
     let components = try work.components(memory.id, EmbeddingWork.hash(target.template.text(of: memory), reader))
     if components == nil { lacking.insert(memory.id) }
@@ -157,7 +158,7 @@ final class ReembeddedVectors {
 
   /// Makes the vectors of memories of the copy. The caller holds `rebuild.lock`.
   ///
-  /// - Returns: None for a memory that is gone.
+  /// - Returns: An entry for each memory that still exists.
   func embed(_ ids: some Sequence<MemoryID>, in copy: Generation) throws -> [EmbeddingWork.Entry] {
     let snapshot = try EnvironmentSnapshot(copy.environment)
     let reader = RecordReader(snapshot.view, copy, now: .min)
@@ -172,7 +173,7 @@ final class ReembeddedVectors {
     return entries
   }
 
-  /// The next generation has the vectors. What cannot be removed goes with the next opening for writing.
+  /// Removes the file of vectors once the next generation has them. If that fails, the next opening for writing removes it.
   func removeWork() {
     do {
       try work.remove()

@@ -14,11 +14,11 @@ public struct BackupReport: Sendable, Codable {
   public let duration: Duration
 }
 
-/// Makes a copy of the live generation the first generation of another store.
+/// Copies the live generation into a new store, as its first generation.
 struct StoreBackup {
   let live: LiveGeneration
   let path: String
-  /// Called now and then; what it throws ends the backup, and nothing is left of it.
+  /// Called now and then; an error that it throws ends the backup, and nothing is left of it.
   let check: () throws -> Void
   let progress: (OperationProgress) -> Void
 
@@ -38,7 +38,7 @@ struct StoreBackup {
   }
 
   private func copy(to place: StorePaths) throws -> StateRecord {
-    // Nobody supersedes the generation while it is copied.
+    // While this lock is held, no process supersedes the generation.
     let building = live.options.access == .immutable ? nil : try FileLock(ifExists: live.paths.rebuildLock)
     try building?.lock(.shared, atMost: StoreRebuild.patience, check: check)
     let source = try live.read { $0.generation }

@@ -7,34 +7,34 @@ import Synchronization
 
 /// Builds the next generation and makes it the live one: the one procedure behind compaction and forgetting.
 ///
-/// Readers are undisturbed, and writers pause for the last round only; should more be committed during two attempts than the log keeps, the
-/// third one makes them wait for all of it, if that was asked for. A crash before the commit that names the new generation leaves a
-/// directory that the next opener removes; one after it leaves a store that opens with the new generation. Blocks: runs on a thread of
-/// its own.
+/// Readers are not disturbed, and writers wait during the last round only. If more is committed during each of two attempts than the log
+/// keeps, writers wait during the whole third attempt, unless the rebuild is automatic. A crash before the commit that names the new
+/// generation leaves a directory that the next opener removes; a crash after it leaves a store that opens with the new generation. Blocks:
+/// runs on a thread of its own.
 struct StoreRebuild {
   let live: LiveGeneration
   /// Nil in a store that was opened read-only: the successor cannot be named then.
   let coordinator: WriteCoordinator?
   let paths: StorePaths
-  /// Asked once the rebuild's turn has come: another process may have done it meanwhile.
+  /// Called once `rebuild.lock` is held: another process may have done the rebuild meanwhile.
   var isWanted: (StateRecord) -> Bool = { _ in true }
   let space: RebuildSpace
-  /// Vectors of another embedder for the next generation; nil: it keeps those that are there.
+  /// Vectors of another embedder for the next generation; nil: the present vectors are copied.
   var vectors: ReembeddedVectors?
-  /// Called now and then; what it throws ends the rebuild, and nothing has changed.
+  /// Called now and then; an error that it throws ends the rebuild, and nothing has changed.
   let check: () throws -> Void
   let progress: (OperationProgress) -> Void
   /// Called when the new generation is the live one.
   let onSwitch: () -> Void
 
-  /// What came of it.
+  /// What a rebuild did.
   struct Outcome: Sendable {
     let old: UInt64
     let new: UInt64
     /// Disk blocks in use by each generation's files.
     let bytesBefore: Int
     let bytesAfter: Int
-    /// The commit that the copy began with: what was hidden by then never reached it.
+    /// The commit that the copy began with: data that was hidden by then never reached the copy.
     let firstSequence: UInt64
     let rowsBefore: Int
     let rowsAfter: Int
@@ -42,11 +42,11 @@ struct StoreRebuild {
     let writerPause: Duration
   }
 
-  /// Waits for the end of a rebuild of another process first.
+  /// Builds the next generation and makes it the live one, after a rebuild of another process has ended.
   ///
-  /// - Throws: ``StoreError`` `.corrupted` where a record does not match its checksum or the counts; `.diskFull`; `.closed`. The store is
-  ///   as it was, unless the code is `.inDoubt` or `.poisoned`.
-  /// - Returns: Nil if it was not wanted any more.
+  /// - Throws: ``StoreError`` `.corrupted` if a record does not match its checksum or the counts; `.diskFull`; `.closed`. The store is
+  ///   as it was, unless the code is `.inDoubt` or `.poisoned`, or a committed `.storeMoved`.
+  /// - Returns: Nil if the rebuild was not wanted any more.
   func run() throws -> Outcome? {
     try live.requireInPlace(live.generation)
     let building = try FileLock(path: paths.rebuildLock)
@@ -60,7 +60,7 @@ struct StoreRebuild {
         vectors?.removeWork()
         return outcome
       } catch is CopyOutdated {
-        // Nobody has asked for it, and it can come in a calmer hour: writers need not wait for all of it.
+        // An automatic rebuild is tried again when there are fewer writes, instead of making writers wait.
         if attempt > 2, space.isAutomatic {
           throw StoreError(
             .storeBusy, "more was committed during each of \(attempt) attempts to compact than the log keeps")
@@ -68,7 +68,7 @@ struct StoreRebuild {
         live.options.logger.debug(
           "more was committed during a rebuild than the log keeps, a commit failed half-way, or a writer was killed: it starts again")
         try check()
-        // Most of what was committed meanwhile, before writers may have to wait.
+        // Makes most vectors for what was committed meanwhile, before writers may have to wait.
         try vectors?.embedAll(holdsRebuildLock: true)
       }
     }
@@ -78,7 +78,7 @@ struct StoreRebuild {
     if let poison = coordinator?.poison { throw poison }
     let writerLock = try FileLock(path: paths.writerLock)
     if excludingWriters { try takeTurn(writerLock) }
-    // Read under the lock of the rebuild: nobody else can supersede it now. With the writers excluded, nobody opens it again, either.
+    // Read with `rebuild.lock` held: no other process can supersede it now. With the writers excluded, it is not opened again either.
     let source = try live.read { $0.generation }
     try live.requireInPlace(source)
     var started = ContinuousClock.now
@@ -94,7 +94,7 @@ struct StoreRebuild {
       }
       try copy.copyAll()
       try target.trim()
-      // What was hidden before the copy began leaves the files with this rebuild.
+      // Data that was hidden before the copy began leaves all files with this rebuild, also the file of vectors.
       if vectors == nil {
         try live.read { try EmbeddingWork.scrub(paths, RecordReader($0.view, $0.generation, now: .min)) }
       }
@@ -102,7 +102,7 @@ struct StoreRebuild {
       if !excludingWriters {
         started = try takeLastTurn(writerLock, &copy)
       }
-      // Only helps others to name this process.
+      // The note only lets other processes name this one.
       try? writerLock.writeNote("\(MachineIdentity.processID)")
       let state = try copy.finish()
       try nameSuccessor(of: source, at: state, target, &isNamed)
@@ -120,21 +120,21 @@ struct StoreRebuild {
     }
   }
 
-  /// How long another process's rebuild or backup is waited for. Either may take minutes.
+  /// The longest wait for a rebuild or a backup of another process. Either may take minutes.
   static var patience: Duration { .seconds(600) }
 
-  /// Writers take the lock again and again, and block for it: tried at short intervals to get between two of them.
+  /// Takes the lock of the writers. They take it again and again, so it is tried at short intervals, to get it between two of them.
   private func takeTurn(_ writerLock: borrowing FileLock) throws {
     try writerLock.lock(.exclusive, atMost: .seconds(60), longestPause: 500, check: check)
   }
 
   /// Takes the lock of the writers when the copy is so close behind them that the last round is short.
   ///
-  /// Writers are fastest while the lock is waited for, so how far the copy is behind is looked at again with the lock in hand. If it is too far,
-  /// the writers go on, and so does the copy.
+  /// Much may be committed while this waits for the lock, so the distance is measured once the lock is held. If it is too long, the lock is
+  /// released, the copy catches up, and it is tried again.
   ///
   /// - Returns: Since when the lock is held.
-  /// - Throws: ``StoreError`` `.storeBusy` where the copy never gets close enough and nobody has asked for the rebuild.
+  /// - Throws: ``StoreError`` `.storeBusy` if the copy never gets close enough and the rebuild is automatic.
   private func takeLastTurn(_ writerLock: borrowing FileLock, _ copy: inout GenerationCopy) throws -> ContinuousClock.Instant {
     for _ in 0..<Self.turns {
       try takeTurn(writerLock)
@@ -171,9 +171,10 @@ struct StoreRebuild {
     }
   }
 
-  /// Entries of the log below which another round while writers go on is not worth it.
+  /// With at most so many entries of the log to replay, another round beside the writers is not worth it.
   static var lastRoundEntries: Int { 256 }
-  /// Entries of the log that the last round may replay while writers wait: as many as the largest batch of writes has, for which they wait as well.
+  /// Entries of the log that the last round may replay while writers wait: as many as the largest batch of writes has, for which they wait
+  /// as well.
   static var longestRoundEntries: Int { 4096 }
   /// How often the lock of the writers is taken and given back because the last round would be longer.
   static var turns: Int { 8 }
@@ -186,7 +187,7 @@ struct StoreRebuild {
   // MARK: The new generation
 
   private func makeTarget(after source: Generation) throws -> Generation {
-    // Past what a rebuild left that was broken off: the sweep will remove it.
+    // After a directory that an unfinished rebuild may have left, which the sweep will remove.
     let number = max(source.number, try GenerationSweep.numbers(paths).max() ?? 0) + 1
     guard number <= StorePaths.lastGeneration else {
       throw StoreError(
@@ -212,7 +213,7 @@ struct StoreRebuild {
       let opening = try live.openLock()
       try opening.lock(.exclusive)
       _ = target.close()
-      // In a directory whose content was exchanged the name may be that of another store's generation.
+      // If the content of the store's directory was exchanged, the name may be that of another store's generation.
       guard try Directories.status(paths.generation(target.number))?.id == target.files.directory else { return }
       try GenerationSweep.setAside(target.number, paths) { try live.requireInPlace(live.generation) }
       try opening.unlock()
@@ -225,12 +226,13 @@ struct StoreRebuild {
 
   // MARK: The switch
 
-  /// The last transaction of the old generation, then `current`. The caller holds `writer.lock`.
+  /// Commits the last transaction of the old generation, which names its successor, then writes `current`. The caller holds `writer.lock`.
   ///
   /// - Parameters:
   ///   - copied: The source's state that the target shows.
-  ///   - isNamed: Set when the new generation may be the live one, whatever is thrown: it must not be removed any more.
-  /// - Throws: ``CopyOutdated`` where there is a later commit, of a writer that was killed before readers knew of it; and others.
+  ///   - isNamed: Set to true once the new generation may be the live one; it must not be removed then, even if this throws.
+  /// - Throws: ``CopyOutdated`` if there is a later commit, of a writer that was killed before readers could see it; ``StoreError``,
+  ///   `LMDBError`.
   private func nameSuccessor(
     of source: Generation, at copied: StateRecord, _ target: Generation, _ isNamed: inout Bool
   ) throws {
@@ -277,7 +279,7 @@ struct StoreRebuild {
     }
     let moved = live.moveAfterCommit(to: target)
     do {
-      // It may be another store's file by now.
+      // Not if the store was moved: the file may be another store's by now.
       if moved == nil { try StoreOpening.setCurrent(target.number, paths) { try live.requireInPlace(target) } }
     } catch {
       // Openers follow the commit; the process that removes the old generation writes the name first.

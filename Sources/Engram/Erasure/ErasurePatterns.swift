@@ -1,14 +1,14 @@
 import Files
 import VectorSearch
 
-/// The patterns of what is to be erased, and which of them others have a right to.
+/// The byte patterns of the data that is to be erased, and which of them occur in data that stays.
 struct ErasurePatterns: Sendable {
   let subject: ErasureSubject
   private let patterns: PatternSet
   private var isShared: [Bool]
   private let unsearchable: [ErasureScan.Kind: Int]
 
-  /// - Parameter list: What ``TraceCollector`` took, of one snapshot or of several.
+  /// - Parameter list: The patterns that ``TraceCollector`` took, from one snapshot or several.
   init(_ subject: ErasureSubject, _ list: PatternList) {
     self.subject = subject
     patterns = PatternSet(list)
@@ -28,7 +28,8 @@ struct ErasurePatterns: Sendable {
   var searched: [ErasureScan.Kind: Int] { patterns.counts { !isShared[$0] } }
   var sharedWithSurvivors: [ErasureScan.Kind: Int] { patterns.counts { isShared[$0] } }
 
-  /// Marks what stays in a snapshot: before the erasure what does not belong to the subject, after it what was written since.
+  /// Marks the patterns that occur in data of a snapshot that stays: before the erasure, in data of others; after it, also in data written
+  /// since.
   mutating func excludeSurvivors(
     _ reader: RecordReader, progress: @escaping (OperationProgress) throws -> Void = { _ in }
   ) throws {
@@ -41,10 +42,10 @@ struct ErasurePatterns: Sendable {
     patterns.forEachMatch(in: survivor) { pattern, _ in isShared[pattern] = true }
   }
 
-  /// Searches every file of a store's directory for the patterns that nobody shares.
+  /// Searches every file of a store's directory for the patterns that are not marked.
   ///
   /// Blocks the thread; other threads and processes may use the store meanwhile.
-  /// - Throws: ``StoreError`` `.permissionDenied`, `.inputOutput` where a file cannot be read to its end.
+  /// - Throws: ``StoreError`` `.permissionDenied`, `.inputOutput` if a file cannot be read to its end.
   /// - Complexity: O(bytes of all files).
   func scan(
     _ directory: Directory, chunkBytes: Int = ResidueScan.defaultChunkBytes, progress: (OperationProgress) throws -> Void = { _ in }

@@ -1,11 +1,11 @@
 import Formats
 public import Foundation
 
-/// What was erased, how far, and what could not be reached.
+/// What an erasure removed, when, and which files with the data still exist.
 public struct ErasureReceipt: Sendable, Codable {
   public enum Subject: Sendable, Hashable {
     case user(String)
-    /// Those of them that are the user's; `userID` is nil if memories of any user were meant, as by `memtool delete --erase`.
+    /// The memories with these ids that belong to the user; `userID` is nil for memories of any user, as by `memtool delete --erase`.
     case memories([MemoryID], userID: String?)
 
     public static func == (left: Subject, right: Subject) -> Bool {
@@ -27,32 +27,33 @@ public struct ErasureReceipt: Sendable, Codable {
   }
 
   public let subject: Subject
-  /// What the commit that hid them took away; all zero where nothing was left to hide.
+  /// How many memories the commit that hid the data removed. This and the next three are zero if there was nothing to hide.
   public internal(set) var memories = 0
   public internal(set) var embeddings = 0
   public internal(set) var contexts = 0
   /// Earlier versions of contexts and of memories.
   public internal(set) var versions = 0
-  /// The commit from which on nobody sees them, and when it was made.
+  /// The commit from which on no read shows the data, and its time.
   public internal(set) var hiddenBy: UInt64 = 0
   public internal(set) var hiddenAt = Date(timeIntervalSince1970: 0)
-  /// Whether the files were rebuilt. Only what had no records, no trace in the log and no dead or free space to be left in needs no rebuild.
+  /// Whether the files were rebuilt. A user without records needs no rebuild if the log does not name the user and the files have no dead
+  /// rows or freed pages.
   public internal(set) var isRebuilt = true
-  /// The generation of files that never held them, and when it took over.
+  /// The generation whose files never held the data, and when it became the live one.
   public internal(set) var generation: UInt64 = 0
   public internal(set) var rebuiltAt = Date(timeIntervalSince1970: 0)
-  /// Generations that held them and whose files are still there, because a process has them open.
+  /// Earlier generations whose files still exist, because a process has them open.
   public internal(set) var remainingGenerations: [UInt64] = []
-  /// The processes that have those open; this process's own snapshots count, too.
+  /// The processes that have these generations open; this process is among them if its own snapshots do.
   public internal(set) var holders: [Int32] = []
-  /// What was found in the files before the commit and after the rebuild; nil if no proof was asked for.
+  /// The results of searching the files before the commit and after the rebuild; nil if `verifiesErasure` was false.
   public internal(set) var scanBefore: ErasureScan?
   public internal(set) var scan: ErasureScan?
 
-  /// Whether the files that held them are gone.
+  /// Whether all files that held the data are removed.
   public var isComplete: Bool { remainingGenerations.isEmpty }
 
-  /// What no rebuild of the store can reach.
+  /// Copies of erased data that no rebuild of the store can remove.
   public static let outOfReach = [
     "backups, exports and other copies of the store made before",
     "what processes have read into their memory, and what the system has swapped out",
@@ -62,7 +63,7 @@ public struct ErasureReceipt: Sendable, Codable {
 
   init(_ subject: Subject) { self.subject = subject }
 
-  /// Whether the commit took nothing away.
+  /// Whether the commit removed nothing.
   public var hadNoRecords: Bool { memories == 0 && contexts == 0 && versions == 0 }
 }
 
@@ -107,7 +108,7 @@ extension ErasureReceipt: CustomStringConvertible {
   private static func text(_ date: Date) -> String { TimestampText.string(date.milliseconds) ?? "an unknown time" }
 }
 
-// {"user": "ada"}, {"user": "ada", "memories": ["…"]}, or {"memories": ["…"]} if those of any user were meant.
+// {"user": "ada"}, {"user": "ada", "memories": ["…"]}, or {"memories": ["…"]} for memories of any user.
 extension ErasureReceipt.Subject: Codable {
   private enum CodingKeys: String, CodingKey { case user, memories }
 

@@ -1,11 +1,11 @@
 /// What a search of a store's files for traces of erased data found.
 ///
-/// Before the erasure byte patterns are taken of everything that is to go; after it every file of the store is searched for them.
-/// Patterns that the data of others contains as well, such as a sentence that two users said, are not searched for, and are counted.
+/// Before the erasure, byte patterns are taken from all data that is to be erased; after it, every file of the store is searched for them.
+/// Patterns that the data of others contains as well, such as a sentence that two users said, are only counted, not searched for.
 public struct ErasureScan: Sendable, Hashable, Codable {
-  /// What a pattern was taken of.
+  /// The kind of data that a pattern was taken from.
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable, CodingKeyRepresentable {
-    /// The hash of the userID that the keys of everything of the user begin with.
+    /// The hash of the userID, with which the keys of the user's entries begin.
     case userKey
     /// The userID, as every record holds it.
     case userID
@@ -29,7 +29,7 @@ public struct ErasureScan: Sendable, Hashable, Codable {
   public struct File: Sendable, Hashable, Codable {
     /// Relative to the store's directory.
     public let name: String
-    /// When it was opened.
+    /// The size of the file when it was opened.
     public let sizeBytes: Int
     /// Bytes read, from the beginning to the end.
     public let scannedBytes: Int
@@ -39,32 +39,31 @@ public struct ErasureScan: Sendable, Hashable, Codable {
     public let firstHits: [Hit]
   }
 
-  /// What is in the directory and was not searched.
+  /// An entry of the directory that was not searched.
   public struct Unscanned: Sendable, Hashable, Codable {
     public let name: String
     public let sizeBytes: Int
-    /// A sentence.
+    /// Why it was not searched, as a sentence.
     public let reason: String
   }
 
-  /// By name.
+  /// In the order of their names.
   public let files: [File]
   public let notScanned: [Unscanned]
-  /// Patterns searched for, by kind, equal ones once.
+  /// The number of patterns searched for, by kind; equal patterns count once.
   public let searched: [Kind: Int]
-  /// Patterns not searched for, because the data of others contains them.
+  /// The number of patterns not searched for, because the data of others contains them.
   public let sharedWithSurvivors: [Kind: Int]
-  /// What no pattern could be taken of, by kind: texts of memories that are shorter than 24 bytes; those
-  /// with fewer than three words; ids, embeddings and pieces of texts with
-  /// so few bytes other than zero that finding them would prove nothing.
+  /// How often no pattern could be taken, by kind: of texts of memories shorter than 24 bytes, or with fewer than three words; of ids,
+  /// embeddings and pieces of texts with so few bytes other than zero that finding them would prove nothing.
   public let unsearchable: [Kind: Int]
-  /// Of the search in the files alone.
+  /// The time that the search in the files took.
   public let duration: Duration
 
   /// Occurrences in all files, by kind.
   public var hits: [Kind: Int] { files.reduce(into: [:]) { $0.merge($1.hits, uniquingKeysWith: +) } }
 
-  /// Bytes read of all files.
+  /// Bytes read from all files.
   public var bytes: Int { files.reduce(0) { $0 + $1.scannedBytes } }
 
   /// Whether no pattern occurs anywhere.

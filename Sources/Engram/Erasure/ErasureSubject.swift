@@ -1,6 +1,6 @@
 import Formats
 
-/// Whose traces an erasure takes away.
+/// The data that an erasure removes.
 enum ErasureSubject: Sendable {
   /// Everything of the user.
   case user(String)

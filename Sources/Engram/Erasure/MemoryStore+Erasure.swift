@@ -4,19 +4,20 @@ import Synchronization
 extension MemoryStore {
   /// Forgets a user: hides all memories, contexts and history at once, in one commit, then rebuilds the store's files without them.
   ///
-  /// From the commit on no read of any process shows them, and a crash does not bring them back: the process that opens the store next goes on.
-  /// Records, history, index entries, log entries and rows are gone from the files when the old generation is removed, which waits
+  /// After the commit no read of any process shows them, and a crash does not bring them back: the next process that opens the store goes
+  /// on. Records, history, index entries, log entries and rows are gone from the files when the old generation is removed, which waits
   /// for snapshots taken before. Adding memories for the user afterwards makes a new user of the same name.
   ///
   /// - Parameters:
-  ///   - timeout: How long to wait for the old files to go, 0 to 3,650 days. Past it the receipt names who has them open; they go when those let go.
-  ///   - verifiesErasure: Looks for the user's bytes in every file of the store afterwards; see ``ErasureReceipt/scan``.
+  ///   - timeout: How long to wait until the old files are removed, 0 to 3,650 days. After that the receipt names the processes that have
+  ///     them open; the files are removed once these have closed them.
+  ///   - verifiesErasure: Searches every file of the store for the user's bytes, before and afterwards; see ``ErasureReceipt/scan``.
   ///   - progress: Called now and then, see ``OperationProgress``.
   /// - Returns: What was erased. For a user without records the files are rebuilt all the same if deleted data may still be in them.
-  /// - Throws: ``StoreError`` `.invalidUserID`, and those of ``write(users:token:_:)``: nothing was changed. Those of ``compact(progress:)``, `.closed` and
-  ///   `CancellationError` included, after the first half: the user is hidden, and the store goes on with the rebuild by itself, at the next
-  ///   opening at the latest. Calling it again does no harm. `.storeMoved` with `isCommitted` after the first half: the user is hidden in the files that this
-  ///   process has open, and not in those that took their place.
+  /// - Throws: Before the commit, ``StoreError`` `.invalidUserID`, and the errors of ``write(users:token:_:)``: nothing was changed. After
+  ///   the commit, the errors of ``compact(progress:)``, `.closed` and `CancellationError` included: the user is hidden, and the store goes
+  ///   on with the rebuild by itself, at the next opening at the latest; calling this again does no harm. `.storeMoved` with `isCommitted`:
+  ///   the user is hidden in the files that this process has open, and not in those that replaced them.
   @discardableResult
   public func forget(
     userID: String, timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
@@ -25,11 +26,11 @@ extension MemoryStore {
     try await erase(.user(userID), timeout: timeout, verifiesErasure: verifiesErasure, progress: progress)
   }
 
-  /// Deletes memories of the user and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:progress:)`` does for
-  /// all of a user. Expired memories are deleted, too.
+  /// Deletes memories of the user and rebuilds the store's files without them: what ``forget(userID:timeout:verifiesErasure:progress:)``
+  /// does for all of a user. Expired memories are deleted, too.
   ///
-  /// - Parameter ids: Those that were deleted before may be among them. Memories of other users count as absent and stay.
-  /// - Returns: What was erased; ``ErasureReceipt/memories`` counts only what was the user's and there.
+  /// - Parameter ids: May contain ids of memories that were deleted before. Memories of other users count as absent and stay.
+  /// - Returns: What was erased; ``ErasureReceipt/memories`` counts only memories of the user that existed.
   @discardableResult
   public func erase(
     _ ids: [MemoryID], for userID: String, timeout: Duration = .seconds(30), verifiesErasure: Bool = false,
@@ -70,7 +71,7 @@ extension MemoryStore {
       // A rebuild that was under way may have copied them before they were hidden.
       while try hidden.isRebuilt && core.live.read({ try $0.state().pendingErasure }) >= hidden.hiddenBy {
         let outcome = try core.rebuild(ifWanted: { $0.pendingErasure >= hidden.hiddenBy }, check: check, progress)
-        // Another erasure may have asked for one more meanwhile, which is that one's business.
+        // This erasure is done. Another erasure may have asked for one more rebuild meanwhile, and waits for that itself.
         if let outcome, outcome.firstSequence >= hidden.hiddenBy { break }
       }
       try core.scrubEmbeddingWork(check)
@@ -87,7 +88,7 @@ extension MemoryStore {
 }
 
 extension StoreCore {
-  /// The patterns of what is to be erased, and where they are now.
+  /// The patterns of the data that is to be erased, and where they occur in the files now.
   fileprivate func traces(
     of subject: ErasureSubject, _ check: @escaping @Sendable () throws -> Void,
     _ progress: @escaping @Sendable (OperationProgress) -> Void
@@ -102,7 +103,7 @@ extension StoreCore {
     return (patterns, try patterns.scan(paths.root, progress: checkedProgress))
   }
 
-  /// What of the patterns is in the files and is not of something that was written since.
+  /// Searches the files for the patterns, without those that occur in data that was written since.
   fileprivate func scan(
     for patterns: ErasurePatterns, _ check: @escaping @Sendable () throws -> Void,
     _ progress: @escaping @Sendable (OperationProgress) -> Void
@@ -129,7 +130,7 @@ extension StoreCore {
       let holders = Set(left.flatMap { self.holders(of: $0) }).sorted()
       if ContinuousClock.now >= deadline { return (left, holders) }
       try check()
-      // Other processes follow in their own time; there is nothing to be woken by.
+      // Polled, because nothing signals that another process has closed the old files.
       Thread.sleep(forTimeInterval: 0.02)
     }
   }

@@ -1,13 +1,13 @@
 import Formats
 
-/// Byte patterns on the way into a ``PatternSet``, in any order, equal ones included.
+/// Byte patterns that are collected for a ``PatternSet``, in any order, possibly equal.
 struct PatternList: Sendable {
   /// The patterns, end to end.
   private(set) var storage: [UInt8] = []
   /// Where each pattern ends in ``storage``.
   private(set) var ends: [Int] = []
   private(set) var kinds: [ErasureScan.Kind] = []
-  /// What no pattern could be taken of.
+  /// How often no pattern could be taken, by kind.
   private(set) var unsearchable: [ErasureScan.Kind: Int] = [:]
 
   var count: Int { ends.count }
@@ -25,16 +25,16 @@ struct PatternList: Sendable {
   mutating func countUnsearchable(_ kind: ErasureScan.Kind) { unsearchable[kind, default: 0] += 1 }
 }
 
-// What patterns are taken of.
+// Taking patterns from data.
 extension PatternList {
   /// The least and the usual length of a piece of a text.
   static let textPieceBytes = 24
   /// The least and the usual number of terms in a piece of a memory's words.
   static let leastTerms = 3
   static let pieceTerms = 6
-  /// A pattern with fewer bytes other than zero could be made by any run of zeros and what happens to follow it.
+  /// A pattern with fewer bytes other than zero may occur by chance, in a run of zeros and the bytes after it.
   static let leastNonzeroBytes = 8
-  /// Places of a row at which a piece is taken.
+  /// The most places of a row at which a piece is taken.
   static let rowPieces = 8
   /// Components other than zero in a piece of a row.
   static let rowPieceComponents = 8
@@ -46,7 +46,7 @@ extension PatternList {
     appendIfTelling(.userKey, bytes[...])
   }
 
-  /// The userID with its key and its length, as every record holds it: no other userID, shorter or longer, contains it.
+  /// The userID with its key and its length, as every record holds it, so that the pattern occurs in no longer userID.
   mutating func append(userID: String) {
     var writer = CBORWriter()
     writer.key("userID")
@@ -56,8 +56,8 @@ extension PatternList {
 
   mutating func append(_ id: MemoryID) { appendIfTelling(.memoryID, id.bytes[...]) }
 
-  /// Cuts a string into pieces, one after another, the last of which ends with it: 47 bytes of it in a row contain a whole piece, wherever
-  /// they begin. A shorter string than a piece is left out.
+  /// Cuts a string into consecutive pieces, the last of which ends with the string: any 47 consecutive bytes of it contain a whole piece. A
+  /// string shorter than a piece is left out.
   mutating func append(text: [UInt8]) {
     guard text.count >= Self.textPieceBytes else { return }
     for start in stride(from: 0, to: text.count, by: Self.textPieceBytes) {
@@ -66,10 +66,10 @@ extension PatternList {
     }
   }
 
-  /// Cuts the terms of a memory, each of 4 bytes, into pieces, the last of which ends with them. They follow each other in a record of `words`.
+  /// Cuts the terms of a memory, 4 bytes each, into pieces as for a text. The terms follow each other in a record of `words`.
   mutating func append(terms: [TermHash]) {
     guard terms.count >= Self.leastTerms else {
-      // Texts without a word leave nothing.
+      // A text without words leaves no terms in the files.
       if !terms.isEmpty { countUnsearchable(.words) }
       return
     }
@@ -82,8 +82,8 @@ extension PatternList {
     }
   }
 
-  /// Takes pieces at several places of a row. Each holds eight components other than zero, and what lies between them: 32 bytes of a dense
-  /// row, more of a sparse one, whose short pieces would occur in many rows. Of a row with fewer there is one piece.
+  /// Takes pieces at several places of a row. Each has eight components other than zero, and the zeros between them: 32 bytes of a dense
+  /// row, more of a sparse one, because short pieces of it would occur in many rows. A row with fewer such components gives one piece.
   ///
   /// - Parameter row: Little-endian float32.
   /// - Returns: Whether there is any piece.
@@ -98,7 +98,7 @@ extension PatternList {
     for place in 0..<places {
       while next < nonzero.count, nonzero[next] < place * components / places { next += 1 }
       guard next + Self.rowPieceComponents <= nonzero.count else { break }
-      // From here to the next place there are zeros only.
+      // From this place to the next there are only zeros.
       if nonzero[next] >= (place + 1) * components / places { continue }
       if append(row: row, from: nonzero[next], through: nonzero[next + Self.rowPieceComponents - 1]) { hasPiece = true }
     }
@@ -116,8 +116,7 @@ extension PatternList {
     if let telling = Self.telling(pattern) { append(kind, telling) } else { countUnsearchable(kind) }
   }
 
-  /// The pattern without the zeros that it begins with, so that no run of zeros in a file has to be looked at more closely; nil where
-  /// finding it would prove nothing.
+  /// The pattern without its leading zeros, so that runs of zeros in a file need no closer look; nil if finding it would prove nothing.
   private static func telling(_ pattern: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
     pattern.count { $0 != 0 } >= leastNonzeroBytes ? pattern.drop { $0 == 0 } : nil
   }

@@ -1,26 +1,26 @@
 import Formats
 
-/// Byte patterns that are searched for all at once: each once, in ascending order of their bytes.
+/// Different byte patterns that are searched for all at once, in ascending order of their bytes.
 ///
-/// ``PrefixFilter`` passes over most of the searched bytes. Only where it says "perhaps" is ``PrefixTable`` asked for the patterns that
-/// begin with the eight bytes at that place, and these are compared with what follows, by halving.
+/// ``PrefixFilter`` rules out most offsets of the searched bytes. At the others, ``PrefixTable`` gives the patterns that begin with the
+/// eight bytes at the offset, and a binary search compares these with the bytes that follow.
 final class PatternSet: Sendable {
-  /// The least bytes of a pattern: those that are looked up.
+  /// The least bytes of a pattern: the prefix that is looked up.
   static let shortestBytes = 8
 
   /// The patterns, end to end.
   private let storage: [UInt8]
   /// Where each begins, and the end of the last.
   private let starts: [Int]
-  /// For each the longest other one that it begins with; −1: none.
+  /// For each pattern the longest other pattern that it begins with; −1: none.
   private let shorter: [Int32]
   private let kinds: [ErasureScan.Kind]
   private let filter: PrefixFilter
   private let table: PrefixTable
-  /// Bytes of the longest pattern; ``shortestBytes`` where there is none.
+  /// Bytes of the longest pattern; ``shortestBytes`` if there is none.
   let longestBytes: Int
 
-  /// - Parameter list: Of equal patterns the first one's kind counts.
+  /// - Parameter list: Of equal patterns, the first is kept with its kind.
   /// - Complexity: O(n log n) comparisons.
   init(_ list: PatternList) {
     precondition(list.count < Int32.max, "a set has fewer than 2³¹ patterns")
@@ -31,7 +31,7 @@ final class PatternSet: Sendable {
     var shorter: [Int32] = []
     var table = PrefixTable(minimumCapacity: order.count)
     var (shortest, longest) = (Int.max, Self.shortestBytes)
-    // The patterns that the last one begins with, the shortest first, and itself.
+    // The patterns that the last pattern begins with, the shortest first, and at the end that pattern itself.
     var chain: [Int] = []
     for index in order {
       let pattern = list.storage[list.range(of: index)]
@@ -63,14 +63,14 @@ final class PatternSet: Sendable {
 
   func bytes(of pattern: Int) -> ArraySlice<UInt8> { storage[starts[pattern]..<starts[pattern + 1]] }
 
-  /// A set of those patterns for which `isIncluded` holds.
+  /// A set of the patterns for which `isIncluded` returns true.
   func filtered(_ isIncluded: (Int) -> Bool) -> PatternSet {
     var list = PatternList()
     for index in 0..<count where isIncluded(index) { list.append(kinds[index], bytes(of: index)) }
     return PatternSet(list)
   }
 
-  /// How many patterns of each kind there are, of those for which `isIncluded` holds.
+  /// The number of patterns of each kind for which `isIncluded` returns true.
   func counts(_ isIncluded: (Int) -> Bool) -> [ErasureScan.Kind: Int] {
     (0..<count).reduce(into: [:]) { counts, index in
       if isIncluded(index) { counts[kinds[index], default: 0] += 1 }
@@ -79,7 +79,7 @@ final class PatternSet: Sendable {
 
   // MARK: Building
 
-  /// The indexes of a list in ascending order of their patterns, of equal ones the first before the others.
+  /// The indexes of a list in ascending order of their patterns; equal patterns keep their order.
   private static func order(_ list: PatternList) -> [Int] {
     let keys = (0..<list.count).map { (prefix: UInt64(bigEndian: prefix(of: list, at: $0)), index: $0) }
     return unsafe list.storage.withUnsafeBytes { bytes in
@@ -99,9 +99,10 @@ final class PatternSet: Sendable {
 
   // MARK: Searching
 
-  /// Calls `body` for every occurrence of every pattern that begins before `limit`, by ascending offset, at one offset the longest first.
+  /// Calls `body` for every occurrence of a pattern that begins before `limit`, in ascending order of offsets; at one offset the longest
+  /// first.
   ///
-  /// - Complexity: O(bytes), and O(log patterns) comparisons where the first eight bytes of one occur.
+  /// - Complexity: O(bytes), and O(log patterns) comparisons at each offset at which the first eight bytes of a pattern occur.
   func forEachMatch(in bytes: RawSpan, startsBelow limit: Int = .max, _ body: (_ pattern: Int, _ offset: Int) -> Void) {
     filter.forEachCandidate(in: bytes, below: min(limit, bytes.byteCount - Self.shortestBytes + 1)) { offset, prefix in
       guard let candidates = table.patterns(with: prefix) else { return }
@@ -109,8 +110,8 @@ final class PatternSet: Sendable {
     }
   }
 
-  /// A pattern that occurs at the offset sorts before everything that goes on differently, and is then that pattern's beginning. So all
-  /// of them lie on the way from the last pattern that does not sort after the bytes to ever shorter ones.
+  /// The last pattern that does not sort after the bytes at the offset begins with every pattern that occurs there, or is one itself. So
+  /// ``shorter``, followed from that pattern, leads to all of them.
   @inline(never)
   private func forEachMatch(
     among candidates: Range<Int>, in bytes: RawSpan, at offset: Int, _ body: (_ pattern: Int, _ offset: Int) -> Void
@@ -127,7 +128,7 @@ final class PatternSet: Sendable {
     }
   }
 
-  /// Negative, zero or positive as the pattern sorts before, begins or sorts after what is at the offset.
+  /// Negative if the pattern sorts before the bytes at the offset, zero if they begin with it, positive if it sorts after them.
   private func compare(_ pattern: Int, _ bytes: RawSpan, _ offset: Int) -> Int {
     let range = starts[pattern]..<starts[pattern + 1]
     return unsafe storage.withUnsafeBytes { storage in

@@ -1,18 +1,21 @@
-/// Which offsets are worth a closer look: two Bloom filters (Bloom, "Space/Time Trade-offs in Hash Coding with Allowable Errors", 1970).
+/// Finds offsets at which a pattern may begin, with two Bloom filters (Bloom, "Space/Time Trade-offs in Hash Coding with Allowable Errors",
+/// 1970).
 ///
-/// Of the searched bytes only every eighth window of eight bytes is looked up. A pattern of fifteen bytes or more contains one of them
-/// wholly, wherever it lies, so the eight windows that it can be are put into the first filter; with shorter patterns the windows lie
-/// closer. Where a window is found, the offsets at which its pattern may begin are looked up in the second filter, by the first
-/// eight and the first sixteen bytes of the patterns.
+/// Of the searched bytes, only the windows of eight bytes at every eighth offset are looked up. A pattern of fifteen bytes or more contains
+/// one of these windows completely, wherever it lies, so the first filter has the eight windows of the pattern that this can be. With
+/// shorter patterns the windows lie closer. If a window is found, the offsets at which its pattern may begin are looked up in the second
+/// filter, by the first sixteen bytes of the patterns, or the first eight of shorter ones.
 struct PrefixFilter: Sendable {
   /// Bytes from one window to the next.
   private let step: Int
   private var windows: BitTable
   private var beginnings: BitTable
-  /// Some pattern has fewer than sixteen bytes.
+  /// Whether a pattern has fewer than sixteen bytes.
   private var hasShortPatterns = false
 
-  /// - Parameter shortestBytes: Of the shortest pattern, at least eight.
+  /// - Parameters:
+  ///   - count: The number of patterns.
+  ///   - shortestBytes: The bytes of the shortest pattern, at least eight.
   init(count: Int, shortestBytes: Int) {
     step = min(shortestBytes - 7, 8)
     windows = BitTable(count: count * step)
@@ -53,12 +56,12 @@ struct PrefixFilter: Sendable {
   }
 }
 
-/// A set of hashes that sometimes claims to contain one more.
+/// A set of hashes that may report a hash that it does not contain.
 private struct BitTable: Sendable {
   private var words: [UInt64]
   private let shift: UInt64
 
-  /// At least, up to the bound: no more than one in 32 of all other hashes is claimed.
+  /// The least bits for each hash, unless the table has its largest size: then at most one in 32 other hashes is reported.
   private static let bitsPerHash = 32
   private static let logarithms = 12...28
 
@@ -81,12 +84,12 @@ private struct BitTable: Sendable {
   }
 }
 
-/// Multiplicative hashing; the top bits are the good ones.
+/// Multiplicative hashing; the top bits are the best mixed.
 enum PrefixHash {
   @inline(__always)
   static func window(_ word: UInt64) -> UInt64 { word &* 0x9E37_79B9_7F4A_7C15 }
 
-  /// Of the first sixteen bytes.
+  /// The hash of the first sixteen bytes of a pattern.
   @inline(__always)
   static func beginning(_ first: UInt64, _ second: UInt64) -> UInt64 {
     let mixed = (first ^ first >> 32) &* 0xC2B2_AE3D_27D4_EB4F

@@ -16,7 +16,7 @@ struct PrefixTable: Sendable {
     shift = UInt64(64 - logarithm)
   }
 
-  /// Patterns come in ascending order, and so those of one prefix one after another.
+  /// Patterns must be appended in ascending order, so that the patterns of one prefix are consecutive.
   mutating func append(prefix: UInt64, pattern: Int) {
     let index = index(of: prefix)
     if slots[index].end == 0 { slots[index] = Slot(prefix: prefix, first: Int32(pattern), end: 0) }

@@ -3,7 +3,7 @@ import Files
 /// Searches files for patterns, a chunk at a time.
 struct ResidueScan {
   static let defaultChunkBytes = 1 << 20
-  /// Occurrences that are reported with their places, in each file.
+  /// The most occurrences in each file that are reported with their offsets.
   static let firstHits = 8
 
   private let patterns: PatternSet
@@ -49,7 +49,7 @@ struct ResidueScan {
     let sizeBytes = try file.status().sizeBytes
     var hits: [ErasureScan.Kind: Int] = [:]
     var firstHits: [ErasureScan.Hit] = []
-    // Of the file's bytes the buffer holds those from `start` on, `held` of them before the next read.
+    // The buffer holds the file's bytes from offset `start` on; `held` of them are in it before the next read.
     var (start, held) = (0, 0)
     while true {
       let end = held + (try read(file, at: start + held, into: held))
@@ -69,7 +69,7 @@ struct ResidueScan {
     return ErasureScan.File(name: name, sizeBytes: sizeBytes, scannedBytes: start, hits: hits, firstHits: firstHits)
   }
 
-  /// Fills the buffer from `offset` on, and returns how many bytes the file had; fewer than there is room for only at its end.
+  /// Fills the buffer from `offset` on, and returns how many bytes were read; fewer than there is room for only at the end of the file.
   private mutating func read(_ file: borrowing FileHandle, at fileOffset: Int, into offset: Int) throws(FileError) -> Int {
     var outcome = Result<Int, FileError>.success(0)
     unsafe buffer.withUnsafeMutableBytes { buffer in
@@ -83,7 +83,7 @@ struct ResidueScan {
     return try outcome.get()
   }
 
-  /// Moves what is still to be searched to the beginning of the buffer.
+  /// Moves the bytes that are still to be searched to the beginning of the buffer.
   private mutating func keep(_ range: Range<Int>) {
     unsafe buffer.withUnsafeMutableBytes { buffer in
       // SAFETY: the range lies inside the buffer, and the copy may overlap its source.

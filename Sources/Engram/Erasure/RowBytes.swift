@@ -13,7 +13,7 @@ struct RowBytes: Sendable {
     count = min(try reader.state().rowsHigh, max(0, try rows.sizeBytes - RowFileHeader.byteCount) / rows.header.strideBytes)
   }
 
-  /// Lends a row, without what fills it up to the next; nil if the file does not hold it.
+  /// Lends a row, without the padding after it; nil if the file does not hold it.
   func withRow<Value>(_ row: Int, _ body: (RawSpan) -> Value) -> Value? {
     guard (0..<count).contains(row) else { return nil }
     return body(unsafe rows.row(row).bytes)

@@ -1,6 +1,6 @@
 import Files
 
-/// What is in a store's directory tree, by name: what may be opened and searched, and what not.
+/// The entries of a store's directory tree, in the order of their names: files that may be opened and searched, and all others.
 struct StoreFiles: Sendable {
   let directory: Directory
   /// Regular files.
@@ -10,8 +10,8 @@ struct StoreFiles: Sendable {
   init(_ directory: Directory) throws(FileError) {
     self.directory = directory
     let entries = try Self.entries(directory, "")
-    // Opening and closing one would take away all locks that this process has on it (LMDB's are of POSIX): readers would lose their slots.
-    // It is the same file under every name.
+    // Closing a lock table would release all locks that this process has on it, because LMDB's are POSIX locks: readers would lose their
+    // slots. A hard link with another name is the same file.
     let lockTables = Set(entries.filter { Directories.name(of: $0.name) == Generation.lockTableName }.map(\.status.id))
     for (name, status) in entries {
       if lockTables.contains(status.id) {
@@ -28,12 +28,12 @@ struct StoreFiles: Sendable {
     others.append(ErasureScan.Unscanned(name: name, sizeBytes: status.sizeBytes, reason: reason))
   }
 
-  /// Everything below a directory that is none itself, in the order of the names.
+  /// All entries below a directory that are not directories themselves, in the order of their names.
   private static func entries(_ root: Directory, _ prefix: String) throws(FileError) -> [(name: String, status: FileStatus)] {
     var entries: [(name: String, status: FileStatus)] = []
     for entry in try Directories.entries(root.place(prefix.isEmpty ? "." : prefix)) {
       let name = prefix + entry
-      // What is gone meanwhile holds nothing any more.
+      // An entry that was removed meanwhile holds nothing any more.
       guard let status = try Directories.status(root.place(name)) else { continue }
       if status.isDirectory {
         do throws(FileError) {

@@ -7,7 +7,7 @@ struct SurvivorWalk: ~Escapable {
   private let reader: RecordReader
   private let rows: RowBytes?
   private let subject: ErasureSubject
-  /// The user who goes, or whose memories go; nil if memories of any user go.
+  /// The user who is erased, or whose memories are; nil if memories of any user are erased.
   private let user: UserKey?
 
   @_lifetime(copy reader)
@@ -63,7 +63,7 @@ struct SurvivorWalk: ~Escapable {
   private func isErased(_ owner: EntryOwner) -> Bool {
     switch subject {
     case .user: owner.user == user
-    // What the other slots of a block's columns hold is in the records of their memories as well.
+    // Also an entry of several memories, such as the columns of a block: the data of its other memories is in their records as well.
     case .memories(let ids, _):
       (user == nil || owner.user == user)
         && (owner.memory.map { ids.contains($0) } ?? false || owner.memories.contains { ids.contains($0) })

@@ -2,7 +2,7 @@ import Formats
 import LMDB
 import VectorSearch
 
-/// Takes patterns of everything that is to be erased from a snapshot.
+/// Takes patterns from all data in a snapshot that is to be erased.
 struct TraceCollector: ~Escapable {
   private let reader: RecordReader
   private let rows: RowBytes?
@@ -41,12 +41,12 @@ struct TraceCollector: ~Escapable {
     }
     try forEach(Tables.Contexts.self, user.prefix, &meter) { _, value in try collectContext(value, of: userID, &list) }
     try forEach(Tables.History.self, user.prefix, &meter) { key, value in
-      // Those of memories were taken with them.
+      // Versions of memories were collected with their memories.
       if case .context = key { try collectContext(value, of: userID, &list) }
     }
     try forEach(Tables.Blocks.self, user.prefix, &meter) { _, value in
       let block = try BlockRecord(value)
-      // The rows of memories that were deleted earlier are there as well.
+      // The rows of memories that were deleted earlier are in the file as well.
       for slot in 0..<block.used { collectRow(block.firstRow + slot, isLive: block.live >> LiveMask(slot) & 1 != 0, &list) }
     }
     try forEach(Tables.Log.self, Key(), &meter) { _, value in
@@ -66,7 +66,7 @@ struct TraceCollector: ~Escapable {
     }
   }
 
-  /// Expired or not. Nil, and nothing is taken, where there is none or it is another's.
+  /// Takes patterns from a memory, expired or not. Nil, and nothing is taken, if it does not exist or does not belong to the subject.
   private func collectMemory(_ id: MemoryID, _ subject: ErasureSubject, _ list: inout PatternList) throws -> MemoryRecord? {
     guard let value = try reader.value(id, in: Tables.Memories.self) else { return nil }
     let record = try MemoryRecord(value, id: id)

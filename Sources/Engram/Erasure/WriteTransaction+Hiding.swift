@@ -1,7 +1,7 @@
 import Formats
 import LMDB
 
-/// The first half of an erasure: everything goes in one commit, which also notes that the files must be rebuilt.
+/// The first half of an erasure: one commit deletes all the data, and records that the files must be rebuilt.
 extension WriteTransaction {
   /// Deletes all memories, contexts and history of a user.
   ///
@@ -9,7 +9,7 @@ extension WriteTransaction {
   mutating func hide(user userID: String, leavesTraces: Bool, in receipt: inout ErasureReceipt) throws {
     let key = batch.reader.userKey(userID)
     var ids: [MemoryID] = []
-    // What has expired and is not swept yet belongs to it, too.
+    // Memories that have expired and are not swept yet are deleted, too.
     try RecordReader(batch.transaction.view, batch.generation, now: .min).forEachMemory(of: userID, newestFirst: false, after: nil) {
       ids.append($0.memory.id)
       return true
@@ -32,7 +32,7 @@ extension WriteTransaction {
   /// Whether the files may hold something of a user without records: an erasure is pending, rows are dead, pages were freed, or the log
   /// names the user.
   private func mayHoldTraces(of userID: String) throws -> Bool {
-    // Nobody has ever written: the pages that are free come from making the files.
+    // There was no commit yet: the free pages are from the creation of the files.
     if batch.state.batchSequence == 0 { return false }
     if batch.state.pendingErasure > 0 || batch.state.rowsDead > 0 { return true }
     if try batch.transaction.view.hasFreedPages { return true }
@@ -44,9 +44,9 @@ extension WriteTransaction {
     return isNamed
   }
 
-  /// Deletes memories; one that is not there may still be in the files.
+  /// Deletes memories, and requires a rebuild in any case: a memory that does not exist any more may still be in the files.
   ///
-  /// - Parameter userID: Those of another user count as absent; nil: of any user.
+  /// - Parameter userID: Memories of another user count as absent; nil: memories of any user are deleted.
   mutating func hide(memories ids: [MemoryID], of userID: String?, in receipt: inout ErasureReceipt) throws {
     for id in ids {
       let record = if let userID { try batch.reader.memoryRecord(id, of: userID) } else { try batch.reader.memoryRecord(id) }
