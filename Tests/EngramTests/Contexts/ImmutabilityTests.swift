@@ -43,7 +43,7 @@ import Testing
     var url = URL(filePath: #filePath)
     for _ in 0..<4 { url.deleteLastPathComponent() }
     let sources = url.appending(path: "Sources").path
-    return try FileManager.default.contentsOfDirectory(atPath: sources).map { sources + "/" + $0 }
+    return try FileManager.default.contentsOfDirectory(atPath: sources).flatMap { [sources + "/" + $0, sources + "/" + $0 + "/include"] }
       .filter { FileManager.default.fileExists(atPath: $0 + "/module.modulemap") }
   }
 
