@@ -17,7 +17,7 @@ public final class BertEmbedder: Embedder {
   private let passagePrefix: String
   private let threads: Int
 
-  /// Rows of a matrix that short texts are computed in together.
+  /// The rows of one matrix, in which short texts are computed together.
   private static let rowsOfChunk = Encoder.rowsOfBlock
 
   /// Reads a model.
@@ -66,7 +66,7 @@ public final class BertEmbedder: Embedder {
     if chunks.count == 1 {
       results.set(0, encoder.vectors(of: ids, threads: threads))
     } else {
-      // The caller's task is not that of the other threads: only it can see that it is cancelled, between two chunks of its own.
+      // Only the caller's thread runs in the task: it looks for cancellation between two chunks of its own, and sets a flag for the others.
       Encoder.inParallel(chunks.count, min(threads, chunks.count)) { index in
         if Task.isCancelled { isCancelled.set() }
         if isCancelled.isSet { return }
@@ -96,10 +96,10 @@ public final class BertEmbedder: Embedder {
   private func prepared(_ text: String) -> String { lowercasesTexts ? text.lowercased() : text }
 
   /// Splits texts of these lengths, in their order, into ranges that are computed together: about equal numbers of tokens, at most
-  /// ``rowsOfChunk`` unless one text has more, and at least one range a thread.
+  /// ``rowsOfChunk`` unless one text has more, and one range per thread if there are enough tokens.
   static func chunks(_ lengths: [Int], for threads: Int) -> [Range<Int>] {
     let total = lengths.reduce(0, +)
-    // Below so many rows a thread has too little to do.
+    // With fewer than 24 rows, a thread would have too little to do.
     let parts = max((total + rowsOfChunk - 1) / rowsOfChunk, min(threads, total / 24))
     let target = max(1, (total + max(parts, 1) - 1) / max(parts, 1))
     var chunks: [Range<Int>] = []

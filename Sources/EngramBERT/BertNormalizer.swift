@@ -2,7 +2,7 @@ import Foundation
 
 /// Brings a text into the form that is looked up in a vocabulary: BERT's normalizer and its split into words.
 struct BertNormalizer: Sendable, Equatable {
-  /// Removes control characters and makes every kind of space a plain one.
+  /// Removes control characters. Every kind of space separates words, whatever this is.
   var cleansText = true
   /// Makes each ideograph a word.
   var separatesIdeographs = true

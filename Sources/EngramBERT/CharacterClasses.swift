@@ -1,7 +1,7 @@
-/// What the reference tokenizer (Hugging Face `tokenizers`, BERT's normalizer) takes a character for.
+/// Classifies characters as the reference tokenizer does (Hugging Face `tokenizers`, BERT's normalizer).
 ///
-/// Its tables are those of an old Unicode version, with peculiarities. Later versions of Unicode classify some thousand characters differently, and
-/// each would be another token: so the tables are copied, not asked of the standard library. ASCII is decided by comparisons.
+/// The tables are copied from it and not taken from the standard library: they are those of an old Unicode version, with peculiarities.
+/// Later versions classify some thousand characters differently, which would give other tokens. ASCII is decided by comparisons.
 enum CharacterClasses {
   /// Removed from a text: control, format and private characters, NUL and U+FFFD.
   static func isControl(_ scalar: UInt32) -> Bool {

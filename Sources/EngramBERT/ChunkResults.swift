@@ -12,7 +12,7 @@ final class ChunkResults: Sendable {
   var all: [[Float]] { vectors.withLock { $0 } }
 }
 
-/// Set once by the thread that sees the cancellation of its task, seen by the others.
+/// A flag that the thread of the caller's task sets when the task is cancelled, and that the other threads read.
 final class Cancellation: Sendable {
   private let flag = Atomic(false)
 

@@ -1,7 +1,7 @@
 import CBertKernels
 import Dispatch
 
-/// The forward pass of a BERT encoder: token ids to one vector a text.
+/// The forward pass of a BERT encoder: token ids to one vector per text.
 ///
 /// Texts are computed together as the rows of one matrix, without padding: all but the attention works on each row alone. So a text's vector does not
 /// depend, in any bit, on what else is computed with it.
@@ -34,7 +34,7 @@ final class Encoder: Sendable {
   private let embeddingNorm: Norm
   private let layers: [Layer]
 
-  /// - Parameter level: The kernels; nil: the fastest of this machine.
+  /// - Parameter level: The kernels to use; nil for the fastest of this machine.
   /// - Throws: ``ModelFault``: a tensor is missing, or has another shape than `folder` says.
   init(_ file: SafeTensors, _ folder: ModelFolder, level: Int32? = nil) throws(ModelFault) {
     let shape = folder.shape
@@ -75,18 +75,18 @@ final class Encoder: Sendable {
     self.layers = layers
   }
 
-  /// The vectors of texts, behind each other.
+  /// The vectors of texts, one after the other.
   ///
   /// - Parameters:
-  ///   - texts: Token ids, at least one a text, at most as many as the model has positions, each below the size of the vocabulary.
-  ///   - threads: The most threads that work on one text which is long enough for several.
+  ///   - texts: Token ids, at least one per text, at most as many as the model has positions, each below the size of the vocabulary.
+  ///   - threads: The most threads that work on the rows, if there are enough rows for several.
   /// - Returns: texts × hidden floats.
   func vectors(of texts: [[Int32]], threads: Int) -> [Float] {
     let rows = texts.reduce(0) { $0 + $1.count }
     let longest = texts.lazy.map(\.count).max() ?? 0
     guard rows > 0 else { return [] }
     let starts = texts.reduce(into: [0]) { starts, text in starts.append(starts[starts.count - 1] + text.count) }
-    // Halves of a long text for two threads; of a short one the threads would wait longer than they work.
+    // Many rows are split among the threads; with few, the threads would wait longer than they work.
     let parts = rows < 48 ? 1 : max((rows + Self.rowsOfBlock - 1) / Self.rowsOfBlock, min(threads, rows / 24))
     let blocks = (0..<parts).map { (rows * $0 / parts)..<(rows * ($0 + 1) / parts) }
     let workers = min(threads, parts)
@@ -164,7 +164,7 @@ final class Encoder: Sendable {
     let states = unsafe workspace.states + block.lowerBound * hidden
     let contexts = unsafe workspace.contexts + block.lowerBound * hidden
     let intermediates = unsafe workspace.intermediates(part)
-    // The queries of these rows have done their work: results that are added next take their place.
+    // The queries of these rows are no longer needed: their memory takes the results that are added next.
     let results = unsafe workspace.queries + block.lowerBound * hidden
     unsafe apply(layer.attention, contexts, block.count, results)
     unsafe bert_add_norm(

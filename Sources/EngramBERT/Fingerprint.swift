@@ -1,9 +1,9 @@
 import Checksums
 import Formats
 
-/// Says in a few digits which weights, tokens and settings make a vector.
+/// Identifies the weights, tokens and settings that make a vector.
 enum Fingerprint {
-  /// Counts the changes of the arithmetic that change vectors by more than rounding.
+  /// The version of the arithmetic: to be increased with each change that changes vectors by more than rounding.
   private static let arithmetic = 1
 
   /// XXH3-128 in hexadecimal digits.
@@ -17,7 +17,7 @@ enum Fingerprint {
     ]
     parts += tokenizer.specialTokens.map { "\($0.id) \($0.text)" }
     parts += tokenizer.tokens
-    // With their lengths: no two lists of parts give the same bytes.
+    // Each part with its length, so that no two lists of parts give the same bytes.
     var bytes: [UInt8] = []
     for part in parts {
       bytes.append(contentsOf: "\(part.utf8.count):".utf8)

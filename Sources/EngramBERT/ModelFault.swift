@@ -2,18 +2,18 @@ import Engram
 import Files
 import Formats
 
-/// What is wrong with a model folder, before the file is known.
+/// A problem of a model folder, found in code that does not know the file's path.
 struct ModelFault: Error {
   let message: String
 
   init(_ message: String) { self.message = message }
 
-  /// As it leaves the library.
+  /// The error that the user of the library gets.
   func error(in path: String) -> StoreError { StoreError(.invalidModel, "the model file \(path): \(message)") }
 }
 
 extension StoreError {
-  /// Calls `body`; what it throws leaves the library with the file that it concerns.
+  /// Calls `body`, and turns an error that it throws into a ``StoreError`` that names the file.
   static func ofModel<R>(file path: String, _ body: () throws -> R) throws(StoreError) -> R {
     do {
       return try body()

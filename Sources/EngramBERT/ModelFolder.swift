@@ -3,7 +3,7 @@ import Files
 import Formats
 import Foundation
 
-/// What a folder as published for sentence-transformers says of a BERT encoder, checked.
+/// The settings of a BERT encoder, read from a folder as published for sentence-transformers and checked.
 struct ModelFolder {
   enum Pooling: String, Sendable {
     /// The mean of all tokens.
@@ -23,7 +23,7 @@ struct ModelFolder {
     var epsilon: Float
   }
 
-  /// The model that the folder's was made of, or `bert`. No path.
+  /// The last part of `_name_or_path`, which is the model that this one was made of; `bert` if it is missing.
   let name: String
   let shape: Shape
   let pooling: Pooling
@@ -32,13 +32,14 @@ struct ModelFolder {
   /// Whether texts are lowercased before they are tokenized, accents kept.
   let lowercasesTexts: Bool
   let tokenizer: WordPiece.Settings
-  /// Put before a text that is searched for, and before one that is found.
+  /// Put before a text that is searched for, and (``passagePrefix``) before one that is stored.
   let queryPrefix: String
   let passagePrefix: String
   let weightsPath: String
   let tokenizerPath: String
 
-  /// - Throws: ``StoreError`` `.invalidModel`, which names the file and what is wrong with it; `.permissionDenied`, `.inputOutput`.
+  /// - Throws: ``StoreError`` `.invalidModel`, which names the file and what is wrong with it; `.permissionDenied`, `.inputOutput`, and
+  ///   `.invalidArgument` for a URL that is no file URL.
   init(_ directory: URL) throws(StoreError) {
     guard directory.isFileURL else { throw StoreError(.invalidArgument, "a model is a local folder: \(directory) is not a file URL") }
     let root = FolderFiles(directory)
@@ -167,7 +168,7 @@ struct FolderFiles {
 
   func folder(_ path: String) -> FolderFiles { path.isEmpty ? self : FolderFiles(directory.appendingPathComponent(path)) }
 
-  /// Links are followed: the folders that downloads are cached in consist of them.
+  /// The path of a file. Links are followed, because folders of cached downloads consist of them.
   func path(_ name: String) -> String { directory.appendingPathComponent(name).resolvingSymlinksInPath().path }
 
   func contains(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
@@ -196,7 +197,7 @@ struct FolderFiles {
     return try StoreError.ofModel(file: path(name)) { try JSONReader.read(bytes) { try $0.readValue() } }
   }
 
-  /// An object.
+  /// Reads a file that must hold an object.
   func requiredJSON(_ name: String) throws(StoreError) -> JSONValue {
     let value = try json(name, isOptional: false)
     guard let value, case .object = value else { throw ModelFault("is no object").error(in: path(name)) }
@@ -207,7 +208,7 @@ struct FolderFiles {
 extension JSONValue {
   func isNull(_ key: String) -> Bool { self[key] == nil || self[key] == .null }
 
-  /// Nil: it is missing or null.
+  /// The text of a member; nil if it is missing or null.
   func text(_ key: String) throws -> String? {
     if isNull(key) { return nil }
     guard case .string(let text)? = self[key] else { throw ModelFault("'\(key)' is no string") }

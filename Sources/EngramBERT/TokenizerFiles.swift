@@ -6,12 +6,12 @@ enum TokenizerFiles {
   /// The file that has the vocabulary.
   static func name(_ folder: FolderFiles) -> String { folder.contains("tokenizer.json") ? "tokenizer.json" : "vocab.txt" }
 
-  /// - Parameter maximumTokens: As the model says; nil: the tokenizer's own, or as many as the model has positions.
+  /// - Parameter maximumTokens: The limit of the model; if nil, that of the tokenizer, but at most as many as the model has positions.
   static func settings(_ folder: FolderFiles, shape: ModelFolder.Shape, maximumTokens: Int?) throws(StoreError) -> WordPiece.Settings {
     let name = "tokenizer_config.json"
     let configuration = try folder.json(name, isOptional: true) ?? .object([])
     let limit = try StoreError.ofModel(file: folder.path(name)) {
-      // A tokenizer without a limit of its own says 1e30.
+      // A tokenizer without a limit of its own has 1e30 here, which is no integer.
       let own: Int? = if case .number(.integer(let number))? = configuration["model_max_length"] { Int(exactly: number) } else { nil }
       let limit = maximumTokens ?? min(own ?? shape.positions, shape.positions)
       guard (3...shape.positions).contains(limit) else {
@@ -76,7 +76,7 @@ enum TokenizerFiles {
     return settings
   }
 
-  /// A token a line.
+  /// Reads a vocabulary with one token per line.
   private static func plain(_ folder: FolderFiles, _ maximumTokens: Int) throws(StoreError) -> WordPiece.Settings {
     let name = "vocab.txt"
     let bytes = try folder.bytes(name, isOptional: false) ?? []

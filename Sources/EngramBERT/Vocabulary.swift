@@ -2,10 +2,10 @@ import Checksums
 
 /// Token ids by the UTF-8 of their tokens: a hash table with linear probing over one array of bytes.
 struct Vocabulary: Sendable {
-  /// The tokens behind each other.
+  /// The tokens, one after the other.
   private var bytes: [UInt8] = []
   private var entries: [Entry] = []
-  /// The index of an entry plus one, or 0; a power of two of them.
+  /// The hash table: each slot has the index of an entry plus one, or 0 if it is free. Their number is a power of two.
   private var slots: [Int32]
   /// The bytes of the longest token.
   private(set) var longestByteCount = 0
@@ -41,7 +41,7 @@ struct Vocabulary: Sendable {
     return slot == 0 ? nil : entries[Int(slot) - 1].id
   }
 
-  /// Where the token is, or the free slot where it belongs.
+  /// The slot that has the token, or the free slot where it belongs.
   private func slot(of token: ArraySlice<UInt8>) -> Int {
     // SAFETY: the bytes are alive for the call.
     let hash = unsafe token.withUnsafeBytes { unsafe XXH3.hash64($0) }

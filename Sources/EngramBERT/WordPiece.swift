@@ -10,7 +10,7 @@ struct WordPiece: Sendable {
     static func == (left: SpecialToken, right: SpecialToken) -> Bool { left.text.hasSameBytes(as: right.text) && left.id == right.id }
   }
 
-  /// What a tokenizer is made of, as a model folder says it.
+  /// The settings of a tokenizer, as a model folder has them.
   struct Settings: Sendable {
     var normalizer = BertNormalizer()
     /// As `tokenizer.json` says; nil: accents are removed if texts are lowercased.
@@ -20,7 +20,7 @@ struct WordPiece: Sendable {
     var specialTokens: [SpecialToken]
     var unknownToken = "[UNK]"
     var continuingPrefix = "##"
-    /// A longer word is unknown. In characters.
+    /// The longest word in characters: a longer one becomes the unknown token.
     var longestWord = 100
     /// The most tokens of a text, with the first and the last.
     var maximumTokens: Int
@@ -56,16 +56,16 @@ struct WordPiece: Sendable {
     unknown = try id(settings.unknownToken)
     first = try id("[CLS]")
     last = try id("[SEP]")
-    // The longest comes first: it wins where several begin at the same place.
+    // The longest comes first: it is taken if several begin at the same place.
     specialTokens = settings.specialTokens.filter { !$0.text.isEmpty }.map { (Array($0.text.utf8), $0.id) }
       .sorted { $0.utf8.count > $1.utf8.count }
     self.initial = initial
     self.continuing = continuing
   }
 
-  /// The ids of a text: `[CLS]`, those of its words as many as fit, `[SEP]`.
+  /// The ids of a text: `[CLS]`, as many of its words as fit, `[SEP]`.
   ///
-  /// - Complexity: O(length of the text). Past the last token that fits no word is looked up.
+  /// - Complexity: O(length of the text). No word is looked up after the last token that fits.
   func ids(of text: String) -> [Int32] {
     var ids = [first]
     let limit = maximumTokens - 1
@@ -108,7 +108,8 @@ struct WordPiece: Sendable {
     if start < utf8.endIndex { _ = body(.text(text[start...])) }
   }
 
-  /// The longest token that the word begins with, then the longest that the rest begins with, and so on; if there is none, the word is unknown.
+  /// Appends the longest token that the word begins with, then the longest that the rest begins with, and so on; if one is missing, the
+  /// whole word becomes the unknown token.
   private func appendPieces(of word: ArraySlice<UInt8>, to ids: inout [Int32]) {
     let before = ids.count
     if word.count > longestWord, word.reduce(0, { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }) > longestWord {

@@ -70,7 +70,7 @@ public final class HTTPEmbedder: Embedder {
   /// Returns one vector per text, in the order of `texts`. An empty text is sent as a space, because servers refuse it.
   ///
   /// - Throws: `CancellationError` at once, whatever the server does; ``StoreError`` `.embedderFailed` with the endpoint, the status and
-  ///   the beginning of the server's message, without keys; `.dimensionMismatch`, `.notFinite` or `.zeroNorm` for a vector that is not valid.
+  ///   the beginning of the server's message, without keys; `.dimensionMismatch`, `.notFinite` or `.zeroNorm` for an invalid vector.
   public func embed(_ texts: [String]) async throws -> [Embedding] { try await embed(texts, prefix: client.options.passagePrefix) }
 
   /// As ``embed(_:)``, with the prefix of texts that are searched for.
