@@ -30,7 +30,7 @@ struct Memtool: AsyncParsableCommand {
     let command: any ParsableCommand
     do {
       let words = Array(CommandLine.arguments.dropFirst())
-      // What the scripts of shells ask for has three hyphens.
+      // The completion scripts of shells pass a first word with three hyphens.
       let isCompletion = words.first?.hasPrefix("---") == true
       command = try parseAsRoot(isCompletion ? words : CommandWords(words, of: Memtool.self).parserWords())
     } catch let error as CommandWords.Misspelled {

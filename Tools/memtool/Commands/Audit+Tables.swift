@@ -89,7 +89,7 @@ struct AuditTables {
 
   // MARK: Lists
 
-  /// The heading of a table, which says where the table is not all there is.
+  /// Prints the heading of a table, with both counts if the table does not show all entries.
   private func title(_ name: String, shown: Int, of count: Int) throws {
     try Output.line("")
     try Output.line(Terminal.bold(shown < count ? "\(name): \(shown) of \(count)" : name))
@@ -115,7 +115,7 @@ struct AuditTables {
     try table.print()
   }
 
-  /// One line for each id that the report holds.
+  /// Adds one line for each id that the report holds, and one with the number of the others.
   private func addMembers(_ head: [String], _ ids: [MemoryID], of count: Int, _ excerpt: String, to table: inout Table) {
     let blank = head.map { _ in "" }
     for (position, id) in ids.enumerated() {

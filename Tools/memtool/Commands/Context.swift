@@ -32,7 +32,7 @@ struct ContextGet: AsyncParsableCommand {
   func run() async throws {
     let value = try await store.open(reading.access) { store in try store.contextJSON(type, for: user) }
     guard let value else { throw StoreError(.notFound, "the user '\(user)' has no \(type)") }
-    // It is JSON either way: there is no shape that a table could know.
+    // Printed as JSON even without --json: a context has no fixed shape that a table could show.
     try Output.json { $0.write(json: value) }
   }
 }

@@ -67,7 +67,7 @@ struct Create: AsyncParsableCommand {
     }
   }
 
-  /// An empty directory is as good as none.
+  /// Whether the path exists already, other than as an empty directory.
   private func isTaken() throws -> Bool {
     var isDirectory: ObjCBool = false
     // SAFETY: the flag outlives the call.

@@ -95,7 +95,7 @@ struct Delete: AsyncParsableCommand {
   private func eraseThem() async throws {
     let found = try await store.open(.readOnly) { store in
       if let scope = scope.scope, let filter = filters.filter { return try await store.ids(scope: scope, filter: filter) }
-      // One that was deleted before may still be in the files.
+      // The bytes of a memory that was deleted before may still be in the files, so the id need not exist.
       let ids = try ids.map { try $0.resolved(of: scope.user, in: store) }
       if let user = scope.user {
         let others = try store.owners(of: ids.filter { try store.memory($0, for: user) == nil })

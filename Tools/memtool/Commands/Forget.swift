@@ -50,7 +50,7 @@ struct Forget: AsyncParsableCommand {
   }
 }
 
-/// What the commands that erase have in common.
+/// Options and output that the erasing commands share.
 struct ErasureOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How long to wait for the old files to go.", valueName: "seconds"))
   var wait: Double = 30

@@ -127,7 +127,7 @@ struct Import: AsyncParsableCommand {
     return "--skip-invalid imports the others" + (conflicts.map { "; \($0)" } ?? "")
   }
 
-  /// Says on standard error what was left out or taken for something else.
+  /// Reports on standard error what was left out, and which values were interpreted.
   private func explain(_ summary: ImportSummary) {
     for fault in summary.faults { Diagnostics.write("memtool: \(TerminalText.escaped("\(fault)"))") }
     if summary.invalid > summary.faults.count { Diagnostics.write("memtool: and \(summary.invalid - summary.faults.count) more") }

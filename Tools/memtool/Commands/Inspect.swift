@@ -68,7 +68,7 @@ struct Inspect: AsyncParsableCommand {
       if let user, try store.memory(found, for: user) == nil { return nil }
       return try store.recordInspection(of: found)
     }
-    // The type has no slash, a userID may.
+    // The last slash separates them: a type has no slash, a userID may have some.
     guard let slash = record.lastIndex(of: "/") else {
       throw StoreError(.invalidArgument, "'\(record)' is neither a memory's id nor USER/TYPE")
     }

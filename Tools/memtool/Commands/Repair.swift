@@ -44,7 +44,7 @@ struct Repair: AsyncParsableCommand {
       report = try await MemoryStore.repair(
         store.url, into: URL(fileURLWithPath: destination), usingPrevious: previous, progress: bar.update)
     } catch let error as StoreError where error.code == .corrupted {
-      // Nothing could be saved: not the code of a repair that has found damage.
+      // Nothing could be saved, so the exit code is not that of a repair that has found damage.
       Diagnostics.write("memtool: \(TerminalText.escaped(Failure.message(of: error)))")
       throw ExitCode(Failure.failed)
     }

@@ -139,7 +139,7 @@ struct Search: AsyncParsableCommand {
     guard !results.isEmpty else { return }
     let hasParts = results.contains { $0.explanation?.parts != nil }
     let explained = !explain ? [] : hasParts ? Self.partNames : ["row", "scored", "in scope"]
-    // On a terminal what every line would repeat is left out: the text needs the room.
+    // On a terminal, a user that every line would repeat is left out: the text needs the room.
     let users = Terminal.outputIsTerminal && scope.user != nil ? [] : ["user"]
     var table = Table(
       ["score"] + users + ["created", "kind"] + explained + ["id", "text"],

@@ -3,7 +3,7 @@ import Foundation
 /// How well the evidence of questions was found, as means over the questions.
 struct EvalMeasures {
   static let names = ["recall@5", "recall@10", "hit@5", "hit@10", "MRR@10", "nDCG@10"]
-  /// Results that a search is asked for.
+  /// How many results a search is asked for.
   static let depth = 10
 
   private(set) var questions = 0

@@ -67,7 +67,7 @@ struct EvalSet {
     return text
   }
 
-  /// - Parameter id: The id of a turn, of its session and its place there.
+  /// - Parameter id: Makes the id of a turn from the ids of its session and of its message.
   private static func turns(of element: ConversationReader.Element, id: (_ session: String, _ message: String) -> String) -> [Turn] {
     element.conversations.flatMap { session in
       session.messages.map { message in
@@ -96,7 +96,7 @@ struct EvalSet {
       Conversation(name: sample["sample_id"] as? String ?? "\(element.number - 1)", turns: turns, questions: questions))
   }
 
-  /// `D1:3; D2:4` names two turns.
+  /// The ids of the turns that `evidence` names, such as the two of `D1:3; D2:4`.
   private static func turnIDs(_ evidence: String) -> [String] {
     evidence.split(whereSeparator: { !($0.isNumber || $0 == ":" || $0 == "D") }).map(String.init)
   }

@@ -86,7 +86,7 @@ enum InputFile {
   }
 }
 
-/// Whose memories.
+/// The options for the users whose memories a command works on.
 struct ScopeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only the memories of this user.", valueName: "id"))
   var user: String?
@@ -94,7 +94,7 @@ struct ScopeOptions: ParsableArguments {
   @Flag(help: "The memories of all users.")
   var all = false
 
-  /// Never a default: one user's search must not become everybody's by an oversight.
+  /// Neither is the default, so that a search of one user cannot become one of all users by mistake.
   func validate() throws {
     if user != nil, all { throw ValidationError("Give either --user or --all, not both.") }
   }

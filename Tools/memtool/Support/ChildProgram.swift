@@ -10,11 +10,12 @@ import Synchronization
 
 /// A child process with pipes to its input and output.
 ///
-/// Its input ends with the value or with this process. If it runs on for a second after this process wanted to exit, its process group is killed; if this
-/// process is killed itself, the kernel closes the pipe, which a program that reads its input notices.
+/// Its input is closed when this value is released or this process ends. If the child still runs a second after this process began to
+/// exit, its process group is killed. If this process is killed itself, the kernel closes the pipe, and a child that reads its input
+/// sees the end.
 final class ChildProgram: Sendable {
   private let processID: pid_t
-  /// Not blocking.
+  /// This process's ends of the pipes. Reading and writing do not block.
   private let input: Int32
   private let output: Int32
 
@@ -23,7 +24,7 @@ final class ChildProgram: Sendable {
     func failed(_ code: Int32) -> StoreError {
       StoreError(.outOfResources, "the embed command cannot be started: \(unsafe String(cString: strerror(code)))")
     }
-    // Between the making of a pipe and its mark no other child may be made, which would keep it open.
+    // No other child may be started between the creation of a pipe and its close-on-exec mark: it would keep the pipe open.
     let (started, code) = Self.children.withLock { children -> (Started?, Int32) in
       guard let toChild = Self.pipe() else { return (nil, errno) }
       guard let fromChild = Self.pipe() else {
@@ -47,10 +48,10 @@ final class ChildProgram: Sendable {
     for end in [input, output] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
   }
 
-  /// Ends its input; a program that reads it ends then by itself, and one that does not is killed after a second.
+  /// Closes the child's input. A program that reads it then ends by itself; one that does not is killed after a second.
   ///
-  /// It is waited for on a thread of its own: a process that nobody has waited for stays in the table of processes, and is reported again and again to a
-  /// process that waits for any child, as the runner of tests does.
+  /// A thread waits for the child: a child that has ended and was not waited for stays in the table of processes, and is reported again and
+  /// again to a process that waits for any child, as the runner of tests does.
   deinit {
     Self.children.withLock { Self.closeInput(of: processID, &$0) }
     close(output)
@@ -68,7 +69,7 @@ final class ChildProgram: Sendable {
 
   // MARK: Reading and writing
 
-  /// Waits until it has something to say, or takes more if `writes`.
+  /// Waits until there is output to read or, if `writes`, room for input; at most for `milliseconds`.
   func poll(writes: Bool, milliseconds: Int32) -> (isReadable: Bool, isWritable: Bool) {
     var polls = [
       pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: writes ? input : -1, events: Int16(POLLOUT), revents: 0),
@@ -81,7 +82,7 @@ final class ChildProgram: Sendable {
     return count > 0 ? (polls[0].revents != 0, polls[1].revents != 0) : (false, false)
   }
 
-  /// - Returns: How many bytes it took; nil if it takes no more, because it has closed its input.
+  /// - Returns: How many bytes were written, 0 if the pipe is full; nil if the child has closed its input.
   func write(_ bytes: ArraySlice<UInt8>) -> Int? {
     // SAFETY: the bytes are alive for the call, which reads no more than their count.
     let count = unsafe bytes.withUnsafeBytes { unsafe Foundation.write(input, $0.baseAddress, $0.count) }
@@ -89,7 +90,7 @@ final class ChildProgram: Sendable {
     return errno == EAGAIN || errno == EINTR ? 0 : nil
   }
 
-  /// Appends what it has said.
+  /// Appends the output that is there.
   ///
   /// - Returns: False at the end of its output.
   func read(into bytes: inout [UInt8]) -> Bool {
@@ -100,7 +101,7 @@ final class ChildProgram: Sendable {
     return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR))
   }
 
-  /// Blocks SIGPIPE on this thread, which must end after its work: memtool lets the signal end it otherwise.
+  /// Blocks SIGPIPE on this thread, which must end after its work: on other threads, memtool lets the signal end the process.
   static func ignoreBrokenPipes() {
     var pipes = sigset_t()
     unsafe sigemptyset(&pipes)
@@ -110,9 +111,9 @@ final class ChildProgram: Sendable {
 
   // MARK: The end
 
-  /// Ends its input, waits for its end, and kills it and its children if the time is over.
+  /// Closes the child's input, waits until the child ends, and kills it and its children if that takes longer than `grace`.
   ///
-  /// - Returns: Such as `ended with exit code 3`.
+  /// - Returns: How it ended, such as `ended with exit code 3`.
   @discardableResult
   func end(within grace: Duration) -> String {
     let status = Self.children.withLock { Self.end(processID, within: grace, &$0) }
@@ -125,7 +126,7 @@ final class ChildProgram: Sendable {
   private static func endAll() {
     children.withLock { children in
       let all = (children ?? [:]).keys
-      // All at once; then each has what is left of the second.
+      // All inputs are closed at once; then the children have one second together.
       for child in all { closeInput(of: child, &children) }
       let limit = ContinuousClock.now + .seconds(1)
       for child in all { end(child, within: limit - .now, &children) }
@@ -138,7 +139,7 @@ final class ChildProgram: Sendable {
     children?[child] = -1
   }
 
-  /// - Returns: As of waitpid; nil if it was waited for before.
+  /// - Returns: The status that `waitpid` gave; nil if the child was waited for before.
   @discardableResult
   private static func end(_ child: pid_t, within grace: Duration, _ children: inout [pid_t: Int32]?) -> Int32? {
     guard children?[child] != nil else { return nil }
@@ -150,7 +151,7 @@ final class ChildProgram: Sendable {
       if unsafe waitpid(child, &status, WNOHANG) == child { return status }
       usleep(2000)
     }
-    // The group: the shell may have children. It is not waited for yet, so its number is nobody else's.
+    // The whole group, because the shell may have children. The child was not waited for yet, so no other process has its number.
     kill(-child, SIGKILL)
     while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
     return status
@@ -188,7 +189,7 @@ final class ChildProgram: Sendable {
     }
     unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
-    // A group of its own, and the signals of a fresh process.
+    // The child gets a process group of its own, and the signal handling of a new process.
     var (none, handled) = (sigset_t(), sigset_t())
     unsafe sigemptyset(&none)
     unsafe sigemptyset(&handled)

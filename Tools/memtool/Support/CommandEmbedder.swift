@@ -2,8 +2,9 @@ import Engram
 
 /// An embedder that is a program of the user's own.
 ///
-/// Its dimension is that of its first answer, to a text that is sent when it starts. If that answer names a `model`, the name is part of the identity, as
-/// `command:MODEL`; without one it is `command`, and a store can tell two programs apart by their dimension only. The command line is no part of it: it has paths.
+/// Its dimension is that of its first answer, to a text that is sent when it starts. If that answer names a `model`, the name is part of
+/// the identity, as `command:MODEL`; without one it is `command`, and a store can tell two programs apart by their dimension only. The
+/// command line is not part of the identity, because it contains paths.
 struct CommandEmbedder: Embedder {
   let identity: EmbedderIdentity
   private let program: EmbedProgram

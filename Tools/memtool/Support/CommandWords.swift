@@ -3,8 +3,8 @@ import Foundation
 
 /// The words of a command line, looked at before the parser sees them.
 ///
-/// The parser takes everything that begins with a hyphen for an option, and checks the rest before it names an option that it does not know.
-/// Here a value or a text may begin with a hyphen (`--threshold -0.5`, `--user -100123`, `- buy milk`), and a misspelled word comes first.
+/// The parser takes everything that begins with a hyphen for an option, and checks the rest before it reports an unknown option. Here a
+/// value or a text may begin with a hyphen (`--threshold -0.5`, `--user -100123`, `- buy milk`), and a misspelled word is reported first.
 struct CommandWords {
   /// A word that no command or option has.
   struct Misspelled: Error {
@@ -84,7 +84,7 @@ struct CommandWords {
     return !word.hasPrefix("--") && !options.isKnown(name)
   }
 
-  /// `--name` of `--name` and `--name=value`, `-n` of `-n`; nil for what cannot be an option, such as `-5` and `- buy milk`.
+  /// The name of an option: `--name` of `--name` and `--name=value`, `-n` of `-n`; nil for what is none, such as `-5` and `- buy milk`.
   private static func optionName(_ word: String) -> String? {
     let hyphens = word.hasPrefix("--") ? 2 : 1
     guard word.hasPrefix("-") else { return nil }
@@ -125,7 +125,7 @@ private struct CommandOptions {
     }
   }
 
-  /// Those that a person may mean.
+  /// The names that can be suggested for a misspelled one.
   var names: [String] { valueNames.union(flagNames).subtracting(["--experimental-dump-help", "--generate-completion-script"]).sorted() }
 
   func isKnown(_ name: String) -> Bool { valueNames.contains(name) || flagNames.contains(name) }
@@ -141,7 +141,7 @@ enum Spelling {
     return "There is no \(what) '\(quoted)'." + (nearest(to: word, of: names).map { " Did you mean '\($0)'?" } ?? "")
   }
 
-  /// Nil if all are too far: more than a third of the word must not change.
+  /// The nearest name, of which at most a third of the word differs, or which begins with the word; nil if there is none.
   static func nearest(to word: String, of names: [String]) -> String? {
     guard word.utf8.count <= 64 else { return nil }
     let bare = word.drop { $0 == "-" }.lowercased()
@@ -155,7 +155,7 @@ enum Spelling {
     return best?.name
   }
 
-  /// Damerau's and Levenshtein's: letters that change places count once.
+  /// The distance of Damerau and Levenshtein: two neighbouring letters that are exchanged count once.
   static func distance(_ left: String, _ right: String) -> Int {
     let (left, right) = (Array(left.unicodeScalars), Array(right.unicodeScalars))
     var rows = [Array(0...right.count)]

@@ -3,7 +3,7 @@ import Engram
 import Formats
 import Foundation
 
-/// What the files of an import hold.
+/// The format of the files of an import.
 enum ImportFormat: ExpressibleByArgument, Equatable {
   case auto
   /// The exchange format of Engram.
@@ -31,13 +31,13 @@ enum ImportFormat: ExpressibleByArgument, Equatable {
     }
   }
 
-  /// Nil: each file has its own.
+  /// The format of conversations in all files; nil if each file has its own.
   var conversations: ConversationFormat? {
     if case .conversation(let format) = self { return format }
     return nil
   }
 
-  /// Looks at the files; nil: they hold JSON Lines of Engram.
+  /// Looks at the files. Returns nil if they hold JSON Lines of Engram.
   ///
   /// - Throws: ``StoreError`` `.invalidArgument` for files of both kinds, and what the library throws.
   func resolved(_ sources: [ImportSource]) throws -> ImportFormat? {
@@ -78,7 +78,7 @@ struct ConversationArguments: ParsableArguments {
       roles: roles, branches: branches, createdAt: createdAt?.date, isLossy: isLossy, isDryRun: isDryRun)
   }
 
-  /// The files of the folders, and the others as they are.
+  /// The paths, with each folder replaced by its files.
   func paths(_ files: [String]) throws -> [String] {
     try files.flatMap { path -> [String] in
       guard path != "-" else { return [path] }
@@ -88,7 +88,7 @@ struct ConversationArguments: ParsableArguments {
     }
   }
 
-  /// The option that helps.
+  /// The option that helps against an error; nil if none does.
   func advice(_ error: StoreError) -> String? {
     guard error.code == .invalidArgument else { return nil }
     if user == nil, error.message.contains("name the user") { return "--user" }

@@ -9,25 +9,25 @@ import Synchronization
   import Darwin
 #endif
 
-/// A program that embeds: a text a line goes in, a vector a line comes out, in the same order.
+/// A program that embeds: it reads one text per line, and writes one vector per line, in the same order.
 ///
-/// `/bin/sh` runs it, in a process group of its own, with the standard error of this process. Its input ends with this value, or with this process, however
-/// that ends.
+/// `/bin/sh` runs it, in a process group of its own, with the standard error of this process. Its input is closed when this value is
+/// released or this process ends, whatever the reason.
 final class EmbedProgram: Sendable {
   /// A line of answer.
   struct Answer: Sendable {
     let vector: [Float]
-    /// As the program names its model; nil if it does not.
+    /// The program's name of its model; nil if it gives none.
     let model: String?
   }
 
   enum Kind: String, Sendable { case passage, query }
 
   private struct State {
-    /// What was read, and is no whole line yet.
+    /// Bytes that were read and are not a whole line yet.
     var received: [UInt8] = []
     var answers = 0
-    /// Why it is no longer used.
+    /// Why the program is no longer used.
     var failure: StoreError?
   }
 
@@ -48,14 +48,14 @@ final class EmbedProgram: Sendable {
 
   /// Returns one answer per text, in the order of `texts`. Calls of several tasks wait for each other.
   ///
-  /// - Throws: ``StoreError`` `.embedderFailed`, `.dimensionMismatch`, `.notFinite`, `.zeroNorm`; `CancellationError`. The program is ended then, as what it
-  ///   answers further is not known to belong to what it is asked: each later call throws the same.
+  /// - Throws: ``StoreError`` `.embedderFailed`, `.dimensionMismatch`, `.notFinite`, `.zeroNorm`; `CancellationError`. The program is ended
+  ///   then, because its further answers could belong to earlier texts: each later call throws the same.
   func answers(to texts: [String], _ kind: Kind, dimension: Int?) async throws -> [Answer] {
     guard !texts.isEmpty else { return [] }
     let isCancelled = Flag()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        // Of its own: it blocks, and has a signal blocked.
+        // On a thread of its own, which waits for the program and has a signal blocked.
         Thread.detachNewThread { [self] in
           ChildProgram.ignoreBrokenPipes()
           continuation.resume(with: Result { try state.withLock { try exchange(texts, kind, dimension, isCancelled, &$0) } })
@@ -98,7 +98,7 @@ final class EmbedProgram: Sendable {
           "\(name) answered \(answers.count) of \(texts.count) texts, and then nothing for \(silence): it was ended. Does it write each "
             + "line out at once (flush)?")
       }
-      // Not longer: cancellation is looked for.
+      // A short wait, so that cancellation is noticed.
       let ready = child.poll(writes: sent < lines.count, milliseconds: 50)
       if ready.isWritable { sent += child.write(lines[sent...]) ?? lines.count - sent }
       guard ready.isReadable else { continue }
@@ -139,7 +139,7 @@ final class EmbedProgram: Sendable {
     return Array(state.received[..<end])
   }
 
-  /// What comes unasked would be taken for the answer to the next text.
+  /// Fails if there is more output: it would be taken for the answer to the next text.
   private func refuseMore(_ state: inout State) throws(StoreError) {
     while child.poll(writes: false, milliseconds: 0).isReadable { guard child.read(into: &state.received) else { throw ended(&state) } }
     guard !state.received.isEmpty else { return }

@@ -5,21 +5,21 @@ import Foundation
 
 /// A kind of embedder that the command line can name.
 struct EmbedderMaker: Sendable {
-  /// As help shows it: the name, and behind a colon what its maker needs, such as `bert:DIRECTORY`.
+  /// The form that help shows: the name, and after a colon what its maker needs, such as `bert:DIRECTORY`.
   let form: String
   /// What it does, for help.
   let summary: String
-  /// Makes the one that `--embedder` names.
+  /// Makes the embedder that `--embedder` names.
   ///
   /// - Parameters:
   ///   - argument: What follows the colon; empty if the form has none.
-  ///   - dimension: As `--dimension` says; nil: the maker's choice.
+  ///   - dimension: The value of `--dimension`; nil: the maker chooses.
   /// - Returns: Nil: no embedder.
   /// - Throws: ``ValidationError``, ``StoreError``.
   let make: @Sendable (_ argument: String, _ dimension: Int?) async throws -> (any Embedder)?
-  /// Makes the one that a store is pinned to; nil if another maker made it, or the identity alone is not enough.
+  /// Makes the embedder that a store is pinned to; nil if another maker made it, or the identity alone is not enough.
   var remake: @Sendable (EmbedderIdentity) -> (any Embedder)? = { _ in nil }
-  /// Whether the maker asks somebody for the dimension if none is given.
+  /// Whether the maker asks a server for the dimension if none is given.
   var asksForDimension = false
 
   var name: String { String(form.prefix { $0 != ":" }) }
@@ -66,9 +66,9 @@ enum Embedders {
   /// The variable of the environment that names the embedder of existing stores, in the form of `--embedder`: the identity does not say where a model is.
   static let variable = "MEMTOOL_EMBEDDER"
 
-  /// The embedder that a store is pinned to. If neither the identity nor the environment is enough to make it, one that says so when it is used.
+  /// The embedder that a store is pinned to. If neither the identity nor the environment is enough to make it, one that throws when used.
   ///
-  /// - Parameter named: What ``variable`` says; nil: nothing.
+  /// - Parameter named: The value of ``variable``; nil if it is not set.
   /// - Throws: ``StoreError`` `.embedderMismatch` if that is another embedder, and what its maker throws; ``ValidationError``.
   static func embedder(
     for pinned: EmbedderIdentity, named: String? = ProcessInfo.processInfo.environment[variable]
@@ -85,7 +85,7 @@ enum Embedders {
   }
 }
 
-/// What `--embedder` names.
+/// The value of `--embedder`.
 struct EmbedderArgument: Sendable, CustomStringConvertible {
   let description: String
   private let maker: EmbedderMaker
@@ -126,13 +126,13 @@ struct EmbedderArgument: Sendable, CustomStringConvertible {
   /// - Returns: Nil: no embedder.
   func embedder(dimension: Int?) async throws -> (any Embedder)? { try await maker.make(argument, dimension) }
 
-  /// The embedder for a store that is pinned to this one, or to another: nobody is asked for its dimension.
+  /// The embedder, for a store that is pinned to `pinned`, this one or another. No server is asked: the dimension is that of `pinned`.
   fileprivate func embedder(of pinned: EmbedderIdentity) async throws -> (any Embedder)? {
     try await maker.make(argument, maker.asksForDimension ? pinned.dimension : nil)
   }
 }
 
-/// The other way to name an embedder, wherever there is `--embedder`.
+/// The option `--embed-command`, which every command with `--embedder` has.
 struct EmbedCommandOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(

@@ -3,7 +3,7 @@ import Engram
 import Formats
 import Foundation
 
-/// How the program ends when something went wrong.
+/// Ends the program after an error.
 enum Failure {
   static let failed: Int32 = 1
   static let damageFound: Int32 = 3
@@ -35,7 +35,7 @@ enum Failure {
     }
   }
 
-  /// Names a word that no command or option has, and how the command is used.
+  /// Reports a word that no command or option has, and how the command is used.
   static func exit(with misspelled: CommandWords.Misspelled) -> Never {
     let usage = Memtool.usageString(for: misspelled.command)
     Diagnostics.write(
@@ -66,7 +66,7 @@ enum Failure {
   }
 }
 
-/// An error of the library, with the option of this program that helps: the library knows none.
+/// An error of the library, with the option of this program that helps: the library does not know the options.
 struct Advised: Error {
   let error: StoreError
   let advice: String
@@ -81,7 +81,7 @@ struct Advised: Error {
     }
   }
 
-  /// What helps if a store cannot be read as it is.
+  /// The option that helps if a store cannot be opened for reading.
   static func reading(_ error: StoreError) -> String? {
     [.readOnlyFileSystem, .storeBusy, .writerBusy].contains(error.code) ? "--immutable reads a store that nobody writes to" : nil
   }
@@ -89,12 +89,12 @@ struct Advised: Error {
 
 /// Standard error.
 enum Diagnostics {
-  /// Takes a progress bar away.
+  /// Erases a progress bar.
   static func clearLine() { try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8)) }
 
-  /// Writes lines, in which nothing is left that a terminal would obey.
+  /// Writes lines. Characters that control a terminal are escaped.
   static func write(_ text: String, terminator: String = "\n") {
-    // There is no better place to report that this one cannot be written to.
+    // If standard error cannot be written to, there is no other place to report that.
     try? FileHandle.standardError.write(contentsOf: Data((TerminalText.escapedLines(text) + terminator).utf8))
   }
 }

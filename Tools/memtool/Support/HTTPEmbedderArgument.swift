@@ -3,7 +3,7 @@ import Engram
 import EngramHTTP
 import Foundation
 
-/// `URL#MODEL`, and behind a question mark what else is to be known of the model: `URL#MODEL?key=VARIABLE&query=query:%20&passage=passage:%20`.
+/// `URL#MODEL`, and after a question mark further settings: `URL#MODEL?key=VARIABLE&query=query:%20&passage=passage:%20`.
 struct HTTPEmbedderArgument {
   let baseURL: URL
   let model: String
@@ -34,7 +34,7 @@ struct HTTPEmbedderArgument {
     }
   }
 
-  /// - Parameter dimension: Nil: the server is asked.
+  /// - Parameter dimension: Nil to ask the server.
   func embedder(dimension: Int?) async throws -> HTTPEmbedder {
     if let dimension { return try HTTPEmbedder(baseURL: baseURL, model: model, dimension: dimension, options: options) }
     return try await HTTPEmbedder.connect(to: baseURL, model: model, options: options)

@@ -21,7 +21,7 @@ enum IDArgument: ExpressibleByArgument {
 
   /// The id that is meant.
   ///
-  /// - Parameter userID: Whose memory it must be; nil: anybody's.
+  /// - Parameter userID: The user whose memory it must be; nil for any user.
   /// - Throws: ``AmbiguousID``; ``StoreError`` `.notFound` for a short id that no memory has. A full one is not looked up.
   func resolved(of userID: String?, in store: MemoryStore) throws -> MemoryID {
     switch self {
@@ -39,7 +39,7 @@ enum IDArgument: ExpressibleByArgument {
 }
 
 extension MemoryStore {
-  /// The users of memories of which only the ids are known; without those that are not there or have expired.
+  /// The user of each memory; without memories that do not exist or have expired.
   ///
   /// - Complexity: O(memories).
   func owners(of ids: [MemoryID]) throws -> [MemoryID: String] {
@@ -49,7 +49,7 @@ extension MemoryStore {
   }
 }
 
-/// Several memories have ids that end in what was given.
+/// The error for a short id if the ids of several memories end in it.
 struct AmbiguousID: Error {
   /// The most candidates that are listed.
   static let limit = 20

@@ -9,7 +9,7 @@ import Synchronization
   import Darwin
 #endif
 
-/// SIGINT and SIGTERM: what was begun is removed before the program ends.
+/// SIGINT and SIGTERM: the program undoes unfinished work before it ends.
 enum Interruption {
   private struct State {
     var signal: Int32?
@@ -22,11 +22,11 @@ enum Interruption {
   /// The command; nil before it begins. Not a field of ``State``: an optimised build then reads a signal in a state that has none (Swift 6.3.1).
   private static let command = Mutex<Task<Void, any Error>?>(nil)
 
-  /// Cancels the command when a signal comes, and waits for it to take back what it has begun. A second signal ends the program at once.
+  /// Runs a command. A signal cancels it and waits until it has undone its unfinished work. A second signal ends the program at once.
   static func run(
     _ command: sending any ParsableCommand, _ body: @escaping @Sendable (any ParsableCommand) async throws -> Void
   ) async throws {
-    // Before the command: a signal that nobody handles yet would leave behind what it has begun.
+    // Before the command begins: a signal without a handler would end the program and leave unfinished work behind.
     let sources = [SIGINT, SIGTERM].compactMap { number in source(number) { handle(number) } }
     defer { extendLifetime(sources) }
     let task = Task { try await body(command) }
@@ -38,12 +38,12 @@ enum Interruption {
   /// The signal that ends the program; nil while there is none.
   static var signal: Int32? { state.withLock { $0.signal } }
 
-  /// There is something to take back, which may take long: the program is not ended before.
+  /// From here on, undoing the work may take long: after a signal, the program is ended after a minute and not after a second.
   static func leavesTime() { state.withLock { $0.grace = .seconds(60) } }
 
-  /// From here on not everything can be taken back.
+  /// From here on, some changes cannot be undone.
   ///
-  /// - Parameter note: What is so.
+  /// - Parameter note: The part of the last message that says which changes stay.
   static func hasWritten(_ note: String) {
     state.withLock { state in
       state.hasWritten = true
@@ -64,12 +64,12 @@ enum Interruption {
       return (state.signal == nil, state.grace)
     }
     guard isFirst else { end(number) }
-    // The code that sets it looks for a signal afterwards.
+    // `run` looks for a signal after it has set the command, so none is missed.
     command.withLock { $0 }?.cancel()
     DispatchQueue.global().asyncAfter(deadline: .now() + grace / .seconds(1)) { end(number) }
   }
 
-  /// Does not wait for the command: what it has begun goes with the next one that opens the store for writing.
+  /// Ends the program without waiting for the command: the next command that opens the store for writing removes its unfinished work.
   private static func end(_ number: Int32) -> Never {
     if Terminal.diagnosticsAreTerminal { Diagnostics.clearLine() }
     Diagnostics.write("memtool: interrupted")

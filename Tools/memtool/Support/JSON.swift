@@ -68,7 +68,7 @@ extension JSONReader {
     case .string: return .string(try readString())
     case .bool: return .bool(try readBool())
     default:
-      // Throws for what is no number.
+      // Throws for anything but a number.
       switch try readNumber() {
       case .integer(let value): return .integer(value)
       case .real(let value): return .double(value)

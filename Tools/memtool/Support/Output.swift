@@ -13,7 +13,7 @@ enum Output {
     }
   }
 
-  /// Prints text of a format that cannot escape what a terminal would obey: on a terminal that is escaped here, line ends excepted.
+  /// Prints text of a format that has no escapes. On a terminal, characters that control it are escaped here, except for line ends.
   ///
   /// - Parameter bytes: Whole lines of UTF-8.
   static func writeText(_ bytes: [UInt8]) throws {
@@ -40,7 +40,7 @@ enum Times {
 }
 
 extension Times {
-  /// As a table shows it: to the minute on a terminal, where the text needs the room.
+  /// The time for a table: to the minute on a terminal, where the text needs the room.
   static func shown(_ date: Date) -> String {
     let text = text(date)
     return Terminal.outputIsTerminal ? String(text.prefix(16).replacing("T", with: " ")) : text
@@ -48,7 +48,7 @@ extension Times {
 }
 
 extension MemoryID {
-  /// As a table shows it: its last digits on a terminal.
+  /// The id for a table: its last digits on a terminal.
   var shown: String { Terminal.outputIsTerminal ? shortDescription : description }
 }
 

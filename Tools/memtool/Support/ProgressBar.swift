@@ -40,7 +40,7 @@ final class ProgressBar: Sendable {
     if let line { draw("\r\u{1B}[K" + line) }
   }
 
-  /// Takes the line away.
+  /// Erases the line.
   func finish() {
     guard isShown, state.withLock({ $0.isDrawn }) else { return }
     draw("\r\u{1B}[K")

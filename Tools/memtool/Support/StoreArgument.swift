@@ -15,7 +15,7 @@ struct StoreArgument: ParsableArguments {
   /// A snapshot is kept for as long as the command needs it. Nothing is created.
   /// - Parameters:
   ///   - embeds: Whether the command embeds texts: the store then gets the embedder that it is pinned to.
-  ///   - embedder: The one that the command line names: a store that is pinned to none gets it for good.
+  ///   - embedder: The embedder that the command line names: a store that is pinned to none is pinned to it from then on.
   func open<Value>(
     _ access: StoreOptions.Access, embeds: Bool = false, embedder: (any Embedder)? = nil, _ body: (MemoryStore) async throws -> Value
   ) async throws -> Value {
@@ -45,7 +45,7 @@ struct StoreArgument: ParsableArguments {
         await finishUpkeep(of: store)
       }
     } catch {
-      // The first error is the one to tell.
+      // The first error is the one to report.
       try? await store.close()
       throw error
     }
@@ -55,9 +55,9 @@ struct StoreArgument: ParsableArguments {
 }
 
 extension StoreArgument {
-  /// Finishes erasures that were broken off, and a compaction that is due: a store that is used by short commands only would never get to it.
+  /// Finishes an interrupted erasure, or builds a due compaction or index: a store that only short commands use would never do so.
   ///
-  /// What the command itself wrote is committed; a failure here is reported, and is none of the command.
+  /// The changes of the command itself are committed; a failure here is reported, and does not make the command fail.
   private func finishUpkeep(of opened: MemoryStore) async {
     do {
       guard let due = try opened.dueUpkeep else { return }
@@ -68,7 +68,7 @@ extension StoreArgument {
       } catch {
         bar.finish()
         if error is CancellationError { return }
-        // Another process is at it.
+        // Another process is rebuilding the store.
         if due != .erasure, (error as? StoreError)?.code == .stillInUse { return }
         let what =
           switch due {
@@ -81,7 +81,7 @@ extension StoreArgument {
             + TerminalText.escaped(store))
       }
     } catch {
-      // What cannot be read says so in the next command.
+      // If the store cannot be read, the next command reports it.
     }
   }
 }
@@ -94,16 +94,16 @@ struct ReadingOptions: ParsableArguments {
   var access: StoreOptions.Access { immutable ? .immutable : .readOnly }
 }
 
-/// What every command understands.
+/// The options of every command.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print JSON: one object, or one object a line for a list.")
   var json = false
 }
 
 extension MemoryStore {
-  /// Says on standard error that nobody is called so: the name may be misspelled.
+  /// Reports on standard error if the store has no user of this name, which may be misspelled.
   ///
-  /// - Returns: Whether it was said.
+  /// - Returns: Whether that was reported.
   @discardableResult
   func saysIfUnknown(_ userID: String?) throws -> Bool {
     guard let userID, try inspection(of: userID, newest: 1) == nil else { return false }

@@ -8,12 +8,12 @@ struct Table {
     var alignsRight = false
     /// The most columns of a terminal that it takes.
     var limit: Int?
-    /// Whether it gives way on a terminal if the last column would have too little room, the later ones first, or if all its cells are
+    /// Whether it is left out on a terminal if the last column would have too little room (the rightmost first), or if all its cells are
     /// empty.
     var givesWay = false
   }
 
-  /// What the last column needs, before others give way to it.
+  /// The width that the last column needs: if it has less, other columns are left out.
   static let roomForLast = 30
 
   private let columns: [Column]
@@ -23,7 +23,7 @@ struct Table {
 
   /// Left-aligned columns, but for those in `numbers`.
   ///
-  /// - Parameter giving: Those that give way on a narrow terminal, with the most columns that they take of a wide one; nil: all they need.
+  /// - Parameter giving: The columns that may be left out on a terminal, each with its greatest width there; nil: as wide as needed.
   init(_ titles: [String], numbers: Set<String> = [], giving: [String: Int?] = [:]) {
     self.init(
       titles.map { Column(title: $0, alignsRight: numbers.contains($0), limit: giving[$0] ?? nil, givesWay: giving[$0] != nil) })

@@ -6,7 +6,7 @@ import Foundation
   import Darwin
 #endif
 
-/// What the program is connected to.
+/// The terminals that the program is connected to.
 enum Terminal {
   static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
   static let diagnosticsAreTerminal = isatty(STDERR_FILENO) == 1
@@ -29,7 +29,7 @@ enum Terminal {
     return Int(size.ws_col)
   }
 
-  /// Asks a person for a yes; true if there is no terminal.
+  /// Asks the user to confirm; true if there is no terminal.
   static func confirms(_ question: String) -> Bool {
     guard isatty(STDIN_FILENO) == 1, diagnosticsAreTerminal else { return true }
     Diagnostics.write("\(question) [y/N] ", terminator: "")
@@ -40,7 +40,7 @@ enum Terminal {
   static func red(_ text: String) -> String { isColoured ? "\u{1B}[31m\(text)\u{1B}[0m" : text }
   static func green(_ text: String) -> String { isColoured ? "\u{1B}[32m\(text)\u{1B}[0m" : text }
 
-  /// Has the help made for at least 80 columns: an example that was wrapped would run as two commands, and the parser traps below 30.
+  /// Makes the help at least 80 columns wide: a wrapped example would run as two commands, and the parser traps below 30 columns.
   static func widenHelp() {
     let asked = ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) }
     guard (asked ?? outputWidth ?? 80) < 80 else { return }
@@ -48,6 +48,6 @@ enum Terminal {
     unsafe setenv("COLUMNS", "80", 1)
   }
 
-  /// `memtool export … | head` ends the program without a word, also if a parent ignores the signal.
+  /// `memtool export … | head` ends the program without a message, also if a parent process ignores the signal.
   static func restoreBrokenPipeSignal() { _ = signal(SIGPIPE, SIG_DFL) }
 }

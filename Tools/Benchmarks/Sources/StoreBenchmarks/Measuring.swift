@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs `a` and `b` in turn, so that a machine that drifts drifts under both.
+/// Runs `a` and `b` in turn, so that a change of the machine's speed affects both.
 ///
 /// - Returns: The medians in seconds, and the median of the ratios a/b, pair by pair.
 func interleaved(
@@ -32,7 +32,7 @@ struct Row: Encodable {
   let measured: String
   let target: String
   let isReached: Bool
-  /// What is measured as numbers, for programs.
+  /// The measured numbers, for programs.
   var values: [String: Double] = [:]
 
   static func print(_ rows: [Row]) {
@@ -48,7 +48,7 @@ func number(_ value: Double, digits: Int = 0) -> String {
   value.formatted(.number.precision(.fractionLength(digits)).locale(Locale(identifier: "en_US_POSIX")).grouping(.automatic))
 }
 
-/// Deterministic numbers (SplitMix64), so that runs compare.
+/// Deterministic numbers (SplitMix64), so that runs can be compared.
 struct Generator: RandomNumberGenerator {
   var state: UInt64
 

@@ -1,6 +1,6 @@
 import CRawLMDB
 
-/// The yardstick: LMDB called as directly as Swift can, with one database of 16-byte keys.
+/// The reference that Engram is compared with: LMDB called as directly as Swift can, with one database of 16-byte keys.
 final class RawLMDB {
   private let environment: OpaquePointer
   private let database: MDB_dbi
@@ -55,7 +55,7 @@ final class RawLMDB {
     Self.check(mdb_txn_commit(begun))
   }
 
-  /// One reader: renew, get and reset for each of `numbers`.
+  /// One reader: renew, get and reset for each of `numbers`. Returns the sum of the sizes read.
   func get(_ numbers: [Int]) -> Int {
     var begun: OpaquePointer?
     Self.check(mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun))

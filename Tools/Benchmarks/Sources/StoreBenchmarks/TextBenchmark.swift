@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// Searches by text, the text's vector given: words and meaning of a user's memories.
+/// Measures searches by text whose vector is given, in the words and the embeddings of a user's memories.
 struct TextBenchmark {
   let home: URL
 
@@ -34,7 +34,7 @@ struct TextBenchmark {
     return rows
   }
 
-  /// Words by their rank: a few are in most texts.
+  /// A text of `count` random words, of which a few are in most texts.
   private static func text(_ count: Int, _ generator: inout Generator) -> String {
     (0..<count).map { _ in words[Int(pow(Double.random(in: 0..<1, using: &generator), 3) * Double(words.count))] }.joined(separator: " ")
   }

@@ -36,7 +36,7 @@ struct UpdateBenchmark {
     try await store.close()
     let throughput = Double(64 * updatesPerTask) / concurrent.a
     let rawThroughput = Double(commits) / concurrent.b
-    // Both rates of one pair belong to the same moment of the machine.
+    // The median of the ratios, because both rates of one pair were measured at about the same time.
     let ratio = Double(64 * updatesPerTask) / Double(commits) / concurrent.ratio
     let batch = Double(after.writes - before.writes) / Double(after.batches - before.batches)
     return [

@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// A store that moves to another embedder: beside that embedder's own rate, and among writers.
+/// Measures how a store moves to another embedder: compared with that embedder's own rate, and while others write.
 struct AnotherEmbedder {
   let home: URL
   let memories: Int

@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// Half of the memories deleted, then a compaction while other processes read and write.
+/// Deletes half of the memories, then compacts the store while other processes read and write.
 struct CompactionUnderLoad {
   let url: URL
   let users: Int
@@ -145,7 +145,7 @@ extension Row {
 func megabytes(_ bytes: Int) -> String { number(Double(bytes) / 1e6, digits: 1) }
 
 enum Machine {
-  /// Processes that ran or wanted to, averaged over a minute.
+  /// The processes that ran or were ready to run, averaged over a minute.
   static var load: String {
     let text = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "unknown"
     return text.split(separator: " ").first.map(String.init) ?? text

@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// What a store holds of those users whom nobody writes for, in one number: records, embeddings bit by bit, contexts and history.
+/// A hash of the content of those users for whom nothing is written: records, embeddings bit by bit, contexts and history.
 struct ContentDigest: Equatable {
   /// The sum of the hashes of the memories, so that their order does not count.
   private(set) var value: UInt64 = 0
@@ -14,7 +14,7 @@ struct ContentDigest: Equatable {
     var owned: [(id: MemoryID, userID: String)] = []
     try snapshot.forEachMemory { memory in
       guard wanted.contains(memory.userID) else { return true }
-      // Every field: the description is short.
+      // Hashes every field, because the description leaves some out.
       value &+= Self.hash("\(Mirror(reflecting: memory).children.map { "\($0)" })".utf8)
       owned.append((memory.id, memory.userID))
       return true
@@ -29,7 +29,7 @@ struct ContentDigest: Equatable {
     }
   }
 
-  /// Of the lines of an export that name one of `users`.
+  /// The hash of the lines of an export that name one of `users`.
   static func ofExport(_ path: String, users: Range<Int>) throws -> UInt64 {
     let marks = Set(users.map { "user-\($0)" })
     var total: UInt64 = 0

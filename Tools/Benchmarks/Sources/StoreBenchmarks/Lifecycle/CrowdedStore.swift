@@ -8,7 +8,7 @@ struct CrowdedStore {
   let rounds: Int
 
   private static let writers = 64
-  /// Past it the writers are stopped, so that a backup that only ends without them ends.
+  /// After this time the writers are stopped, so that a backup that cannot end while they write ends.
   private static let patience = Duration.seconds(60)
 
   func run() async throws -> [Row] {

@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// One user forgotten, and every file searched for traces before and after.
+/// Forgets one user, and searches every file for traces before and after.
 struct ForgettingWithProof {
   let url: URL
   let userID: String

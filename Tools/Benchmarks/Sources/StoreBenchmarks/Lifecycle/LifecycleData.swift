@@ -11,7 +11,7 @@ struct LifecycleData {
   let texts: [String]
   let isReal: Bool
 
-  /// As many unit vectors, always the same.
+  /// Makes `count` random unit vectors, the same each time.
   init(count: Int) {
     var generator = Generator(state: 11)
     embeddings = (0..<count).map { _ in Self.randomEmbedding(&generator) }
@@ -20,8 +20,8 @@ struct LifecycleData {
   }
 
   /// - Parameters:
-  ///   - vectors: A .npy of float16, one row a memory.
-  ///   - texts: A gzipped text of as many lines.
+  ///   - vectors: A .npy of float16, one row per memory.
+  ///   - texts: A gzipped text with one line per memory.
   init(vectors: String, texts: String) throws {
     let file = try Data(contentsOf: URL(fileURLWithPath: vectors))
     let start = 10 + Int(file[8]) + Int(file[9]) << 8

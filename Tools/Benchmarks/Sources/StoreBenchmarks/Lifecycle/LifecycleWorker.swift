@@ -3,7 +3,7 @@ import Engram
 import Foundation
 import Synchronization
 
-/// A process of its own that reads or writes as fast as it can, and tells its waits at every line that it is sent.
+/// A process of its own that reads or writes as fast as it can, and reports its waits for each line that it is sent.
 struct LifecycleWorker: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "lifecycle-worker", shouldDisplay: false)
 

@@ -2,14 +2,14 @@ import Foundation
 
 /// How long the calls of one kind took, in milliseconds.
 struct Waits: Codable {
-  /// Calls by the logarithm of their microseconds, in steps of a sixteenth of a doubling: few bytes to tell another process.
+  /// Calls by the logarithm of their microseconds, in steps of a sixteenth of a doubling, so that another process gets few bytes.
   private var buckets: [Int: Int] = [:]
   private(set) var errors: [String] = []
   private(set) var calls = 0
   private(set) var longest = 0.0
   private(set) var overLimit = 0
 
-  /// A wait that somebody would notice.
+  /// A wait that a person would notice, in milliseconds.
   static let limit = 50.0
 
   /// The wait that all but 1 % of the calls stay below, exact to 5 %.

@@ -1,6 +1,6 @@
 import Foundation
 
-/// This program once more, as a reader or a writer of the same store.
+/// Another process of this program, which reads or writes the same store.
 final class WorkerProcess {
   /// The line that ends a worker.
   static let ending = "end"
@@ -34,7 +34,7 @@ final class WorkerProcess {
   }
 
   func end() throws {
-    // Closing the pipe would not do: workers that were started later have inherited it.
+    // Closing the pipe would not end the worker: workers that were started later have inherited it.
     try commands.fileHandleForWriting.write(contentsOf: Data("\(Self.ending)\n".utf8))
     process.waitUntilExit()
     guard process.terminationStatus == 0 else { throw LifecycleFailure(message: "a worker ended with \(process.terminationStatus)") }

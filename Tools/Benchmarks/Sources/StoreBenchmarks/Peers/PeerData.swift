@@ -3,7 +3,8 @@ import Foundation
 
 /// Memories and queries that `Tools/peers` prepared in a folder, the same for every peer.
 ///
-/// `memories.jsonl` and `queries.jsonl` have a JSON object a line, `memories.f32` and `queries.f32` their vectors as rows of little-endian float32.
+/// `memories.jsonl` and `queries.jsonl` have a JSON object per line, `memories.f32` and `queries.f32` their vectors as rows of
+/// little-endian float32.
 struct PeerData {
   static let dimension = 384
 

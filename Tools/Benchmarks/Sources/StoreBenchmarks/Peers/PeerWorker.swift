@@ -4,7 +4,8 @@ import Foundation
 
 /// Engram's side of `Tools/peers`: one call for each line of standard input, its times as one line of standard output.
 ///
-/// The driver says when: it runs a round of this program and then one of each peer, so that a machine that drifts drifts under all of them.
+/// The driver decides when: it runs a round of this program and then one of each peer, so that a change of the machine's speed affects
+/// all of them.
 struct PeerWorker: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "peer-worker", shouldDisplay: false)
 
@@ -43,7 +44,7 @@ struct PeerWorker: AsyncParsableCommand {
   }
 }
 
-/// What the driver asks for: a line of JSON.
+/// A call that the driver asks for: a line of JSON.
 struct PeerCall: Decodable {
   enum Name: String, Decodable {
     case open, close
@@ -99,13 +100,13 @@ struct PeerCall: Decodable {
   }
 }
 
-/// What a call came to.
+/// The result of a call.
 struct PeerAnswer: Encodable {
-  /// Of each search, memory or batch.
+  /// The time of each search, memory or batch.
   var seconds: [Double] = []
-  /// Of all threads in the whole call.
+  /// The processor time of all threads in the whole call.
   var processorSeconds = 0.0
-  /// What each search found, best first.
+  /// The texts that each search found, best first.
   var texts: [[String]] = []
 
   static func processorTime() -> Double {
