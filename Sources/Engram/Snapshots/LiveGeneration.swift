@@ -189,7 +189,7 @@ final class LiveGeneration: Sendable {
 
   // MARK: Housekeeping
 
-  /// Whether ``sweep()`` has something to do.
+  /// Whether ``sweep(atMost:)`` has something to do.
   var needsSweep: Bool {
     if state.withLock({ !$0.retired.isEmpty }) { return true }
     return options.access == .readWrite && (try? GenerationSweep.isDue(paths)) == true

@@ -6,21 +6,21 @@ import Synchronization
   import Darwin
 #endif
 
-/// Starts a thread that ends with `body`.
+/// Starts a detached thread that runs `body`.
 ///
-/// Not by Foundation's `Thread`, which reports no error if the system has no thread left: its body then never runs.
+/// It does not use Foundation's `Thread`, which reports no error if the system has no thread left: its body then never runs.
 ///
 /// - Parameter blocksSignals: No signal is handled on the thread, so none interrupts its calls.
 /// - Throws: ``StoreError`` `.outOfResources`; `body` is not run.
 func startThread(blocksSignals: Bool = false, _ body: @escaping @Sendable () -> Void) throws(StoreError) {
-  // SAFETY: retained for the thread, which releases it; it outlives both.
+  // SAFETY: the body is retained until the thread takes it, or until it is released below because no thread was made.
   let argument = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
   var all = sigset_t()
   var old = sigset_t()
   unsafe sigfillset(&all)
   // A new thread inherits the mask of the one that makes it.
   if blocksSignals { unsafe pthread_sigmask(SIG_SETMASK, &all, &old) }
-  // Memory alone: which C module declares the initializer of the type depends on what else is imported.
+  // Uninitialized memory, because the C module that declares the initializer of the type depends on what else is imported.
   let code = unsafe withUnsafeTemporaryAllocation(of: pthread_attr_t.self, capacity: 1) { memory in
     let attributes = memory.baseAddress!
     unsafe pthread_attr_init(attributes)
@@ -81,7 +81,7 @@ func onCancellableThread<Value: Sendable>(
   }
 }
 
-/// Carries a cancellation to a thread that knows no task.
+/// Carries the cancellation of a task to a thread that runs outside of the task.
 final class StopFlag: Sendable {
   private let flag = Atomic(false)
 

@@ -5,21 +5,21 @@ import VectorSearch
 
 /// Vectors of the embedder that a store moves to, in `reembed.work` until the next generation has them. FileFormat.md has the byte table.
 ///
-/// A cache: an entry that does not match its checksum is not there, and nothing is flushed. Used by one thread, and by one process at a time, which
-/// holds an exclusive lock on the file.
+/// The file is a cache: an entry that does not match its checksum counts as missing, and nothing is flushed. Used by one thread, and by one
+/// process at a time, which holds an exclusive lock on the file.
 final class EmbeddingWork {
   static let fileName = "reembed.work"
   private static let magic = Array("ENGRAMRE".utf8)
   private static let headerBytes = 64
-  /// Read and written at once.
+  /// How many bytes are read or written at once.
   private static let chunkBytes = 4 << 20
 
   /// One vector.
   struct Entry {
     let id: MemoryID
-    /// Of what the embedder got, see ``hash(_:_:)``.
+    /// The hash of the text that the embedder got, see ``hash(_:_:)``.
     let hash: UserKey
-    /// In the form of a row.
+    /// As they are stored in a row.
     let components: [Float]
   }
 
@@ -35,7 +35,7 @@ final class EmbeddingWork {
   /// Slots of the file, free ones included.
   private var slotCount = 0
 
-  /// Opens the file of this store and embedder, or begins a new one. What is there of another embedder is removed.
+  /// Opens the file of this store and embedder, or begins a new one. Vectors of another embedder in the file are removed.
   ///
   /// - Parameters:
   ///   - target: The store's record with the embedder that the store moves to.
@@ -52,7 +52,7 @@ final class EmbeddingWork {
           .storeBusy, "\(holder.map { "process \($0)" } ?? "another process") is embedding the store anew: wait until it has ended",
           holder: holder)
       }
-      // Removed between the two lines: another process has just ended the same.
+      // If the file was removed between the two lines, another process has just finished such a move.
       guard try lock.isInPlace else { continue }
       self.lock = lock
       break
@@ -80,7 +80,8 @@ final class EmbeddingWork {
   /// Bytes of one entry.
   var entryBytes: Int { layout.entryBytes }
 
-  /// What the embedder got, so that a changed text is another one. Under the store's secret: a hash of a short text would give it away.
+  /// The hash of the text that the embedder got, so that a changed text is noticed. It is keyed with the store's secret, because a plain
+  /// hash of a short text would reveal the text.
   static func hash(_ text: String, _ reader: borrowing RecordReader) -> UserKey { reader.userKey(text) }
 
   func contains(_ id: MemoryID, _ hash: UserKey) -> Bool { slots[id]?.hash == hash }
@@ -117,18 +118,20 @@ final class EmbeddingWork {
     try file.write(bytes, at: layout.offset(first))
   }
 
-  /// Removes the file: the store has its vectors.
+  /// Removes the file. Called when the store has its vectors.
   func remove() throws(FileError) {
     if try lock.isInPlace { try Directories.removeFile(file.place) }
   }
 
   // MARK: Without the lock
 
-  /// Overwrites what no memory has, or has not any more: entries of memories that are gone or have another text, and what is damaged. A file that no
-  /// process can go on with is removed.
+  /// Overwrites the entries of memories that are deleted or have another text by now, and damaged entries. Removes a file that no process
+  /// can continue with.
   ///
-  /// The caller holds `rebuild.lock` exclusively, so that no entry is written meanwhile that ``put(_:)``'s caller found in an earlier commit.
-  /// - Parameter reader: Of the last commit; nothing expires for it.
+  /// The caller holds `rebuild.lock` exclusively, so that no caller of ``put(_:)`` meanwhile writes an entry for a text of an earlier
+  /// commit.
+  ///
+  /// - Parameter reader: Reads the last commit, and treats no memory as expired.
   static func scrub(_ paths: StorePaths, _ reader: borrowing RecordReader) throws {
     guard let file = try existing(paths) else { return }
     guard let layout = try Layout(reading: file, storeID: reader.store.storeID) else { return try removeUnlessUsed(paths) }
@@ -148,7 +151,7 @@ final class EmbeddingWork {
     if isChanged { try file.synchronizeData() }
   }
 
-  /// Removes the file if nobody can go on with it: it is damaged or another store's, or the store has moved to its embedder.
+  /// Removes the file if no process can continue with it: it is damaged or another store's, or the store has moved to its embedder.
   static func removeIfUseless(_ paths: StorePaths, _ store: StoreRecord) throws {
     guard let file = try existing(paths) else { return }
     if let layout = try Layout(reading: file, storeID: store.storeID), !layout.isSame(as: Layout(store)) { return }
@@ -192,7 +195,7 @@ final class EmbeddingWork {
     let header: [UInt8]
     let dimension: Int
 
-    /// - Parameter store: Names the embedder and its dimension. Of a store that is pinned to none no file is ever made.
+    /// - Parameter store: Names the embedder and its dimension. For a store that is pinned to no embedder, no file is ever made.
     init(_ store: StoreRecord) {
       dimension = store.dimension ?? 0
       let parts = [store.embedder?.name ?? "", store.embedder?.version ?? "", "\(dimension)", "\(store.template.rawValue)"]

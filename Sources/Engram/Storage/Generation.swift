@@ -6,7 +6,7 @@ import VectorSearch
 /// The files of one generation, open: the environment, its databases, and the rows.
 final class Generation: Sendable {
   let number: UInt64
-  /// The directory and its files by what they are: see ``StorePaths/requireInPlace(_:)``.
+  /// The device and inode of the directory and its files: see ``StorePaths/move(from:writerLock:)``.
   let files: StoreTrust.GenerationFiles
   let environment: Environment
   let schema: Schema
@@ -18,19 +18,19 @@ final class Generation: Sendable {
     var embedder: EmbedderIdentity?
     var template: EmbeddingTemplate
   }
-  /// Nil once the store is closed, though this object may live on with a handle.
+  /// Nil once the store is closed, although a handle may keep this object alive.
   private let held: Mutex<Held?>
-  /// Read without any lock.
+  /// Whether it is read without any lock, see ``StoreOptions/Access/immutable``.
   let isUnprotected: Bool
   private let closing = Atomic(false)
 
-  /// Descriptors and maps of the generation, but for those of LMDB.
+  /// Descriptors and maps of the generation, except those of LMDB.
   private final class Held: Sendable {
     /// Nil in a store without embeddings.
     let rows: RowFile?
-    /// A share in the lock of the data file: a process that gets it exclusively knows that no process has the generation open.
+    /// The shared lock on the data file: a process that can lock it exclusively knows that no process has the generation open.
     let presence: FileLock
-    /// To grow LMDB's file ahead of it, and to look at its meta pages.
+    /// For growing LMDB's file in advance, and for reading its meta pages.
     let dataFile: Files.FileHandle
 
     init(rows: RowFile?, presence: consuming FileLock, dataFile: consuming Files.FileHandle) {
@@ -70,23 +70,23 @@ final class Generation: Sendable {
   /// The identity that the store is pinned to; nil while it has none.
   var embedder: EmbedderIdentity? { pinned.withLock { $0.embedder } }
 
-  /// What it gets of a memory.
+  /// The form of the text that the embedder gets for a memory.
   var template: EmbeddingTemplate { pinned.withLock { $0.template } }
 
-  /// Both.
+  /// ``embedder`` and ``template``, read together.
   var embedding: EmbeddingBasis { pinned.withLock { EmbeddingBasis(embedder: $0.embedder, template: $0.template) } }
 
-  /// What is fixed in the store, with the embedder that is pinned by now.
+  /// The store's record, with the embedder that is pinned by now.
   var store: StoreRecord {
     var store = fixed
     (store.embedder, store.template) = pinned.withLock { ($0.embedder, $0.template) }
     return store
   }
 
-  /// Of ``UserKey``.
+  /// The secret with which ``UserKey`` hashes.
   var secret: [UInt8] { fixed.secret }
 
-  /// Make terms of texts.
+  /// Readers that make terms of texts.
   let termReaders: TermReaders
 
   /// - Parameter store: The record that was stored.
@@ -105,7 +105,7 @@ final class Generation: Sendable {
     return rows
   }
 
-  /// Writes zeros ahead of LMDB, so that a commit finds its pages' room taken: a full disk shows here.
+  /// Writes zeros at the end of LMDB's file before a commit needs the pages, so that a full disk is noticed here.
   ///
   /// - Returns: False if there is no room; a commit that only uses freed pages may still succeed.
   @discardableResult
@@ -116,17 +116,17 @@ final class Generation: Sendable {
     return (try? held.dataFile.grow(from: size, to: needed, ahead: min(max(size / 8, 512 << 10), 16 << 20))) != nil
   }
 
-  /// Whether less is free than LMDB may write at once.
+  /// Whether less than 1 MiB of disk space is free: LMDB may write as much at once.
   var isDiskNearlyFull: Bool { get throws { try DiskSpace(of: requireHeld().dataFile).availableBytes < 1 << 20 } }
 
-  /// Gives back the room that was taken ahead of growth. Only while no other process has the generation open.
+  /// Truncates the files to the space in use. Must only be called while no other process has the generation open.
   func trim() throws {
     let snapshot = try EnvironmentSnapshot(environment)
     try rows?.trim(toRowCount: RecordReader(snapshot.view, self, now: .min).state().rowsHigh)
     try requireHeld().dataFile.truncate(to: environment.usedBytes)
   }
 
-  /// Whether the file has a commit that readers do not know of yet, because its writer is at it or was killed.
+  /// Whether the file has a commit that readers do not know of yet, because its writer has not announced it yet or was killed.
   func hasCommit(after transaction: borrowing EnvironmentSnapshot) throws -> Bool {
     try MetaPair.read(requireHeld().dataFile).newest.transactionID > UInt64(transaction.id)
   }
@@ -142,12 +142,13 @@ final class Generation: Sendable {
     )
   }
 
-  /// Takes the remains of a failed commit out of the file. The caller has begun the write transaction with the given number.
+  /// Makes the meta page that a failed commit left the older one, so that no process uses it. The caller has begun the write transaction
+  /// with the given number, and has changed nothing.
   func withdraw(transaction id: UInt64) throws { try MetaPair.withdraw(transaction: id, in: requireHeld().dataFile) }
 
-  /// Walks every page of the data file, at the state of a reader slot of its own.
+  /// Checks every page of the data file, in the state of a snapshot of its own.
   ///
-  /// - Parameter check: Called once for 64 pages; what it throws ends the walk.
+  /// - Parameter check: Called once for every 64 pages; what it throws ends the check.
   func pages(_ check: @escaping () throws -> Void) throws -> PageReport {
     var slot = try EnvironmentSnapshot(environment)
     let walker = PageWalker(
@@ -158,21 +159,22 @@ final class Generation: Sendable {
 
   /// Closes the environment unless a transaction is alive. The caller holds `open.lock`.
   ///
-  /// The shared lock on the data file is released with this object, as is the map of the rows: a process that can lock the file exclusively knows
-  /// that the files are unused.
-  /// - Parameter givesUpFiles: The store is closed, and its handles may live on: the lock, the map and the descriptors are released now.
+  /// The shared lock on the data file is released with this object, as is the map of the rows: a process that can lock the file exclusively
+  /// knows that the files are unused.
+  /// - Parameter givesUpFiles: Whether to release the lock, the map and the descriptors now, because handles of a closed store may still
+  ///   exist.
   /// - Returns: Whether it is closed now.
   func close(givingUpFiles givesUpFiles: Bool = true) -> Bool {
     guard environment.close() else { return false }
     guard givesUpFiles, let given = held.withLock({ $0.take() }) else { return true }
-    // Nothing else could be done about a failure, and the lock goes with the descriptor.
+    // A failure cannot be handled here, and closing the descriptor releases the lock anyway.
     try? given.presence.unlock()
     return true
   }
 
   static let rowFileName = "rows.f32"
   static let dataFileName = "data.mdb"
-  /// LMDB's. To be opened by nobody else while the environment is open: see ``StoreTrust``.
+  /// LMDB's lock table. This process must not open it by other means while the environment is open: see ``StoreTrust``.
   static let lockTableName = "lock.mdb"
 }
 

@@ -1,23 +1,25 @@
 import Files
 import LMDB
 
-/// Removes the directories of generations that no process has open: those that were superseded, and those whose building was broken off.
+/// Removes the directories of generations that no process has open: those that were superseded, and those whose building was interrupted.
 ///
-/// In two steps, because processes that open or follow wait for `open.lock`, and removing a large directory is slow: under the lock a directory
-/// gets a name that nothing takes for a generation; without it everything of such a name is removed, also what a killed process left.
+/// It takes two steps, because processes that open or follow wait for `open.lock`, and removing a large directory is slow. With the lock
+/// held, a directory is renamed so that it no longer counts as a generation. Without the lock, all directories with such names are removed,
+/// also those that a killed process left.
 ///
-/// LMDB announces a commit to readers by a number in the lock table, which the writer raises after it has written the meta page. A writer that is
-/// killed in between has committed, and no reader knows until the next write transaction begins or the first process opens the file. So a
-/// generation may be superseded although readers do not see it: only a write transaction, or the meta pages, can tell.
+/// LMDB announces a commit to readers by a number in the lock table, which the writer raises after it has written the meta page. A writer
+/// that is killed in between has committed, and no reader knows until the next write transaction begins or the first process opens the
+/// file. So a generation may be superseded although readers do not see it: only a write transaction or the meta pages show it.
 enum GenerationSweep {
   /// The first step. The caller holds `open.lock`, and has `live` open for writing.
   ///
-  /// - Parameter requireInPlace: Asked before and after each change: in a store that was restored meanwhile the names are those of other files.
+  /// - Parameter requireInPlace: Called before and after each change: in a store that was restored meanwhile, the names belong to other
+  ///   files.
   /// - Returns: The generations that stay because a process has them open or builds them.
   static func setAside(_ paths: StorePaths, live: Generation, requireInPlace: () throws -> Void) throws -> [UInt64] {
     let others = try numbers(paths).filter { $0 != live.number }
     if others.isEmpty { return [] }
-    // The name of a generation that is about to go must not stay in `current`.
+    // `current` must not name a generation that is about to be removed.
     if try StoreOpening.currentNumber(paths) < live.number {
       try StoreOpening.setCurrent(live.number, paths, requireInPlace: requireInPlace)
     }
@@ -27,15 +29,15 @@ enum GenerationSweep {
     }
   }
 
-  /// The second step, without a lock: what was set aside, by whatever process, is gone afterwards.
+  /// The second step, without a lock: removes everything that this process or another one has set aside.
   static func removeSetAside(_ paths: StorePaths) throws {
     for name in try paths.root.entries() where StorePaths.isSetAside(directoryName: name) {
       try Directories.removeTreeWithOthers(paths.root.place(name))
     }
   }
 
-  /// Removes what is left of a `current` whose writer was killed before its rename. The caller holds `open.lock`, as all do who write it,
-  /// except for a builder that names its generation: while one is at work, or a backup, the files stay until the next sweep.
+  /// Removes the temporary files of `current` whose writers were killed before the rename. The caller holds `open.lock`, and so does every
+  /// writer of `current`, except a builder that names its generation: during a rebuild or a backup, the files stay until the next sweep.
   static func removeUnfinishedCurrent(_ paths: StorePaths) throws(FileError) {
     if try unfinishedCurrent(paths).isEmpty { return }
     let building = try FileLock(path: paths.rebuildLock)
@@ -65,10 +67,10 @@ enum GenerationSweep {
     try paths.root.entries().compactMap { StorePaths.generationNumber(directoryName: $0) }
   }
 
-  /// Takes a generation that nobody has open out of the way. The caller holds `open.lock`.
+  /// Renames the directory of a generation that no process has open. The caller holds `open.lock`.
   ///
-  /// - Parameter requireInPlace: What it throws leaves the directory where it was, or brings it back: between the two the store may have been
-  ///   replaced, and the directory may be that of the other one.
+  /// - Parameter requireInPlace: Called before and after the rename. If it throws, the directory keeps its name, or gets it back: the store
+  ///   may have been replaced in between, and the directory may belong to the other store.
   static func setAside(_ number: UInt64, _ paths: StorePaths, _ requireInPlace: () throws -> Void) throws {
     let (place, aside) = (paths.generation(number), paths.setAside(number))
     try requireInPlace()
@@ -82,7 +84,7 @@ enum GenerationSweep {
     }
   }
 
-  /// - Returns: Whether it is out of the way.
+  /// - Returns: Whether it was set aside; false if a process has it open.
   private static func setAsideUnused(_ number: UInt64, _ paths: StorePaths, _ requireInPlace: () throws -> Void) throws -> Bool {
     let lock = try FileLock(ifExists: paths.data(number))
     if let isFree = try lock?.tryLock(.exclusive), !isFree { return false }
@@ -90,13 +92,14 @@ enum GenerationSweep {
     return true
   }
 
-  /// A later generation than the live one is being built, or was when its builder ended; unless it has just become the live one.
+  /// Sets aside a generation with a higher number than the live one, unless it is being built or has just become the live one.
   private static func setAsideUnfinished(
     _ number: UInt64, _ paths: StorePaths, _ live: Generation, _ requireInPlace: () throws -> Void
   ) throws -> Bool {
     let building = try FileLock(path: paths.rebuildLock)
     guard try building.tryLock(.exclusive) else { return false }
-    // Only now: a builder that commits and ends between the two would leave a live generation that nobody has open.
+    // Checked only now that no builder is at work: one that commits and ends before the lock is taken leaves a live generation that no
+    // process has open.
     let transaction = try EnvironmentSnapshot(live.environment)
     guard try RecordReader(transaction.view, live, now: 0).state().supersededBy == 0 else { return false }
     guard try !live.hasCommit(after: transaction) else { return false }

@@ -1,6 +1,6 @@
 import Dispatch
 
-/// Opens once, for every thread that waits and every later one.
+/// Opens once, for all threads that wait now or later.
 final class Latch: Sendable {
   private let semaphore = DispatchSemaphore(value: 0)
 

@@ -1,10 +1,11 @@
 import Files
 import LMDB
 
-/// LMDB's `lock.mdb`, which it writes through a map: a byte without a disk block would be SIGBUS there on a full disk.
+/// LMDB's `lock.mdb`. LMDB writes it through a map: on a full disk, writing to a page without a disk block raises SIGBUS.
 ///
-/// LMDB extends the file with `ftruncate`, a hole, and touches a further page of it whenever so many readers come together. So the blocks are
-/// taken before, by exactly the size that LMDB wants: a shorter file is extended with a hole, a longer one has more slots.
+/// LMDB extends the file with `ftruncate`, which leaves a hole, and writes to one more page of it whenever the number of readers requires
+/// that. So all blocks are allocated first, for exactly the size that LMDB wants: LMDB would extend a shorter file with a hole, and a
+/// longer one has more slots.
 ///
 /// All of this happens before this process opens the environment: closing a descriptor of the file later would drop LMDB's locks.
 enum LockTable {
@@ -13,23 +14,24 @@ enum LockTable {
 
   /// Fills a new, empty file.
   ///
-  /// Blocks and zeros: where blocks can be taken, the zeros make them ones that were written, which every file system tells from a hole.
+  /// Allocates blocks and writes zeros: the zeros turn allocated blocks into written ones, which every file system distinguishes from a
+  /// hole.
   static func fill(_ file: borrowing FileHandle) throws(FileError) {
     file.refuseCopyOnWrite()
     do throws(FileError) {
       _ = try file.allocate(sizeBytes)
       try file.writeZeros(from: 0, to: sizeBytes)
     } catch {
-      // Others can use the room that was taken.
+      // Releases the blocks that were allocated.
       try? file.truncate(to: 0)
       throw error
     }
   }
 
-  /// Takes the blocks that are missing in a file of an earlier version, or of a copy that has holes.
+  /// Allocates the blocks that are missing in a file of an earlier version, or of a copy that has holes.
   ///
-  /// - Parameter isAlone: No other process has the environment open: LMDB will begin the table anew. Otherwise its size is settled, and its
-  ///   bytes are in use.
+  /// - Parameter isAlone: Whether no other process has the environment open. Then LMDB will initialize the table. Otherwise the size of the
+  ///   table is fixed, and its bytes are in use.
   /// - Throws: `FileError` if there is no room.
   static func back(_ file: borrowing FileHandle, isAlone: Bool) throws(FileError) {
     let size = try file.status().sizeBytes

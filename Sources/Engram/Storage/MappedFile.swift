@@ -1,12 +1,13 @@
 import Files
 
-/// The files that are mapped to be read, `data.mdb` and `rows.f32`. What Engram writes has no holes, but a copy may: `cp --sparse=always`,
-/// `rsync -S` and `tar -S` make one of any zeros.
+/// The files that are mapped to be read, `data.mdb` and `rows.f32`. Files that Engram writes have no holes, but a copy may: `cp
+/// --sparse=always`, `rsync -S` and `tar -S` turn zeros into holes.
 enum MappedFile {
-  /// Takes the blocks that are missing in a file, before it is mapped.
+  /// Allocates the blocks that are missing in a file, before it is mapped.
   ///
-  /// On tmpfs a hole takes a block when it is read through a map, and a full disk is SIGBUS. On other file systems it does when it is written, by
-  /// `pwrite`, which is an error and no signal: there a full disk keeps nobody from opening.
+  /// On tmpfs, reading a hole through a map allocates a block, and raises SIGBUS if the disk is full. On other file systems a block is
+  /// allocated when `pwrite` writes to the hole, which returns an error and raises no signal: there a full disk does not prevent the
+  /// opening.
   ///
   /// - Throws: `FileError` if there is no room, or if the file must not be written, and reading would need it.
   static func back(_ path: FilePlace, isReadOnly: Bool) throws(FileError) {

@@ -7,7 +7,7 @@ enum Listing {
   case memories(users: [UserKey]?, newestFirst: Bool)
   case session(UserKey, of: UserKey, newestFirst: Bool)
 
-  /// Differs if the order or the elements differ.
+  /// Two listings have different names if their order or their elements differ.
   fileprivate var name: String {
     switch self {
     case .users: "users"
@@ -26,8 +26,8 @@ struct PagePosition: Equatable {
   let low: UInt64
 }
 
-/// Cursors: a byte of version, 24 of position, and 8 of a hash of the position and the listing under the store's secret, which refuses
-/// damaged and foreign ones; as Base64 of the alphabet for addresses.
+/// Cursors: one byte for the version, 24 for the position, and 8 for a hash of the position and the listing, encoded as Base64 with the
+/// alphabet for URLs. The hash is keyed with the store's secret, and shows whether a cursor is damaged or foreign.
 extension RecordReader {
   func cursor(at position: PagePosition, in listing: Listing) -> PageCursor {
     let numbers = [UInt64(bitPattern: position.time), position.high, position.low, check(position, listing)]
@@ -65,7 +65,7 @@ extension RecordReader {
     }
   }
 
-  /// The digits that addresses do not have become none at all, so that a cursor has one text.
+  /// `+` and `/` become an invalid digit, so that each cursor has only one text.
   private static func base64Digit(_ digit: UInt8) -> UInt8 {
     switch digit {
     case UInt8(ascii: "-"): UInt8(ascii: "+")
@@ -152,7 +152,7 @@ extension RecordReader {
     let (user, session) = (userKey(userID), userKey(sessionID))
     let start = position.map { WalkStart.after(SessionKey(user: user, session: session, createdAt: $0.createdAt, id: $0.id)) } ?? .end
     try walkKeys(Tables.Sessions.self, prefix: SessionKey.prefix(user, session), from: start, backwards: newestFirst) { key in
-      // Only a user or a session with the same hash has another name.
+      // The names differ only if another user or session has the same hash.
       guard let record = try record(key.id, of: userID), record.memory.sessionID.hasSameBytes(as: sessionID) else { return true }
       return try body(record)
     }
@@ -183,7 +183,7 @@ extension RecordReader {
     }
   }
 
-  /// The keys of a user's timeline, some at a time.
+  /// The keys of a user's timeline, read 16 at a time.
   private struct Timeline {
     let user: UserKey
     let userID: String

@@ -1,6 +1,6 @@
 import Formats
 
-/// Reads of what a scope holds. Its users were checked: see ``Limits/check(_:)-(SearchScope)``.
+/// Reads of the memories of a scope. The caller has checked its users: see ``Limits/check(_:)-(SearchScope)``.
 extension RecordReader {
   /// The users of the scope, each once, in ascending order of keys; nil: all.
   func users(of scope: SearchScope) -> [(key: UserKey, userID: String)]? {
@@ -11,7 +11,7 @@ extension RecordReader {
     }
   }
 
-  /// How many live memories there are.
+  /// How many live memories the scope has.
   func count(_ scope: SearchScope) throws -> Int {
     guard let users = users(of: scope) else { return try state().memories - expiredCount(nil) }
     var count = 0

@@ -2,11 +2,11 @@ import LMDB
 
 /// Where a walk over a table begins.
 enum WalkStart<EntryKey: TableKey> {
-  /// At the end that it walks away from.
+  /// At the first entry in the direction of the walk.
   case end
-  /// At this key, or where it would be.
+  /// At this key; if it is missing, at the next one in the direction of the walk.
   case at(EntryKey)
-  /// Beyond this key, in the direction of the walk.
+  /// At the first entry after this key, in the direction of the walk.
   case after(EntryKey)
 }
 
@@ -45,7 +45,7 @@ extension RecordReader {
     }
   }
 
-  /// As ``walk(_:prefix:from:backwards:_:)``, without the values: a damaged one is not met.
+  /// As ``walk(_:prefix:from:backwards:_:)``, but without reading the values, so that a damaged value does not throw.
   func walkKeys<T: Table>(
     _ table: T.Type, prefix: Key = Key(), from start: WalkStart<T.EntryKey> = .end, backwards: Bool = false,
     _ body: (T.EntryKey) throws -> Bool

@@ -10,7 +10,7 @@ struct RecordReader: ~Escapable {
   let view: TransactionView
   /// Rows are read from the same generation as the records that name them.
   let generation: Generation
-  /// Milliseconds since 1970: what expires is judged by it.
+  /// Milliseconds since 1970: decides which memories have expired.
   let now: Int64
 
   @_lifetime(copy view)
@@ -39,7 +39,7 @@ struct RecordReader: ~Escapable {
 
   // MARK: The embedder
 
-  /// What the generation's vectors follow from, as it is now: an embedder may have been pinned since the generation was opened.
+  /// What determines the generation's vectors, as it is now: an embedder may have been pinned since the generation was opened.
   func embeddingBasis() throws -> EmbeddingBasis {
     let known = generation.embedding
     if known.embedder != nil { return known }
@@ -79,7 +79,7 @@ struct RecordReader: ~Escapable {
 
   // MARK: Contexts
 
-  /// Calls `body` with the header and a reader before the record, or returns nil if the user has none of the type.
+  /// Calls `body` with the header and a reader at the start of the record; returns nil if the user has no context of the type.
   func context<Value>(
     _ recordType: String, _ userID: String, _ body: (ContextEnvelope.Header, inout CBORReader) throws -> Value
   ) throws -> Value? {
@@ -189,7 +189,7 @@ struct RecordReader: ~Escapable {
 
   func isExpired(_ memory: Memory) -> Bool { hasPassed(memory.expiresAt) }
 
-  /// Nil is never.
+  /// Whether the time is ``now`` or earlier; nil means never.
   func hasPassed(_ expiresAt: Date?) -> Bool {
     guard let expiresAt else { return false }
     return expiresAt.milliseconds <= now
@@ -201,8 +201,8 @@ struct RecordReader: ~Escapable {
     return record
   }
 
-  /// The record of the user's memory, expired or not; nil if no memory has the id, or another user's has it. Every public call on one memory
-  /// calls this or ``liveMemoryRecord(_:of:)``, which calls this.
+  /// The record of the user's memory, expired or not; nil if no memory has the id, or another user's has it. Every public call on one
+  /// memory calls this or ``liveMemoryRecord(_:of:)``, which calls this.
   ///
   /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`.
   func memoryRecord(_ id: MemoryID, of userID: String) throws -> MemoryRecord? {
@@ -333,7 +333,7 @@ struct RecordReader: ~Escapable {
   }
 }
 
-/// A place in a user's timeline.
+/// A position in a user's timeline. `createdAt` is in milliseconds since 1970.
 struct TimelinePosition: Sendable, Hashable {
   let createdAt: Int64
   let id: MemoryID

@@ -28,14 +28,14 @@ enum StoreCreation {
     }
   }
 
-  /// A new name beside a store's own for a store that is being made.
+  /// A random name for the temporary directory, beside a store's place, in which the store is made.
   static func temporaryName(for storeName: String) -> String {
     let digits = String(UInt64.random(in: .min ... .max), radix: 36)
     return "\(storeName).tmp-\(String(repeating: "0", count: suffixDigits - digits.count))\(digits)"
   }
 
-  /// Whether ``temporaryName(for:)`` makes such names for a store's name. Nobody else's directory must be removed, such as a
-  /// copy that somebody called `bot.memory.tmp-old`.
+  /// Whether ``temporaryName(for:)`` can have made this name for a store's name. Other directories must not be removed, such as a copy that
+  /// is called `bot.memory.tmp-old`.
   static func isTemporary(_ name: String, for storeName: String) -> Bool {
     guard name.hasBytePrefix(storeName + ".tmp-") else { return false }
     let suffix = name.utf8.dropFirst(storeName.utf8.count + 5)
@@ -43,10 +43,10 @@ enum StoreCreation {
     return UInt64(Substring(suffix), radix: 36) != nil
   }
 
-  /// As many as the largest number has to the base 36.
+  /// How many digits the largest number has in base 36.
   private static var suffixDigits: Int { 13 }
 
-  /// Refuses a place where no store can be made: another thing exists there, the directory around it is missing or on a network.
+  /// Refuses a place where no store can be made: something exists there, or the directory around it is missing or on a network file system.
   static func checkPlace(_ path: String) throws {
     let parent = Directories.parent(of: path)
     guard let status = try Directories.status(parent, followingLinks: true), status.isDirectory else {
@@ -60,7 +60,7 @@ enum StoreCreation {
     StoreError(.storeExists, "\(path) already exists; nothing was overwritten")
   }
 
-  /// Makes a finished store out of what `fill` puts into a temporary directory: there whole, or not at all.
+  /// Makes a store from the files that `fill` puts into a temporary directory. A partial store never exists at `path`.
   ///
   /// - Parameter fill: Leaves a flushed store in the directory that it is given.
   /// - Throws: ``StoreError`` `.storeExists` if the place was taken meanwhile; what `fill` throws, and nothing is left behind.
@@ -74,7 +74,7 @@ enum StoreCreation {
   private static func buildUnlessTaken(at path: String, _ fill: (StorePaths) throws -> Void) throws -> Bool {
     removeAbandoned(besides: path)
     let (parent, name) = (try Directory(path: Directories.parent(of: path)), Directories.name(of: path))
-    // Before it is locked a new directory looks abandoned, and another process may sweep it: then once more.
+    // Until it is locked, a new directory looks abandoned, and another process may remove it: then try again.
     for _ in 0..<1000 {
       guard let site = try StoreSite(in: parent, temporaryName(for: name)) else { continue }
       do {
@@ -89,10 +89,10 @@ enum StoreCreation {
     throw StoreError(.inputOutput, "its temporary directory is removed again and again")
   }
 
-  /// What a store's directory holds beside its first generation.
+  /// Makes the files that a store's directory holds beside its first generation.
   static func complete(_ paths: StorePaths) throws(FileError) {
     for path in [paths.openLock, paths.aliveLock, paths.writerLock, paths.rebuildLock] {
-      // Room for the note of its holder, so that the store can be opened on a full disk.
+      // Allocates room for the note of the holder, so that the store can be opened on a full disk.
       _ = try FileHandle(path: path, access: .createNew).allocate(64, keepingSize: true)
     }
     try StoreOpening.setCurrent(1, paths)
@@ -113,7 +113,7 @@ enum StoreCreation {
   /// Makes a generation's directory with the files of an empty one, flushed.
   ///
   /// - Returns: The directory.
-  /// - Throws: Also if something has the name already, which stays. Nothing else is left behind.
+  /// - Throws: Also if something has the name already; it is not changed. Nothing is left behind.
   @discardableResult
   static func createGeneration(in place: FilePlace, _ store: StoreRecord) throws -> Directory {
     try Directories.create(place)
@@ -129,7 +129,7 @@ enum StoreCreation {
   }
 
   private static func fillGeneration(_ directory: FilePlace, _ store: StoreRecord) throws {
-    // LMDB would make its files under the umask, and may then be unable to open them a second time.
+    // LMDB would create its files with the permissions that the umask leaves, and may then be unable to open them again.
     _ = try FileHandle(path: directory.appending(Generation.dataFileName), access: .createNew).allocate(64 << 10, keepingSize: true)
     try LockTable.fill(FileHandle(path: directory.appending(Generation.lockTableName), access: .createNew))
     var options = Environment.Options()
@@ -153,10 +153,11 @@ enum StoreCreation {
     try Directories.synchronize(directory)
   }
 
-  /// Removes what killed creations and backups left beside a store: nobody holds their locks. What cannot be removed stays.
+  /// Removes the temporary directories that killed creations and backups left beside a store: no process holds their locks. Those that
+  /// cannot be removed stay.
   ///
-  /// Others may be allowed to create files beside the store, so a directory counts only if it is this user's own and nobody else can write in
-  /// it, and it is emptied through its descriptor: see ``StoreSite``.
+  /// Other users may be allowed to create files beside the store. So a directory counts only if it belongs to this user and no other user
+  /// can write in it, and it is emptied through its descriptor: see ``StoreSite``.
   static func removeAbandoned(besides path: String) {
     let storeName = Directories.name(of: path)
     guard let parent = try? Directory(path: Directories.parent(of: path)), let names = try? parent.entries() else { return }

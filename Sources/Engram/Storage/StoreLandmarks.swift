@@ -1,6 +1,7 @@
 import Files
 
-/// What a store that is being opened looked like at first: an opening has nothing else to compare with when it fails.
+/// The directory and the lock files of a store when its opening began. An opening that fails compares them, to find out whether the store
+/// was moved: it has no open generation yet to compare.
 struct StoreLandmarks {
   private let paths: StorePaths
   /// The lock files that existed. No process replaces or removes one while the store is where it is.
@@ -15,7 +16,7 @@ struct StoreLandmarks {
     self.locks = locks
   }
 
-  /// How the store differs from what it was; nil: it does not.
+  /// How the store has changed since then; nil if it has not.
   func move() throws(FileError) -> StoreMove? {
     for (place, id) in locks where try Directories.status(place)?.id != id { return .contents("another file is \(place) now, or none") }
     return try paths.root.isInPlace ? nil : .path("\(paths.root.path) is another directory now, or none")

@@ -2,9 +2,9 @@ import Files
 
 /// How a store's files differ from those that this process has open: it was moved, replaced or removed meanwhile.
 ///
-/// The files are reached through a descriptor, so a process keeps using a moved store. Its writes would be acknowledged into files that nobody
-/// finds, and it could remove files of the store that is at the path now. So the files are compared before anything is written, renamed or removed,
-/// and after each commit. Overwriting a file in place, so that it stays the same file, is not seen.
+/// The files are reached through a descriptor, so a process keeps using a moved store. It would acknowledge writes to files that no other
+/// process finds, and it could remove files of the store that is at the path now. So the files are compared before anything is written,
+/// renamed or removed, and after each commit. Overwriting a file in place, so that it stays the same file, is not noticed.
 enum StoreMove: Equatable {
   /// The store's path leads to another directory, or to none: the open one was moved or removed.
   case path(String)
@@ -20,8 +20,8 @@ enum StoreMove: Equatable {
 
   /// - Parameters:
   ///   - committed: The move was noticed after a commit.
-  ///   - cause: The error that the move led to; nil: the move was noticed by comparing the files.
-  ///   - isOpening: Whether the store was still being opened, so that the process reads on in no files.
+  ///   - cause: The error that the move caused; nil: the move was noticed by comparing the files.
+  ///   - isOpening: Whether the store was still being opened, so that the process has no files of it to go on reading.
   func error(committed: Bool, cause: (any Error)? = nil, isOpening: Bool = false) -> StoreError {
     if isOpening {
       return StoreError(
@@ -40,12 +40,15 @@ enum StoreMove: Equatable {
 
   /// Maps an error that is about to leave the public surface. The only place that turns an error of files or LMDB into `.storeMoved`.
   ///
-  /// Any system call may be the first that meets a moved store: a file is missing, or another store's file has its name. What that call reports
-  /// (`.inputOutput`, `.corrupted`, `.unexpectedFile`) is then a consequence, so it becomes the cause of `.storeMoved`.
+  /// Any system call may be the first to fail in a moved store, because a file is missing or another store's file has its name. The error
+  /// of that call (`.inputOutput`, `.corrupted`, `.unexpectedFile`) is then a consequence of the move. It becomes ``StoreError/cause`` of
+  /// `.storeMoved`.
+  ///
   /// - Parameters:
-  ///   - committed: Whether the call had committed something before it failed. A commit whose outcome is unknown stays `.inDoubt` or `.poisoned`.
+  ///   - committed: Whether the call had committed something before it failed. A commit whose outcome is unknown stays `.inDoubt` or
+  ///     `.poisoned`.
   ///   - isOpening: Whether the store was still being opened.
-  ///   - find: Compares the files; called only for errors that a move can lead to.
+  ///   - find: Compares the files; called only for errors that a move can cause.
   static func surfacing(
     _ error: any Error, committed: Bool, isOpening: Bool = false, _ doing: @autoclosure () -> String, find: () throws -> StoreMove?
   ) -> any Error {
@@ -62,13 +65,14 @@ enum StoreMove: Equatable {
 }
 
 extension StorePaths {
-  /// Compares what the store's path leads to with what is open: the directory, `writer.lock`, and the files of a generation.
+  /// Compares the files that the store's path leads to with the open ones: the directory, `writer.lock`, and the files of a generation.
   ///
-  /// Four calls of a microsecond each. A process that has given up its user's rights since it opened the store may not look there: no move is reported
-  /// to it, and it cannot rename or remove anything, either.
-  /// - Parameter writerLock: What `writer.lock` was when the store was opened; nil if it was missing.
+  /// It takes four system calls of a microsecond each. A process that has given up its user's rights since it opened the store may not
+  /// examine the files: then no move is reported, and the process cannot rename or remove anything either.
+  ///
+  /// - Parameter writerLock: The device and inode of `writer.lock` when the store was opened; nil if it was missing.
   /// - Returns: Nil if nothing differs.
-  /// - Throws: `FileError` if the files cannot be looked at.
+  /// - Throws: `FileError` if the files cannot be examined.
   func move(from generation: Generation, writerLock: FileID?) throws(FileError) -> StoreMove? {
     do throws(FileError) {
       if let move = try contentMove(from: generation, writerLock) { return move }

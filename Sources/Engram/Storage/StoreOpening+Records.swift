@@ -1,6 +1,6 @@
 import LMDB
 
-/// The two records that an opening reads before it lends the store out.
+/// The two records that an opening reads before the store can be used.
 extension StoreOpening {
   /// The state record of the last commit.
   static func readState(_ environment: Environment, _ schema: Schema) throws -> StateRecord {
@@ -36,7 +36,8 @@ extension StoreOpening {
     return store
   }
 
-  /// Compares the live generation's record with what the caller asks for. One that was superseded may have had another embedder.
+  /// Compares the live generation's record with the caller's options. A superseded generation is not compared: it may have another
+  /// embedder.
   static func requireDemands(_ store: StoreRecord, _ options: StoreOptions) throws(StoreError) {
     if let dimension = options.dimension, dimension != store.dimension {
       let has = store.dimension.map { "dimension \($0)" } ?? "no dimension"

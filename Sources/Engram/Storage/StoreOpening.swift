@@ -8,19 +8,19 @@ import VectorSearch
 ///
 /// Blocks: called on a thread of its own, never on the cooperative pool.
 enum StoreOpening {
-  /// What holds a store open.
+  /// The files and locks of an open store.
   struct Files: ~Copyable, Sendable {
     let paths: StorePaths
-    /// Shared by every process that has the store open; nil if no locks are taken.
+    /// The shared lock on `alive.lock`, which every process holds that has the store open; nil if no locks are taken.
     let alive: FileLock?
-    /// What `writer.lock` is; nil in a read-only store that lacks it.
+    /// The device and inode of `writer.lock`; nil in a read-only store that lacks it.
     let writerLock: FileID?
     let generation: Generation
   }
 
-  /// Makes the store where it is missing and may be made, and checks the directory.
+  /// Creates the store if it is missing and the options allow it, and checks the directory.
   ///
-  /// - Parameter landmarks: Set as soon as the directory is open: what the store looked like before it was checked.
+  /// - Parameter landmarks: Set as soon as the directory is open, before it is checked.
   /// - Returns: The store's directory, open.
   static func prepare(_ path: String, options: StoreOptions, _ landmarks: inout StoreLandmarks?) throws -> StorePaths {
     if try Directories.status(path, followingLinks: true) == nil || isEmptyDirectory(path) {
@@ -31,7 +31,7 @@ enum StoreOpening {
         throw StoreError(.storeMissing, "the directory \(Directories.parent(of: path)) for the new store does not exist")
       }
       try refuseNetwork(try Directory(path: Directories.parent(of: path)))
-      // An empty directory is replaced itself, not the link to it.
+      // If `path` is a link to an empty directory, the directory is replaced and the link stays.
       _ = try StoreCreation.create(at: Directories.resolved(path) ?? path, options: options)
     }
     let found = try existing(path)
@@ -62,7 +62,7 @@ enum StoreOpening {
     do throws(FileError) {
       return try Directories.entries(path).isEmpty
     } catch {
-      // Removed in between: the caller looks once more.
+      // The directory was removed in between: the caller looks again.
       if error.isMissing { return false }
       throw error
     }
@@ -77,7 +77,7 @@ enum StoreOpening {
 
   static func open(_ paths: StorePaths, options: StoreOptions) throws -> Files {
     if options.access == .immutable {
-      // Opened, and not locked.
+      // `openLive` needs a lock as an argument. This one is never locked.
       let unused = try FileLock(existing: paths.current)
       return Files(paths: paths, alive: nil, writerLock: nil, generation: try openLive(paths, atLeast: 1, unused, options: options))
     }
@@ -89,10 +89,10 @@ enum StoreOpening {
     while true {
       let generation = try openLive(paths, atLeast: 1, opening, options: options)
       do {
-        // Before something is removed, and once more in the end: otherwise what was checked is not what is opened.
+        // Checked before something is removed and again at the end, so that the files that were checked are those that are open.
         if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
         if options.access == .readWrite {
-          // On a full disk `current` may not be brought up to date, and the old generation stays.
+          // On a full disk `current` cannot be updated. Then the old generation stays.
           removing(options) {
             _ = try GenerationSweep.setAside(paths, live: generation) {
               if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
@@ -101,7 +101,8 @@ enum StoreOpening {
           removing(options) { try GenerationSweep.removeUnfinishedCurrent(paths) }
           removing(options) { try EmbeddingWork.removeIfUseless(paths, generation.store) }
         }
-        // Not while others wait to open or to follow: removing takes its time, and the writer's turn may be long in coming.
+        // Released before files are removed, which is slow, and before `pin` waits for `writer.lock`: other processes wait to open or to
+        // follow.
         try opening.unlock()
         if options.access == .readWrite {
           removing(options) { try GenerationSweep.removeSetAside(paths) }
@@ -120,7 +121,7 @@ enum StoreOpening {
     }
   }
 
-  /// Opens a lock file, made where it is missing; to read, where it must not be written and only a reader asks for it.
+  /// Opens a lock file, and creates it if it is missing. If it cannot be written and the store is opened read-only, opens it for reading.
   private static func lockFile(_ place: FilePlace, _ options: StoreOptions) throws(FileError) -> FileLock {
     do throws(FileError) {
       return try FileLock(path: place)
@@ -130,13 +131,13 @@ enum StoreOpening {
     }
   }
 
-  /// What `writer.lock` is; made where it is missing and may be made.
+  /// The device and inode of `writer.lock`. An opening for writing creates the file; otherwise nil if it is missing.
   private static func writerLockID(_ paths: StorePaths, _ options: StoreOptions) throws(FileError) -> FileID? {
     if options.access == .readWrite { return try FileHandle(path: paths.writerLock, access: .create).status().id }
     return try Directories.status(paths.writerLock)?.id
   }
 
-  /// What cannot be removed does not keep the store from being opened; housekeeping will try again.
+  /// Logs an error of `body`: files that cannot be removed do not prevent the opening. The store's maintenance tries again.
   private static func removing(_ options: StoreOptions, _ body: () throws -> Void) {
     do {
       try body()
@@ -145,13 +146,13 @@ enum StoreOpening {
     }
   }
 
-  /// Takes a share in `alive.lock`. The first process notes its pid namespace; one of another is refused, because LMDB tells
-  /// readers and writers apart by pid and thread.
+  /// Takes the shared lock on `alive.lock`. The first process notes its pid namespace in `open.lock`; a process of another namespace is
+  /// refused, because LMDB identifies readers and writers by pid and thread.
   private static func join(_ alive: borrowing FileLock, _ opening: borrowing FileLock, _ path: String) throws {
     let own = MachineIdentity.processNamespace() ?? ""
-    // No note, although somebody has a share: a process that could not write it, on a read-only medium.
+    // The note may be missing although another process holds the lock: on a read-only medium the note cannot be written.
     if try alive.tryLock(.exclusive) || opening.readNote()?.isEmpty == true {
-      // Not on a read-only medium, where LMDB's lock table is not used, either.
+      // Not on a read-only medium, where LMDB's lock table is not used either.
       if opening.isWritable { try opening.writeNote(own) }
     } else if let note = opening.readNote(), !note.isEmpty, note != own {
       throw StoreError(
@@ -178,7 +179,7 @@ enum StoreOpening {
 
   /// The same in a store that others may move or replace meanwhile.
   ///
-  /// - Parameter requireInPlace: Asked right before the file gets its name; what it throws keeps the old one.
+  /// - Parameter requireInPlace: Called before the file is written and right before it gets its name. If it throws, the old file stays.
   static func setCurrent(_ number: UInt64, _ paths: StorePaths, requireInPlace: () throws -> Void) throws {
     try requireInPlace()
     var file = try AtomicFile(destination: paths.current)
@@ -188,11 +189,11 @@ enum StoreOpening {
     try file.commit()
   }
 
-  /// Opens the live generation, following each that was superseded to the next, and looks at its pages first where that was asked for.
+  /// Opens the live generation, following each superseded one to its successor. Checks the pages of each first if the options ask for it.
   ///
   /// - Parameters:
-  ///   - first: A generation known to have been live. This process must have none from there on open.
-  ///   - opening: `open.lock`, which the caller holds; given back while pages are looked at.
+  ///   - first: A generation known to have been live. This process must have neither it nor a later one open.
+  ///   - opening: `open.lock`, which the caller holds unless the access is `.immutable`; released while pages are checked.
   static func openLive(
     _ paths: StorePaths, atLeast first: UInt64, _ opening: borrowing FileLock, options: StoreOptions
   ) throws -> Generation {
@@ -221,7 +222,7 @@ enum StoreOpening {
     try openGeneration(paths, number, options) { _ in nil }
   }
 
-  /// - Parameter openSpecially: Opens the environment in another than the usual way; nil if it does not.
+  /// - Parameter openSpecially: Opens the environment in a special way; if it returns nil, the environment is opened in the usual way.
   private static func openGeneration(
     _ paths: StorePaths, _ number: UInt64, _ options: StoreOptions, _ openSpecially: (Environment.Options) throws -> Environment?
   ) throws -> (Generation, StateRecord) {
@@ -233,7 +234,7 @@ enum StoreOpening {
     var environmentOptions = Environment.Options()
     environmentOptions.isReadOnly = options.access != .readWrite
     environmentOptions.optionalDatabases = Tables.optionalNames
-    // The rows are mapped after the records. A map of the records that leaves no room for them would only be refused at a lower limit.
+    // The rows are mapped after the records, so the map of the records must leave address space for them.
     environmentOptions.spareBytes = RowFile.smallestMapBytes + AddressSpace.reserveBytes
     environmentOptions.usesLocks = try usesLockTable(paths, number, files, options)
     if environmentOptions.usesLocks {
@@ -243,7 +244,7 @@ enum StoreOpening {
       environmentOptions.exclusion = try exclusion(paths)
     }
     if options.access != .immutable { try presence.lock(.shared) }
-    // Before the first snapshot, which takes it for itself.
+    // Entered for the whole opening. Each snapshot enters for itself as well.
     try environmentOptions.exclusion?.enter()
     defer { environmentOptions.exclusion?.leave() }
     try checkMetaPages(of: data)
@@ -281,7 +282,7 @@ enum StoreOpening {
     }
   }
 
-  /// Whether LMDB's lock table protects what is read: where it can be written, or made.
+  /// Whether LMDB's lock table protects reads: it must be writable, or it must be possible to create it.
   private static func usesLockTable(
     _ paths: StorePaths, _ number: UInt64, _ files: StoreTrust.GenerationFiles, _ options: StoreOptions
   ) throws(FileError) -> Bool {
@@ -293,7 +294,7 @@ enum StoreOpening {
     }
   }
 
-  /// What keeps writers out where the lock table cannot be written.
+  /// Keeps writers out if the lock table cannot be written.
   private static func exclusion(_ paths: StorePaths) throws(StoreError) -> WriterExclusion {
     do throws(FileError) {
       return try WriterExclusion(paths)
@@ -305,15 +306,16 @@ enum StoreOpening {
     }
   }
 
-  /// Makes the lock table, which a copy of the store may lack: LMDB would make it under the umask.
+  /// Creates the lock table, which a copy of the store may lack. LMDB would create it with the permissions that the umask leaves.
   private static func makeLockTable(_ paths: StorePaths, _ number: UInt64) throws -> StoreTrust.GenerationFiles? {
     try LockTable.fill(FileHandle(path: paths.generation(number).appending(Generation.lockTableName), access: .createNew))
     return try StoreTrust.check(paths, generation: number)
   }
 
-  /// Takes the disk blocks that a map would need later. The caller holds `open.lock`, and this process does not have the generation open.
+  /// Allocates the disk blocks that a map would need later. The caller holds `open.lock`, and this process does not have the generation
+  /// open.
   ///
-  /// - Parameter isAlone: No other process has it open, either.
+  /// - Parameter isAlone: Whether no other process has it open, either.
   private static func backMappedFiles(
     _ paths: StorePaths, _ number: UInt64, _ files: StoreTrust.GenerationFiles, isAlone: Bool, isReadOnly: Bool
   ) throws {
@@ -323,12 +325,13 @@ enum StoreOpening {
       try MappedFile.back(paths.data(number), isReadOnly: isReadOnly)
       if files.rows != nil { try MappedFile.back(directory.appending(Generation.rowFileName), isReadOnly: isReadOnly) }
     } catch {
-      // Nothing can be written there, and nothing is: LMDB's own refusal is reported.
+      // On a read-only file system nothing is written, so no blocks are needed. If LMDB must write, it reports its own error.
       if !error.isReadOnlyFileSystem { throw error }
     }
   }
 
-  /// LMDB believes its meta pages, and touching a map beyond the end of its file is SIGBUS: both are looked at first.
+  /// Checks the meta pages and the size of the file. LMDB trusts its meta pages, and access to a map beyond the end of the file raises
+  /// SIGBUS.
   private static func checkMetaPages(of data: FilePlace) throws {
     let problems = try MetaPair.validate(try FileHandle(path: data, access: .read))
     guard let problem = problems.first else { return }
@@ -337,8 +340,8 @@ enum StoreOpening {
 
   /// Opens the environment once every page of its data file is known to be good.
   ///
-  /// The walk may take minutes, so others open, close and follow meanwhile: the reader slot keeps the pages from being written over, and the
-  /// share in the data file keeps the generation.
+  /// The check may take minutes, so `open.lock` is released meanwhile: other processes can open, close and follow. The reader slot prevents
+  /// that pages are overwritten, and the shared lock on the data file prevents that the generation is removed.
   private static func openInspected(
     _ paths: StorePaths, _ number: UInt64, _ options: Environment.Options, _ opening: borrowing FileLock, holdsIt: Bool,
     _ inspection: StoreOptions.PageInspection
@@ -362,7 +365,7 @@ enum StoreOpening {
     }
   }
 
-  /// The first opener for writing that brings an embedder pins its identity.
+  /// Pins the identity of the embedder if this is the first opening for writing with an embedder.
   ///
   /// - Returns: False if the generation was superseded meanwhile.
   private static func pin(
@@ -387,7 +390,7 @@ enum StoreOpening {
   }
 }
 
-/// More than one thing is wrong with the pages of a data file.
+/// Several problems with the pages of a data file.
 struct PageDamage: Error {
   let problems: [String]
 }

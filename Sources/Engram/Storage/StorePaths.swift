@@ -1,6 +1,6 @@
 import Files
 
-/// The names in a store's directory, which is open: they are reached through its descriptor, wherever the path leads later.
+/// The names in a store's directory. They are reached through the directory's open descriptor, even if its path leads elsewhere later.
 struct StorePaths: Sendable {
   let root: Directory
 
@@ -25,7 +25,7 @@ struct StorePaths: Sendable {
   func generation(_ number: UInt64) -> FilePlace { root.place("gen-\(number)") }
   func data(_ number: UInt64) -> FilePlace { generation(number).appending(Generation.dataFileName) }
 
-  /// A new name for a generation's directory that is about to be removed. Numbers may come again, so no two are the same.
+  /// A new name for a generation's directory that is about to be removed. It is random, because a number may be used again.
   func setAside(_ number: UInt64) -> FilePlace {
     root.place("gen-\(number).removed-\(String(UInt64.random(in: .min ... .max), radix: 36))")
   }
@@ -33,7 +33,7 @@ struct StorePaths: Sendable {
   /// Whether a file has the name of a `current` that is being written, or was when its process was killed.
   static func isUnfinishedCurrent(fileName name: String) -> Bool { name.hasPrefix("current.tmp-") }
 
-  /// Whether a directory has such a name; nothing takes it for a generation.
+  /// Whether a directory has a name made by ``setAside(_:)``. It is never treated as a generation.
   static func isSetAside(directoryName name: String) -> Bool {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 2 && generationNumber(directoryName: String(parts[0])) != nil && parts[1].hasPrefix("removed-")
@@ -45,7 +45,7 @@ struct StorePaths: Sendable {
     return generationNumber(directoryName: String(text.dropLast()))
   }
 
-  /// The largest number of a generation. Any name above it is nobody's: a rebuild counts up, and must not overflow.
+  /// The largest number of a generation. Directories with larger numbers are ignored: a rebuild counts up, and must not overflow.
   static let lastGeneration: UInt64 = 1 << 62
 
   /// The number of the directory `gen-N`; nil for any other name.

@@ -1,12 +1,12 @@
 import Files
 
-/// The temporary directory beside a store's place in which a store is made, locked as long as its maker lives.
+/// A temporary directory beside a store's place, in which the store is made. It is locked while the process that makes the store lives.
 ///
-/// The lock is a `flock` on the directory itself. A lock file in it would come too late: a sweeper that opened the directory before the file existed
-/// removes what the maker adds afterwards, whichever of the two made the file.
+/// The lock is a `flock` on the directory itself. A lock file in it would be too late: a process that sweeps, and that opened the directory
+/// before the file existed, would remove everything that is added afterwards.
 ///
-/// It is reached by its descriptor from the moment it was made or found: nobody who may rename files beside the store can lead a write or a
-/// removal somewhere else.
+/// The directory is reached by its descriptor from the moment it was made or found: a user who may rename files beside the store cannot
+/// redirect a write or a removal.
 struct StoreSite: ~Copyable {
   let paths: StorePaths
   private let parent: Directory
@@ -26,7 +26,7 @@ struct StoreSite: ~Copyable {
     }
   }
 
-  /// Takes over a directory whose maker is gone; nil if the maker lives, or if the directory is not this user's alone.
+  /// Takes over a directory whose maker has ended; nil if the maker lives, or if the directory is not this user's alone.
   init?(abandoned name: String, in parent: Directory) throws(FileError) {
     let directory = try Directory(parent.place(name))
     self.init(directory, named: name, in: parent, try Self.lock(directory, named: name, in: parent))
@@ -40,7 +40,8 @@ struct StoreSite: ~Copyable {
     self.lock = lock
   }
 
-  /// Nil if the directory is not this user's alone, if another holds the lock, or if the directory was removed or renamed before it was locked here.
+  /// Nil if the directory is not this user's alone, if another holds the lock, or if the directory was removed or renamed before it was
+  /// locked here.
   private static func lock(_ directory: Directory, named name: String, in parent: Directory) throws(FileError) -> FileLock? {
     guard StoreTrust.isOwn(try directory.status()) else { return nil }
     let lock = try FileLock(directory)

@@ -1,12 +1,12 @@
 import Files
 
-/// Refuses a store that somebody else can read, change or exchange.
+/// Refuses a store that another user can read, change or exchange.
 ///
-/// Looks at names and opens nothing: a pipe must not block, and closing a descriptor of `lock.mdb` would drop the locks that LMDB holds on
-/// it. What is looked at stays so, because nobody else may write in the directory. A user who may rename the directories above the store is
+/// Examines names and opens nothing: a pipe must not block, and closing a descriptor of `lock.mdb` would drop the locks that LMDB holds on
+/// it. The result stays true, because no other user may write in the directory. A user who may rename the directories above the store is
 /// trusted.
 enum StoreTrust {
-  /// The files of a generation by what they are.
+  /// The device and inode of a generation's directory and of each of its files.
   struct GenerationFiles: Equatable {
     let directory: FileID
     let data: FileID
@@ -40,7 +40,7 @@ enum StoreTrust {
     return GenerationFiles(directory: own, data: data, lock: lock, rows: rows)
   }
 
-  /// Whether a directory is this user's, and nobody else can write in it.
+  /// Whether a directory belongs to this user, and no other user can write in it.
   static func isOwn(_ status: FileStatus) -> Bool {
     status.isDirectory && status.ownerID == MachineIdentity.userID && status.permissions & 0o022 == 0
   }
@@ -92,7 +92,7 @@ enum StoreTrust {
     return "or let an administrator make the store yours with: chown -R \(own) \(quoted(paths.directory))"
   }
 
-  /// As a shell takes it for one word.
+  /// The path in quotes if it needs them, so that a shell reads it as one word.
   private static func quoted(_ path: String) -> String {
     let isPlain = path.utf8.allSatisfy { byte in
       switch byte {

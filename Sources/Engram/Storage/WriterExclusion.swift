@@ -8,12 +8,12 @@ import Synchronization
   import Darwin
 #endif
 
-/// A share in `writer.lock`, held while something is read on a read-only medium: LMDB's lock table cannot be written there, and a writer, who may
-/// reach the same files by another mount, would reuse pages under the reader. So no writer is at work while a read lasts.
+/// A shared lock on `writer.lock`, held during reads on a read-only medium. LMDB's lock table cannot be written there, so a writer that
+/// reaches the same files by another mount would reuse pages that are being read. With this lock, no process writes during a read.
 ///
-/// A `flock` needs no right to write: the descriptor is a reading one.
+/// `flock` needs no write permission, so the descriptor is opened for reading.
 final class WriterExclusion: ReadExclusion {
-  /// How long a writer is waited for.
+  /// How long a read waits for a writer.
   static let patience = Duration.seconds(5)
 
   private struct State: ~Copyable {
@@ -50,7 +50,7 @@ final class WriterExclusion: ReadExclusion {
   func leave() {
     state.withLock { state in
       state.snapshots -= 1
-      // Nothing could be done about a failure, and the lock goes with the descriptor.
+      // A failure cannot be handled here, and closing the descriptor releases the lock anyway.
       if state.snapshots == 0 { try? state.lock.unlock() }
     }
   }

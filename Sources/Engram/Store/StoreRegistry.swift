@@ -110,7 +110,8 @@ enum StoreRegistry {
 
   /// Releases a handle.
   ///
-  /// - Returns: Whether it was the last one: the caller then drains the core and calls ``finishClosing(_:)`` or ``giveUpClosing(_:)``.
+  /// - Returns: Whether it was the last one: the caller then drains the core and calls ``finishClosing(_:until:)`` or
+  ///   ``giveUpClosing(_:)``.
   static func release(_ core: StoreCore) -> Bool {
     entries.withLock { entries in
       switch entries[core.id] {
