@@ -1,5 +1,5 @@
 extension MemoryStore {
-  /// How many memories of the scope a filter matches: what ``delete(where:scope:)`` would delete.
+  /// How many memories of the scope a filter matches: as many as ``delete(where:scope:)`` would delete.
   ///
   /// - Parameter progress: Called now and then, see ``OperationProgress``.
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.corrupted`, `.closed`, `.tooManyReaders`; `CancellationError`.

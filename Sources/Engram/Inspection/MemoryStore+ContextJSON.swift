@@ -33,8 +33,9 @@ extension MemoryStore {
   ///   - recordType: ``ContextRecord/recordType`` of the type.
   ///   - userID: Whose context.
   ///   - schema: The version of the type's shape, 0 or more.
-  /// - Throws: ``StoreError`` `.invalidArgument` for what is no JSON object, `.decodingFailed` for a `UserContext` that is none,
-  ///   `.encodingFailed`, `.valueTooLarge`, `.invalidUserID`, and those of ``write(users:token:_:)``. Nothing was changed.
+  /// - Throws: ``StoreError`` `.invalidArgument` if `json` is not a JSON object, `.decodingFailed` if it does not decode as a `UserContext`
+  ///   of the present schema, `.encodingFailed`, `.valueTooLarge`, `.invalidUserID`, and those of ``write(users:token:_:)``. Nothing is
+  ///   changed.
   public func putContext(json: [UInt8], as recordType: String, for userID: String, schema: Int = 1) async throws {
     let value: CBORValue
     do {

@@ -2,23 +2,23 @@ import Formats
 import LMDB
 import VectorSearch
 
-/// One stored value as it is.
+/// One stored record as text, with its size and its row.
 public struct RecordInspection: Sendable, Codable {
-  /// LMDB's database that has it, such as `memories`.
+  /// The name of LMDB's database that contains the record, such as `memories`.
   public let database: String
   /// Hexadecimal.
   public let key: String
-  /// Of the stored value, its checksum included.
+  /// Bytes of the stored value, without its checksum.
   public let sizeBytes: Int
-  /// The whole value in CBOR diagnostic notation (RFC 8949, section 8). A context's own record is within it, with what the store keeps
-  /// around it.
+  /// The whole value in CBOR diagnostic notation (RFC 8949, section 8). For a context, this is the record inside of the envelope that the
+  /// store adds.
   public let diagnosticText: String
   /// The same as JSON, without white space. Byte strings and other values that JSON does not have are spelled as text.
   public let json: String
   /// Nil for a context, and for a memory without an embedding.
   public let row: Row?
 
-  /// The place of an embedding.
+  /// The row of an embedding.
   public struct Row: Sendable, Hashable, Codable {
     /// Its number in `rows.f32`, from 0 on.
     public let number: Int
@@ -33,10 +33,10 @@ public struct RecordInspection: Sendable, Codable {
 }
 
 extension MemoryStore {
-  /// The record of a memory, expired ones included; nil if there is none.
+  /// The record of a memory, even if it has expired; nil if there is none.
   ///
-  /// - Throws: ``StoreError`` `.corrupted` if the value does not match its checksum; `.closed`, `.tooManyReaders`. A damaged row does not throw:
-  ///   the result says so.
+  /// - Throws: ``StoreError`` `.corrupted` if the value does not match its checksum; `.closed`, `.tooManyReaders`. A damaged row does not
+  ///   throw: see ``RecordInspection/Row/isIntact``.
   /// - Complexity: O(log memories + size of the value).
   public func recordInspection(of id: MemoryID) throws -> RecordInspection? {
     try readOnce { reader in

@@ -3,7 +3,7 @@ import Formats
 public import Foundation
 import LMDB
 
-/// What a store consists of at one moment: see ``MemoryStore/inspection()``.
+/// The counts, files and databases of a store at one moment: see ``MemoryStore/inspection()``.
 public struct StoreInspection: Sendable, Codable {
   /// A file of the store.
   public struct FileSize: Sendable, Hashable, Codable {
@@ -33,20 +33,21 @@ public struct StoreInspection: Sendable, Codable {
   }
 
   public let status: StoreStatus
-  /// Memories that no search by vector finds, those that have expired and are not swept yet included; nil: a store without embeddings.
+  /// Memories without an embedding, which no search by vector finds, including expired ones that are not removed yet; nil in a store
+  /// without embeddings.
   public let withoutEmbedding: Int?
-  /// Those of all generations, leftovers included, and the locks.
+  /// The files of all generations, also of those that are about to be removed, `current`, and the lock files.
   public let files: [FileSize]
   public let databases: [DatabaseSize]
-  /// The databases of indexes that the store lacks, or has not kept up, because an earlier version of Engram made it or wrote to it: reads do
-  /// without them, and are slower. The next rebuild makes them: the store's own, or ``MemoryStore/compact(progress:)``.
+  /// The databases of indexes that are missing or incomplete, because an earlier version of Engram made the store or wrote to it. Reads
+  /// work without them, but more slowly. The next rebuild makes them: an automatic one, or ``MemoryStore/compact(progress:)``.
   public let missingTables: [String]
-  /// Of other processes.
+  /// Reader slots of other processes.
   public let readers: [Reader]
   public let identity: StoreIdentity
 }
 
-/// What a store is: for good, but for its embedder and dimension, which ``MemoryStore/reembed(with:progress:)`` changes.
+/// The properties of a store that never change, except its embedder and dimension, which ``MemoryStore/reembed(with:progress:)`` changes.
 public struct StoreIdentity: Sendable, Hashable, Codable {
   /// The version of the file format.
   public let format: Int
@@ -56,13 +57,13 @@ public struct StoreIdentity: Sendable, Hashable, Codable {
   /// Components of an embedding; nil: a store without embeddings.
   public let dimension: Int?
   public let metric: Metric
-  /// Of the words.
+  /// The language of the texts, for searches by words.
   public let language: WordLanguage
   /// The embedder that the store is pinned to; nil: none so far.
   public let embedder: EmbedderIdentity?
 }
 
-/// What is stored of one user.
+/// The data that is stored of one user.
 public struct UserInspection: Sendable, Codable {
   /// A context without its content.
   public struct Context: Sendable, Hashable, Codable {
@@ -73,7 +74,7 @@ public struct UserInspection: Sendable, Codable {
     /// The version of the type's shape.
     public let schema: Int
     public let updatedAt: Date
-    /// Of the stored value, its envelope included.
+    /// Bytes of the stored value, with its envelope and without its checksum.
     public let sizeBytes: Int
 
     /// Whether all parts are the same, byte for byte.
@@ -91,14 +92,15 @@ public struct UserInspection: Sendable, Codable {
   public let userID: String
   /// Memories that have not expired.
   public let memories: Int
+  /// Memories with an embedding, including expired ones that are not removed yet.
   public let embeddings: Int
   public let contexts: [Context]
-  /// The last few memories, the newest first.
+  /// The newest memories by `createdAt`, the newest first.
   public let newest: [Memory]
 }
 
 extension MemoryStore {
-  /// What the store is for good. Needs no read, and does not fail on a closed store.
+  /// The lasting properties of the store. Reads no file, and works on a closed store, too.
   public var identity: StoreIdentity {
     let store = core.generation.store
     let bytes = store.storeID
@@ -141,7 +143,7 @@ extension MemoryStore {
   private func files() throws -> [StoreInspection.FileSize] {
     do {
       var sizes: [StoreInspection.FileSize] = []
-      // Leftovers of other generations, too: they take room.
+      // Also the files of former and unfinished generations, because they use disk space.
       let paths =
         ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock", EmbeddingWork.fileName]
         + (try core.paths.root.entries().filter {
@@ -158,7 +160,7 @@ extension MemoryStore {
     }
   }
 
-  /// A process of another user counts as alive, too: the signal is refused, not lost.
+  /// A process of another user counts as alive, too: `kill` then fails with EPERM.
   private static func isAlive(_ processID: Int32) -> Bool { kill(processID, 0) == 0 || errno == EPERM }
 
   /// Counts, contexts and the newest memories of a user at one instant; nil if the store has nothing of the user.
