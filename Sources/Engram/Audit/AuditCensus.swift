@@ -1,7 +1,7 @@
 import Checksums
 import VectorSearch
 
-/// What one pass over the memories leaves: 48 bytes for each of them, about 100 for each user, and sums.
+/// The data that one pass over the memories collects: 48 bytes for each memory, about 100 for each user, and totals.
 struct AuditCensus {
   struct Entry {
     let id: MemoryID
@@ -80,12 +80,12 @@ struct AuditCensus {
 
   mutating func add(_ row: Span<Float>, of id: MemoryID) {
     if let dead = deadComponents {
-      // Most stores have none after a few rows.
+      // In most stores, no such component is left after a few rows.
       if !dead.isEmpty { deadComponents = dead.filter { row[$0] == 0 } }
     } else {
       deadComponents = row.indices.filter { row[$0] == 0 }
     }
-    // Only if every component is, so that the first one mostly decides.
+    // The embedding is zero only if every component is, so the first component mostly decides.
     var index = 0
     while index < row.count, row[index] == 0 { index += 1 }
     if index == row.count { zeroEmbeddings.insert(id) }

@@ -1,16 +1,16 @@
-/// What ``MemoryStore/audit(_:progress:)`` looks at, and how closely.
+/// Which memories ``MemoryStore/audit(_:progress:)`` examines, and how closely.
 public struct AuditOptions: Sendable, Hashable, Codable {
   public var scope: SearchScope
   /// The most entries of every list in the report; at least 1. Counts are never cut.
   public var limit: Int
-  /// The cosine from which on two embeddings of a user are near duplicates; above 0 and at most 1.
+  /// The least cosine at which two embeddings of a user count as near duplicates; above 0 and at most 1.
   public var threshold: Float
   /// If a user has more than ``allPairsLimit`` embeddings, each is compared with this many stored after it; at least 1.
   public var window: Int
-  /// How many memories with one and the same embedding make it a constant; at least 2.
+  /// How many memories must share an embedding for it to count as a constant; at least 2.
   public var constantCount: Int
 
-  /// The most embeddings of a user that are all compared with each other.
+  /// The most embeddings of a user for which every pair is compared.
   public static let allPairsLimit = 2_000
 
   public init(scope: SearchScope = .all, limit: Int = 10, threshold: Float = 0.97, window: Int = 1_000, constantCount: Int = 10) {

@@ -2,8 +2,8 @@ extension AuditReport {
   /// Pairs of memories of one user whose embeddings have a cosine of at least ``AuditOptions/threshold``.
   ///
   /// A user with at most ``AuditOptions/allPairsLimit`` embeddings has every pair compared. A larger one has each embedding compared
-  /// with the ``AuditOptions/window`` stored after it, so that pairs further apart are not found; ``compared`` and ``partial`` say how
-  /// much that leaves out. Embeddings that are zero have no cosine and are no part of it.
+  /// with the ``AuditOptions/window`` stored after it, so that pairs further apart are not found; ``compared`` and ``partial`` show how
+  /// much that leaves out. Embeddings whose components are all zero have no cosine and are left out.
   public struct NearDuplicates: Sendable, Hashable, Codable {
     /// Pairs found, ``identical`` ones included.
     public let pairs: Int
@@ -13,9 +13,9 @@ extension AuditReport {
     public let compared: Int
     /// Pairs of embeddings of the same user.
     public let possible: Int
-    /// Users of whom not every pair was compared.
+    /// Users for whom not every pair was compared.
     public let partialUsers: Int
-    /// Those users, by embeddings, equal ones by userID.
+    /// The first of these users: the most embeddings first, equal counts by userID.
     public let partial: [Partial]
     /// Pairs of different embeddings, the highest cosine first.
     public let closest: [Pair]
@@ -23,7 +23,7 @@ extension AuditReport {
     public var isComplete: Bool { compared == possible }
   }
 
-  /// A user of whom not every pair was compared.
+  /// A user for whom not every pair was compared.
   public struct Partial: Sendable, Hashable, Codable {
     public let userID: String
     public let embeddings: Int
@@ -42,7 +42,7 @@ extension AuditReport {
     public let secondExcerpt: String
   }
 
-  /// What no search finds, or what it finds without a reason.
+  /// Memories that no search finds, and embeddings that match without a reason.
   public struct Unmatched: Sendable, Hashable, Codable {
     /// Texts of nothing but white space.
     public let emptyTexts: Listing<MemoryID>
@@ -55,29 +55,29 @@ extension AuditReport {
     public let constants: Constants?
   }
 
-  /// Things in ascending order.
+  /// The number of elements, and the first ``AuditOptions/limit`` of them in ascending order.
   public struct Listing<Element: Sendable & Hashable>: Sendable, Hashable {
     public let count: Int
     public let first: [Element]
   }
 
-  /// Embeddings that ``AuditOptions/constantCount`` memories and more share, also those of different users: what an embedder answers
-  /// to a text that it cannot read.
+  /// Embeddings that at least ``AuditOptions/constantCount`` memories share, also memories of different users: for example the vector that
+  /// an embedder returns for every text that it cannot read.
   public struct Constants: Sendable, Hashable, Codable {
     /// Different embeddings.
     public let count: Int
     /// Memories that have one of them.
     public let memories: Int
-    /// By members.
+    /// The embeddings with the most members first.
     public let largest: [Constant]
   }
 
   public struct Constant: Sendable, Hashable, Codable {
-    /// Members.
+    /// Members: the memories that share the embedding.
     public let count: Int
-    /// Users among the members.
+    /// How many users the members belong to.
     public let users: Int
-    /// Different texts among the members.
+    /// How many different texts the members have.
     public let texts: Int
     public let ids: [MemoryID]
     /// The beginning of the first member's text.

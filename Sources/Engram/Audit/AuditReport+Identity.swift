@@ -1,6 +1,6 @@
 import Formats
 
-// Userids, names and excerpts are the same if their bytes are, see ``ByteIdentity``.
+// UserIDs, names and excerpts are equal if their bytes are, see ``ByteIdentity``.
 
 extension AuditReport.User {
   public static func == (left: Self, right: Self) -> Bool {

@@ -1,8 +1,8 @@
 public import Foundation
 
-/// What ``MemoryStore/audit(_:progress:)`` found. Memories that have expired are counted in ``Times/expired`` and nowhere else.
+/// The result of ``MemoryStore/audit(_:progress:)``. Memories that have expired are counted in ``Times/expired`` and nowhere else.
 ///
-/// Lists hold the first ``AuditOptions/limit`` of what the count beside them counts; equal ranks come in ascending order of ids.
+/// A list holds the first ``AuditOptions/limit`` elements, and the count beside it counts all. Equal ranks come in ascending order of ids.
 public struct AuditReport: Sendable, Hashable, Codable {
   public let options: AuditOptions
   /// The moment of the snapshot.
@@ -35,7 +35,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
   /// Different sessions; the same name under two users counts twice.
   public let sessions: Int
 
-  /// Who owns how much.
+  /// How the memories are distributed over the users.
   public struct Users: Sendable, Hashable, Codable {
     /// Users who have a memory, expired or not, or a context.
     public let count: Int
@@ -43,7 +43,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
     public let memoriesPerUser: Quantiles?
     /// Users who have memories.
     public let withMemories: Int
-    /// By memories, equal ones by userID.
+    /// The users with the most memories first, equal counts by userID.
     public let largest: [User]
   }
 
@@ -59,7 +59,7 @@ public struct AuditReport: Sendable, Hashable, Codable {
     /// The oldest and the newest `createdAt`; nil if there is no memory.
     public let oldest: Date?
     public let newest: Date?
-    /// Memories whose time has passed and that no sweep has removed yet.
+    /// Memories that have expired and are not removed yet.
     public let expired: Int
     /// Memories that expire within 7 days.
     public let expiringWithin7Days: Int
@@ -67,12 +67,12 @@ public struct AuditReport: Sendable, Hashable, Codable {
     public let expiringWithin30Days: Int
   }
 
-  /// Groups of two and more that are the same.
+  /// Groups of two or more memories that are the same.
   public struct Duplicates: Sendable, Hashable, Codable {
     public let groups: Int
     /// Memories beyond the first of each group.
     public let surplus: Int
-    /// By members.
+    /// The groups with the most members first.
     public let largest: [Group]
   }
 
@@ -85,14 +85,15 @@ public struct AuditReport: Sendable, Hashable, Codable {
     public let excerpt: String
   }
 
-  /// Names that memories carry. From 10,000 different ones on, others are only counted as ``uncounted``.
+  /// Names that memories carry. The first 10,000 different names are counted; occurrences of all others are counted together in
+  /// ``uncounted``.
   public struct Names: Sendable, Hashable, Codable {
     public let distinct: Int
-    /// Memories that carry one, each counted once for each name.
+    /// Occurrences of all names: each memory counts once for each name that it carries.
     public let occurrences: Int
-    /// Occurrences of names beyond the bound: if this is not zero, ``distinct`` is a lower bound.
+    /// Occurrences of names beyond the first 10,000. If this is not zero, ``distinct`` is a lower bound.
     public let uncounted: Int
-    /// By count, equal ones by name.
+    /// The most frequent names first, equal counts by name.
     public let commonest: [Name]
   }
 

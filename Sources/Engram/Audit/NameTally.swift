@@ -2,7 +2,7 @@ import Formats
 
 /// Counts how often each name occurs, for at most ``nameLimit`` different ones.
 struct NameTally {
-  /// Ten megabytes of the longest names.
+  /// With names of the greatest length, the table takes ten megabytes.
   static let nameLimit = 10_000
 
   private var counts: [Exact<String>: Int] = [:]

@@ -1,10 +1,10 @@
 import VectorSearch
 
-/// Compares the embeddings of each user with each other.
+/// Compares the embeddings of each user with one another.
 struct NearDuplicateSearch {
   typealias Entry = AuditCensus.Entry
 
-  /// Different embeddings of one user.
+  /// Two different embeddings of one user.
   struct Pair {
     let score: Float
     /// The lower id.
@@ -12,7 +12,7 @@ struct NearDuplicateSearch {
     let second: MemoryID
   }
 
-  /// A user of whom not every pair was compared.
+  /// A user for whom not every pair was compared.
   struct Partial {
     let user: Int
     let embeddings: Int
@@ -41,8 +41,9 @@ struct NearDuplicateSearch {
 
   consuming func closestPairs() -> [Pair] { closest.sorted() }
 
-  /// - Parameter entries: Entries with rows that are not zero, by user and row; the row order of a user is that of storing.
-  /// - Parameter progress: What it throws ends the search.
+  /// - Parameters:
+  ///   - entries: Entries whose rows are not zero, sorted by user and row. The rows of a user are in the order in which they were stored.
+  ///   - progress: Called now and then; what it throws ends the search.
   mutating func run(_ entries: [Entry], _ progress: @escaping (OperationProgress) throws -> Void) throws {
     var total = 0
     entries.forEachRun(where: { $0.user == $1.user }) { total += Self.pairs($0.count, window: window($0.count)) }
@@ -51,7 +52,7 @@ struct NearDuplicateSearch {
     try meter.finish()
   }
 
-  /// How many of the entries after it each one of `count` is compared with.
+  /// With how many of the entries after it each entry of a user with `count` entries is compared.
   private func window(_ count: Int) -> Int { count <= AuditOptions.allPairsLimit ? count - 1 : min(options.window, count - 1) }
 
   /// Pairs of `count` entries that lie at most `window` apart.
@@ -72,7 +73,7 @@ struct NearDuplicateSearch {
     for (position, index) in own.indices.enumerated() {
       let others = own[(index + 1)..<min(index + 1 + window, own.endIndex)]
       if let norms {
-        // Scaled before it is multiplied: the product of two small norms would be no number of 32 bits.
+        // Scaled before the multiplication, because the product of two small norms would underflow a 32-bit float.
         let unit = Self.scaled(rows.row(own[index].row), by: 1 / norms[position])
         compare(own[index], unit.span, others, norms[(position + 1)...])
       } else {
@@ -107,7 +108,7 @@ struct NearDuplicateSearch {
 }
 
 extension [AuditCensus.Entry] {
-  /// Calls `body` with every longest run of neighbours that are the same.
+  /// Calls `body` with every maximal run of adjacent elements that are the same.
   func forEachRun(where areSame: (Element, Element) -> Bool, _ body: (ArraySlice<Element>) throws -> Void) rethrows {
     var start = 0
     for index in indices where index + 1 == count || !areSame(self[index], self[index + 1]) {

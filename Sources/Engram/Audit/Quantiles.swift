@@ -1,4 +1,5 @@
-/// How counts are spread: each quantile is the least count that at least its share does not exceed ("nearest rank").
+/// The distribution of counts. A quantile is the smallest count that at least its percentage of all counts does not exceed ("nearest
+/// rank").
 public struct Quantiles: Sendable, Hashable, Codable {
   public let minimum: Int
   public let percent25: Int

@@ -5,7 +5,7 @@ struct Ranking<Element> {
   private let limit: Int
   private let precedes: (Element, Element) -> Bool
   private var kept: [Element] = []
-  /// The last one that still counts, once there are `limit`.
+  /// The last of the first `limit` elements at the latest sorting; nil before that. Only elements that precede it can still enter.
   private var last: Element?
   /// Elements seen.
   private(set) var count = 0
@@ -20,7 +20,7 @@ struct Ranking<Element> {
     count += 1
     if let last, !precedes(element, last) { return }
     kept.append(element)
-    // Twice the limit, so that sorting is paid for by as many elements as it drops.
+    // Sorts only at twice the limit, so that each sorting drops at least as many elements as it keeps.
     if kept.count / 2 >= limit {
       cut()
       last = kept.last

@@ -1,11 +1,11 @@
 import Formats
 import VectorSearch
 
-/// Groups of memories that are the same, and pairs that nearly are.
+/// Finds groups of memories that are the same, and pairs that are nearly the same.
 extension StoreAudit {
   private typealias Entry = AuditCensus.Entry
 
-  /// Members of a group, without what its first member's record says.
+  /// The members of a group. The user and the excerpt are read from the first member's record later.
   private struct Members {
     var count = 0
     /// The first ones, ascending.
@@ -16,13 +16,13 @@ extension StoreAudit {
       if ids.count < limit { ids.append(id) }
     }
 
-    /// The larger one first.
+    /// The order of groups: the larger one first, equal ones by the lowest id.
     static func precedes(_ left: Members, _ right: Members) -> Bool {
       left.count != right.count ? left.count > right.count : left.ids[0] < right.ids[0]
     }
   }
 
-  /// Sums of groups of two and more.
+  /// Totals over groups of two or more members.
   private struct Tally {
     var surplus = 0
     var largest: Ranking<Members>
@@ -47,13 +47,13 @@ extension StoreAudit {
     return try duplicates(tally)
   }
 
-  /// Splits memories whose texts have one hash by the texts themselves.
+  /// Splits memories whose texts have the same hash into groups with the same text.
   private func groups(_ run: ArraySlice<Entry>, _ meter: inout WorkMeter) throws -> [Members] {
     var groups: [(text: String, members: Members)] = []
     for entry in run {
       let text = try memory(entry.id).text
       try meter.pass(bytes: text.utf8.count)
-      // Strings compare by canonical equivalence; the same text is the same bytes.
+      // Not `==`, which compares strings by canonical equivalence: texts are the same if their bytes are.
       let index = groups.firstIndex { $0.text.hasSameBytes(as: text) } ?? groups.endIndex
       if index == groups.endIndex { groups.append((text, Members())) }
       groups[index].members.add(entry.id, limit: options.limit)
@@ -63,7 +63,7 @@ extension StoreAudit {
 
   // MARK: The same embedding
 
-  /// - Parameter entries: All with rows, like those of the functions below.
+  /// - Parameter entries: All have rows, also in the functions below.
   func sameEmbedding(_ entries: inout [AuditCensus.Entry], _ meter: inout WorkMeter) throws -> AuditReport.Duplicates {
     try entries.sort(by: { ($0.user, $0.checksum, $0.id) < ($1.user, $1.checksum, $1.id) }, &meter)
     var tally = Tally(limit: options.limit)

@@ -4,12 +4,13 @@ import LMDB
 import VectorSearch
 
 extension MemoryStore {
-  /// Looks in one snapshot for what retention should: who owns how much, what expires, duplicates and near duplicates, and what no
-  /// search can find.
+  /// Examines one snapshot for questions of retention: how much each user has, what expires, duplicates and near duplicates, and memories
+  /// that no search can find.
   ///
-  /// Waits for nobody, and other processes may write meanwhile; like every snapshot it lets the file grow while they do.
+  /// Waits for no writer, and writes may go on meanwhile; like every held snapshot it makes the file grow while they do.
+  ///
   /// - Parameters:
-  ///   - options: What is looked at, and how closely.
+  ///   - options: Which memories are examined, and how closely.
   ///   - progress: Called now and then with the memories read, then with the pairs compared. See ``OperationProgress``.
   /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.notFound` for a user whom the store does not have, `.corrupted`,
   ///   `.closed`, `.tooManyReaders`; `CancellationError` within about a tenth of a second once the task is cancelled.
@@ -137,7 +138,7 @@ struct StoreAudit: ~Escapable {
       count: census.users.count, memoriesPerUser: Quantiles(counts), withMemories: counts.count, largest: largest.sorted())
   }
 
-  /// Read again, so that the names of many users need not be kept in memory.
+  /// Reads the user's record again, so that the userIDs of many users need not be kept in main memory.
   func userID(_ key: UserKey) throws -> String {
     guard let value = try reader.value(key, in: Tables.Users.self) else {
       throw StoreError(.corrupted, "a user's record is missing")
