@@ -18,7 +18,7 @@ public struct StoreInspection: Sendable, Codable {
   public struct DatabaseSize: Sendable, Hashable, Codable {
     public let name: String
     public let entries: Int
-    /// Of its pages.
+    /// Bytes of its pages.
     public let sizeBytes: Int
   }
 

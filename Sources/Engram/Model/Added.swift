@@ -18,8 +18,8 @@ public struct Added: Sendable, Hashable {
   public let isEmbedded: Bool
 }
 
-/// What adding does if the store's embedder fails: it throws, returns another number of vectors than texts, or a vector that cannot be
-/// stored.
+/// What adding does if the store's embedder fails. It fails if it throws, or returns another number of vectors than texts or a vector that
+/// cannot be stored.
 public enum EmbeddingFailurePolicy: Sendable, Hashable {
   /// The call throws the error, and nothing is stored.
   case `throw`

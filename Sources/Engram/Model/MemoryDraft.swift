@@ -1,7 +1,7 @@
 import Formats
 public import Foundation
 
-/// A memory that is not stored yet. The store gives it an id, unless it brings one.
+/// A memory that is not stored yet. The store gives it an id, unless it has one.
 public struct MemoryDraft: Sendable, Hashable {
   /// Nil: the store makes one.
   public var id: MemoryID?

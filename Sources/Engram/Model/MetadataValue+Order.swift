@@ -28,7 +28,7 @@ extension MetadataValue {
     }
   }
 
-  /// Without rounding: a double has 53 bits for the 63 of an integer.
+  /// Compares without rounding: a double has 53 bits of precision, an integer 63.
   private static func isLess(_ left: Int64, _ right: Double) -> Bool {
     if right >= 0x1p63 { return true }
     // Also if it is NaN.

@@ -103,7 +103,7 @@ public struct SearchResult: Sendable, Hashable, Codable {
   /// Present if the query asked for it.
   public let explanation: Explanation?
 
-  /// How a score came about.
+  /// How a score was computed.
   public struct Explanation: Sendable, Hashable, Codable {
     public let metric: Metric
     /// The row of the embedding in the row file; nil: the memory has none.
@@ -119,21 +119,21 @@ public struct SearchResult: Sendable, Hashable, Codable {
 
     /// The parts of a score, scaled and weighted.
     public struct Parts: Sendable, Hashable, Codable {
-      /// Of the memory's words, its neighbors' included.
+      /// The part for the memory's words, its neighbors' included.
       public let words: Float
-      /// Of the words of its session.
+      /// The part for the words of its session.
       public let session: Float
       /// Added if the query names the memory's author.
       public let author: Float
       /// Zero or negative: the deduction for the share of questions in the text.
       public let question: Float
-      /// Of its embedding, its neighbors' included.
+      /// The part for its embedding, its neighbors' included.
       public let dense: Float
-      /// Of the best embedding of its session.
+      /// The part for the best embedding of its session.
       public let sessionDense: Float
-      /// Of its age; zero unless ``TextQuery/ranking`` weighs it.
+      /// The part for its age; zero unless ``TextQuery/ranking`` weighs it.
       public let recency: Float
-      /// Of its importance; zero unless ``TextQuery/ranking`` weighs it.
+      /// The part for its importance; zero unless ``TextQuery/ranking`` weighs it.
       public let importance: Float
       /// The `cblas_sdot` of the query's embedding with the memory's; nil: one of them is missing.
       public let similarity: Float?

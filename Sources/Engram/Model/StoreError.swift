@@ -62,7 +62,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let storeExists = Code(rawValue: "storeExists")
     /// The directory holds something else.
     public static let notAStore = Code(rawValue: "notAStore")
-    /// The store has another dimension or metric than was asked for.
+    /// The store has another dimension, metric or language than the options ask for.
     public static let storeMismatch = Code(rawValue: "storeMismatch")
     /// The store is pinned to another embedder.
     public static let embedderMismatch = Code(rawValue: "embedderMismatch")

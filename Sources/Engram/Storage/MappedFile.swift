@@ -1,7 +1,7 @@
 import Files
 
-/// The files that are mapped to be read, `data.mdb` and `rows.f32`. Files that Engram writes have no holes, but a copy may: `cp
-/// --sparse=always`, `rsync -S` and `tar -S` turn zeros into holes.
+/// The files that are mapped to be read, `data.mdb` and `rows.f32`. Files that Engram writes have no holes, but a copy may have some:
+/// `cp --sparse=always`, `rsync -S` and `tar -S` turn zeros into holes.
 enum MappedFile {
   /// Allocates the blocks that are missing in a file, before it is mapped.
   ///

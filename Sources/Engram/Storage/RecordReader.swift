@@ -21,7 +21,7 @@ struct RecordReader: ~Escapable {
   }
 
   var schema: Schema { generation.schema }
-  /// What is fixed in the generation: dimension, metric and secret.
+  /// The generation's record: dimension, metric and secret, and the embedder that is pinned by now.
   var store: StoreRecord { generation.store }
 
   func userKey(_ userID: String) -> UserKey { UserKey(userID, secret: generation.secret) }
@@ -301,7 +301,7 @@ struct RecordReader: ~Escapable {
     return try neighbors(of: memory, atMost: count)
   }
 
-  /// The same of a memory that was read; none for a count of 0.
+  /// The neighbors of a memory that the caller has read; none for a count of 0.
   ///
   /// - Parameter date: Those created later are left out; nil: none are.
   func neighbors(of memory: Memory, atMost count: Int, asOf date: Date? = nil) throws -> [Memory] {

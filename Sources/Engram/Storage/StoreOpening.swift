@@ -373,7 +373,7 @@ enum StoreOpening {
   ) throws -> Bool {
     guard let asked, generation.embedder == nil, options.access == .readWrite else { return true }
     let lock = try FileLock(path: paths.writerLock)
-    // As long as a write would wait.
+    // Waits as long as a write would.
     try lock.lock(.exclusive, atMost: options.writeTimeout ?? FileLock.patience)
     if let move = try paths.move(from: generation, writerLock: writerLock) { throw move.error(committed: false, isOpening: true) }
     var transaction = try EnvironmentTransaction(generation.environment)

@@ -16,7 +16,7 @@ enum StoreRegistry {
     case halfClosed(StoreCore)
   }
 
-  /// What an opener finds.
+  /// The outcome of looking up a store that is to be opened.
   private enum Admission {
     case joined(StoreCore)
     /// The caller opens the store and records the outcome.
