@@ -119,8 +119,7 @@ extension MemorySnapshot {
   ///   - filter: Only memories that match are returned; the page is filled with such up to `limit`.
   /// - Returns: At most `limit` memories by `createdAt`, equal times by id: the oldest first unless `newestFirst` is set. None if the user
   ///   has no such session; a session of another user with the same id is not included.
-  /// - Throws: As ``memories(for:newestFirst:after:limit:filter:)``; `.valueTooLarge` or `.invalidArgument` for a session id that no memory
-  ///   can have.
+  /// - Throws: As ``memories(for:newestFirst:after:limit:filter:)``; `.valueTooLarge` for a session id above 1,024 UTF-8 bytes.
   /// - Complexity: O(log memories + memories that are passed), whatever else the user has. O(the user's memories) in a store that an
   ///   earlier version made, until its index of sessions is built: see ``StoreInspection/missingTables``.
   public func memories(
