@@ -1,4 +1,4 @@
-/// The little that the hashing embedder knows of English. Other languages pass through unchanged, apart from chance endings.
+/// The English words and endings that the hashing embedder knows. Words of other languages stay unchanged, unless they have such an ending.
 enum EnglishWords {
   /// Words that say little about the subject of a sentence, with the pieces that an apostrophe leaves behind (`don't` → `don`, `t`).
   private static let common = """
@@ -21,14 +21,14 @@ enum EnglishWords {
     return hashes
   }()
 
-  /// Takes plural, `-ing` and `-ed` endings from a folded word: `stories` → `story`, `planned` → `plan`, `baking` and `bakes` → `bak`.
+  /// Removes plural, `-ing` and `-ed` endings from a folded word: `stories` → `story`, `planned` → `plan`, `baking` and `bakes` → `bak`.
   ///
-  /// The rules, in order; a length is that of what is before the rule:
+  /// The rules, in order; a length is that of the word before the rule is applied:
   /// 1. length > 4 and `ies` or `ied`: becomes `y`, and nothing else applies.
   /// 2. The first that fits: length > 5 and `ing` after a vowel somewhere; length > 4 and `ed` after a vowel somewhere; length > 4
-  ///    and `es`; length > 3 and `s` but not `ss`. The ending goes.
-  /// 3. length > 3 and a doubled last letter other than `l`, `s`, `z`: one of the two goes.
-  /// 4. length > 3 and a last `e`: it goes.
+  ///    and `es`; length > 3 and `s` but not `ss`. The ending is removed.
+  /// 3. length > 3 and a doubled last letter other than `l`, `s`, `z`: one of the two is removed.
+  /// 4. length > 3 and a last `e`: it is removed.
   static func stem(_ word: ArraySlice<UInt32>) -> (letters: ArraySlice<UInt32>, addsY: Bool) {
     var word = word
     if word.count > 4, word.hasEnding("ies") || word.hasEnding("ied") {

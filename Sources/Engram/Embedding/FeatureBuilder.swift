@@ -55,7 +55,7 @@ struct FeatureBuilder {
     let count = lengths.reduce(0) { $0 + max(0, bracketed.count - $1 + 1) }
     let share = weight / Double(count).squareRoot()
     for start in 0...(bracketed.count - lengths.lowerBound) {
-      // FNV-1a takes one byte after the other, so the shorter runs are stages of the longest.
+      // FNV-1a takes one byte after the other, so the hashes of the shorter runs are intermediate results of the longest.
       var hash = FeatureHash(kind: UInt8(ascii: "g"))
       for (offset, scalar) in bracketed[start..<min(start + lengths.upperBound, bracketed.count)].enumerated() {
         hash.combine(scalar: scalar)

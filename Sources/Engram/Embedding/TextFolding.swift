@@ -4,7 +4,7 @@
 /// and general categories come from the standard library; Unicode's stability policy fixes them for every assigned letter.
 ///
 /// Canonically equivalent spellings fold alike in the Latin, Greek, Cyrillic, Hebrew, Arabic, kana and Hangul scripts (Hangul is
-/// composed by ``TokenScanner``). Others are taken as they are written.
+/// composed by ``TokenScanner``). Text in other scripts is taken as it is written.
 enum TextFolding {
   /// Groups, separated by spaces: a letter, then the lowercase letters that become it when their marks are dropped.
   private static let groups = """

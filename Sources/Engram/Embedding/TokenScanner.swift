@@ -67,7 +67,7 @@ struct TokenScanner {
     return false
   }
 
-  /// `nil` for what separates tokens.
+  /// The kind of token that a folded scalar value belongs to; `nil` if it separates tokens.
   private static func kind(of value: UInt32) -> Kind? {
     switch value {
     case 0x30...0x39, 0x61...0x7a:

@@ -18,14 +18,14 @@ struct DamagedGeneration {
   let previous: Commit?
   /// What is wrong with the meta pages.
   let problems: [String]
-  /// Why ``last`` is not what its place among the meta pages says; nil if it is the last commit.
+  /// Why ``last`` may not be the last commit of the generation; nil if it is.
   let reason: String?
 
   var dataPath: FilePlace { place.appending(Generation.dataFileName) }
   var rowPath: FilePlace { place.appending(Generation.rowFileName) }
   var lastIsSound: Bool { last != nil && reason == nil }
 
-  /// - Throws: ``StoreError`` `.newerFormat`; `FileError` where the file cannot be read at all.
+  /// - Throws: ``StoreError`` `.newerFormat`; `FileError` if the file cannot be read at all.
   init(_ number: UInt64, place: FilePlace) throws {
     self.number = number
     self.place = place

@@ -2,14 +2,15 @@ import Checksums
 import Files
 import VectorSearch
 
-/// The row file of a damaged generation, read row by row: what a map would answer with a signal is an error here.
+/// The row file of a damaged generation, read row by row: a place that cannot be read is an error here, and would be a signal in a mapped
+/// file.
 final class DamagedRows {
   private let file: Files.FileHandle?
   private let path: FilePlace
   private let header: RowFileHeader
   private let missing: String
 
-  /// - Parameter header: What the file's header ought to be; the rows are where it says, whatever the file's own one says.
+  /// - Parameter header: The expected header. It decides where the rows are, even if the header in the file differs.
   init(path: FilePlace, header: RowFileHeader, _ notes: RepairNotes) {
     self.path = path
     self.header = header
@@ -33,7 +34,7 @@ final class DamagedRows {
     }
   }
 
-  /// - Throws: ``StoreError`` `.corrupted` with what is wrong with the row, as the end of a sentence.
+  /// - Throws: ``StoreError`` `.corrupted`; its message says what is wrong with the row, as the end of a sentence.
   func components(_ reference: MemoryRecord.RowReference) throws(StoreError) -> [Float] {
     guard file != nil else { throw StoreError(.corrupted, "\(Generation.rowFileName) \(missing)") }
     let count = header.dimension * MemoryLayout<Float>.size

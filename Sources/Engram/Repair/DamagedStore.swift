@@ -7,7 +7,7 @@ struct DamagedStore: ~Copyable {
   private let opening: FileLock?
   private let alive: FileLock?
 
-  /// Locks the store as far as it has its lock files, which need not be writable.
+  /// Locks the lock files of the store that exist; they need not be writable.
   ///
   /// - Throws: ``StoreError`` `.storeMissing`, `.notAStore`, `.stillInUse`.
   init(_ path: String) throws {
@@ -30,7 +30,7 @@ struct DamagedStore: ~Copyable {
     self.alive = alive
   }
 
-  /// Excludes those who have a generation open without the store's own lock files, which may be lost.
+  /// Locks a generation's data file, to exclude processes that have it open even if the store's own lock files are lost.
   func lock(_ generation: DamagedGeneration) throws -> FileLock {
     let lock = try FileLock(existing: paths.data(generation.number))
     guard try lock.tryLock(.exclusive) else { throw Self.inUse(paths, paths.data(generation.number)) }
@@ -48,8 +48,8 @@ struct DamagedStore: ~Copyable {
 
   /// The generation that was live: the one that the file `current` names, or the last one of the chain of successors that begins there.
   ///
-  /// Where `current` names none that can be read: the lowest one that has no successor. A generation is built beside the live one and
-  /// takes over only by being named there, so that a higher one beside it is unfinished.
+  /// If `current` names no generation that can be read, it is the lowest one that has no successor: a generation is live only once the
+  /// state record of the one before names it, so a higher one is unfinished.
   func liveGeneration(_ notes: RepairNotes) throws -> DamagedGeneration {
     if let generation = try namedGeneration(notes) { return try successor(of: generation) }
     let generations = try GenerationSweep.numbers(paths).sorted().compactMap { try read($0) }

@@ -3,17 +3,17 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// What a repair reads, and what the new store is made like.
+/// What a repair reads, and the record of the store that it builds.
 struct RepairPlan {
   let generation: DamagedGeneration
   /// The commit that is read.
   let commit: DamagedGeneration.Commit
   let choice: RepairReport.Commit
-  /// Whose records fill the gaps of ``commit``; nil if there is none.
+  /// The commit before, whose records fill the gaps of ``commit``; nil if there is none.
   let earlier: DamagedGeneration.Commit?
   let store: StoreRecord
   let isStoreRecordLost: Bool
-  /// Of ``commit``; nil if it is lost, with the counts of what ought to be there.
+  /// The state record of ``commit``, with the counts of its records; nil if it is lost.
   let state: StateRecord?
   /// Number and time of the commit, known or guessed.
   let carried: StateRecord
@@ -25,7 +25,7 @@ struct RepairPlan {
       throw StoreError(.corrupted, "no meta page of \(generation.dataPath) is sound: \(generation.problems.first ?? "")")
     }
     if let reason = generation.reason {
-      // The one sound page is the earlier one already.
+      // The only sound meta page is that of the earlier commit.
       (commit, choice, earlier) = (last, .previous(reason: reason), nil)
     } else if usesPrevious {
       guard let previous = generation.previous else {
@@ -73,7 +73,7 @@ struct RepairPlan {
     return carried
   }
 
-  /// Records of `meta` that the tree does not lead to, and what else tells the number of the last commit.
+  /// Records of `meta` that the tree does not lead to, and the highest number of a commit in the log and the tokens.
   private struct LostRecords {
     var store: StoreRecord?
     var state: StateRecord?
@@ -96,7 +96,7 @@ struct RepairPlan {
 }
 
 extension RowFileHeader {
-  /// What a row file says of itself; nil if it is missing or its header is damaged.
+  /// Reads the header of a row file; nil if the file is missing or its header is damaged.
   fileprivate init?(fileAt path: FilePlace) {
     guard let file = try? Files.FileHandle(path: path, access: .read), let bytes = try? file.read(count: Self.byteCount, at: 0) else {
       return nil

@@ -1,6 +1,6 @@
 public import Foundation
 
-/// What ``MemoryStore/repair(_:into:usingPrevious:progress:)`` kept, and what it could not.
+/// What ``MemoryStore/repair(_:into:usingPrevious:progress:)`` kept, and what was lost.
 public struct RepairReport: Sendable, Codable {
   /// Which of the two last commits was read.
   public enum Commit: Sendable, Hashable, Codable {
@@ -12,11 +12,11 @@ public struct RepairReport: Sendable, Codable {
   /// The generation of the damaged store that was read.
   public internal(set) var generation: UInt64 = 0
   public internal(set) var commit = Commit.last
-  /// The number of that commit and when it was made, as far as the store still tells.
+  /// The number and the time of that commit, as far as the store still has them.
   public internal(set) var batchSequence: UInt64 = 0
   public internal(set) var lastCommit: Date?
 
-  /// What the new store holds.
+  /// Memories in the new store; the counts below are of the new store as well.
   public internal(set) var memories = 0
   public internal(set) var contexts = 0
   /// Earlier versions of contexts and of memories.
@@ -27,19 +27,20 @@ public struct RepairReport: Sendable, Codable {
   public internal(set) var tokens = 0
   /// Bytes of disk that the new store takes.
   public internal(set) var sizeBytes = 0
-  /// The store's own record is gone: the new store has a new secret and creation time, and what the header of its row file tells.
+  /// Whether the store's own record is lost: the new store then has a new secret and creation time, and its dimension, metric and identity
+  /// are from the header of the row file.
   public internal(set) var isStoreRecordLost = false
 
-  /// What is not in the new store as it was in the old one, a sentence each; at most ``sentenceLimit``.
+  /// What was lost, or differs in the new store, a sentence each; at most ``sentenceLimit``.
   public internal(set) var losses: [String] = []
   /// Losses beyond the limit.
   public internal(set) var omittedLosses = 0
-  /// What is wrong with the files, whether something was lost by it or not; at most ``sentenceLimit``.
+  /// Problems of the files, whether they caused a loss or not, a sentence each; at most ``sentenceLimit``.
   public internal(set) var problems: [String] = []
   public internal(set) var omittedProblems = 0
   public internal(set) var duration = Duration.zero
 
-  /// Everything was kept.
+  /// Whether everything was kept.
   public var isLossless: Bool { losses.isEmpty }
 
   public static let sentenceLimit = 1000

@@ -1,7 +1,7 @@
 import LMDB
 
 extension RepairStage {
-  /// Makes the newest earlier version of each context that is lost the present one.
+  /// Replaces each lost context by its newest earlier version.
   mutating func promoteVersions(_ notes: RepairNotes) throws {
     let headless = try read { reader in try Self.versionsWithoutContext(reader) }
     guard !headless.isEmpty else { return }
@@ -14,7 +14,7 @@ extension RepairStage {
     var names: [ContextKey] = []
     var last: ContextKey?
     try reader.walkKeys(Tables.History.self) { entry in
-      // One of a memory is copied with its memory, and is left behind without it.
+      // A version of a memory is copied with its memory; without the memory it is dropped.
       guard case .context(let key) = entry else { return true }
       if key.context == last { return true }
       last = key.context

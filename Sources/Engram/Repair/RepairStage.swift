@@ -1,14 +1,14 @@
 import LMDB
 import VectorSearch
 
-/// A generation that takes what was salvaged in the order of the damaged pages, some at a time; what is in it is then copied user by
-/// user. So a repair keeps no record in memory.
+/// A temporary generation that stores salvaged records in the order of the damaged pages, some at a time; it is then copied user by user.
+/// So a repair keeps few records in memory.
 struct RepairStage: ~Copyable {
-  /// Where an entry comes from: of two, the one that a tree of the commit names counts.
+  /// Where an entry comes from. If there are two of the same key, the one from a tree of the commit is kept.
   enum Origin {
     case tree
     case lostPage
-    /// The commit before, as far as the later one did not touch it.
+    /// The commit before; the later one did not change the entry.
     case earlierCommit
   }
 
@@ -21,12 +21,12 @@ struct RepairStage: ~Copyable {
   }
 
   let generation: Generation
-  /// The commit that the records are of.
+  /// The number and the time of the commit that the records are from.
   private let carried: StateRecord
   private let notes: RepairNotes
   private var items: [Item] = []
   private var itemBytes = 0
-  /// Memories that only a lost page has.
+  /// Memories that were found in a lost page only.
   private(set) var lostPageMemories: Set<MemoryID> = []
   private var lostPageContexts: Set<ContextKey> = []
   /// Memories of which lost pages have several versions: none is known to be the last.
@@ -69,7 +69,7 @@ struct RepairStage: ~Copyable {
     if itemBytes >= Self.transactionBytes { try flush() }
   }
 
-  /// Writes what was added.
+  /// Stores the items that were added.
   mutating func flush() throws {
     let items = items
     self.items.removeAll(keepingCapacity: true)
@@ -87,7 +87,7 @@ struct RepairStage: ~Copyable {
     }
   }
 
-  /// One transaction.
+  /// Runs one transaction in the stage.
   mutating func change(_ body: (inout RepairStage, inout WriteTransaction) throws -> Void) throws {
     let (generation, carried) = (generation, carried)
     try generation.fill(adopting: carried) { transaction in
@@ -96,13 +96,13 @@ struct RepairStage: ~Copyable {
     }
   }
 
-  /// What is in the stage, written.
+  /// Reads what is stored in the stage; added items that are not flushed are not seen.
   func read<Value>(_ body: (borrowing RecordReader) throws -> Value) throws -> Value {
     let snapshot = try EnvironmentSnapshot(generation.environment)
     return try body(RecordReader(snapshot.view, generation, now: .min))
   }
 
-  /// Takes a memory out again.
+  /// Removes a memory from the stage.
   mutating func remove(_ id: MemoryID, _ transaction: inout WriteTransaction) throws {
     if let record = try transaction.batch.reader.memoryRecord(id) { try transaction.remove(record) }
   }
@@ -160,7 +160,7 @@ struct RepairStage: ~Copyable {
   ) throws {
     let user = transaction.batch.reader.userKey(context.userID)
     let name = ContextKey(user: user, recordType: context.recordType)
-    // A context counts its versions, so that of two lost ones the later is known.
+    // A context has the number of its version, so that the later of two from lost pages is known.
     if let version = try Self.version(of: name, transaction.batch.reader) {
       guard origin == .lostPage, lostPageContexts.contains(name), context.version > version else { return }
       try transaction.batch.put(name, context.value, in: Tables.Contexts.self)

@@ -1,7 +1,7 @@
 import Files
 import LMDB
 
-/// One reading of all pages of a commit: lends what is sound, and tells what is not.
+/// Reads all pages of a commit once: lends the sound entries, and reports the damaged ones.
 struct SalvagePass {
   let dataPath: FilePlace
   let page: MetaPage
@@ -11,7 +11,7 @@ struct SalvagePass {
   struct Outcome {
     let problems: [String]
     let omittedProblems: Int
-    /// The lost pages were looked through; false where the free list is damaged, which tells them from deleted ones.
+    /// Whether the lost pages were searched; false if the free list is damaged, without which they cannot be told from deleted pages.
     let searchedLostPages: Bool
     /// The entries that were recorded for databases of which pages were skipped; nil if the number is lost, too.
     let recordedEntries: [String: Int?]
@@ -48,7 +48,7 @@ struct SalvagePass {
     let searched = try salvage.forEachOrphan { _, key, stored in
       try meter.add(stored.byteCount)
       guard let name = SalvagedEntry.database(of: key, stored), let value = SalvagedEntry.value(name, key, stored) else { return false }
-      // What does not decode here is missed by count.
+      // An entry that does not decode is not reported here: the counts will show that it is missing.
       guard let entry = try SalvagedEntry(ifSound: name, key, value) else { return true }
       try visit(entry, true)
       return true
@@ -79,7 +79,7 @@ struct SalvagePass {
       try progress(.init(phase: .salvaging, done: min(bytes, total), total: total, count: entries))
     }
 
-    /// Reports the end: free pages and the rest of those in use are no bytes of values.
+    /// Reports the end. The bytes of values add up to less than the file, which has free pages and keys as well.
     func finish() throws { try progress(.init(phase: .salvaging, done: total, total: total, count: entries)) }
   }
 }

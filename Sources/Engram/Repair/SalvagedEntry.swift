@@ -14,7 +14,7 @@ enum SalvagedEntry {
   case token(Token)
   case timeline(UserKey, MemoryID)
   case log(sequence: UInt64, LogRecord)
-  /// Of a database that is made anew.
+  /// An entry of a table that is built again.
   case index
 
   /// A context or an earlier version, byte by byte.
@@ -33,7 +33,7 @@ enum SalvagedEntry {
 
   private static let checksums = Dictionary(uniqueKeysWithValues: Tables.names.map { ($0, RecordChecksum(database: $0)) })
 
-  /// What is before the checksum; nil if it does not match.
+  /// The stored value without its checksum; nil if the checksum does not match.
   @_lifetime(copy stored)
   static func value(_ database: String, _ key: RawSpan, _ stored: RawSpan) -> RawSpan? {
     guard let checksum = checksums[database], checksum.matches(key: key, stored: stored) else { return nil }
@@ -45,7 +45,7 @@ enum SalvagedEntry {
     Tables.names.first { checksums[$0]?.matches(key: key, stored: stored) == true }
   }
 
-  /// - Throws: ``StoreError`` where the value does not decode or has no place in a store; `.newerFormat`.
+  /// - Throws: ``StoreError`` if the value does not decode or is not valid in a store; `.newerFormat`.
   init(_ database: String, _ key: RawSpan, _ value: RawSpan) throws {
     switch database {
     case Tables.Meta.name: self = try Self.meta(key, value)
@@ -77,7 +77,7 @@ enum SalvagedEntry {
     }
   }
 
-  /// Nil if the value does not decode or has no place in a store.
+  /// Nil if the value does not decode or is not valid in a store.
   ///
   /// - Throws: ``StoreError`` `.newerFormat`.
   init?(ifSound database: String, _ key: RawSpan, _ value: RawSpan) throws {
@@ -110,7 +110,7 @@ enum SalvagedEntry {
     }
   }
 
-  /// Whose it is, is in its key and in its record: the store's secret, under which they are compared, may be lost.
+  /// Does not compare the user in the record with the one in the key: that needs the store's secret, which may be lost.
   private static func version(_ key: MemoryVersionKey, _ value: RawSpan) throws -> SalvagedEntry {
     let record = try MemoryRecord(value, id: key.memory.id)
     try Limits.check(record.memory)
@@ -149,14 +149,14 @@ enum DamagedEntry {
   case version(HistoryKey)
   case token
   case log
-  /// Of a database that is made anew, or with a key that names nothing.
+  /// An entry of a table that is built again, or one with an invalid key.
   case index(database: String)
 
   init(_ database: String, _ key: RawSpan) {
     self = Self.named(database, key) ?? .index(database: database)
   }
 
-  /// Nil if the key, which may be what is damaged, names nothing that a store can have.
+  /// Nil if the key, which may be damaged itself, is not one that a store can have.
   private static func named(_ database: String, _ key: RawSpan) -> DamagedEntry? {
     switch database {
     case Tables.Meta.name:

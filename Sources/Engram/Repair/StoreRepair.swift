@@ -3,15 +3,15 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// Builds a new store out of what is sound in a damaged one. Blocks: runs on a thread of its own.
+/// Builds a new store from the sound records of a damaged one. Blocks: runs on a thread of its own.
 ///
-/// What is salvaged goes into a generation beside the new one (``RepairStage``) and is copied from there as a backup is, so that memory is
-/// needed for the damage only: 16 bytes or so for each memory that is damaged, or that no tree leads to any more; and a bit for each page.
+/// Salvaged records are stored in a generation beside the new one (``RepairStage``), and are copied from there as a backup is. So only
+/// damage takes memory: about 16 bytes for each memory that is damaged or that no tree leads to any more, and a bit for each page.
 struct StoreRepair {
   let source: String
   let path: String
   let usesPrevious: Bool
-  /// Called now and then; what it throws ends the repair.
+  /// Called now and then; an error that it throws ends the repair.
   let progress: (OperationProgress) throws -> Void
 
   func run() throws -> RepairReport {
@@ -40,7 +40,7 @@ struct StoreRepair {
     return report
   }
 
-  /// Fills the temporary directory of the new store: generation 2 is the stage, generation 1 what stays.
+  /// Fills the temporary directory of the new store: generation 2 is the stage, generation 1 is the result.
   private func fill(_ place: StorePaths, _ plan: RepairPlan, _ notes: RepairNotes, _ report: inout RepairReport) throws {
     let staged = try open(2, of: place, plan.store)
     do {

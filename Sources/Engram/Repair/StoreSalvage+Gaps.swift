@@ -2,7 +2,7 @@ import LMDB
 
 /// Records that the last commit did not touch are in the commit before it, too, often in pages of their own.
 extension StoreSalvage {
-  /// Takes what is missing from the earlier commit, where the log proves that the later one has neither changed nor deleted it.
+  /// Takes missing records from the earlier commit, if the log proves that the later one has neither changed nor deleted them.
   func fillGaps(_ stage: inout RepairStage) throws {
     guard try stage.read({ try isIncomplete($0) }), let earlier = plan.earlier else { return }
     guard isLogComplete(since: earlier) else {
@@ -33,7 +33,7 @@ extension StoreSalvage {
     }
   }
 
-  /// Whether something is damaged, or less is there than was counted.
+  /// Whether an entry is damaged, or there are fewer records than the state counts.
   private func isIncomplete(_ reader: borrowing RecordReader) throws -> Bool {
     if !damage.memories.isEmpty || !damage.contexts.isEmpty || !damage.versions.isEmpty { return true }
     guard let state = plan.state else { return true }
@@ -44,7 +44,7 @@ extension StoreSalvage {
   /// Whether every change after the earlier commit is known.
   private func isLogComplete(since earlier: DamagedGeneration.Commit) -> Bool {
     guard let state = plan.state, let before = earlier.state, before.batchSequence <= state.batchSequence else { return false }
-    // What is being erased is named by no log.
+    // The log may not name what an erasure has deleted since.
     return touched.entries == state.logCount && state.logFirst <= before.batchSequence + 1 && !touched.isOverflowing
       && state.pendingErasure <= before.batchSequence
   }

@@ -1,7 +1,7 @@
 import LMDB
 
 extension StoreSalvage {
-  /// Compares what was kept with what ought to be there.
+  /// Reports as losses what the commit had and the stage does not have.
   func tellLosses(_ outcome: SalvagePass.Outcome, _ stage: inout RepairStage) throws {
     try tellLostMemories(&stage)
     try stage.read { reader in
@@ -27,14 +27,14 @@ extension StoreSalvage {
     if kept != plan.state?.memories || !stage.lostPageMemories.isEmpty { try compareWithTimeline(&stage) }
   }
 
-  /// The timeline names every memory: those that are lost, and not those of lost pages that had been deleted.
+  /// The timeline names every memory: it shows which ones are lost, and which ones of lost pages had been deleted.
   private func compareWithTimeline(_ stage: inout RepairStage) throws {
     var entries = 0
     var unnamed = stage.lostPageMemories
     var told = Set(damage.memories.keys)
     _ = try pass(plan.commit).run(visit: { entry, isOrphan in
       guard case .timeline(let user, let id) = entry else { return }
-      // A lost page of the timeline may be as old as the one that it would vouch for.
+      // A lost page of the timeline may be as old as the lost page of a memory, and proves nothing about it.
       if !isOrphan {
         entries += 1
         unnamed.remove(id)
@@ -91,7 +91,7 @@ extension StoreSalvage {
 }
 
 extension RecordReader {
-  /// The user that a user key is of, as far as the store knows.
+  /// The name of the user with a key, for messages.
   fileprivate func userName(_ key: UserKey) throws -> String {
     guard let value = try value(key, in: Tables.Users.self) else { return "a user of whom nothing else is left" }
     return "'\(try UserRecord(value).userID)'"
@@ -99,7 +99,7 @@ extension RecordReader {
 }
 
 extension RepairStage {
-  /// Whether the memory is in the stage, written.
+  /// Whether the memory is stored in the stage.
   func contains(_ id: MemoryID) throws -> Bool {
     try read { reader in try reader.contains(id, in: Tables.Memories.self) }
   }

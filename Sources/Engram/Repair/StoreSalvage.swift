@@ -1,7 +1,7 @@
 import LMDB
 import VectorSearch
 
-/// Brings what is sound of one commit into a ``RepairStage`` and tells what is not. Used by one thread, once.
+/// Stores the sound records of one commit in a ``RepairStage``, and reports the damaged ones. Used by one thread, once.
 final class StoreSalvage {
   let plan: RepairPlan
   let notes: RepairNotes
@@ -12,9 +12,9 @@ final class StoreSalvage {
   private(set) var versions = 0
   private(set) var tokens = 0
 
-  /// What the trees lead to and is damaged. The commit before the last one may still have it.
+  /// Damaged entries of the trees. The commit before the last one may still have them.
   struct Damage {
-    /// What is wrong with each.
+    /// The damaged memories, each with what is wrong with its record.
     var memories: [MemoryID: String] = [:]
     var contexts: [ContextKey: String] = [:]
     var versions: [HistoryKey: String] = [:]
@@ -71,7 +71,7 @@ final class StoreSalvage {
       damaged: { entry, problem in add(entry, problem) })
   }
 
-  /// The embedding of a memory; nil if it has none or it is damaged.
+  /// The embedding of a memory; nil if it has none, or if it is damaged, which is reported.
   func components(of record: MemoryRecord) -> [Float]? {
     guard let reference = record.row else { return nil }
     do throws(StoreError) {
@@ -100,7 +100,7 @@ final class StoreSalvage {
   }
 }
 
-/// What the last commit changed, as the log tells.
+/// The records that the last commit changed, according to the log.
 struct TouchedRecords {
   struct Context: Hashable {
     let userID: [UInt8]
@@ -111,7 +111,7 @@ struct TouchedRecords {
   var entries = 0
   private(set) var memories: Set<MemoryID> = []
   private(set) var contexts: Set<Context> = []
-  /// More was changed than the log holds.
+  /// Whether more was changed than the log holds.
   private(set) var isOverflowing = false
 
   mutating func add(_ record: LogRecord) {
@@ -120,7 +120,7 @@ struct TouchedRecords {
     if let type = record.recordType { contexts.insert(Context(userID: Array(record.userID.utf8), recordType: type)) }
   }
 
-  /// Byte by byte: Swift takes differently composed names for equal.
+  /// Compared byte by byte: Swift treats differently composed forms of a name as equal.
   func contains(_ context: SalvagedEntry.Context) -> Bool {
     contexts.contains(Context(userID: Array(context.userID.utf8), recordType: context.recordType))
   }

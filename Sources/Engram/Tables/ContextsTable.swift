@@ -38,7 +38,7 @@ struct ContextKey: TableKey {
     return key
   }
 
-  // Record types are ASCII: see `Limits.checkRecordType`. What a damaged key has instead is compared by bytes all the same.
+  // Record types are ASCII: see `Limits.checkRecordType`. A damaged key may have other bytes, and is compared by bytes as well.
   static func == (left: Self, right: Self) -> Bool { left.user == right.user && left.recordType.utf8.elementsEqual(right.recordType.utf8) }
 
   func hash(into hasher: inout Hasher) {

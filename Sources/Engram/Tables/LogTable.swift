@@ -1,7 +1,7 @@
 import LMDB
 
 extension Tables {
-  /// What the last commits changed: a ``LogRecord`` a change.
+  /// What the last commits changed: a ``LogRecord`` for each change.
   enum Log: Table {
     static let name = "log"
     static let number = 11

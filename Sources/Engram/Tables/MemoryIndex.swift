@@ -2,14 +2,15 @@ import LMDB
 
 /// A table whose entries follow from the memories alone, one memory at a time.
 ///
-/// A new index is one file with its table, its key and this function, and one name in ``Tables/all``: adding, changing, deleting, copying and erasing
-/// memories go by them, and a verification checks its values and keys. Row blocks are none: where a row lies depends on what was stored before.
+/// A new index is one file with its table, its key and this function, and one name in ``Tables/all``: adding, changing, deleting, copying
+/// and erasing memories need no more, and a verification checks its values and keys. Row blocks are no index, because the place of a row
+/// depends on what was stored before.
 protocol MemoryIndex: Table {
   /// Calls `body` with each entry that the memory has in the table: none, one or several.
   static func forEachEntry(of memory: Memory, _ owner: IndexOwner, _ body: (EntryKey, [UInt8]) throws -> Void) rethrows
 }
 
-/// Whose memory is indexed, and the store's secret, under which names become keys.
+/// The user whose memory is indexed, and the store's secret, with which names are hashed to keys.
 struct IndexOwner {
   let key: UserKey
   let secret: [UInt8]
@@ -18,6 +19,6 @@ struct IndexOwner {
 }
 
 extension Tables {
-  /// In the order of their numbers.
+  /// All indexes, in the order of their numbers.
   static let indexes = all.compactMap { $0 as? any MemoryIndex.Type }
 }

@@ -20,7 +20,7 @@ extension Tables {
 /// userKey ‖ hash of the session ‖ createdAt ‖ MemoryID.
 struct SessionKey: TableKey {
   let user: UserKey
-  /// Two sessions with the same hash were never seen; a read compares the name in the record all the same.
+  /// In case two sessions have the same hash, a read compares the name in the record.
   let session: UserKey
   /// Milliseconds since 1970.
   let createdAt: Int64

@@ -1,6 +1,6 @@
 import LMDB
 
-/// One database of a store: the shape of its keys, and whose its entries are.
+/// One database of a store: the shape of its keys, and the owners of its entries.
 ///
 /// A table is a type without values, so that the compiler knows of every use which table it is; ``Tables/all`` is the one list of them.
 /// FileFormat.md has the bytes.
@@ -11,15 +11,15 @@ protocol Table: SendableMetatype {
   static var name: String { get }
   /// The place in ``Tables/all``.
   static var number: Int { get }
-  /// What the state record says while the table is kept; empty: every store has the table.
+  /// The option that the state record has while the table is kept up to date; empty: every store has the table.
   static var option: OptionalTables { get }
 
-  /// Whose an entry is.
+  /// The user and the memories that an entry belongs to.
   ///
   /// - Parameters:
   ///   - value: Without its checksum.
-  ///   - secret: The store's: a value that has a name and no key needs it.
-  /// - Throws: ``StoreError`` `.corrupted` where the value does not decode.
+  ///   - secret: The store's secret, for a value that has the name of the user and not the key.
+  /// - Throws: ``StoreError`` `.corrupted` if the value does not decode.
   static func owner(_ key: EntryKey, _ value: RawSpan, secret: [UInt8]) throws -> EntryOwner
 }
 
@@ -29,20 +29,20 @@ extension Table {
 
 /// The key of a table: fixed parts, so that the order of the bytes is the order of the parts.
 protocol TableKey: Hashable, Sendable {
-  /// What LMDB gets.
+  /// The bytes of the key in LMDB.
   var encoded: Key { get }
 
-  /// - Throws: ``StoreError`` `.corrupted` where the bytes have another shape.
+  /// - Throws: ``StoreError`` `.corrupted` if the bytes have another shape.
   init(decoding bytes: RawSpan) throws(StoreError)
 }
 
-/// Whose an entry is: what an erasure goes by.
+/// The user and the memories that an entry belongs to, by which an erasure is decided.
 struct EntryOwner: Sendable {
-  /// Nil: nobody's.
+  /// Nil: the entry belongs to no user.
   var user: UserKey?
   /// The memory that the entry is about.
   var memory: MemoryID?
-  /// Memories that the entry is about, where there are several.
+  /// The memories that the entry is about, if there are several.
   var memories: [MemoryID] = []
 
   static let nobody = EntryOwner()
@@ -72,13 +72,13 @@ final class Schema: Sendable {
     precondition(Tables.all.enumerated().allSatisfy { $0 == $1.number }, "a table has another number than its place in the list")
   }
 
-  /// Those that exist, in the order of their numbers.
+  /// The tables that exist, in the order of their numbers.
   var tables: [any Table.Type] { Tables.all.filter { databases[$0.number] != nil } }
 
-  /// Optional tables of which nothing exists.
+  /// Optional tables that do not exist.
   var missing: OptionalTables { OptionalTables(Tables.all.filter { databases[$0.number] == nil }.map { $0.option }) }
 
-  /// The database of a table that exists: of an optional one ``RecordReader/has(_:)`` says so.
+  /// The database of a table, which must exist: ``RecordReader/has(_:)`` tells whether an optional one does.
   subscript(_ table: (some Table).Type) -> Database {
     guard let database = databases[table.number] else { preconditionFailure("the table \(table.name) is missing, and was not asked for") }
     return database

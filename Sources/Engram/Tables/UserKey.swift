@@ -1,8 +1,8 @@
 import Checksums
 import LMDB
 
-/// XXH3-128 of a userID (or another name) under the store's secret: no personal data is in a key. Every value that a user key
-/// leads to holds the full userID, and every read compares it.
+/// XXH3-128 of a userID (or another name) under the store's secret, so that no key contains personal data. The records of users, contexts
+/// and memories hold the full userID, and reads compare it.
 struct UserKey: Hashable, Sendable {
   let high: UInt64
   let low: UInt64
@@ -27,7 +27,7 @@ struct UserKey: Hashable, Sendable {
 
   static func < (left: UserKey, right: UserKey) -> Bool { (left.high, left.low) < (right.high, right.low) }
 
-  /// What the keys of everything that belongs to the user begin with.
+  /// The bytes with which the keys of all entries of the user begin.
   var prefix: Key {
     var key = Key()
     key.append(self)
@@ -55,7 +55,7 @@ extension MemoryID {
 }
 
 extension RawSpan {
-  /// The bytes from `offset` on as UTF-8; what is not becomes U+FFFD.
+  /// The bytes from `offset` on, decoded as UTF-8; invalid ones become U+FFFD.
   func text(from offset: Int) -> String {
     let part = extracting(min(offset, byteCount)..<byteCount)
     return unsafe part.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }

@@ -1,7 +1,7 @@
 import LMDB
 
 extension Tables {
-  /// A ``UserRecord`` for everybody who has a memory or a context.
+  /// A ``UserRecord`` for each user who has a memory or a context.
   enum Users: Table {
     static let name = "users"
     static let number = 1

@@ -13,21 +13,22 @@ protocol KeyedElement {
   var key: Key { get }
 }
 
-/// Elements by the order in which they came and by key.
+/// Elements in the order in which they were added, which are found by key.
 ///
-/// A `Dictionary` would hash each key by SipHash, which takes longer than to read a record. The hash here is one multiplication under
-/// secrets of each table's own: nobody can choose ids that collide.
-/// - Complexity: O(1) an element, expected, and two accesses to memory; 16 to 32 bytes for each beside itself.
+/// A `Dictionary` would hash each key by SipHash, which takes longer than to read a record. The hash here is one multiplication with random
+/// secrets of each table, so that nobody can choose ids that collide.
+/// - Complexity: Expected O(1) for each element, with two accesses to memory; 16 to 32 bytes for each beside the element itself.
 struct KeyTable<Element: KeyedElement> {
   /// An element's place is its number. Keys never change.
   var elements: [Element] = []
-  /// One more than a number in the low half, or 0; half of the key's hash in the high one. A power of two of them, at most half in use.
+  /// A slot has the number of an element plus one in its low half, or 0, and half of the key's hash in its high half. The number of slots
+  /// is a power of two, and at most half of them are in use.
   private var slots = [UInt64](repeating: 0, count: 64)
   private let secrets = (UInt64.random(in: 1 ... .max), UInt64.random(in: 1 ... .max))
 
   /// Makes room ahead, before the first element: growing costs as much as filling.
   ///
-  /// - Parameter count: As a database states it, which may be damaged: no more room is made than a quarter of a million elements take.
+  /// - Parameter count: The count that a database states. It may be damaged, so room is made for at most a quarter of a million elements.
   mutating func reserve(_ count: Int) {
     let count = min(max(count, 32), 1 << 18)
     elements.reserveCapacity(count)
@@ -42,7 +43,7 @@ struct KeyTable<Element: KeyedElement> {
     return slot == 0 ? nil : Int(UInt32(truncatingIfNeeded: slot)) - 1
   }
 
-  /// The number of the element with `key`, which is made where there is none.
+  /// The number of the element with `key`, which is added if there is none.
   mutating func number(of key: Element.Key, else make: @autoclosure () -> Element) -> Int {
     let hash = hash(key)
     let slot = slot(of: key, hash)
@@ -58,10 +59,10 @@ struct KeyTable<Element: KeyedElement> {
     return product.high ^ product.low
   }
 
-  /// As many elements as do not fit would fill a hundred gigabytes of memory before.
+  /// The count fits: 2³² elements would take more than a hundred gigabytes of memory.
   private static func slot(_ hash: UInt64, _ count: Int) -> UInt64 { (hash >> 32) << 32 | UInt64(UInt32(count)) }
 
-  /// The slot of `key`, or the free one where it belongs.
+  /// The slot of `key`, or the free slot that it would take.
   private func slot(of key: Element.Key, _ hash: UInt64) -> Int {
     var index = Int(truncatingIfNeeded: hash) & (slots.count - 1)
     while slots[index] != 0 {

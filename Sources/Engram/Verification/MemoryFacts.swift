@@ -12,9 +12,9 @@ struct MemoryFacts: KeyedElement {
   let createdAt: Int64
   let expiresAt: Int64
   let version: Int
-  /// Of kind, session and what the columns hold of its details together.
+  /// A hash of the kind, the session, and those details that the columns hold.
   let labels: UInt64
-  /// The walk over the blocks came by the memory's row; true from the beginning if there is none.
+  /// Whether the walk over the blocks has found the memory's row; true from the beginning if it has none.
   var isSlotFound: Bool
 
   init(_ record: MemoryRecord, user: Int) {
@@ -37,7 +37,7 @@ struct MemoryFacts: KeyedElement {
     return text.withUTF8 { unsafe XXH3.hash64(UnsafeRawBufferPointer($0), seed: 1) }  // Lent for the call.
   }
 
-  /// 0 for those of a memory that has none of what the columns hold.
+  /// A hash of details; 0 if a memory has none of those that the columns hold.
   static func label(_ details: BlockColumns.Slot.Details) -> UInt64 {
     if details == .none { return 0 }
     var bytes: [UInt8] = [details.isSuperseded ? 1 : 0, details.trust]

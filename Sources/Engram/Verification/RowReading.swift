@@ -2,12 +2,12 @@ import Foundation
 import Synchronization
 import VectorSearch
 
-/// What the rows of a file are, found out on a thread of its own while the records that name them are read.
+/// Checksums and norms of the rows of a file, computed on a thread of its own while the records that name the rows are read.
 struct RowDigests: Sendable {
   /// XXH3-64 and squared norm by row.
   fileprivate(set) var checksums: [UInt64]
   fileprivate(set) var squaredNorms: [Double]
-  /// Why rows cannot be read: a bad sector costs its own row only.
+  /// Why rows cannot be read, by row: a bad sector affects its own row only.
   fileprivate(set) var failures: [Int: String] = [:]
 
   fileprivate init(count: Int) {
@@ -16,9 +16,9 @@ struct RowDigests: Sendable {
   }
 }
 
-/// A reading of all rows that is under way.
+/// Reads all rows of a file, on a thread of its own.
 ///
-/// The caller that begins it ends it by ``finish()`` or ``cancel()``.
+/// After ``begin()``, the caller must call ``finish(_:)`` or ``cancel()``.
 final class RowReading: Sendable {
   private static let runBytes = 256 << 10
 
@@ -44,23 +44,23 @@ final class RowReading: Sendable {
       }
       hasThread.store(true, ordering: .relaxed)
     } catch {
-      // Slower: on the caller's thread, when it waits for the end.
+      // Without a thread, `finish` reads the rows on the caller's thread, which is slower.
     }
   }
 
   /// Waits for the end.
   ///
-  /// - Parameter check: Called fifty times a second, or once a run of rows; what it throws ends the waiting.
+  /// - Parameter check: Called fifty times a second, or once for each run of rows; an error that it throws ends the waiting.
   func finish(_ check: () throws -> Void) throws -> RowDigests {
     guard hasThread.load(ordering: .relaxed) else { return try read(check) }
     while isOver.wait(timeout: .now() + .milliseconds(20)) == .timedOut { try check() }
     return digests.withLock { digests in digests.take() } ?? RowDigests(count: 0)
   }
 
-  /// Does not wait: the thread ends with the run of rows that it reads.
+  /// Does not wait: the thread ends after the run of rows that it reads.
   func cancel() { isCancelled.store(true, ordering: .relaxed) }
 
-  /// In the order of the file, a run at a time.
+  /// Reads the rows in the order of the file, a run at a time.
   private func read(_ check: () throws -> Void) rethrows -> RowDigests {
     var digests = RowDigests(count: count)
     let (dimension, stride) = (rows.header.dimension, rows.header.strideBytes / 4)
@@ -89,13 +89,13 @@ extension RowDigests {
     squaredNorms[row] = VectorPreparation.squaredNorm(components)
   }
 
-  /// What could not be read with its neighbours.
+  /// Reads a row alone that could not be read with its neighbours.
   fileprivate mutating func readAlone(_ row: Int, of rows: RowFile) {
     do {
       let components = try rows.read(row: row)
       set(row, components.span)
     } catch {
-      // If a whole disk is lost, no more is kept than is reported.
+      // If a whole disk is lost, only as many messages are kept as are reported.
       failures[row] = failures.count < VerificationReport.problemLimit ? StoreVerifier.message(of: error) : "as those before it"
     }
   }

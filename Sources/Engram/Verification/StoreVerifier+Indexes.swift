@@ -1,10 +1,10 @@
 import Checksums
 import LMDB
 
-/// What the entries of an index add up to: those that the records give, and those that the table has.
+/// Sums over the entries of an index: over those that follow from the records, and over those that the table has.
 ///
-/// Sums of hashes under a seed of the run, which nobody can know ahead: equal sums and counts mean the same entries, whatever their order. So
-/// an index of any size is compared with 32 bytes of memory, and is looked into entry by entry only if it differs.
+/// The sums are of hashes with a seed of this process, which nobody can know ahead: equal sums and counts mean the same entries, in any
+/// order. So an index of any size is compared with 32 bytes of memory, and its entries are compared one by one only if the sums differ.
 struct IndexSums {
   private static let seed = UInt64.random(in: .min ... .max)
 
@@ -26,9 +26,9 @@ struct IndexSums {
   private static func hash(_ key: RawSpan, _ value: RawSpan) -> UInt64 { XXH3.hash64(key, seed: XXH3.hash64(value, seed: seed)) }
 }
 
-/// Every index against the records of the memories, in both directions.
+/// Checks every index against the records of the memories, in both directions.
 extension StoreVerifier {
-  /// Counts the entries that a record gives.
+  /// Adds the entries that follow from a memory to the sums.
   mutating func countEntries(of memory: Memory, _ owner: IndexOwner) {
     for index in indexes { count(memory, owner, in: index) }
   }
@@ -37,7 +37,7 @@ extension StoreVerifier {
     index.forEachEntry(of: memory, owner) { key, value in sums[index.number].add(given: key.encoded, value) }
   }
 
-  /// Compares every index with what was counted. To be called when all records were met.
+  /// Compares every index with the sums. Must be called after all records of memories were walked.
   mutating func checkIndexes() throws {
     for index in indexes { try check(index) }
   }
@@ -56,7 +56,7 @@ extension StoreVerifier {
     try checkNames(in: index)
   }
 
-  /// Every entry that the record gives is there.
+  /// Checks that the index has every entry that follows from the record.
   private mutating func checkEntries<Index: MemoryIndex>(of id: MemoryID, in index: Index.Type) {
     reportingProblems(in: index) { verifier in
       guard let memory = try verifier.reader.memoryRecord(id)?.memory else { return }
@@ -69,7 +69,7 @@ extension StoreVerifier {
     }
   }
 
-  /// Every entry is one that the record of its memory gives.
+  /// Checks that every entry of the index follows from the record of its memory.
   private mutating func checkNames<Index: MemoryIndex>(in index: Index.Type) throws {
     var cursor = try reader.view.cursor(in: reader.schema[index])
     var found = try cursor.first()

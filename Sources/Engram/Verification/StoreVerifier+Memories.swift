@@ -2,7 +2,7 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// What belongs to a memory, from its record outwards and back.
+/// Checks the record of a memory, its earlier versions, and its slot in a block and its columns, in both directions.
 extension StoreVerifier {
   mutating func checkMemory(_ id: MemoryID, _ value: RawSpan) throws {
     report.memories += 1
@@ -27,7 +27,7 @@ extension StoreVerifier {
     if let row = record.row?.row { claimRow(row, number) }
   }
 
-  /// An earlier version is that of a memory of the same user whose present version is later.
+  /// Checks that an earlier version belongs to a memory of the same user whose present version is later.
   mutating func checkVersion(_ key: MemoryVersionKey, _ value: RawSpan) throws {
     let (id, version) = (key.memory.id, key.version)
     let record = try MemoryRecord(value, id: id)
@@ -49,7 +49,7 @@ extension StoreVerifier {
     }
   }
 
-  /// Looks for the rows that the walk over the blocks did not come by.
+  /// Looks for the rows of memories that the walk over the blocks did not find.
   mutating func checkUnfoundSlots() throws {
     for known in memories.elements where !known.isSlotFound {
       try meter.pass()
@@ -58,7 +58,7 @@ extension StoreVerifier {
     }
   }
 
-  /// What `body` throws is a problem; a damaged value was reported where its own database was walked.
+  /// Reports what `body` throws as a problem, except a damaged value, which the walk over its own table reports.
   mutating func reportingProblems(in table: any Table.Type, _ body: (inout StoreVerifier) throws -> Void) {
     do {
       try body(&self)
@@ -68,7 +68,7 @@ extension StoreVerifier {
     }
   }
 
-  /// The block that a record names holds its row.
+  /// Checks that the block that a record names holds its row.
   private mutating func requireSlot(_ known: MemoryFacts, _ key: BlockKey) throws {
     guard let value = try reader.value(key, in: Tables.Blocks.self) else {
       throw StoreError(.corrupted, "memory \(known.key) names block \(key.number) of its user, which is missing")
@@ -99,12 +99,12 @@ extension StoreVerifier {
       blocksWithColumns += 1
       try checkSlots(of: block, key, user, try ColumnsView(packed))
     } catch let error as LMDBError where error.isChecksumMismatch {
-      // Told where the columns are walked.
+      // The walk over the columns reports it.
       blocksWithColumns += 1
     }
   }
 
-  /// Every live slot has its memory, and a dead one holds nothing of the one it had.
+  /// Checks that every live slot has its memory, and that a dead slot holds nothing of the memory that it had.
   private mutating func checkSlots(of block: BlockRecord, _ key: BlockKey, _ user: Int, _ columns: borrowing ColumnsView) throws {
     guard columns.count == block.used else {
       throw StoreError(.corrupted, "block \(key.number) of a user has \(block.used) slots, its columns have \(columns.count)")

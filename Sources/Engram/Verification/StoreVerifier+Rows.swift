@@ -2,9 +2,9 @@ import VectorSearch
 
 /// Which memory names which row, by the memories' numbers.
 struct RowOwners {
-  /// One more than a number, or 0: the first that names the row.
+  /// For each row, the number of the first memory that names it plus one, or 0.
   private(set) var first: [UInt32] = []
-  /// Those that name a row that another names, too.
+  /// The numbers of memories that name a row which another memory names, too.
   private(set) var others: [Int] = []
 
   mutating func add(_ number: Int, of row: Int) {
@@ -13,7 +13,7 @@ struct RowOwners {
   }
 }
 
-/// Rows and the checksums in the records that name them.
+/// Checks the rows against the checksums in the records that name them.
 extension StoreVerifier {
   /// Notes that a memory's record names a row.
   mutating func claimRow(_ row: Int, _ number: Int) {
@@ -31,7 +31,7 @@ extension StoreVerifier {
     owners.add(number, of: row)
   }
 
-  /// Compares what was read of the rows with the records.
+  /// Compares the checksums and norms of the rows with the records.
   mutating func checkRows(_ digests: RowDigests) throws {
     for owner in owners.first where owner > 0 {
       checkRow(of: Int(owner) - 1, digests)

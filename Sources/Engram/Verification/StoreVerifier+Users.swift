@@ -1,7 +1,7 @@
 import Formats
 import LMDB
 
-/// Users, contexts, and the store's own records.
+/// Checks users, contexts, tokens, the log and the store's own records.
 extension StoreVerifier {
   mutating func checkMeta(_ key: MetaKey, _ value: RawSpan) throws {
     switch key {
@@ -27,7 +27,7 @@ extension StoreVerifier {
       if counted != found { report.add("users: '\(user.userID)' has \(counted) \(name) by its record, and \(found) by count") }
     }
     compare("contexts", user.contexts, tally.contexts)
-    // A damaged record does not say whose it is.
+    // A damaged record of a memory does not tell its user, whose counts would differ.
     if damagedMemories.isEmpty {
       compare("memories", user.memories, tally.memories)
       compare("rows", user.rows, tally.rows)

@@ -1,6 +1,7 @@
 import LMDB
 
-/// The words of memories against their records, in both directions: as an index is, with an entry of a memory in the place of an entry of a table.
+/// Checks the words of memories against their records, in both directions, as an index is checked; but the entry of a memory in a record of
+/// `words` is compared, not an entry of the table.
 extension StoreVerifier {
   private var keepsWords: Bool { state.tables.contains(.words) }
 
@@ -16,7 +17,7 @@ extension StoreVerifier {
     return try reader.generation.termReaders.withReader { WordsEntry(record, session: session, $0) }
   }
 
-  /// To be called when all records were met.
+  /// Must be called after all records of memories were walked.
   mutating func checkWords() throws {
     guard keepsWords else { return }
     var last: WordsKey?

@@ -9,16 +9,16 @@ struct StoreVerifier: ~Escapable {
   var users = KeyTable<Tally>()
   /// Memories whose own record is damaged: reported once, and not again for each entry that names them.
   var damagedMemories: Set<MemoryID> = []
-  /// What the entries that name a memory must agree with.
+  /// The facts of each memory, with which the entries that name it must agree.
   var memories = KeyTable<MemoryFacts>()
-  /// Who names which row.
+  /// The memories that name each row.
   var owners = RowOwners()
   /// Blocks that have columns.
   var blocksWithColumns = 0
-  /// No entry of columns is without its block, by count.
+  /// Whether the counts show that every entry of columns has its block.
   var columnsAreMatched = false
   var state = StateRecord()
-  /// What the store's own record announces.
+  /// The features that the store's own record announces.
   var features = StoreRecord.Features()
   /// Rows that lie inside the file.
   private(set) var readableRows = 0
@@ -30,14 +30,14 @@ struct StoreVerifier: ~Escapable {
   /// Reports the entries that were seen.
   var meter = WorkMeter(.verifying, total: 0) { _ in }
 
-  /// What the memories and contexts of a user add up to.
+  /// The counts of a user's memories, rows and contexts that were found.
   struct Tally: KeyedElement {
     let key: UserKey
     var memories = 0
     var rows = 0
     var contexts = 0
     var liveSlots = 0
-    /// The user's own record was met.
+    /// Whether the user's own record was found.
     var hasRecord = false
   }
 
@@ -55,7 +55,7 @@ struct StoreVerifier: ~Escapable {
       problem(in: Tables.Meta.self, error)
       return report
     }
-    // One that is not kept up holds what earlier commits left, and the next rebuild leaves it out.
+    // A table that is not kept up to date is not checked: it holds what earlier commits left, and the next rebuild leaves it out.
     let tables = try reader.schema.tables.filter { try reader.has($0) }
     indexes = tables.compactMap { $0 as? any MemoryIndex.Type }
     var total = 0
@@ -92,7 +92,7 @@ struct StoreVerifier: ~Escapable {
     return report
   }
 
-  /// Calls `check` on every entry of a table; what it throws is a problem, and the walk goes on.
+  /// Calls `check` on every entry of a table. An error that it throws is reported as a problem, and the walk goes on.
   ///
   /// - Throws: What the receiver of the progress throws.
   mutating func walk<T: Table>(_ table: T.Type, _ check: (inout StoreVerifier, T.EntryKey, RawSpan) throws -> Void) throws {
@@ -125,7 +125,7 @@ struct StoreVerifier: ~Escapable {
     if let stop { throw stop }
   }
 
-  /// Checks what every entry of a table must be: its checksum and the shape of its key.
+  /// Checks only the checksums of a table's entries, and the shapes of their keys and values.
   private mutating func walkShapes<T: Table>(of table: T.Type) throws {
     try walk(table) { verifier, key, value in _ = try table.owner(key, value, secret: verifier.reader.generation.secret) }
   }
@@ -143,7 +143,7 @@ struct StoreVerifier: ~Escapable {
     }
   }
 
-  /// What the row file itself must be; its header was checked when it was opened.
+  /// Checks the size of the row file; its header was checked when it was opened.
   private mutating func checkRowFile() {
     guard let rows else {
       if state.rowsHigh > 0 { report.add("meta: the state counts \(state.rowsHigh) rows in a store without a dimension") }
@@ -159,10 +159,10 @@ struct StoreVerifier: ~Escapable {
     }
   }
 
-  /// The number of a user, who has a tally from now on.
+  /// The number of a user in ``users``; a tally is added if there is none.
   mutating func number(of user: UserKey) -> Int { users.number(of: user, else: Tally(key: user)) }
 
-  /// The users of whom something was met, but no record.
+  /// Reports users of whom something was found, but no record.
   private mutating func checkOrphans() throws {
     for tally in users.elements where !tally.hasRecord {
       try meter.pass()
@@ -201,7 +201,7 @@ extension StoreVerifier {
   }
 }
 
-/// The rows that the blocks claim: no two may share one.
+/// The rows that belong to blocks: no row may belong to two blocks.
 struct BlockRanges {
   private var ranges: [(first: Int, end: Int)] = []
 

@@ -20,7 +20,7 @@ public struct VerificationReport: Sendable, Hashable, Codable {
 
   public var isIntact: Bool { problems.isEmpty }
 
-  /// Of a store that is damaged everywhere, not every value is listed.
+  /// The most problems that are listed, because a store may be damaged everywhere.
   public static let problemLimit = 1000
 
   mutating func add(_ problem: String) {
@@ -36,7 +36,7 @@ extension VerificationReport {
     for problem in pages.problems { add("data.mdb: \(problem)") }
   }
 
-  /// What kept a store from being opened.
+  /// The report of a store that could not be opened.
   init(_ pages: PageReport?, _ error: StoreError) {
     self.init()
     if let pages { count(pages) }

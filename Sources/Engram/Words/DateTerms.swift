@@ -1,7 +1,7 @@
 /// The terms of dates: the day, the English name of the month and the year, in UTC.
 struct DateTerms {
   private let names: DateNames
-  /// Of the numbers in the query that can be years.
+  /// The numbers in the query that can be years, by their terms.
   private let years: [TermHash: Int]
 
   init(_ query: String, _ reader: TermReader) {
@@ -14,7 +14,7 @@ struct DateTerms {
     self.years = years
   }
 
-  /// The day, month or year that a term is the name of.
+  /// The day, month or year that a term names; nil for each that it does not name.
   func meaning(of term: TermHash) -> (day: Int?, month: Int?, year: Int?) {
     (names.days.firstIndex(of: term).map { $0 + 1 }, names.months.firstIndex(of: term).map { $0 + 1 }, years[term])
   }

@@ -1,25 +1,25 @@
-/// What becomes of whole words before their endings are looked at.
+/// How whole words are replaced or left out before endings are removed.
 struct WordReplacements: Sendable {
-  /// Left out.
+  /// Words that are left out.
   var stopWords: Set<String> = []
   /// From a form to the one that replaces it in the index.
   var forms: [String: String] = [:]
 }
 
 extension WordLanguage {
-  /// Nothing for languages whose words are not known.
+  /// The replacements of the language; empty for languages other than English.
   var replacements: WordReplacements { self == .english ? EnglishForms.replacements : WordReplacements() }
 }
 
 /// English words that no rule of endings covers.
 enum EnglishForms {
-  /// Words that are in so many sentences that they say nothing of any, with what an apostrophe leaves of a word.
+  /// Words that are too frequent to distinguish texts, with the pieces that an apostrophe leaves of a word.
   private static let stopWords = """
     a an and are at be been d did do does for had has have he her his how i in is it its ll m my of on or our re s she t that the their these they this \
     those to ve was we were what when where which who why with you your
     """
 
-  /// A form that replaces others, and those: irregular verbs and plurals, and names of the parents.
+  /// Groups of a word and the forms that it replaces: irregular verbs, plurals and comparatives, and names of parents.
   private static let irregular = """
     be: am is are was were been being; have: has had having; do: does did done doing; go: goes went gone going; get: gets got gotten getting; make: made; \
     take: took taken; come: came; see: saw seen; know: knew known; think: thought; give: gave given; find: found; tell: told; become: became; leave: left; \

@@ -7,42 +7,42 @@ typealias TermHash = UInt32
 
 /// The terms of a text, in its order.
 struct TextTerms: Equatable {
-  /// Those of statements, and those of sentences that end in a question mark.
+  /// The terms of statements; ``asked`` has the terms of sentences that end in a question mark.
   var said: [TermHash] = []
   var asked: [TermHash] = []
-  /// The characters (scalars of Unicode) of questions among those of the whole text, 0…1.
+  /// The share of questions in the whole text, by Unicode scalars, 0…1.
   var questionShare: Double = 0
 }
 
 /// Turns texts into terms.
 ///
-/// A word is a run of letters, digits and marks. In a text of ASCII that is a run of `a…z` and `0…9` after lower-casing, so an apostrophe ends a word
-/// (`don't`: `don`, `t`). Other texts are brought into NFKC first and go by the properties of Unicode: the words of UAX 29, but that a mark between
-/// letters ends a word there, too. Han, kana, Thai, Lao, Burmese and Khmer put no spaces between words and give a term for each two
-/// characters. A stop word is left out; an irregular form and the name of a number become the word that replaces them; the stemmer takes the
-/// ending of what is left.
+/// A word is a run of letters, digits and marks. In a text of ASCII that is a run of `a…z` and `0…9` after lower-casing, so an apostrophe
+/// ends a word (`don't`: `don`, `t`). Other texts are normalised to NFKC first and cut by the properties of Unicode, into the words of UAX
+/// 29, except that punctuation between letters ends a word, too. Han, kana, Thai, Lao, Burmese and Khmer are written without spaces between
+/// words, and give a term for each two neighbouring characters. A stop word is left out; an irregular form or the name of a number is
+/// replaced; the stemmer removes the endings of all words that remain.
 ///
 /// Used by one thread at a time.
 @safe
 final class TermReader: @unchecked Sendable {
-  /// Of one text; further ones are left out.
+  /// The most terms of one text; further ones are left out.
   static let tokenLimit = 8192
 
   // SAFETY: used by this object alone, which is used by one thread at a time.
   private let stemmer: OpaquePointer?
   private let seed: UInt64
-  /// Most words of a text were met before.
+  /// The terms of words that were read before, as most words of a text were.
   private var known = KnownWords()
-  /// By the hash of a word as a text has it: its term; nil for a word that is left out.
+  /// The terms of words with a replacement, by the hash of the word as it is in a text; nil for a word that is left out.
   private let fixed: [UInt64: TermHash?]
   /// The word that is being read, and the terms of the sentence.
   private var word: [UInt8] = []
   private var sentence: [TermHash] = []
   private var tokens = 0
-  /// The same for every query.
+  /// The terms of days and months, made once for all queries.
   private(set) lazy var dateNames = DateNames(self)
 
-  /// - Parameter seed: Of the hashes: derived from the store's secret.
+  /// - Parameter seed: The seed of the hashes, which is derived from the store's secret.
   /// - Throws: ``StoreError`` `.outOfResources`.
   init(_ language: WordLanguage, seed: UInt64) throws(StoreError) {
     self.seed = seed
@@ -66,8 +66,8 @@ final class TermReader: @unchecked Sendable {
 
   /// The terms of a text.
   ///
-  /// - Parameter separatesQuestions: False: all terms are those of statements.
-  /// - Complexity: O(text), about 30 ns a word that was met before.
+  /// - Parameter separatesQuestions: If false, all terms count as terms of statements.
+  /// - Complexity: O(text), about 30 ns for each word that was read before.
   func terms(of text: String, separatesQuestions: Bool = false) -> TextTerms {
     var terms = TextTerms()
     tokens = 0
@@ -87,12 +87,12 @@ final class TermReader: @unchecked Sendable {
     return terms
   }
 
-  /// Where in its sentence a reading is: a sentence is a run of other characters, and the full stops, exclamation and question marks behind it.
+  /// The position in a text. A sentence is a run of characters, and the full stops, exclamation and question marks after it.
   private struct SentenceScan {
     var count = 0
     var asked = 0
     var length = 0
-    /// The last mark behind the sentence; 0: still inside of it.
+    /// The last mark after the sentence; 0: the sentence goes on.
     var mark: UInt32 = 0
   }
 
@@ -187,7 +187,7 @@ final class TermReader: @unchecked Sendable {
   }
 
   private func appendUTF8(_ value: UInt32, to bytes: inout [UInt8]) {
-    // From the scalars of a text.
+    // The value comes from a scalar of a text, which always has a UTF-8 form.
     if let scalar = Unicode.Scalar(value) { bytes.append(contentsOf: UTF8.encode(scalar)!) }
   }
 
@@ -208,14 +208,15 @@ final class TermReader: @unchecked Sendable {
   }
 }
 
-/// The terms of words that were met before, by the hash of the word: a table of fixed size in which a word takes the place of another.
+/// The terms of words that were read before, by the hash of the word: a table of fixed size, in which a word replaces another in the same
+/// place.
 private struct KnownWords {
   private static let size = 1 << 13
   private static let hasTerm: UInt64 = 1 << 32
   private static let isLeftOut: UInt64 = 1 << 33
 
   private var hashes = [UInt64](repeating: 0, count: size)
-  /// The term and what it is; 0: the place is empty.
+  /// The term with a flag, or the flag of a word that is left out; 0: the place is empty.
   private var values = [UInt64](repeating: 0, count: size)
 
   /// Nil: not known; nil inside: the word is left out.
@@ -233,7 +234,7 @@ private struct KnownWords {
   }
 }
 
-/// What a character is to a ``TermReader``.
+/// How a ``TermReader`` treats a character.
 private enum ScalarKind {
   /// Letter, digit or mark.
   case word
