@@ -3,13 +3,13 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// A record of `columns` under construction: what a filter and a result list need of a block's rows, slot by slot.
+/// A record of `columns` as values that can be changed: the fields that filters and results need of a block's rows, slot by slot.
 struct BlockColumns: Sendable, Equatable {
   static let never = Int64.max
-  /// What ``validFrom`` is in a slot of a memory that was always valid.
+  /// The ``Slot/Details/validFrom`` of a memory that was always valid.
   static let always = Int64.min
 
-  /// One row's share. A dead slot holds ``Slot/empty``, so that nothing of a deleted memory stays.
+  /// The fields of one row. A dead slot holds ``Slot/empty``, so that nothing of a deleted memory stays.
   struct Slot: Sendable, Equatable {
     var id: MemoryID
     var createdAt: Int64
@@ -19,12 +19,12 @@ struct BlockColumns: Sendable, Equatable {
     var session: String?
     var details: Details?
 
-    /// What only version 2 has; nil in a slot whose memory has none of it.
+    /// The fields that only version 2 of the record has; a slot whose memory has none of them has no details.
     struct Details: Sendable, Equatable {
       var isSuperseded = false
       /// 0: none.
       var trust: UInt8 = 0
-      /// ``always`` to ``never``: whenever.
+      /// Milliseconds since 1970; ``always`` and ``never`` mean no limit.
       var validFrom = always
       var validUntil = never
       /// Sorted by bytes.
@@ -65,7 +65,7 @@ struct BlockColumns: Sendable, Equatable {
 
   var slots: [Slot] = []
 
-  /// Version 1 unless a slot needs version 2: the bytes of stores that do not use the later fields stay the same.
+  /// Encodes version 1 unless a slot needs version 2, so that the bytes of stores that do not use the later fields stay the same.
   func encode(into bytes: inout [UInt8]) {
     var kinds = StringTable()
     var sessions = StringTable()
@@ -162,7 +162,7 @@ extension BlockColumns.Slot.Details {
     tags = details.tags
   }
 
-  /// Those of all slots.
+  /// The details of all slots, in order.
   static func decode(_ view: borrowing ColumnsView) -> [Self] {
     var details = (0..<view.count).map { slot in
       Self(

@@ -1,20 +1,20 @@
 import LMDB
 import VectorSearch
 
-/// A record of `blocks`: up to 128 consecutive rows of one user, and which of them live. All that a scan needs.
+/// A record of `blocks`: up to 128 consecutive rows of one user, and which of them are live. Most scans need nothing else.
 ///
-/// A slot is used once in the life of a generation: a row that a snapshot may still see never changes.
+/// A slot is used only once in a generation, because a row that a snapshot may still see must not change.
 struct BlockRecord: Sendable, Equatable {
   let firstRow: Int
   /// Rows of the block, 4…128.
   let capacity: Int
-  /// Slots given out so far, live or dead.
+  /// Slots allocated so far, live or dead.
   var used = 0
   /// Bit i: the row `firstRow` + i is visible.
   var live: LiveMask = 0
-  /// Some live row expires, so that a scan must look at the columns.
+  /// Whether a live row expires; if so, a scan must look at the columns.
   var hasExpiry = false
-  /// Some live row is that of a superseded memory, likewise.
+  /// Whether a live row is that of a superseded memory; if so, a scan must look at the columns as well.
   var hasSuperseded = false
 
   static let byteCount = 27

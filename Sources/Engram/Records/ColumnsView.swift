@@ -15,7 +15,7 @@ struct ColumnsView: ~Escapable {
   private let kindCount: Int
   private let sessionCount: Int
   private let tagCount: Int
-  /// Where the ids begin, and the fields of version 2, and the strings.
+  /// The offsets of the ids, of the fields of version 2, and of the strings.
   private let idsOffset: Int
   private let detailsOffset: Int
   private let stringsOffset: Int
@@ -67,7 +67,7 @@ struct ColumnsView: ~Escapable {
 
   func validFrom(_ slot: Int) -> Int64 { hasDetails ? bytes.bigEndian(at: detailsOffset + 8 * slot) : BlockColumns.always }
   func validUntil(_ slot: Int) -> Int64 { hasDetails ? bytes.bigEndian(at: detailsOffset + 8 * (count + slot)) : BlockColumns.never }
-  /// 0: none; else that of a ``Trust``.
+  /// 0: none; else the level of a ``Trust``.
   func trustLevel(_ slot: Int) -> UInt8 { hasDetails ? bytes.bigEndian(at: detailsOffset + 16 * count + slot) : 0 }
   /// The slots whose memories are superseded.
   var superseded: LiveMask { hasDetails ? mask(0) : 0 }

@@ -18,7 +18,7 @@ enum ContextEnvelope {
     }
   }
 
-  /// The record comes last, as `contents`, so that a reader knows the header when it meets it.
+  /// Encodes the record last, as `contents`, so that a reader has the header when it reaches the record.
   static func encode(_ header: Header, record: [UInt8], into writer: inout CBORWriter) {
     writer.map(count: 5)
     writer.key("schema")
@@ -33,7 +33,7 @@ enum ContextEnvelope {
     unsafe record.withUnsafeBytes { unsafe writer.encoded($0) }
   }
 
-  /// The header, with a reader before the record.
+  /// Gives `body` the header, and a reader that is positioned at the record.
   static func read<Value>(_ value: RawSpan, _ body: (Header, inout CBORReader) throws -> Value) throws -> Value {
     try unsafe value.withUnsafeBytes { buffer in
       var header = Header()
@@ -69,12 +69,12 @@ enum ContextEnvelope {
     }
   }
 
-  /// The header, with the bytes of the record lent to `body`.
+  /// Gives `body` the header, and lends it the bytes of the record.
   static func decode<Value>(_ value: RawSpan, _ body: (Header, UnsafeRawBufferPointer) throws -> Value) throws -> Value {
     try read(value) { header, reader in unsafe try body(header, record(&reader)) }
   }
 
-  /// The bytes of the record that the reader is before.
+  /// The bytes of the record at which the reader is positioned.
   private static func record(_ reader: inout CBORReader) throws(StoreError) -> UnsafeRawBufferPointer {
     do throws(CBORError) {
       return try unsafe reader.readEncodedItem()
@@ -85,7 +85,7 @@ enum ContextEnvelope {
 
   // MARK: Records of any type
 
-  /// The bytes of a record. `UserContext` takes its direct path.
+  /// Encodes a record; a `UserContext` is encoded directly, without the generic encoder.
   ///
   /// - Throws: ``StoreError`` `.encodingFailed`; `.invalidArgument` for a time of a `UserContext` that lies outside the years.
   static func encode<Record: ContextRecord>(_ record: Record) throws(StoreError) -> [UInt8] {
@@ -130,7 +130,7 @@ enum ContextEnvelope {
       cause: error)
   }
 
-  /// Leads the decoder of an older record to the type's own migration.
+  /// Passes the decoder of an older record to the type's own migration.
   private struct Migrated<Record: ContextRecord>: Decodable {
     static var version: CodingUserInfoKey { CodingUserInfoKey(rawValue: "engram.schemaVersion")! }
 
@@ -144,7 +144,7 @@ enum ContextEnvelope {
 }
 
 extension UserContext {
-  /// The direct path: the same bytes as the generic encoder's.
+  /// Encodes directly: the bytes are the same as those of the generic encoder.
   func encode(into writer: inout CBORWriter) {
     writer.map(count: 7 + (lastMessage == nil ? 0 : 1) + (lastResponse == nil ? 0 : 1))
     writer.key("topics")
@@ -176,7 +176,7 @@ extension UserContext {
     writer.int(conversationsCount)
   }
 
-  /// The direct path, without the generic machinery.
+  /// Decodes directly, without the generic decoder.
   init(_ reader: inout CBORReader) throws(CBORError) {
     var userID: String?
     var topics: [String] = []

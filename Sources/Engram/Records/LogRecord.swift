@@ -15,9 +15,9 @@ struct LogRecord: Sendable, Equatable {
 
   let operation: Operation
   let userID: String
-  /// Of a memory's operations.
+  /// The memory of an operation on a memory.
   var memoryID: MemoryID?
-  /// Of a context's operations.
+  /// The type of the context of an operation on a context.
   var recordType: String?
 
   func encode(into writer: inout CBORWriter) {

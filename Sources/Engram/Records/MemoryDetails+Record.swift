@@ -1,7 +1,7 @@
 import Formats
 import Foundation
 
-/// The keys of a record that only one of version 2 has.
+/// The keys that only a record of version 2 has.
 extension MemoryDetails {
   var fieldCount: Int {
     let isPresent = [
@@ -11,7 +11,7 @@ extension MemoryDetails {
     return isPresent.count { $0 }
   }
 
-  /// Reads the value of a key; false, and nothing is read, for another's key.
+  /// Reads the value of a key; false, and nothing is read, if the key is none of these.
   mutating func read(_ key: UnsafeRawBufferPointer, _ reader: inout CBORReader) throws(CBORError) -> Bool {
     if unsafe key.equals("tags") {
       setTags(try Self.readArray(&reader) { reader throws(CBORError) in try reader.readText() })

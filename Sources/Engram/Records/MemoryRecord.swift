@@ -4,7 +4,7 @@ import LMDB
 
 /// A record of `memories`: the memory, and where its embedding lies.
 struct MemoryRecord: Sendable, Equatable {
-  /// 2: one of ``MemoryDetails`` is set, or the memory was changed.
+  /// 2 if one of ``MemoryDetails`` is set or the memory was changed, else 1.
   static func schemaVersion(of memory: Memory) -> Int { memory.hasDetails || memory.change != nil ? 2 : 1 }
 
   var memory: Memory
@@ -14,12 +14,12 @@ struct MemoryRecord: Sendable, Equatable {
   /// Where an embedding lies, and the XXH3-64 of its bytes.
   struct RowReference: Sendable, Equatable {
     let row: Int
-    /// The block of the user that the row belongs to.
+    /// The number of the user's block that the row belongs to.
     let block: UInt32
     let checksum: UInt64
   }
 
-  /// A direct path, without the generic machinery: about a microsecond.
+  /// Encodes directly, without the generic encoder, in about a microsecond.
   func encode(into writer: inout CBORWriter) {
     let optionals = [
       memory.kind != nil, memory.sessionID != nil, memory.speaker != nil, memory.expiresAt != nil,

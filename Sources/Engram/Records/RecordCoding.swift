@@ -41,7 +41,7 @@ enum RecordCoding {
 }
 
 extension CBORReader {
-  /// A count or number that must be present in a record.
+  /// The value of a field that must be present in a record.
   func required<Value>(_ value: Value?, _ field: StaticString) throws(CBORError) -> Value {
     guard let value else { throw CBORError(.typeMismatch, at: offset, "the field '\(field)' is missing") }
     return value

@@ -1,9 +1,9 @@
-/// The clocks at the last commit, and what was found expired.
+/// What the clocks at the last commit show, and what a commit has to do about expired memories.
 extension StateRecord {
   /// What a commit has to do about expired memories.
   enum ExpiryStep: Equatable {
     case nothing
-    /// Remember that they were found.
+    /// Set the mark that expired memories were found.
     case mark
     /// Remove those that expired at `before` or earlier.
     case remove(before: Int64)
@@ -17,8 +17,8 @@ extension StateRecord {
     return abs(jump) > Int128(StoreClock.tolerance) ? Int64(clamping: jump) : nil
   }
 
-  /// Two commits of one boot, an hour apart by the clock of the boot, must find a memory expired before it is removed: a wall clock that is
-  /// wrong for a moment then hides memories, and they come back with it.
+  /// What a commit has to do about expired memories. A memory is removed only after two commits of one boot, an hour apart by the clock of
+  /// the boot, have found it expired: a wall clock that is wrong for a moment hides memories only until it is right again.
   ///
   /// - Parameter first: The earliest time in `expiry`; nil if nothing expires.
   func expiryStep(first: Int64?, at now: StoreInstant) -> ExpiryStep {

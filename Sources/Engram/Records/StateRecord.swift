@@ -5,11 +5,11 @@ import LMDB
 struct StateRecord: Sendable, Equatable {
   /// Commits so far: the identity of a snapshot.
   var batchSequence: UInt64 = 0
-  /// Rows from here on hold nothing.
+  /// The number of rows allocated so far; rows from this number on hold nothing.
   var rowsHigh = 0
-  /// Rows whose bit is set.
+  /// Rows that are live: whose bit in their block is set.
   var rowsLive = 0
-  /// Records, those that have expired and are not swept yet included.
+  /// Memories, including those that have expired and are not swept yet.
   var memories = 0
   var contexts = 0
   var users = 0
@@ -24,11 +24,11 @@ struct StateRecord: Sendable, Equatable {
   var logFirst: UInt64 = 1
   /// Tokens kept.
   var tokens = 0
-  /// Rows of this generation that were in use once and are not any more.
+  /// Rows of this generation that were live and are not any more.
   var rowsDead = 0
   /// The last commit that hid memories whose bytes must also leave the files: a rebuild is due. Zero while none is.
   var pendingErasure: UInt64 = 0
-  /// The clock of the boot at the last commit; nil in a store that an earlier version wrote last.
+  /// The boot and the time since it at the last commit; nil in a store that an earlier version wrote last.
   var lastBoot: BootInstant?
   /// The commit that first found expired memories which are still there, by both clocks; nil if none did in this boot.
   var expiryMark: StoreInstant?
@@ -38,7 +38,7 @@ struct StateRecord: Sendable, Equatable {
   init() {}
 
   func encode(into writer: inout CBORWriter) {
-    // A mark is of the boot of the last commit: with another one it has no meaning any more.
+    // A mark is valid only in the boot of the last commit.
     let mark = expiryMark.flatMap { $0.boot.boot == lastBoot?.boot ? $0 : nil }
     let optionals = [pendingErasure > 0, rowsDead > 0, !tables.isEmpty].count { $0 }
     writer.map(count: 12 + optionals + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
@@ -107,7 +107,7 @@ struct StateRecord: Sendable, Equatable {
         } else if unsafe key.equals("tokens") {
           state.tokens = try reader.readInteger(Int.self)
         } else if unsafe key.equals("tables") {
-          // A later version's table is not kept up by this one.
+          // Tables of later versions are left out, because this version does not keep them up to date.
           state.tables = OptionalTables(rawValue: try reader.readUInt64()).intersection(.known)
         } else if unsafe key.equals("contexts") {
           state.contexts = try reader.readInteger(Int.self)

@@ -16,26 +16,28 @@ struct StoreRecord: Sendable, Equatable {
   let metric: Metric
   /// Pinned by the first opener that brings an embedder.
   var embedder: EmbedderIdentity?
-  /// Of the words.
+  /// The language of the words.
   var language = WordLanguage.english
-  /// What the embedder gets; fixed when it is pinned.
+  /// The text that the embedder gets of a memory; fixed when the embedder is pinned.
   var template = EmbeddingTemplate.text
-  /// Of ``UserKey``.
+  /// The secret of the hashes of ``UserKey``.
   let secret: [UInt8]
   let createdAt: Int64
 
-  /// Bits of the format: an unknown incompatible one refuses to open, an unknown read-only-compatible one refuses to write.
+  /// Bits of the format. A store with an unknown incompatible bit is not opened; one with an unknown read-only-compatible bit is not
+  /// written.
   struct Features: Sendable, Equatable {
     static let knownReadOnlyCompatible: UInt64 = embeddingTemplate | language
     static let knownIncompatible: UInt64 = memoryDetails | memoryVersions
 
-    /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: a program that does not know it would lose fields and marks.
-    /// Set by the commit that stores the first one.
+    /// Records and columns of memories of version 2 exist, see ``MemoryDetails``. Incompatible: a program that does not know it would lose
+    /// fields and marks. Set by the commit that stores the first one.
     static let memoryDetails: UInt64 = 1
     /// Changed memories have versions. Incompatible: a program that does not know it would delete a memory and leave its earlier versions
     /// behind. Set by the commit that stores the first changed memory.
     static let memoryVersions: UInt64 = 2
-    /// The embedder gets more than the text, see ``EmbeddingTemplate``: a program that does not know it would embed the text alone. Set when the embedder is pinned.
+    /// The embedder gets more than the text, see ``EmbeddingTemplate``: a program that does not know it would embed the text alone. Set
+    /// when the embedder is pinned.
     static let embeddingTemplate: UInt64 = 1
     /// The words are not English ones: a program that does not know it would lose the language. Set when the store is made.
     static let language: UInt64 = 2

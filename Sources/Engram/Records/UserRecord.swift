@@ -1,7 +1,7 @@
 import Formats
 import LMDB
 
-/// A record of `users`: the user that a user key is of, and the counts. Gone with the user's last memory and context.
+/// A record of `users`: the userID of a user key, and counts. It is deleted when the user has no memory and no context any more.
 struct UserRecord: Sendable, Equatable {
   let userID: String
   var memories = 0
@@ -22,7 +22,8 @@ struct UserRecord: Sendable, Equatable {
       && left.rows == right.rows && left.blocks == right.blocks && left.firstOpenBlock == right.firstOpenBlock
   }
 
-  /// Rows of the next run: half of what lives, in fours, so that a small user wastes little and a large one streams.
+  /// Rows of the next run: half of the live rows, a multiple of 4 from 4 to 1024. So a small user wastes little space, and the rows of a
+  /// large one are read in long runs.
   var nextRunRows: Int { min(max((rows / 2 + 3) / 4 * 4, 4), 1024) }
 
   func encode(into writer: inout CBORWriter) {

@@ -8,16 +8,16 @@ struct WordsEntry: Sendable, Equatable {
   var createdAt: Int64
   /// ``BlockColumns/never``: never.
   var expiresAt: Int64
-  /// Of the embedding; negative: there is none.
+  /// The row of the embedding; negative: there is none.
   var row: Int
   var isSuperseded: Bool
   /// The hash of the session's name; 0: there is none.
   var session: UInt128
-  /// Terms of the text and the caption, as often as they are there.
+  /// The number of terms in the text and the caption, repeated ones included; at most 65,535.
   var length: Int
-  /// Of questions in the text, in 65,535ths.
+  /// The share of questions in the text, in 65,535ths.
   var questionShare: Int
-  /// Each term once, or more often if it is there more often than one mark can say; in ascending order.
+  /// In ascending order, each term once, or more often if it occurs more often than one mark can count.
   var terms: [MarkedTerm]
 }
 
@@ -27,7 +27,7 @@ struct MarkedTerm: Sendable, Equatable {
   var mark: TermMark
 }
 
-/// Bits 0 to 2: how often a memory says a term; 3 to 5: how often it asks with it; 6: the term is in the author's name.
+/// Bits 0 to 2: how often a term occurs in statements; 3 to 5: how often it occurs in questions; 6: it is in the author's name.
 struct TermMark: Sendable, Equatable {
   let rawValue: UInt8
 
@@ -57,7 +57,7 @@ extension WordsEntry {
       questionShare: Int((text.questionShare * 65_535).rounded()), terms: Self.marked(said: text.said + caption, asked: text.asked, author))
   }
 
-  /// Most texts have few words: by insertion, without the calls of a general sort.
+  /// Sorts few values by insertion, without the calls of a general sort: most texts have few words.
   private static func sort(_ values: inout [UInt64]) {
     guard values.count <= 64 else { return values.sort() }
     var sorted = 1
@@ -74,7 +74,7 @@ extension WordsEntry {
   }
 
   private static func marked(said: [TermHash], asked: [TermHash], _ author: [TermHash]) -> [MarkedTerm] {
-    // The kind in the low bits: one sort brings each term's occurrences together.
+    // The kind is in the low bits, so that one sort brings all occurrences of a term together.
     var occurrences = said.map { UInt64($0) << 2 }
     for term in asked { occurrences.append(UInt64(term) << 2 | 1) }
     for term in author { occurrences.append(UInt64(term) << 2 | 2) }
@@ -107,9 +107,9 @@ extension WordsEntry {
 struct WordsBlock: Equatable {
   var entries: [WordsEntry]
 
-  /// Bytes from which on a block is split: with its checksum it fills the page that LMDB takes for it.
+  /// A block of more bytes is split: with its checksum, a block of this size fills the page that LMDB uses for it.
   static let splitBytes = 4072
-  /// More do not fit into the count.
+  /// The most entries of a block, whose count is one byte.
   static let capacity = 255
 
   var byteCount: Int {
@@ -164,9 +164,9 @@ struct WordsBlock: Equatable {
 }
 
 extension WordsView {
-  /// The record with one more entry, or with an entry in the place of another of the same session: without decoding the others.
+  /// The record with one more entry, or with an entry that replaces another of the same session; the other entries are not decoded.
   ///
-  /// - Parameter replaces: Whether the entry that is at the place goes.
+  /// - Parameter replaces: Whether `entry` replaces the entry at the place.
   func with(_ entry: WordsEntry, at place: Int, replaces: Bool) -> [UInt8] {
     let tail = place + (replaces ? 1 : 0)
     var firstTerm = 0
@@ -210,7 +210,7 @@ extension WordsView {
     return bytes
   }
 
-  /// The place of an entry in order of time, or where it belongs.
+  /// The place of an entry in order of time, or the place at which it must be inserted.
   func place(_ createdAt: Int64, _ id: MemoryID) -> (index: Int, isThere: Bool) {
     // From the end: most memories are added in order of time.
     var index = count
@@ -231,7 +231,7 @@ struct WordsView: ~Escapable {
   /// Memories.
   let count: Int
   let sessionCount: Int
-  /// Terms of all memories, those of each one after those of the one before.
+  /// The number of terms of all memories; the terms of each memory follow those of the memory before.
   let termCount: Int
   private let sessionsOffset: Int
   private let termsOffset: Int
@@ -274,7 +274,7 @@ struct WordsView: ~Escapable {
   func isSuperseded(_ slot: Int) -> Bool { bytes.bigEndian(at: 8 + 47 * count + slot, as: UInt8.self) != 0 }
   func session(number: Int) -> UInt128 { bytes.bigEndian(at: sessionsOffset + 16 * number) }
   func session(_ slot: Int) -> UInt128 { sessionIndex(slot) == 0 ? 0 : session(number: sessionIndex(slot) - 1) }
-  /// All terms, one behind the other.
+  /// The terms of all memories, 4 bytes each, big-endian.
   var terms: RawSpan {
     @_lifetime(copy self)
     get { bytes.extracting(termsOffset..<termsOffset + 4 * termCount) }
