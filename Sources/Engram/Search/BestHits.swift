@@ -1,9 +1,9 @@
 import VectorSearch
 
-/// Stage 5 of a search: keeps the best of the scored slots. Reads a record only if the columns leave the filter undecided and the score could
-/// still enter.
+/// Stage 5 of a search: keeps the best of the scored slots. Reads a record only if the columns leave the filter undecided and the score
+/// could still enter.
 struct BestHits {
-  /// Where a memory was found, and its record if the filter had to look at it.
+  /// The row of a memory that was found, and its record if the filter had to read it.
   struct Hit {
     let row: Int
     let record: MemoryRecord?

@@ -2,14 +2,14 @@ import VectorSearch
 
 /// Stage 3 of a search: which slots of a block a query may return, by the block's columns alone.
 struct BlockCandidates {
-  /// Live, not expired, and included in the query's moment: what the scope holds.
+  /// The slots in scope: live, not expired, and included in the query's moment.
   let inScope: LiveMask
-  /// Of those, the slots that the filter does not exclude.
+  /// The slots of ``inScope`` that the filter does not exclude.
   let possible: LiveMask
   /// Slots that match the filter whatever their record says; may have bits outside of ``possible``.
   let certain: LiveMask
 
-  /// What a query asks of a memory.
+  /// The conditions of a query on a memory.
   struct Condition {
     /// Nil matches everything.
     let filter: Filter?

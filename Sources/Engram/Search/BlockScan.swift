@@ -2,12 +2,12 @@ import LMDB
 
 /// Stage 2 of a search: the blocks of a scope that have live rows, in the order of their keys.
 ///
-/// A user's blocks are consecutive keys, so a search of one user reads nobody else's.
+/// A user's blocks have consecutive keys, so a search of one user reads no blocks of others.
 struct BlockScan: ~Escapable {
   private let reader: RecordReader
   private let rowsHigh: Int
 
-  /// - Parameter rowsHigh: Rows of this instant: none beyond is read.
+  /// - Parameter rowsHigh: The number of rows at this instant; no row beyond is read.
   @_lifetime(copy reader)
   init(_ reader: RecordReader, rowsHigh: Int) {
     self.reader = reader
@@ -24,7 +24,7 @@ struct BlockScan: ~Escapable {
   private func forEachBlock(prefix: Key, _ body: (borrowing ScannedBlock) throws -> Void) throws {
     try reader.walk(Tables.Blocks.self, prefix: prefix) { key, value in
       let record = try BlockRecord(value)
-      // The map goes on behind the end of the file, where a touch is a signal.
+      // The map continues after the end of the file, where an access raises a signal.
       guard record.firstRow + record.used <= rowsHigh else {
         throw StoreError(.corrupted, "a block of a user begins at row \(record.firstRow), the store has \(rowsHigh)")
       }
@@ -34,7 +34,7 @@ struct BlockScan: ~Escapable {
   }
 }
 
-/// A block that a scan is at.
+/// The block that a scan has reached.
 struct ScannedBlock: ~Escapable {
   let reader: RecordReader
   private let key: BlockKey
@@ -50,7 +50,7 @@ struct ScannedBlock: ~Escapable {
   /// Milliseconds since 1970 at the instant of the search.
   var now: Int64 { reader.now }
 
-  /// The columns of the block, looked up anew by each call: most blocks of a long scan do not need them.
+  /// The columns of the block, which each call looks up: most blocks of a long scan do not need them.
   @_lifetime(copy self)
   func columns() throws -> ColumnsView {
     guard let value = try reader.value(key, in: Tables.Columns.self) else {

@@ -11,18 +11,19 @@ import VectorSearch
 /// 5. ``BestHits`` keeps the best.
 /// 6. ``ResultReading`` reads their records and compares them with their rows.
 ///
-/// Only stages 2 to 5 run for every block. A user's search walks that user's blocks only, so its cost does not depend on anybody else's rows.
+/// Only stages 2 to 5 run for every block. A user's search walks that user's blocks only, so its cost does not depend on the rows of
+/// others.
 struct ExactSearch: ~Escapable {
   private let reader: RecordReader
   private let rows: RowFile
   private let state: StateRecord
-  /// Called once for about 64 MiB of rows; what it throws ends the search.
+  /// Called once for about 64 MiB of rows; an error that it throws ends the search.
   private let check: () throws -> Void
 
   /// Some milliseconds of work.
   private static let bytesPerCheck = 64 << 20
 
-  /// - Parameter check: The current task, unless another one waits for the search.
+  /// - Parameter check: Throws if the search is cancelled. By default it checks the current task, unless another task waits for the search.
   /// - Throws: ``StoreError`` `.dimensionMismatch` in a store without embeddings; `.corrupted`.
   @_lifetime(copy reader)
   init(_ reader: RecordReader, check: @escaping () throws -> Void = { try Task.checkCancellation() }) throws {
@@ -49,8 +50,8 @@ struct ExactSearch: ~Escapable {
   /// Stages 2 to 5 over one scope.
   ///
   /// - Parameters:
-  ///   - members: The places of its queries in `searches`.
-  ///   - bytes: Of rows since the last check.
+  ///   - members: The indexes in `searches` of the queries of this scope.
+  ///   - bytes: Bytes of rows that were scanned since the last check.
   private func scan(_ users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
     let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
@@ -72,7 +73,7 @@ struct ExactSearch: ~Escapable {
   }
 }
 
-/// A query in the course of a search.
+/// The state of a query during a search.
 struct RunningSearch {
   let plan: SearchPlan
   var hits: BestHits

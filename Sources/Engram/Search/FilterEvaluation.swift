@@ -78,7 +78,7 @@ extension Filter {
     return true
   }
 
-  /// Evaluates the filter on a whole memory: what every evaluation by columns must agree with.
+  /// Evaluates the filter on a whole memory. Every evaluation by columns must agree with it.
   func matches(_ memory: Memory) -> Bool {
     switch self {
     case .kind(let kind): return memory.kind.hasSameBytes(as: kind)

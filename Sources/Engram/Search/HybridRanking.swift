@@ -2,30 +2,30 @@ import Foundation
 
 /// The default ranking of a search by text: words and meaning of a memory, of its neighbors in the session, and of the session.
 ///
-/// BM25F (Robertson, Zaragoza, "The Probabilistic Relevance Framework", 2009) in which the turns around a memory are fields inside of the saturation; the
-/// weights are those that found most on real conversations, see <doc:Evidence>.
+/// BM25F (Robertson, Zaragoza, "The Probabilistic Relevance Framework", 2009), in which the messages around a memory are fields whose
+/// weighted frequencies are added before saturation. The weights are those that found most in real conversations, see <doc:Evidence>.
 struct HybridRanking {
-  /// Of the memories: saturation, and how much length counts.
+  /// BM25 of memories: saturation, and how much length counts.
   private static let k1 = 1.2
   private static let b = 0.4
-  /// The same of sessions.
+  /// BM25 of sessions: saturation, and how much length counts.
   private static let sessionK1 = 1.2
   private static let sessionB = 0.75
-  /// What the words and similarities of the memories one and two places before and behind count, in the same session.
+  /// The weights of the words and similarities of memories one place (near) and two places (far) before and after, in the same session.
   private static let nearShare = 0.3
   private static let farShare = 0.15
-  /// What a word in a question counts for the memory that asks, and for the next one.
+  /// The weights of a word in a question, for the memory that asks and for the next one.
   private static let questionOwn = 0.3
   private static let questionNext = 1.0
   private static let sessionWeight = 0.4
   private static let authorWeight = 0.1
   private static let questionWeight = 0.3
-  /// Of the best similarity of a session, against that of the memory itself.
+  /// The weight of the best similarity in a session, relative to that of the memory itself.
   private static let sessionDenseShare = 0.2
   private static let tiny = 1e-9
 
   private let words: ScopeWords
-  /// What embeddings count against words: 1 for models of sentences, less for weaker embedders.
+  /// The weight of embeddings relative to words: 1 for models of sentences, less for weaker embedders.
   private let denseWeight: Double
   private let ranking: TextRanking
 
@@ -33,27 +33,28 @@ struct HybridRanking {
   private var lexical: [Double]
   private var bySession: [Double]
   private var isAuthor: [Bool]
-  /// Scaled to 0…1; empty: embeddings are not compared.
+  /// By memory, the similarities of it and its neighbors; by session, the best similarity. Scaled to 0…1; empty: embeddings are not
+  /// compared.
   private var pooled: [Double] = []
   private var bestOfSession: [Double] = []
 
-  /// What the score of a memory is made of; the score is the sum.
+  /// The parts of a memory's score, which is their sum.
   struct Parts {
     var words = 0.0
     var session = 0.0
     var author = 0.0
-    /// Not above zero.
+    /// Zero or negative.
     var question = 0.0
     var dense = 0.0
     var sessionDense = 0.0
 
-    /// Whether the memory has nothing in common with the query, by whatever was compared.
+    /// Whether the memory has nothing in common with the query in any of the parts that were compared.
     var isEmpty: Bool { words <= 0 && session <= 0 && author <= 0 && dense <= 0 && sessionDense <= 0 }
 
     var total: Double { words + session + author + question + dense + sessionDense }
   }
 
-  /// - Parameter words: Finished.
+  /// - Parameter words: The words of the scope, after ``ScopeWords/finish(by:)``.
   /// - Complexity: O(memories + postings).
   init(_ words: ScopeWords, denseWeight: Double, ranking: TextRanking = TextRanking()) {
     self.words = words
@@ -79,7 +80,7 @@ struct HybridRanking {
     return parts
   }
 
-  /// How much it says of a memory or session that it has a term which `having` of `count` have.
+  /// The weight of a term that `having` of `count` memories or sessions have: the rarer, the greater.
   private static func rarity(_ having: Int, of count: Int) -> Double { log(1 + (Double(count - having) + 0.5) / (Double(having) + 0.5)) }
 
   // MARK: Words
@@ -119,7 +120,7 @@ struct HybridRanking {
       }
       let weight = Self.rarity(postings.count, of: words.count)
       frequencies.drain { memory, frequency in lexical[memory] += weight * frequency * (Self.k1 + 1) / (frequency + Self.k1) }
-      // Not one in which only an author has the term.
+      // Without sessions in which only the name of an author has the term.
       let hits = touchedSessions.filter { sessionCounts[$0] > 0 || datedSessions[$0] }
       let sessionRarity = Self.rarity(hits.count, of: words.sessionCount)
       for session in hits {
@@ -141,9 +142,9 @@ struct HybridRanking {
 
   // MARK: Meaning
 
-  /// Adds what the embeddings say.
+  /// Adds the similarities of embeddings to the ranking.
   ///
-  /// - Parameter similarities: Of each memory's embedding with the query's; NaN: it has none.
+  /// - Parameter similarities: The similarity of each memory's embedding to the query's, by number; NaN if the memory has none.
   /// - Complexity: O(memories).
   mutating func compare(_ similarities: [Float]) {
     pooled = [Double](repeating: .nan, count: words.count)
@@ -168,7 +169,7 @@ struct HybridRanking {
     Self.scale(&bestOfSession)
   }
 
-  /// To 0…1; what is not a number counts as the least.
+  /// Scales the values to 0…1; NaN becomes 0, as the least value does.
   private static func scale(_ values: inout [Double]) {
     var (least, most) = (Double.infinity, -Double.infinity)
     for value in values where !value.isNaN { (least, most) = (min(least, value), max(most, value)) }
@@ -176,7 +177,7 @@ struct HybridRanking {
   }
 }
 
-/// How often each memory has a term, itself and by its neighbors.
+/// The weighted frequencies of a term in each memory, those of its neighbors included.
 private struct Frequencies {
   private var values: [Double]
   /// The memories whose value is not zero.
@@ -184,7 +185,7 @@ private struct Frequencies {
 
   init(count: Int) { values = [Double](repeating: 0, count: count) }
 
-  /// - Parameter memory: Negative: none.
+  /// - Parameter memory: If negative, nothing is added.
   @inline(__always)
   mutating func add(_ frequency: Double, to memory: Int) {
     guard memory >= 0 else { return }
@@ -192,7 +193,7 @@ private struct Frequencies {
     values[memory] += frequency
   }
 
-  /// Passes each value that is not zero, and makes it zero.
+  /// Calls `body` with each value that is not zero, and sets the value to zero.
   mutating func drain(_ body: (_ memory: Int, _ frequency: Double) -> Void) {
     for memory in touched {
       body(memory, values[memory])

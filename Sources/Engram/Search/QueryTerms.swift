@@ -1,21 +1,21 @@
 import CSearchKernels
 import LMDB
 
-/// The terms of a query, each once, in the order of their first places.
+/// The terms of a query, each once, in the order of their first occurrences.
 struct QueryTerms {
   private let terms: [TermHash]
-  /// As records have them: big-endian.
+  /// The terms in the byte order of records, which is big-endian.
   private let wanted: [UInt32]
-  /// A bit for the first two bytes of each of many terms; empty: they are few, and each is compared.
+  /// If there are many terms, a bit for the first two bytes of each; empty if there are few, which are compared one by one.
   private let filter: [UInt64]
-  /// The place of each of many terms.
+  /// If there are many terms, the place of each.
   private let places: [TermHash: Int]
-  /// For each term: the day, month or year that it is the name of; nil: of none.
+  /// For each term, the day, month or year that it names; nil for each that it does not name.
   private let dates: [(day: Int?, month: Int?, year: Int?)]
   let hasDates: Bool
 
   private static let level = search_best_level()
-  /// So many terms are found sooner by a filter than by a comparison with each.
+  /// From this number of terms on, a filter is faster than a comparison with each term.
   private static let many = 25
 
   var count: Int { terms.count }
@@ -50,10 +50,10 @@ struct QueryTerms {
     self.places = places
   }
 
-  /// The indices of terms of a record that the query may have, in ascending order: ``place(of:)`` decides.
+  /// Finds the indices of a record's terms that may be terms of the query, in ascending order; ``place(of:)`` decides whether they are.
   ///
-  /// - Parameter found: Grows as needed and has the indices at its beginning.
-  /// - Returns: How many they are.
+  /// - Parameter found: Grows as needed, and gets the indices at its beginning.
+  /// - Returns: The number of indices.
   /// - Complexity: O(terms of the record), a tenth of a nanosecond each for a query of few terms, and a nanosecond for one of many.
   func find(in record: RawSpan, _ found: inout [UInt32]) -> Int {
     let count = record.byteCount / 4
@@ -67,7 +67,7 @@ struct QueryTerms {
     }
   }
 
-  /// Nil: it is none of the query's.
+  /// The place of a term in the query; nil if the query does not have it.
   func place(of term: TermHash) -> Int? { filter.isEmpty ? terms.firstIndex(of: term) : places[term] }
 
   func isDated(_ place: Int, _ date: (day: Int, month: Int, year: Int)) -> Bool {

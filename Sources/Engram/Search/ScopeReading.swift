@@ -4,18 +4,18 @@ import VectorSearch
 
 /// Reads a scope for ``HybridRanking``: from `words`, or from the records of the memories in a store that lacks it. The result is the same.
 ///
-/// - Complexity: O(terms of the scope), about a tenth of a microsecond a memory; from records, some microseconds a memory.
+/// - Complexity: O(terms of the scope), about a tenth of a microsecond for each memory; from records, some microseconds for each.
 struct ScopeReading {
   /// A memory of the scope.
   struct Candidate {
     let id: MemoryID
-    /// Of its embedding; negative: it has none.
+    /// The row of its embedding; negative: it has none.
     let row: Int
     /// Milliseconds since 1970.
     let createdAt: Int64
   }
 
-  /// A session of one user: that of the same name of another is another one.
+  /// A session of one user; a session of another user with the same name is a different one.
   private struct Session: Hashable {
     let user: UserKey
     let name: UInt128
@@ -26,17 +26,18 @@ struct ScopeReading {
 
   private let query: TextQuery
   private let moment: SearchMoment
-  /// Rows of this instant: none beyond is read, because the map goes on behind the end of the file, where a touch is a signal.
+  /// The number of rows at this instant. No row beyond is read: the map continues after the end of the file, where an access raises a
+  /// signal.
   private var rowCount = 0
   private let terms: QueryTerms
-  /// Of the candidates, in their order; nil: embeddings are not compared.
+  /// The scores of the candidates' rows, in the order of the candidates; nil: embeddings are not compared.
   private(set) var scores: BackgroundScores?
   private let check: () throws -> Void
 
   private(set) var words: ScopeWords
   private(set) var candidates: [Candidate] = []
   private var numbers: [Session: Int] = [:]
-  /// The one that was asked for last: most memories follow one of their session.
+  /// The session that was looked up last: most memories follow another one of their session.
   private var latest: (session: Session, number: Int)?
   /// The numbers of a block's sessions; negative: no memory of it was counted yet, so it does not count in the statistics.
   private var blockSessions: [Int] = []
@@ -45,9 +46,9 @@ struct ScopeReading {
   private var bytes = 0
 
   /// - Parameters:
-  ///   - query: Checked.
-  ///   - scores: The row of each candidate is added to it.
-  ///   - check: Called now and then; what it throws ends the reading.
+  ///   - query: A query that was checked.
+  ///   - scores: Gets the row of each candidate; nil: embeddings are not compared.
+  ///   - check: Called now and then; an error that it throws ends the reading.
   init(_ query: TextQuery, _ reader: TermReader, _ scores: BackgroundScores?, check: @escaping () throws -> Void) {
     self.query = query
     self.scores = scores
@@ -64,7 +65,7 @@ struct ScopeReading {
       words.finish()
     } else {
       try readRecords(reader, termReader)
-      // Those of all users came in the order of ids.
+      // The memories of all users were read in the order of ids, not of time.
       let candidates = candidates
       words.finish(
         by: query.scope == .all ? { (candidates[$0].createdAt, candidates[$0].id) < (candidates[$1].createdAt, candidates[$1].id) } : nil)

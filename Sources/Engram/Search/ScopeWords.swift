@@ -1,31 +1,32 @@
-/// What the ranking needs of a scope, by the numbers of its memories, which are in order of time within each session.
+/// What the ranking needs of a scope, by the numbers of its memories, which count up from 0 as memories are added.
 ///
-/// Numbers are as narrow as they can be: for a large scope, memory that the system hands out page by page costs as much as the reading.
+/// Integers are as narrow as they can be: for a large scope, getting memory from the system page by page takes as long as reading the
+/// scope.
 struct ScopeWords {
-  /// Where a query's term is.
+  /// The occurrences of a query's term in a memory.
   struct Posting: Equatable {
     let memory: Int
-    /// How often the memory says it, and asks with it.
+    /// How often the term occurs in statements, and in questions.
     var said = 0
     var asked = 0
-    /// It is in the author's name, and in the date.
+    /// Whether the term is in the author's name, and in the date.
     var isAuthor = false
     var isDate = false
   }
 
-  /// Terms of each memory, its caption's included.
+  /// The number of terms of each memory, its caption included.
   private(set) var lengths: [UInt16] = []
   /// The share of questions in each text, in 65,535ths.
   private(set) var questionShares: [UInt16] = []
   /// The number of each memory's session; a memory without one has a number of its own.
   private(set) var sessions: [Int32] = []
   private(set) var sessionCount = 0
-  /// Some memory has a session.
+  /// Whether any memory has a session.
   private(set) var hasSessions = false
-  /// For each term of the query, in ascending order of memories, each once.
+  /// For each term of the query, its postings in ascending order of memories, one for each memory that has it.
   private(set) var postings: [[Posting]]
 
-  /// The memories, those of each session one behind the other in order of time.
+  /// The memories, grouped by session, in order of time within each session.
   private(set) var members: [Int32] = []
   /// Where the memories of each session begin in ``members``, and the end of the last.
   private(set) var starts: [Int32] = []
@@ -37,21 +38,21 @@ struct ScopeWords {
   /// - Parameter termCount: Terms of the query.
   init(termCount: Int) { postings = Array(repeating: [], count: termCount) }
 
-  /// - Parameter count: Of memories, at most.
+  /// - Parameter count: The most memories that will be added.
   mutating func reserve(_ count: Int) {
     lengths.reserveCapacity(count)
     questionShares.reserveCapacity(count)
     sessions.reserveCapacity(count)
   }
 
-  /// - Returns: Its number.
+  /// - Returns: The number of the new session.
   mutating func addSession() -> Int {
     sessionCount += 1
     return sessionCount - 1
   }
 
   /// - Parameters:
-  ///   - length: At most 65,535, as `questionShare`.
+  ///   - length: The number of terms, at most 65,535, as is `questionShare`.
   ///   - session: Nil: none.
   /// - Returns: The memory's number: one more than the last one's.
   mutating func add(length: Int, questionShare: Int, session: Int?) -> Int {
@@ -76,7 +77,7 @@ struct ScopeWords {
 
   /// Groups the memories by sessions, once all were added.
   ///
-  /// - Parameter precedes: Nil: they were added in order of time within each session. Else whether the first of two was before the second.
+  /// - Parameter precedes: Whether the first of two memories was before the second; nil: those of each session were added in order of time.
   mutating func finish(by precedes: ((Int, Int) -> Bool)? = nil) {
     starts = [Int32](repeating: 0, count: sessionCount + 1)
     for session in sessions { starts[Int(session) + 1] += 1 }
@@ -106,7 +107,7 @@ struct ScopeWords {
   /// The share of questions in the memory's text, 0…1.
   func questionShare(_ memory: Int) -> Double { Double(questionShares[memory]) / 65_535 }
 
-  /// The memory so many places behind another in its session, or before it; negative: there is none.
+  /// The memory that is `offset` places after another in its session, or before it if `offset` is negative; negative if there is none.
   @inline(__always)
   func neighbor(_ memory: Int, _ offset: Int) -> Int {
     let (place, session) = (Int(places[memory]) + offset, session(of: memory))

@@ -1,10 +1,10 @@
 import VectorSearch
 
-/// Which memories a search may find by when they were stored and replaced: those of now, or of an earlier time.
+/// Decides which memories a search finds as of now or an earlier time, by when they were created and replaced.
 ///
-/// A memory is there from its `createdAt` on. It is superseded from the `createdAt` of its successor on; if the successor is gone, from the moment on
-/// at which the mark was stored, as far as the kept versions tell: see `markTime`. A superseded memory is rare, so a search as of an earlier time
-/// reads its record and that of its successor.
+/// A memory exists from its `createdAt` on. It is superseded from the `createdAt` of its successor on; if the successor does not exist any
+/// more, from the time at which the mark was stored, as far as the kept versions show it: see `markTime`. Superseded memories are rare, so
+/// a search as of an earlier time reads their records and those of their successors.
 struct SearchMoment: Equatable {
   let includesSuperseded: Bool
   /// Milliseconds since 1970; nil: now.
@@ -26,7 +26,7 @@ struct SearchMoment: Equatable {
     return try includesSuperseded || !Self.isSuperseded(memory, by: asOf, reader)
   }
 
-  /// The same of an entry of `words`.
+  /// The same for an entry of `words`.
   ///
   /// - Throws: ``StoreError`` `.corrupted` if the entry and the record disagree.
   func includes(_ block: borrowing WordsView, _ slot: Int, _ reader: borrowing RecordReader) throws -> Bool {
@@ -35,7 +35,7 @@ struct SearchMoment: Equatable {
     return try includesSuperseded || !block.isSuperseded(slot) || !Self.isSuperseded(block.id(slot), by: asOf, reader)
   }
 
-  /// The same of the slots of a block, those of `live`.
+  /// The same for the slots of a block: those of `live` that may be found.
   ///
   /// - Throws: As for an entry of `words`.
   func included(_ live: LiveMask, _ columns: borrowing ColumnsView, _ reader: borrowing RecordReader) throws -> LiveMask {
@@ -63,13 +63,13 @@ struct SearchMoment: Equatable {
 
   private static func isSuperseded(_ memory: Memory, by time: Int64, _ reader: borrowing RecordReader) throws -> Bool {
     guard let successor = memory.supersededBy else { return false }
-    // An expired one too, so that the answer is the same before and after its expiry.
+    // The successor counts even if it has expired, so that the answer is the same before and after its expiry.
     if let record = try reader.memoryRecord(successor, of: memory.userID) { return record.memory.createdAt.milliseconds <= time }
     return try markTime(of: memory, reader) <= time
   }
 
-  /// When the mark of a superseded memory was stored: the time of the earliest kept version since which the mark has been the same. If versions are
-  /// missing, it is later than the mark. A memory that was imported with its mark counts as superseded since its creation.
+  /// When the mark of a superseded memory was stored: the time of the earliest kept version since which the mark has been the same. If
+  /// versions are missing, it is later than the mark. A memory that was imported with its mark counts as superseded since its creation.
   private static func markTime(of memory: Memory, _ reader: borrowing RecordReader) throws -> Int64 {
     var time = memory.updatedAt.milliseconds
     try reader.forEachVersion(of: memory, newestFirst: true) { _, value in

@@ -1,12 +1,12 @@
 import LMDB
 import VectorSearch
 
-/// Stage 1 of a search: what one query asks for, checked, in the form in which the other stages need it.
+/// Stage 1 of a search: one query, checked, in the form that the other stages need.
 struct SearchPlan {
   let query: SearchQuery
-  /// Scaled as the rows are.
+  /// The vector of the query, scaled as the rows are.
   let embedding: [Float]
-  /// Each once, in ascending order; nil: all users.
+  /// The users in scope, each once, in ascending order; nil: all users.
   let users: [UserKey]?
 
   var condition: BlockCandidates.Condition { .init(filter: query.filter, moment: SearchMoment(query)) }

@@ -14,10 +14,10 @@ struct TextSearch: ~Escapable {
     self.check = check
   }
 
-  /// - Parameter ignoresIndex: Reads the records although the store has the words, as it would without: for comparison.
+  /// - Parameter ignoresIndex: Reads the records even if the store has the words, as in a store without them; for comparison.
   /// - Returns: At most `limit` results, best score first, equal scores in ascending order of id.
-  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.embeddingRequired` for a dense search without an embedding, those of a vector that
-  ///   does not fit the store, `.corrupted`; what `check` throws.
+  /// - Throws: ``StoreError`` `.invalidArgument`, `.invalidUserID`, `.embeddingRequired` for a dense search without an embedding, those of
+  ///   a vector that does not fit the store, `.corrupted`; what `check` throws.
   func results(_ query: TextQuery, ignoresIndex: Bool = false) throws -> [SearchResult] {
     try Limits.check(query)
     if query.mode == .dense { return try dense(query) }
@@ -55,12 +55,12 @@ struct TextSearch: ~Escapable {
   private func ranked(
     _ query: TextQuery, _ scope: ScopeReading, _ ranking: HybridRanking, _ similarities: [Float]
   ) throws -> [SearchResult] {
-    // The age of a memory is that of then.
+    // In a search as of an earlier time, the age of a memory is its age at that time.
     let (now, recency) = (query.asOf?.milliseconds ?? reader.now, query.ranking.recency)
     var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
     for (number, candidate) in scope.candidates.enumerated() {
       let similarity = similarities.isEmpty ? .nan : similarities[number]
-      // Not a number: there is nothing to compare.
+      // A memory without a similarity (NaN) does not reach any threshold.
       if let threshold = query.threshold, !(similarity >= threshold) { continue }
       let parts = ranking.parts(number)
       if similarity.isNaN, parts.isEmpty { continue }
@@ -102,7 +102,7 @@ struct TextSearch: ~Escapable {
     }
   }
 
-  /// - Parameter owners: Those of the scope; nil: all users.
+  /// - Parameter owners: The users of the scope; nil: all users.
   /// - Throws: ``StoreError`` `.corrupted` if the record and the words are not of the same memory.
   private func record(of candidate: ScopeReading.Candidate, _ owners: Set<Exact<String>>?) throws -> MemoryRecord {
     guard let record = try reader.memoryRecord(candidate.id), record.row?.row ?? -1 == candidate.row else {
@@ -125,6 +125,6 @@ extension HybridRanking.Parts {
 }
 
 extension EmbedderIdentity {
-  /// What its vectors count against words: those of hashed words add little to the words themselves.
+  /// The weight of its vectors relative to words: vectors of hashed words add little to the words themselves.
   var denseWeight: Double { name.hasSameBytes(as: "hashing") ? 0.2 : 1 }
 }
