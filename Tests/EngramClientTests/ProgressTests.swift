@@ -125,6 +125,10 @@ import Testing
     #expect(try store.contextJSON("Mood", for: "bob") == nil)
     let suffix = try #require(MemoryIDSuffix(memory.id.shortDescription))
     #expect(try store.memories(endingWith: suffix, of: "ada", limit: 2) == [memory])
+    for limit in [0, -1] {
+      let error = #expect(throws: StoreError.self) { try store.memories(endingWith: suffix, of: "ada", limit: limit) }
+      #expect(error?.code == .invalidArgument)
+    }
     for json in ["[]", "{", ""] {
       let error = await #expect(throws: StoreError.self) { try await store.putContext(json: Array(json.utf8), as: "Mood", for: "ada") }
       #expect(error?.code == .invalidArgument)

@@ -100,7 +100,7 @@ public struct MemoryDraft: Sendable, Hashable {
       && left.sessionID.hasSameBytes(as: right.sessionID) && left.speaker.hasSameBytes(as: right.speaker)
       && left.createdAt == right.createdAt && left.importance == right.importance && left.expiresAt == right.expiresAt
       && left.dedupeKey.hasSameBytes(as: right.dedupeKey) && left.metadata.hasSameBytes(as: right.metadata)
-      && left.details == right.details
+      && left.details == right.details && left.isTextOnly == right.isTextOnly
   }
 
   public func hash(into hasher: inout Hasher) {

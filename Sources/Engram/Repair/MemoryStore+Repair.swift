@@ -26,7 +26,7 @@ extension MemoryStore {
     progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> RepairReport {
     for url in [source, destination] where !url.isFileURL {
-      throw StoreError(.invalidArgument, "a store lies in a directory: \(url) is not a file URL")
+      throw StoreError(.invalidArgument, "a store is a local directory, and \(url) is not a file URL")
     }
     let (from, path) = (source.path, destination.path)
     return try await onCancellableThread { check in

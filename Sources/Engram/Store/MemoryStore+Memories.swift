@@ -180,10 +180,11 @@ extension MemoryStore {
   ///
   /// - Parameters:
   ///   - userID: Nil: of all users.
-  ///   - limit: The most to return.
-  /// - Throws: ``StoreError`` `.invalidUserID`, `.corrupted`, `.tooManyReaders`, `.closed`.
+  ///   - limit: The most to return, at least 1.
+  /// - Throws: ``StoreError`` `.invalidArgument` for a limit below 1, `.invalidUserID`, `.corrupted`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(memories in scope). Blocks the caller.
   public func memories(endingWith suffix: MemoryIDSuffix, of userID: String?, limit: Int) throws -> [Memory] {
+    try Limits.check(pageSize: limit)
     if let userID { try Limits.checkUserID(userID) }
     var found: [Memory] = []
     try readOnce { reader in

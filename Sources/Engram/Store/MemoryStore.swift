@@ -25,7 +25,7 @@ public final class MemoryStore: Sendable {
   ///
   /// - Throws: ``StoreError``; see the codes there. Nothing is changed on a failure.
   public static func open(at url: URL, options: StoreOptions = StoreOptions()) async throws -> MemoryStore {
-    guard url.isFileURL else { throw StoreError(.invalidArgument, "a store lies in a directory: \(url) is not a file URL") }
+    guard url.isFileURL else { throw StoreError(.invalidArgument, "a store is a local directory, and \(url) is not a file URL") }
     let path = url.path
     let core = try await onBlockingThread { try StoreRegistry.acquire(path, options: options) }
     return MemoryStore(core: core, options: options)

@@ -56,6 +56,24 @@ import Testing
     #expect(try roundTrip(filter) == filter)
   }
 
+  /// Else a comparison after a round trip would not see that a field was lost.
+  @Test func draftsDifferIfAnyFieldDoes() {
+    let changes: [String: (inout MemoryDraft) -> Void] = [
+      "id": { $0.id = MemoryID() }, "userID": { $0.userID = "bob" }, "text": { $0.text = "u" }, "embedding": { $0.embedding = [1] },
+      "kind": { $0.kind = "k" }, "sessionID": { $0.sessionID = "s" }, "speaker": { $0.speaker = "Ada" },
+      "createdAt": { $0.createdAt = .distantPast },
+      "importance": { $0.importance = 0.75 }, "expiresAt": { $0.expiresAt = .distantFuture }, "dedupeKey": { $0.dedupeKey = "d" },
+      "metadata": { $0.metadata = ["a": 1] }, "details": { $0.tags = ["t"] }, "isTextOnly": { $0.isTextOnly = true },
+    ]
+    let draft = MemoryDraft(userID: "ada", text: "t")
+    #expect(Set(Mirror(reflecting: draft).children.compactMap(\.label)) == Set(changes.keys), "a field was added: change it here, too")
+    for (field, change) in changes {
+      var other = draft
+      change(&other)
+      #expect(other != draft, "\(field)")
+    }
+  }
+
   @Test func memoriesAndDraftsComeBackAsTheyWere() throws {
     var random = SeededGenerator(seed: 92)
     for number in 0..<100 {
