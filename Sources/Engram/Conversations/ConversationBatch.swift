@@ -46,7 +46,7 @@ struct ConversationImport {
 
   /// The next conversations; nil if all are read.
   ///
-  /// - Parameter check: Called for each element; what it throws ends the import.
+  /// - Parameter check: Called for each element; an error that it throws ends the import.
   /// - Throws: ``StoreError`` of ``ConversationReader``; `.invalidArgument` if a file has no times, and the options have none.
   mutating func read(_ check: () throws -> Void) throws -> ConversationBatch? {
     var (drafts, bytes) = ([MemoryDraft](), 0)

@@ -161,7 +161,7 @@ extension ConversationDecoding {
       var depth = 0
     }
 
-    /// - Complexity: O(nodes): each is visited once, and a cycle is cut where it is closed.
+    /// - Complexity: O(nodes): each is visited once; the walk from a node ends at one that was visited, and so in a cycle.
     private func inheritance() -> [Inherited] {
       var known = [Inherited?](repeating: nil, count: nodes.count)
       var isVisited = [Bool](repeating: false, count: nodes.count)

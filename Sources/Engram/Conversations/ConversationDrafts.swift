@@ -3,7 +3,7 @@ import Foundation
 
 /// Makes drafts of conversations: the time, the key and the fields of each message. Keeps the progress of conversations that come in parts.
 struct ConversationDrafts {
-  /// What is needed to continue a conversation: the time of its last message, and the messages seen.
+  /// What the next part of a conversation needs: the time of the last message, and the messages seen.
   private struct Progress {
     var last: Int64?
     /// How often each message without an id was seen.

@@ -13,6 +13,7 @@ public struct ConversationOptions: Sendable {
   /// Only messages of these roles are read, and those that have a speaker but no role. `human` is `user`; `ai`, `gpt` and `model` are
   /// `assistant`; `developer` is `system`; `function` and `observation` are `tool`.
   public var roles: Set<String>
+  /// Which branches are read; formats without branches ignore it.
   public var branches: Branches
   /// The time of conversations that have none. If it is nil, a file without times is refused: the time of the import would differ each
   /// time.
@@ -65,6 +66,7 @@ public struct ConversationFault: Sendable, Equatable, Codable, CustomStringConve
   public let isLine: Bool
   /// The id of the conversation; nil if it is not known.
   public let id: String?
+  /// What is wrong with the conversation.
   public let message: String
 
   public var description: String {
@@ -88,8 +90,9 @@ public struct ConversationReport: Sendable, Equatable, Codable {
   public internal(set) var leftOut: [MessageOmission: Int] = [:]
   /// Images, files and other attachments, which are not imported.
   public internal(set) var attachments = 0
-  /// The number of conversations at fault, of which nothing was imported, and the first 20 of them.
+  /// The number of conversations at fault, of which nothing was imported.
   public internal(set) var invalid = 0
+  /// The first 20 conversations at fault.
   public internal(set) var faults: [ConversationFault] = []
   /// Halves of surrogate pairs that were replaced by U+FFFD.
   public internal(set) var replacedSurrogates = 0

@@ -29,6 +29,7 @@ public struct ConversationReader: Sendable {
     public let replacedSurrogates: Int
   }
 
+  /// The format of the file, as it was given or detected.
   public let format: ConversationFormat
   /// The name of the source in messages.
   public let name: String

@@ -225,7 +225,7 @@ struct GenerationCopy: ~Copyable {
 
   /// Brings the copied users, the log and the tokens up to the reader's instant.
   private mutating func replay(_ reader: RecordReader, _ state: StateRecord) throws {
-    // Not the log up to a pending erasure, which may name what is erased.
+    // The log up to a pending erasure is not copied, because it may name what is erased.
     let first = level.map { $0.batchSequence + 1 } ?? max(state.logFirst, state.pendingErasure + 1)
     if level != nil, state.logFirst > first { throw CopyOutdated() }
     let isFirst = level == nil

@@ -4,13 +4,17 @@ import LMDB
 
 /// What a backup holds.
 public struct BackupReport: Sendable, Codable {
-  /// The commit that the backup shows, and when it was made.
+  /// The number of the commit that the backup shows.
   public let batchSequence: UInt64
+  /// The time of that commit; nil if nothing was committed yet.
   public let lastCommit: Date?
+  /// Memories in the backup, expired ones included.
   public let memories: Int
+  /// Contexts in the backup.
   public let contexts: Int
   /// Bytes of disk that the backup takes.
   public let sizeBytes: Int
+  /// The time that the backup took.
   public let duration: Duration
 }
 

@@ -18,7 +18,7 @@ struct ErasurePatterns: Sendable {
 
   /// Takes the patterns from one snapshot.
   ///
-  /// - Parameter check: Called now and then; what it throws ends the walk.
+  /// - Parameter check: Called now and then; an error that it throws ends the walk.
   init(_ subject: ErasureSubject, _ reader: RecordReader, check: @escaping () throws -> Void = {}) throws {
     var list = PatternList()
     try TraceCollector(reader).collect(subject, into: &list, check: check)

@@ -3,6 +3,7 @@ public import Foundation
 
 /// What an erasure removed, when, and which files with the data still exist.
 public struct ErasureReceipt: Sendable, Codable {
+  /// What was erased: a user, or single memories.
   public enum Subject: Sendable, Hashable {
     case user(String)
     /// The memories with these ids that belong to the user; `userID` is nil for memories of any user, as by `memtool delete --erase`.
@@ -26,28 +27,34 @@ public struct ErasureReceipt: Sendable, Codable {
     }
   }
 
+  /// What was to be erased.
   public let subject: Subject
-  /// How many memories the commit that hid the data removed. This and the next three are zero if there was nothing to hide.
+  /// How many memories the commit that hid the data removed; 0 if there was nothing to hide.
   public internal(set) var memories = 0
+  /// How many of the memories had an embedding.
   public internal(set) var embeddings = 0
+  /// How many contexts the commit removed; always 0 if single memories were erased.
   public internal(set) var contexts = 0
-  /// Earlier versions of contexts and of memories.
+  /// How many earlier versions of contexts and of memories the commit removed.
   public internal(set) var versions = 0
-  /// The commit from which on no read shows the data, and its time.
+  /// The number of the commit from which on no read shows the data.
   public internal(set) var hiddenBy: UInt64 = 0
+  /// The time of that commit.
   public internal(set) var hiddenAt = Date(timeIntervalSince1970: 0)
-  /// Whether the files were rebuilt. A user without records needs no rebuild if the log does not name the user and the files have no dead
-  /// rows or freed pages.
+  /// Whether the files were rebuilt. A user without records needs no rebuild if no erasure is pending, the log does not name the user, and
+  /// the files have no dead rows, freed pages or, if they were searched, traces of the user.
   public internal(set) var isRebuilt = true
-  /// The generation whose files never held the data, and when it became the live one.
+  /// The live generation after the erasure, whose files do not hold the data.
   public internal(set) var generation: UInt64 = 0
+  /// When that generation became the live one; the time of the commit if nothing was rebuilt.
   public internal(set) var rebuiltAt = Date(timeIntervalSince1970: 0)
   /// Earlier generations whose files still exist, because a process has them open.
   public internal(set) var remainingGenerations: [UInt64] = []
   /// The processes that have these generations open; this process is among them if its own snapshots do.
   public internal(set) var holders: [Int32] = []
-  /// The results of searching the files before the commit and after the rebuild; nil if `verifiesErasure` was false.
+  /// The result of searching the files before the commit; nil if `verifiesErasure` was false.
   public internal(set) var scanBefore: ErasureScan?
+  /// The result of searching the files after the rebuild; nil if `verifiesErasure` was false.
   public internal(set) var scan: ErasureScan?
 
   /// Whether all files that held the data are removed.

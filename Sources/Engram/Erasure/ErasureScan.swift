@@ -49,6 +49,7 @@ public struct ErasureScan: Sendable, Hashable, Codable {
 
   /// In the order of their names.
   public let files: [File]
+  /// The entries of the directory that were not searched, with the reasons.
   public let notScanned: [Unscanned]
   /// The number of patterns searched for, by kind; equal patterns count once.
   public let searched: [Kind: Int]

@@ -18,7 +18,7 @@ struct ResidueScan {
     buffer = [UInt8](repeating: 0, count: chunkBytes + patterns.longestBytes - 1)
   }
 
-  /// - Parameter progress: Called for each chunk with the bytes read so far; what it throws ends the search.
+  /// - Parameter progress: Called for each chunk with the bytes read so far; an error that it throws ends the search.
   mutating func run(_ storeFiles: StoreFiles, progress: (OperationProgress) throws -> Void) throws {
     notScanned = storeFiles.others
     let total = storeFiles.readable.reduce(0) { $0 + $1.sizeBytes }

@@ -24,7 +24,7 @@ struct SurvivorWalk: ~Escapable {
 
   /// Lends `body` the bytes of every key, every value and every row that stays.
   ///
-  /// - Parameter progress: Called now and then with the entries seen so far; what it throws ends the walk.
+  /// - Parameter progress: Called now and then with the entries seen so far; an error that it throws ends the walk.
   /// - Throws: ``StoreError`` `.corrupted` for a damaged entry.
   /// - Complexity: O(size of the store).
   func forEachSpan(progress: @escaping (OperationProgress) throws -> Void, _ body: (RawSpan) -> Void) throws {

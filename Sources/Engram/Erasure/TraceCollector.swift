@@ -13,7 +13,7 @@ struct TraceCollector: ~Escapable {
     rows = try RowBytes(reader)
   }
 
-  /// - Parameter check: Called now and then; what it throws ends the walk.
+  /// - Parameter check: Called now and then; an error that it throws ends the walk.
   /// - Throws: ``StoreError`` `.corrupted` for a damaged record of the subject.
   /// - Complexity: O(what is to be erased + entries of the log).
   func collect(_ subject: ErasureSubject, into list: inout PatternList, check: @escaping () throws -> Void = {}) throws {

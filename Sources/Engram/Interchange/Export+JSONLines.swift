@@ -18,7 +18,7 @@ extension MemoryStore {
   /// Blocks: to be called in ``exporting(_:)``.
   ///
   /// - Parameters:
-  ///   - progress: Called now and then; what it throws ends the export.
+  ///   - progress: Called now and then; an error that it throws ends the export.
   ///   - sink: Gets the text, about a MiB at a time.
   /// - Throws: ``StoreError`` `.notFound`, `.invalidUserID`, `.corrupted`; what the sink throws.
   package func exportLines(

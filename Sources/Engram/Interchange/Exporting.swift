@@ -72,6 +72,7 @@ package struct ExportSelection: Sendable {
 public struct ExportSummary: Sendable, Equatable, Codable {
   /// Memories; with ``ExportOptions/Format/array`` those that have an embedding.
   public internal(set) var memories = 0
+  /// The number of contexts; 0 unless the format is ``ExportOptions/Format/jsonLines``.
   public internal(set) var contexts = 0
 }
 
@@ -85,7 +86,7 @@ struct ExportWalk: ~Escapable {
   private let contexts: Int
   private let memories: Int
 
-  /// - Parameter progress: Called now and then; what it throws ends the walk.
+  /// - Parameter progress: Called now and then; an error that it throws ends the walk.
   @_lifetime(copy reader)
   init(_ reader: RecordReader, _ selection: ExportSelection, _ progress: @escaping (OperationProgress) throws -> Void) throws {
     self.reader = reader

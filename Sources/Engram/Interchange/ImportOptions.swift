@@ -12,6 +12,7 @@ public enum ImportPolicy: String, Sendable, CaseIterable {
 
 /// How lines are imported.
 public struct ImportOptions: Sendable {
+  /// What happens to a line whose memory id, dedupe key or context exists already.
   public var onConflict: ImportPolicy
   /// Imports the valid lines, and counts the others. If false, one line at fault fails the whole import.
   public var skipsInvalid: Bool
@@ -42,18 +43,23 @@ public struct ImportOptions: Sendable {
 public struct ImportSummary: Sendable, Equatable, Codable {
   /// New memories.
   public internal(set) var memories = 0
+  /// New contexts.
   public internal(set) var contexts = 0
+  /// Lines that were ignored because their memory or context existed, with ``ImportPolicy/skip``.
   public internal(set) var skipped = 0
   /// Lines whose memory or context replaced what existed.
   public internal(set) var replaced = 0
-  /// Lines that were left out because they are at fault, and the first 20 of them.
+  /// The number of lines that were left out because they are at fault.
   public internal(set) var invalid = 0
+  /// The first 20 lines that were left out.
   public internal(set) var faults: [ImportFault] = []
-  /// The number of keys that this version does not know, and the first few of them, with the key that is probably meant.
+  /// The number of keys that this version does not know.
   public internal(set) var unknownKeyCount = 0
+  /// The first five different unknown keys, each with the key that is probably meant.
   public internal(set) var unknownKeys: [String] = []
-  /// How many times were numbers: those below 10¹¹ are read as seconds, all others as milliseconds.
+  /// How many times were numbers that were read as seconds: those below 10¹¹.
   public internal(set) var secondsSince1970 = 0
+  /// How many times were numbers that were read as milliseconds.
   public internal(set) var millisecondsSince1970 = 0
   /// Halves of surrogate pairs that were replaced by U+FFFD.
   public internal(set) var replacedSurrogates = 0
@@ -65,6 +71,7 @@ public struct ImportFault: Sendable, Equatable, Codable, CustomStringConvertible
   public let file: String
   /// Counts from 1.
   public let line: Int
+  /// What is wrong with the line.
   public let message: String
 
   public var description: String { "\(file):\(line): \(message)" }
@@ -77,6 +84,7 @@ public struct ImportFaults: Error, Sendable, Equatable, CustomStringConvertible 
 
   /// The first ones, in the order of the lines.
   public internal(set) var first: [ImportFault] = []
+  /// The number of all lines at fault.
   public internal(set) var count = 0
 
   public var description: String { "\(count) lines are at fault" }

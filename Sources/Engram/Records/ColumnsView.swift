@@ -3,7 +3,7 @@ import Foundation
 import LMDB
 import VectorSearch
 
-/// A record of `columns` where it lies in the map: reads single fields without decoding the rest.
+/// A record of `columns` in the map: reads single fields without decoding the rest.
 ///
 /// Version 1 has kinds and sessions; version 2 has the times of validity, the trust, the superseded slots and the tags besides.
 struct ColumnsView: ~Escapable {

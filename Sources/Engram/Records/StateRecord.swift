@@ -26,7 +26,7 @@ struct StateRecord: Sendable, Equatable {
   var tokens = 0
   /// Rows of this generation that were live and are not any more.
   var rowsDead = 0
-  /// The last commit that hid memories whose bytes must also leave the files: a rebuild is due. Zero while none is.
+  /// The last commit that hid data whose bytes must also leave the files by a rebuild; zero if there is none.
   var pendingErasure: UInt64 = 0
   /// The boot and the time since it at the last commit; nil in a store that an earlier version wrote last.
   var lastBoot: BootInstant?

@@ -225,7 +225,7 @@ extension [UInt8] {
   }
 }
 
-/// A record of `words` where it lies in the map.
+/// A record of `words` in the map: reads single fields without decoding the rest.
 struct WordsView: ~Escapable {
   let bytes: RawSpan
   /// Memories.

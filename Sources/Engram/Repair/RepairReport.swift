@@ -11,19 +11,22 @@ public struct RepairReport: Sendable, Codable {
 
   /// The generation of the damaged store that was read.
   public internal(set) var generation: UInt64 = 0
+  /// The commit that was read.
   public internal(set) var commit = Commit.last
-  /// The number and the time of that commit, as far as the store still has them.
+  /// The number of that commit, as far as the store still has it.
   public internal(set) var batchSequence: UInt64 = 0
+  /// The time of that commit, as far as the store still has it; nil if nothing was committed yet.
   public internal(set) var lastCommit: Date?
 
-  /// Memories in the new store; the counts below are of the new store as well.
+  /// Memories in the new store.
   public internal(set) var memories = 0
+  /// Contexts in the new store.
   public internal(set) var contexts = 0
-  /// Earlier versions of contexts and of memories.
+  /// Earlier versions of contexts and of memories in the new store.
   public internal(set) var versions = 0
-  /// Embeddings.
+  /// Embeddings in the new store.
   public internal(set) var rows = 0
-  /// Tokens of writes.
+  /// Tokens of writes in the new store.
   public internal(set) var tokens = 0
   /// Bytes of disk that the new store takes.
   public internal(set) var sizeBytes = 0
@@ -37,12 +40,15 @@ public struct RepairReport: Sendable, Codable {
   public internal(set) var omittedLosses = 0
   /// Problems of the files, whether they caused a loss or not, a sentence each; at most ``sentenceLimit``.
   public internal(set) var problems: [String] = []
+  /// Problems beyond the limit.
   public internal(set) var omittedProblems = 0
+  /// The time that the repair took.
   public internal(set) var duration = Duration.zero
 
   /// Whether everything was kept.
   public var isLossless: Bool { losses.isEmpty }
 
+  /// The most losses, and the most problems, that are listed.
   public static let sentenceLimit = 1000
 
   init() {}

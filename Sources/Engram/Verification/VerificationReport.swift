@@ -4,8 +4,9 @@ import LMDB
 public struct VerificationReport: Sendable, Hashable, Codable {
   package init() {}
 
-  /// Records seen.
+  /// Memories seen.
   public internal(set) var memories = 0
+  /// Contexts seen.
   public internal(set) var contexts = 0
   /// Embeddings compared with their checksums.
   public internal(set) var rows = 0
@@ -18,6 +19,7 @@ public struct VerificationReport: Sendable, Hashable, Codable {
   /// Problems beyond the limit.
   public private(set) var omittedProblems = 0
 
+  /// Whether no problem was found.
   public var isIntact: Bool { problems.isEmpty }
 
   /// The most problems that are listed, because a store may be damaged everywhere.

@@ -238,7 +238,7 @@ private struct KnownWords {
 private enum ScalarKind {
   /// Letter, digit or mark.
   case word
-  /// Of a script that puts no spaces between words.
+  /// A character of a script that puts no spaces between words.
   case pair
   /// `.`, `!` or `?`.
   case mark

@@ -13,7 +13,7 @@ final class TermReaders: Sendable {
     self.seed = seed
   }
 
-  /// Lends `body` a reader that nobody else uses meanwhile.
+  /// Lends `body` a reader that no other thread uses meanwhile.
   ///
   /// - Throws: ``StoreError`` `.outOfResources`; what `body` throws.
   func withReader<Value>(_ body: (TermReader) throws -> Value) throws -> Value {
