@@ -1,10 +1,10 @@
 import Foundation
 import TestSupport
 
-/// What all tiers of a run share.
+/// The settings that all tiers of a run share.
 struct Campaign: Sendable {
   let seed: UInt64
-  /// Where the cases' directories are made.
+  /// The directory in which each case has one of its own.
   let directory: String
   var executables: Executables
   /// The defect that the victims are run with; nil: none.
@@ -20,7 +20,7 @@ struct Campaign: Sendable {
     _ = FileManager.default.createFile(atPath: "\(directory)/\(DirectoryMaker.keepMark)", contents: nil)
   }
 
-  /// Removes everything but what is kept.
+  /// Removes the directories of all cases except those that are kept.
   func cleanUp() {
     let manager = FileManager.default
     let mark = DirectoryMaker.keepMark
@@ -30,7 +30,7 @@ struct Campaign: Sendable {
     if !manager.fileExists(atPath: "\(directory)/\(mark)") { Scratch.remove(directory) }
   }
 
-  /// The same without the defect.
+  /// The same campaign without a planted defect.
   var withoutDefect: Campaign {
     var campaign = self
     campaign.plantedDefect = nil
@@ -47,7 +47,7 @@ struct Campaign: Sendable {
 struct Executables: Sendable {
   let torture: String
   var tracer: String
-  /// To be preloaded.
+  /// A library to be preloaded, which moves the clock of a process.
   let clock: String
 
   init() throws {

@@ -4,7 +4,7 @@ import Foundation
 ///
 /// A new one is a file `NAME.defect` there, and an entry here.
 struct PlantedDefects: Sendable {
-  /// Read by the product's processes.
+  /// The environment variable that names the defect to the product's processes.
   static let variable = "ENGRAM_PLANTED_DEFECT"
 
   /// Whether this build has them: `Switch.defect` changes the line in the copy.
@@ -15,7 +15,7 @@ struct PlantedDefects: Sendable {
   let tiers: [String]
   /// A regular expression for the violations that it is meant to cause. Others do not count, nor does a process that takes too long.
   let violation: String
-  /// The kind of fault that shows it: there are thousands of others.
+  /// The only kind of fault that is tried, because there are thousands of faults and few show the defect; nil: all.
   var fault: String?
 
   /// Whether a case has found this defect, and not another one.

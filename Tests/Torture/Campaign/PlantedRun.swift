@@ -2,7 +2,7 @@
 /// nothing.
 struct PlantedRun {
   let campaign: Campaign
-  /// For each defect; nil: half a minute a tier.
+  /// The minutes for each defect; nil for half a minute per tier.
   let minutes: Double?
   let output: TortureOutput
 

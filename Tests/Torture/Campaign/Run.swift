@@ -69,7 +69,7 @@ struct Run: ParsableCommand {
   }
 }
 
-/// What a run came to: its exit code.
+/// The result of a run; the raw value is the exit code.
 enum RunResult: Int32 {
   case passed = 0
   /// A violation, a defect that was not found, or a tier that injected nothing.

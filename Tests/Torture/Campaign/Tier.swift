@@ -1,4 +1,4 @@
-/// One way to attack: case after case, each following from the campaign's seed and its number.
+/// One kind of attack: a series of cases, each determined by the campaign's seed and its own number.
 protocol Tier: Sendable {
   static var name: String { get }
   /// One line for the table and the help.
@@ -7,7 +7,7 @@ protocol Tier: Sendable {
   /// What is missing to run it here; nil if it can run.
   static func obstacle() -> String?
 
-  /// - Throws: Where not even the first case can be made.
+  /// - Throws: An error if not even the first case can be made.
   init(_ campaign: Campaign) throws
 
   /// How many cases there are; nil: as many as there is time for.
@@ -17,7 +17,7 @@ protocol Tier: Sendable {
   ///
   /// Counts what it did with ``CaseOutcome/inject(_:_:)``: a tier that has injected nothing at its end has failed.
   ///
-  /// - Throws: What keeps the case from being tried at all: a fault of the harness, not a finding.
+  /// - Throws: An error if the case cannot be tried at all: a fault of the harness, not a finding.
   func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome
 }
 
@@ -26,17 +26,17 @@ extension Tier {
   var caseCount: Int? { nil }
 }
 
-/// What a case came to.
+/// The result of a case.
 struct CaseOutcome: Sendable {
   var violations: [String] = []
-  /// What was seen, for the table: "committed without an acknowledgement: 1".
+  /// Numbers of events for the table, such as "committed without an acknowledgement": 1.
   var counts: [String: Int] = [:]
   /// Kills, faults, cuts and changes that happened; a case without one shows nothing.
   var injected = 0
 
   mutating func count(_ name: String, _ more: Int = 1) { counts[name, default: 0] += more }
 
-  /// Counts what happened to the store or to its processes. An attempt that had no effect is none.
+  /// Counts an attack that happened to the store or to its processes. An attempt without an effect must not be counted.
   mutating func inject(_ name: String, _ more: Int = 1) {
     injected += more
     count(name, more)

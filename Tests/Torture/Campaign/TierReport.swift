@@ -1,4 +1,4 @@
-/// What the cases of one tier came to.
+/// The results of the cases of one tier.
 struct TierReport: Codable, Sendable {
   struct Violation: Codable, Sendable {
     let number: Int
@@ -9,14 +9,14 @@ struct TierReport: Codable, Sendable {
 
   let name: String
   let seed: UInt64
-  /// Why it was not run.
+  /// Why the tier could not be run; nil if it was run.
   var obstacle: String?
   var cases = 0
-  /// What happened to stores and processes in all cases.
+  /// The number of attacks that happened to stores and processes in all cases.
   var injected = 0
   /// Cases in which nothing was injected: they show nothing.
   var casesWithoutInjection = 0
-  /// All there are; nil: without end.
+  /// How many cases the tier has; nil if there is no end.
   var caseCount: Int?
   var seconds = 0.0
   var counts: [String: Int] = [:]
@@ -38,6 +38,6 @@ struct TierReport: Codable, Sendable {
   /// Whether the tier ran and did nothing to any store.
   var isEmpty: Bool { obstacle == nil && injected == 0 }
 
-  /// What repeats a violation.
+  /// The command that repeats a violation.
   func command(_ violation: Violation) -> String { "Tools/torture --tier \(name) --seed \(seed) --case \(violation.number)" }
 }

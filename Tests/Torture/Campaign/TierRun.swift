@@ -5,11 +5,11 @@ import Synchronization
 struct TierRun: Sendable {
   let campaign: Campaign
   let tier: any Tier.Type
-  /// Nil: all cases there are.
+  /// The limit of time; nil to run all cases.
   let seconds: Double?
   /// Only this case.
   let only: Int?
-  /// End at the first violation that this finds, whatever others there are; nil: go on.
+  /// If set, the run ends at the first violation for which it returns true.
   var isWanted: (@Sendable (String) -> Bool)?
   var progress: @Sendable (TierReport) -> Void = { _ in }
 
@@ -35,7 +35,7 @@ struct TierRun: Sendable {
         do {
           let scratch = try Scratch("\(campaign.directory)/\(Self.directoryName(tier, number))")
           let outcome = try tier.run(number, in: scratch)
-          // What a planted defect did is no finding.
+          // A violation that a planted defect causes is no finding, and is not kept.
           if outcome.violations.isEmpty || isWanted != nil { scratch.remove() } else { campaign.keep(scratch) }
           let report = state.withLock { state in
             state.report.add(outcome, number, kept: scratch.path)
@@ -75,7 +75,8 @@ struct TierRun: Sendable {
 }
 
 extension Tier {
-  /// The cases of a campaign that may not reach the last one are spread over all of them: by the golden ratio.
+  /// The number of the case that is run as the `index`-th. If the run may end before the last case, cases are spread over all of them by
+  /// the golden ratio.
   func caseNumber(_ index: Int, isComplete: Bool) -> Int {
     guard let caseCount, !isComplete else { return index }
     return CaseOrder(count: caseCount)[index]
@@ -99,7 +100,7 @@ struct CaseOrder {
   private static func divisor(_ left: Int, _ right: Int) -> Int { right == 0 ? left : divisor(right, left % right) }
 }
 
-/// The harness could not do what it wanted to.
+/// The harness could not try a case.
 struct HarnessFailure: Error, CustomStringConvertible {
   let tier: String
   let number: Int

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Tables to standard output, progress to a terminal's standard error.
+/// Writes tables to standard output, and progress to standard error if it is a terminal.
 final class TortureOutput: Sendable {
   struct PlantedRow: Codable, Sendable {
     let name: String
@@ -107,7 +107,7 @@ final class TortureOutput: Sendable {
     print("\(rows.count { $0.finding != nil }) of \(rows.count) planted defects were found")
   }
 
-  /// Filled with spaces to a width; to the left of the text if it is negative.
+  /// The text filled with spaces to a width; if the width is negative, the spaces are before the text.
   static func padded(_ text: String, _ width: Int) -> String {
     let spaces = String(repeating: " ", count: max(0, abs(width) - text.count))
     return width < 0 ? spaces + text : text + spaces

@@ -6,7 +6,7 @@ struct Victims: Sendable {
   let campaign: Campaign
   let scratch: Scratch
 
-  /// The longest that any process may take: past it, it hangs, and that is a violation.
+  /// The longest time that any process may take. A process that takes longer hangs, which is a violation.
   static let patience = Duration.seconds(30)
 
   /// The arguments of a worker on the case's store.

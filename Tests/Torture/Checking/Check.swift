@@ -19,7 +19,7 @@ struct Check: AsyncParsableCommand {
   }
 }
 
-/// What a check found.
+/// The result of a check.
 struct CheckResult: Codable, Sendable {
   var violations: [String] = []
   /// How many writes of each lane the store holds.

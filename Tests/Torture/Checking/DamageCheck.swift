@@ -32,14 +32,14 @@ struct DamageCheck: AsyncParsableCommand {
     }
   }
 
-  /// What was verified must be right.
+  /// Compares a store that was verified as intact with the oracle.
   private func use(_ oracle: WorkerOracle, _ result: inout CheckResult) async {
     var check = StoreCheck(path: store, oracle: oracle, readsOnly: false)
     await check.run()
     result.violations += check.violations.map { "verified clean, and then: \($0)" }
   }
 
-  /// An error, or a store that verifies and holds nothing that was not in the damaged one.
+  /// Repairs the store: this must throw, or make a store that verifies and holds nothing that the sound store did not hold.
   private func repair(_ oracle: WorkerOracle, _ result: inout CheckResult) async {
     let place = URL(fileURLWithPath: into)
     do {
@@ -53,7 +53,7 @@ struct DamageCheck: AsyncParsableCommand {
     }
   }
 
-  /// What the repaired store holds and the sound one did not, in its last state or the one before.
+  /// Problems of memories in the repaired store that the sound one had in none of its last four states; at most five.
   private func strangers(in place: URL, _ oracle: WorkerOracle) async throws -> [String] {
     var known: [MemoryID: [LaneMemory]] = [:]
     for progress in oracle.lanes.values {
@@ -65,7 +65,7 @@ struct DamageCheck: AsyncParsableCommand {
     var problems: [String] = []
     try store.read { snapshot in
       try snapshot.forEachMemory { memory in
-        // Written by the check of the damaged store itself.
+        // `use` has written these memories.
         if memory.userID == "checker" { return true }
         let embedding = try snapshot.embedding(of: memory.id, for: memory.userID)
         let isKnown = (known[memory.id] ?? []).contains { expected in

@@ -1,18 +1,18 @@
 import Engram
 import Foundation
 
-/// Looks in the files of a store for what was erased: the words and the ids of memories that are gone.
+/// Searches the files of a store for the words and the ids of erased memories.
 ///
-/// Nothing of the product takes part: a word is in the bytes, or it is not.
+/// No code of the product takes part: the bytes of the files are searched.
 struct ResidueCheck {
-  /// By the first eight bytes of each.
+  /// The patterns to search for, by the first eight bytes of each.
   private var patterns: [UInt64: [(bytes: [UInt8], name: String)]] = [:]
   private(set) var count = 0
 
-  /// - Parameter states: Of all lanes.
+  /// - Parameter states: The states of all lanes.
   init(_ states: [LaneState]) {
     for state in states {
-      // An id that others name stays with them.
+      // An id that other memories name stays in these.
       let named = Set(state.stored.values.joined().flatMap { [$0.replaces, $0.supersededBy].compactMap { $0 } })
       for (id, all) in state.erased {
         let words = Set(all.flatMap(\.ownWords))
@@ -51,7 +51,7 @@ struct ResidueCheck {
 
   private func traces(in bytes: [UInt8]) -> [String] {
     var (window, traces) = (UInt64(0), [String]())
-    // A filter: most places are the beginning of nothing.
+    // A filter, because no pattern begins at most places.
     var filter = [Bool](repeating: false, count: 1 << 16)
     for prefix in patterns.keys { filter[Int(prefix & 0xFFFF)] = true }
     for (index, byte) in bytes.enumerated() {

@@ -1,17 +1,17 @@
 import Engram
 import Foundation
 
-/// One store against the oracle: acknowledged ⊆ recovered ⊆ issued, whole transactions only, in the order of commits; verified deeply; it
-/// writes again; nothing is left over.
+/// Compares a store with the oracle: acknowledged ⊆ recovered ⊆ issued, whole transactions only, in the order of commits. Then verifies
+/// it deeply, writes to it again, and looks for leftovers.
 struct StoreCheck {
   let path: String
   let oracle: WorkerOracle
   let readsOnly: Bool
-  /// Takes the place of the oracle: gets the store as it was found and says what is wrong with it.
+  /// Used instead of the oracle: gets the store as it was found and returns the problems.
   var comparison: ((MemoryStore) throws -> [String])?
   private(set) var violations: [String] = []
   private(set) var counts: [String: Int] = [:]
-  /// Of the lanes, as they were found.
+  /// The states of the lanes, as they were found.
   private var states: [LaneState] = []
 
   init(path: String, oracle: WorkerOracle, readsOnly: Bool) {
@@ -38,10 +38,10 @@ struct StoreCheck {
     }
   }
 
-  /// Opens the store, reads and writes, and closes it; the handle is gone on return.
+  /// Opens the store, reads and writes, and closes it; the handle is released on return.
   private mutating func use() async throws {
     var options = StoreOptions(access: readsOnly ? .readOnly : .readWrite)
-    // An opener with an embedder pins it in the store: only if a worker has done so.
+    // Opening a store with an embedder pins it, so an embedder is given only if a worker has pinned one.
     if oracle.lanes.isEmpty { options.dimension = Lane.dimension }
     let opened = try await LaneStore(url, options, pins: !oracle.lanes.isEmpty)
     let store = opened.store
@@ -58,7 +58,7 @@ struct StoreCheck {
     try await opened.close()
   }
 
-  /// Goes on with a move to another embedder that was broken off: in the end every memory has a vector of that one.
+  /// Continues an interrupted move to another embedder. Afterwards every memory must have a vector of that embedder.
   private mutating func endReembedding(_ opened: LaneStore) async throws {
     guard FileManager.default.fileExists(atPath: "\(path)/reembed.work") else { return }
     for trace in try ResidueCheck(states).traces(below: path) where trace.hasPrefix("reembed.work") { violations.append(trace) }
@@ -101,7 +101,7 @@ struct StoreCheck {
         let count = try snapshot.context(for: progress.lane.counter)?.conversationsCount ?? 0
         found[name] = count
         problems += Self.problems(of: name, progress, count, total: total, mayLose: oracle.mayLoseTheLast)
-        // What is plainly impossible would only be reported again, memory by memory.
+        // An impossible count is reported already; the comparison would report it again, memory by memory.
         guard count <= progress.issued else { continue }
         var state = LaneState(progress.lane, count: count)
         if let arrival = state.isArriving {
@@ -148,7 +148,7 @@ struct StoreCheck {
     return problems.isEmpty ? byText : []
   }
 
-  /// Each of a few memories is the best hit for its own text, of which the product's search has the embedding made.
+  /// A few memories must each be the best hit for their own text, which the search lets the embedder embed.
   private func searchByText(_ store: MemoryStore, _ memories: [LaneMemory]) async throws -> [String] {
     var problems: [String] = []
     for memory in memories.prefix(3) {
@@ -166,7 +166,7 @@ struct StoreCheck {
       if progress.losesNothing, count < progress.acknowledged {
         return ["lane \(name): \(count) writes are there, \(progress.acknowledged) were acknowledged as durable"]
       }
-      // Of all acknowledged writes only the last ones may be gone.
+      // Of all acknowledged writes, only the last ones may be missing.
       return progress.positions.compactMap { number, position in
         (number < count) == (position <= total)
           ? nil
@@ -182,7 +182,7 @@ struct StoreCheck {
 
   /// Compares a context and its earlier versions, of which the store keeps the last ones.
   ///
-  /// - Parameter levels: Of all versions since the context was made, the oldest first; empty: there is none.
+  /// - Parameter levels: The levels of all versions since the context was made, the oldest first; empty if there is no context.
   private static func history(
     _ snapshot: borrowing MemorySnapshot, _ user: String, _ levels: ArraySlice<Int>, _ level: (UserContext) -> Int
   ) throws -> [String] {
@@ -237,7 +237,7 @@ struct StoreCheck {
     return problems
   }
 
-  /// Each of a few memories is the best hit for its own embedding, among its user's only.
+  /// A few memories must each be the best hit for their own embedding, in a search that only finds their user's memories.
   private static func search(
     _ snapshot: borrowing MemorySnapshot, _ expected: [MemoryID: LaneMemory], _ optional: Set<MemoryID>, _ dimension: Int
   ) throws -> [String] {
@@ -255,7 +255,7 @@ struct StoreCheck {
 
   // MARK: Going on
 
-  /// Writes, finds and deletes as any user would, without a trace that the lanes would stumble over.
+  /// Writes, finds and deletes as any user would, and leaves nothing behind that a later check of the lanes would report.
   private mutating func writeAgain(_ store: MemoryStore, _ dimension: Int) async throws {
     let text = "written by the check"
     let embedding = Embedding(LaneMemory.components(of: text, dimension))
@@ -273,7 +273,7 @@ struct StoreCheck {
   }
 
   private mutating func checkLeftovers() async throws {
-    // Tasks that were under way may hold the closed store a moment longer.
+    // Tasks that were running may hold the closed store a moment longer.
     let patience = ContinuousClock.now + .seconds(5)
     while !Self.descriptors(path).isEmpty, .now < patience { try await Task.sleep(for: .milliseconds(5)) }
     let before = Self.descriptors(path)
@@ -282,7 +282,7 @@ struct StoreCheck {
     let readers = try store.status.readers.filter { $0.processID != ProcessInfo.processInfo.processIdentifier }
     if !readers.isEmpty { violations.append("reader slots of dead processes are still taken: \(readers)") }
     try await store.close()
-    // After the close: an erasure that was broken off may have been finished in between, which makes another generation the live one.
+    // Read after the close: an interrupted erasure may have been finished meanwhile, which makes another generation the live one.
     let generation = try String(contentsOfFile: "\(path)/current", encoding: .utf8).trimmingCharacters(in: .newlines)
     let known: Set = ["current", "open.lock", "alive.lock", "writer.lock", "rebuild.lock", generation]
     let names = try FileManager.default.contentsOfDirectory(atPath: path)
@@ -292,7 +292,7 @@ struct StoreCheck {
     for name in beside where name.hasPrefix("\(url.lastPathComponent).tmp-") { violations.append("\(name) is left over beside the store") }
   }
 
-  /// What this process has open below the store.
+  /// The files that this process has open below the store.
   private static func descriptors(_ path: String) -> [String] {
     let links = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
     return links.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }

@@ -1,6 +1,6 @@
 import Engram
 
-/// A memory as a store shows it, compared with what a lane says of it.
+/// Compares a memory of a store with the memory that a lane expects.
 enum StoredMemory {
   /// Whether a stored row is the unit vector that the lanes' embedder of its dimension makes of the memory.
   static func matches(_ embedding: Embedding, _ memory: Memory) -> Bool {
@@ -14,7 +14,7 @@ enum StoredMemory {
 
   /// What is wrong with a memory; nil if nothing is.
   ///
-  /// - Parameter mayBeEmbedded: Also if it was given no embedding.
+  /// - Parameter mayBeEmbedded: Whether it may have an embedding even if it was given none.
   static func difference(
     _ memory: Memory, _ embedding: Embedding?, _ expected: LaneMemory, mayBeEmbedded: Bool = false
   ) -> String? {
@@ -24,7 +24,7 @@ enum StoredMemory {
     return matches(embedding, memory) ? nil : "has another row"
   }
 
-  /// Of its fields alone.
+  /// What is wrong with the fields of a memory, without its embedding; nil if nothing is.
   static func difference(_ memory: Memory, _ expected: LaneMemory) -> String? {
     if memory.userID != expected.userID { return "belongs to '\(memory.userID)' and not to '\(expected.userID)'" }
     if memory.text != expected.text { return "has another text" }

@@ -1,12 +1,13 @@
 import Engram
 
-/// The words of a store against the oracle: each memory is found by its own words, by its user alone, and what is gone is found by nobody.
+/// Compares the words of a store with the oracle: each memory is found by its own words, in searches of its user only, and deleted ones
+/// are not found at all.
 struct WordsCheck {
-  /// Of each user those that must be there.
+  /// The memories that must be there, by user.
   let memories: [String: [(id: MemoryID, memory: LaneMemory)]]
   /// Words that no text of the user has any more.
   let retired: [(userID: String, word: String)]
-  /// Components of the store's embeddings.
+  /// The number of components of the store's embeddings.
   let dimension: Int
 
   private static let most = 200
@@ -36,7 +37,7 @@ struct WordsCheck {
     return problems + difference(.all, nil, snapshot)
   }
 
-  /// The memory is among those that its word finds, and no other user's is.
+  /// A search for the word must find the memory, and no memory of another user.
   private func problems(
     _ word: String, _ id: MemoryID, _ memory: LaneMemory, _ snapshot: borrowing MemorySnapshot
   ) -> [String] {
@@ -62,7 +63,7 @@ struct WordsCheck {
     }
   }
 
-  /// What a word finds that no text of the user has.
+  /// A problem if a word that no text of the user has finds a memory.
   private func found(_ word: String, _ user: String, _ snapshot: borrowing MemorySnapshot) -> [String] {
     do {
       let hits = try snapshot.search(TextQuery(word, scope: .user(user), mode: .lexical, includesSuperseded: true))
@@ -72,7 +73,7 @@ struct WordsCheck {
     }
   }
 
-  /// With the words as the store keeps them, and with those of the records: the same memories with the same scores, bit for bit.
+  /// A search by the store's index of words and one that reads the records must find the same memories with the same scores, bit for bit.
   private func difference(_ scope: SearchScope, _ memory: LaneMemory?, _ snapshot: borrowing MemorySnapshot) -> [String] {
     let embedding = Embedding(LaneMemory.components(of: "pottery in the garden", dimension))
     let queries = [

@@ -13,7 +13,7 @@ package enum PlantedDefect {
     return unsafe String(cString: name)
   }()
 
-  // SAFETY: it has none. R1 counts it up from several threads without a lock.
+  // SAFETY: none, on purpose. The defect R1 increments it on several threads without a lock.
   nonisolated(unsafe) package static var unguarded = 0
 
   package static func isPlanted(_ name: String) -> Bool {

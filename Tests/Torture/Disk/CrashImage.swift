@@ -1,16 +1,16 @@
 import Foundation
 import TestSupport
 
-/// One of the many things that a crash can leave on a disk, made a real directory.
+/// One of the many states that a crash can leave on a disk, written as a real directory.
 struct CrashImage {
   private let disk: Disk
   private var generator: SeededGenerator
-  /// Nil: nothing is lost; the directory as the processes saw it.
+  /// Nil if nothing is lost: the directory is as the processes saw it.
   private let odds: Odds?
   /// Whether anything that was not flushed is missing in what was written.
   private(set) var isLossy = false
 
-  /// How much of what was not flushed has reached the disk: extremes are worth more than what lies between.
+  /// How much of the unflushed changes has reached the disk. The extremes find more than the values between them.
   private enum Odds: CaseIterable {
     case nothing, fewSectors, someChanges, halfOfTheSectors, mostChanges, mostSectors, everything
 
@@ -36,14 +36,14 @@ struct CrashImage {
     odds = Odds.allCases.randomElement(using: &self.generator)
   }
 
-  /// Without a crash.
+  /// The directory without a crash.
   init(withoutCrash disk: Disk) {
     self.disk = disk
     generator = SeededGenerator(seed: 0)
     odds = nil
   }
 
-  /// Puts what is on the disk into an existing directory.
+  /// Writes the content of the disk to an existing directory.
   mutating func write(to path: String) throws { try write(DiskOperation.root, path) }
 
   private mutating func write(_ directory: Int, _ path: String) throws {
@@ -66,7 +66,8 @@ struct CrashImage {
 
   // MARK: Names
 
-  /// Mostly the first changes and not the later ones, as a journal has it; any of them if POSIX is taken at its word.
+  /// The names that are on the disk. In most cases these are the first changes without the later ones, as a journal keeps them; otherwise
+  /// any of the changes, as POSIX allows.
   private mutating func names(_ directory: DiskDirectory) -> [String: Int] {
     var names = directory.durable
     let isOrdered = generator.chance(percent: 60)
@@ -108,27 +109,28 @@ struct CrashImage {
     return content
   }
 
-  /// The size reaches the disk apart from the bytes.
+  /// The size, which reaches the disk independently of the bytes.
   private mutating func size(_ file: DiskFile) -> Int {
     var sizes = [file.durable.count]
     for change in file.pending { sizes.append(change.size(after: sizes[sizes.count - 1])) }
     return odds == nil || generator.chance(percent: 40) ? sizes[sizes.count - 1] : sizes.randomElement(using: &generator) ?? 0
   }
 
-  /// Where no byte has reached the disk there are zeros, or what was there before.
+  /// Extends the content. Bytes that have not reached the disk are zeros, or bytes of an earlier file.
   private mutating func extend(_ content: inout [UInt8], to size: Int) {
     guard size > content.count else { return }
     let count = size - content.count
     if generator.chance(percent: 50) {
       DiskFile.extend(&content, to: size)
     } else {
-      // Of an earlier file, page by page: the same noise will do for each.
+      // Noise instead of bytes of an earlier file, the same for each page.
       let page = generator.bytes(count: 4096)
       for start in stride(from: 0, to: count, by: page.count) { content += page.prefix(count - start) }
     }
   }
 
-  /// For each region the last change that has reached the disk: it holds one state of the file, and other regions hold others.
+  /// For each region, the index of the last change that has reached the disk; nil if none has. A region holds one state of the file, and
+  /// other regions may hold others.
   private mutating func reached(_ file: DiskFile, _ regions: SectorRegions) -> [Int?] {
     var last = [Int?](repeating: nil, count: regions.all.count)
     for (index, change) in file.pending.enumerated() {

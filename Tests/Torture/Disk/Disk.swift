@@ -1,4 +1,4 @@
-/// What a disk that promises only what POSIX does holds after some operations of a recording.
+/// The content of a disk that promises only what POSIX does, after some operations of a recording.
 ///
 /// The flush of a file covers its bytes and the size that they need, and not the name that leads to it: that is the directory's flush.
 struct Disk: Sendable {
@@ -30,7 +30,7 @@ struct Disk: Sendable {
     }
   }
 
-  /// A call that did not return promises nothing, and all that it does may be there.
+  /// Begins an operation. Nothing of it is promised until the call returns, but all of it may be on the disk.
   private mutating func begin(_ operation: DiskOperation) {
     sequence += 1
     switch operation {

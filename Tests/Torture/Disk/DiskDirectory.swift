@@ -1,7 +1,7 @@
-/// A directory on such a disk: its names as of the last flush began are there, of the later ones any may be.
+/// A directory on such a disk: names that changed before the last flush began are there, of later changes any may be.
 struct DiskDirectory: Sendable {
   private(set) var durable: [String: Int] = [:]
-  /// What changed since, oldest first. Names that changed in one call are on the disk together or not at all.
+  /// The changes since then, oldest first. Names that changed in one call are on the disk together or not at all.
   private(set) var pending: [(sequence: Int, entries: [DiskOperation.Entry])] = []
 
   mutating func change(_ entries: [DiskOperation.Entry], sequence: Int) { pending.append((sequence, entries)) }

@@ -5,9 +5,9 @@ import Foundation
 struct DiskFile: Sendable {
   static let sectorBytes = 512
 
-  /// What is there after any crash.
+  /// The bytes that are there after any crash.
   private(set) var durable: [UInt8] = []
-  /// What was done since, oldest first.
+  /// The changes since then, oldest first.
   private(set) var pending: [Change] = []
 
   struct Change: Sendable {
@@ -50,21 +50,21 @@ struct DiskFile: Sendable {
     pending.append(Change(sequence: sequence, kind: .resize(from: self.size, to: size)))
   }
 
-  /// Everything up to a sequence number is durable from now on.
+  /// Makes everything up to a sequence number durable.
   mutating func flush(through sequence: Int, _ recording: [UInt8]) {
     let covered = pending.prefix { $0.sequence <= sequence }
     for change in covered { Self.apply(change, to: &durable, recording) }
     pending.removeFirst(covered.count)
   }
 
-  /// The last change was a write that is durable on return, and with it the sectors that it lies in: they hold one state only. So is the
-  /// size that is needed to read it.
+  /// Makes the last change durable, which was a synchronous write. The sectors that it lies in become durable, too, because each holds one
+  /// state only, and so does the size that is needed to read it.
   mutating func flushLastWrite(_ recording: [UInt8]) {
     guard let last = pending.popLast() else { return }
     let sectors = Self.sectors(last.range)
     let covered = sectors.lowerBound * Self.sectorBytes..<sectors.upperBound * Self.sectorBytes
     if pending.contains(where: { if case .resize = $0.kind { true } else { false } }) {
-      // The order of a new size and the bytes around it is not worth a model of its own.
+      // A pending change of the size is not modelled in detail: everything up to the write becomes durable.
       pending.append(last)
       return flush(through: last.sequence, recording)
     }
@@ -75,7 +75,7 @@ struct DiskFile: Sendable {
     Self.apply(last, to: &durable, recording)
   }
 
-  /// Does to the bytes of a file what the change did, with its size.
+  /// Applies a change to the bytes of a file, its size included.
   static func apply(_ change: Change, to content: inout [UInt8], _ recording: [UInt8]) {
     let size = change.size(after: content.count)
     if size < content.count { content.removeLast(content.count - size) }
@@ -88,7 +88,7 @@ struct DiskFile: Sendable {
     if size > content.count { content += [UInt8](repeating: 0, count: size - content.count) }
   }
 
-  /// Whole pieces at once: a collection's own way is a call for each byte, in a debug build.
+  /// Copies whole pieces at once: in a debug build, a collection's own way is a call for each byte.
   static func put(_ written: DiskOperation.Content, at range: Range<Int>, _ content: inout [UInt8], _ recording: [UInt8]) {
     unsafe content.withUnsafeMutableBytes { content in
       let target = unsafe UnsafeMutableRawBufferPointer(rebasing: content[range])

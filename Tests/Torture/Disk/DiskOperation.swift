@@ -1,13 +1,13 @@
-/// One thing that a run did to its files, or printed; files and directories by number, because names move.
+/// One operation of a run on its files, or one output. Files and directories have numbers, because names change.
 enum DiskOperation: Sendable, Equatable {
   /// Durable on return if `isSynchronous` says so.
   case write(file: Int, offset: Int, Content, isSynchronous: Bool)
   case resize(file: Int, size: Int)
   case makeFile(Int)
   case makeDirectory(Int)
-  /// Names of a directory change together; nil: the name goes.
+  /// Names of a directory change together; an entry without a node removes its name.
   case rename(directory: Int, [Entry])
-  /// What is completed by now is covered by the flush that this thread begins.
+  /// The flush that this thread begins covers the operations that are completed by now.
   case beginFlush(thread: Int)
   case endFlush(thread: Int, node: Int)
   case print(bytes: Range<Int>)

@@ -7,7 +7,7 @@ struct Recording: Sendable {
 
   /// Reads a file of the format that `record.c` describes.
   ///
-  /// - Throws: ``RecordingError`` if it is of another format, or names what it has not seen made.
+  /// - Throws: ``RecordingError`` if it has another format, or names a file whose creation it does not contain.
   init(file: String) throws {
     bytes = Array(try Data(contentsOf: URL(fileURLWithPath: file)))
     var reader = RecordReader(bytes)
@@ -27,7 +27,7 @@ struct Recording: Sendable {
       guard let node = try names.node(fields[1]) else { return }
       operations.append(.endFlush(thread: record.number(0), node: node))
     case "W", "Z":
-      // A file that is open and has no name any more is never seen again.
+      // A file that is open and has no name any more cannot be seen later.
       guard let file = try names.node(fields[3]) else { return }
       let content: DiskOperation.Content = record.kind == "Z" ? .zeros(count: record.number(1)) : .recorded(record.payload)
       operations.append(.write(file: file, offset: record.number(0), content, isSynchronous: record.number(2) == 1))
@@ -69,7 +69,7 @@ struct RecordReader {
   private let bytes: [UInt8]
   private var offset = 0
 
-  /// The fields of each kind, and which of them tells the length of the bytes that follow.
+  /// The number of fields of each kind, and which field has the length of the bytes that follow.
   private static let kinds: [String: (fields: Int, length: Int?)] = [
     "S": (1, nil), "W": (4, 1), "Z": (4, nil), "T": (2, nil), "C": (1, nil), "M": (1, nil), "U": (1, nil), "D": (1, nil), "R": (2, nil),
     "B": (1, nil),
@@ -78,7 +78,7 @@ struct RecordReader {
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// Nil at the end.
+  /// The next record; nil at the end.
   mutating func next() throws -> Record? {
     guard offset < bytes.count else { return nil }
     guard let end = bytes[offset...].firstIndex(of: UInt8(ascii: "\n")) else { throw RecordingError(text: "the last line has no end") }

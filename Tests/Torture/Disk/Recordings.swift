@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// The recordings of a campaign, each made when the first of its cases wants it.
+/// The recordings of a campaign, each made when the first of its cases needs it.
 final class Recordings: Sendable {
   private let directory: String
   private let record: @Sendable (_ number: Int, _ file: String) throws -> Void
@@ -18,14 +18,14 @@ final class Recordings: Sendable {
 
   func file(_ number: Int) -> String { "\(directory)/\(number)" }
 
-  /// One thread records, and the others wait for it: two runs at a time would only slow each other.
+  /// One thread records while the others wait: two runs at a time would only slow each other down.
   func recording(_ number: Int) throws -> Recording {
     try known.withLock { known in
       if let recording = known[number] { return recording }
       try record(number, file(number))
       let recording = try Recording(file: file(number))
       known[number] = recording
-      // Cases come in order, but not all that began before this one have ended.
+      // Cases begin in order, but earlier ones may still need the recording before this one.
       if let old = known.keys.filter({ $0 < number - 1 }).min() {
         known[old] = nil
         Scratch.remove(file(old))

@@ -1,12 +1,12 @@
-/// The parts of a file that reach the disk one without the other: sectors, and longer pieces where much was written at once, because a
-/// million bytes torn in two thousand places tell no more than torn in sixteen.
+/// The parts of a file that reach the disk independently: sectors, or longer pieces of a long write, because a million bytes torn in two
+/// thousand places show no more than torn in thirty.
 struct SectorRegions {
-  /// In order; each as bytes of the file, from the beginning of a sector to the end of one.
+  /// The ranges of bytes in order, each from the beginning of a sector to the end of one.
   let all: [Range<Int>]
 
   private static let longWriteSectors = 64
 
-  /// Those that the pending changes of a file lie in.
+  /// Makes the regions that the pending changes of a file lie in.
   init(_ file: DiskFile) {
     var bounds: Set<Int> = []
     for change in file.pending where !change.range.isEmpty {
@@ -19,13 +19,13 @@ struct SectorRegions {
     all = zip(sorted, sorted.dropFirst()).map { $0..<$1 }
   }
 
-  /// The numbers of those that a change lies in.
+  /// The indices of the regions that a change lies in.
   func indices(of range: Range<Int>) -> Range<Int> {
     if range.isEmpty { return 0..<0 }
     return first { $0.upperBound > range.lowerBound }..<first { $0.lowerBound >= range.upperBound }
   }
 
-  /// The first one for which a condition holds that holds for all after it.
+  /// The index of the first region for which a condition holds, which must then hold for all later ones.
   private func first(_ holds: (Range<Int>) -> Bool) -> Int {
     var (low, high) = (0, all.count)
     while low < high {

@@ -1,7 +1,7 @@
-/// The time in which a user may be forgotten: it is there whole until then and gone whole from then on.
+/// The time in which a user may be forgotten: the user is completely there at first, and completely gone from some moment on.
 struct ForgetWindow {
   let user: String
-  /// When the transaction began that allows it.
+  /// When the transaction began that allows the forgetting.
   let began: UInt64
   /// What the user has while it is there.
   let value: HistoryUser
@@ -16,15 +16,15 @@ struct ForgetWindow {
   mutating func add(_ found: HistoryUser, _ snapshot: HistorySnapshot) { seen.append((found, snapshot)) }
 
   /// - Parameters:
-  ///   - forgets: All calls of the history.
-  ///   - end: When the transaction began that ends the window; nil: it never ended.
+  ///   - forgets: All calls of `forget` in the history.
+  ///   - end: When the transaction began that ends the window; the default if the window did not end.
   func violations(_ forgets: [HistoryLog.Forget], endedAt end: UInt64 = .max) -> [String] {
     let calls = forgets.filter { $0.user == user && $0.invokedAt > began && $0.invokedAt < end }
     let firstCall = calls.map(\.invokedAt).min() ?? .max
-    // From here on nobody may see it: a call has returned, or somebody has seen that it is gone.
+    // From this time on no snapshot may show the user: a call has returned, or a snapshot has shown that the user is gone.
     var goneFrom = calls.compactMap(\.returnedAt).min() ?? .max
     var problems: [String] = []
-    // Who has nothing is there and gone.
+    // A user without content looks the same before and after.
     let isTold = !value.isGone
     for (found, snapshot) in seen.sorted(by: { $0.snapshot.takenAt < $1.snapshot.takenAt }) {
       if found.isGone {

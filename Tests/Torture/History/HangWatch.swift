@@ -1,11 +1,11 @@
 import Foundation
 import Synchronization
 
-/// Ends the process when one of its calls hangs. A thread of its own looks, because a hang may take all others.
+/// Ends the process when one of its calls hangs. It looks on a thread of its own, because a hang may block all others.
 final class HangWatch: Sendable {
   private struct Call {
     let name: String
-    /// Counted down by looks and not by the clock: a machine that stood still makes nobody hang.
+    /// Counted down by looks and not by the clock: after a pause of the whole machine, no call counts as hanging.
     var looksLeft: Int
   }
 
@@ -14,7 +14,7 @@ final class HangWatch: Sendable {
     var calls: [Int: Call] = [:]
   }
 
-  /// Of a process that ends because of a hang.
+  /// The exit code of a process that ends because of a hang.
   static let exitCode: Int32 = 75
 
   private let state = Mutex(State())

@@ -3,19 +3,19 @@ import Engram
 import Foundation
 import TestSupport
 
-/// Whom all transactions of a history write to, and how what they read is recorded.
+/// The users that all transactions of a history write to, and the form in which their content is recorded.
 enum History {
   /// The context that every transaction counts in: its value is the transaction's place in the order of commits.
   static let clock = "clock"
-  /// Few, so that conflicts are certain.
+  /// Few users, so that conflicts are certain.
   static let users = ["ada", "ben", "cyd", "dov"]
   /// Memories of a user, each under an id of its own.
   static let slots = 5
   /// Topics of a user; one more drops the oldest.
   static let topics = 8
-  /// The last transactions that the clock names: those that were never acknowledged are found there.
+  /// How many of the last transactions the clock names. Those that were never acknowledged are found there.
   static let recent = 32
-  /// In the preferences of the clock: who may be forgotten at any moment.
+  /// The key, in the preferences of the clock, of the user that may be forgotten at any moment.
   static let forgettingKey = "forgetting"
 
   /// Nanoseconds of CLOCK_MONOTONIC, which all processes share.
@@ -45,7 +45,7 @@ enum History {
     text.utf8.count <= 32 ? text : "\(text.prefix(16))…\(String(Lane.hash(text), radix: 36))"
   }
 
-  /// A row as a log shows it: of every bit. The histories' stores compare by dot product, and so keep rows as they were given.
+  /// A row as a log shows it: a hash of every bit. The histories' stores compare by dot product, and so keep rows as they were given.
   static func digest(of row: [Float]) -> String {
     String(Lane.hash(row.map { String($0.bitPattern, radix: 36) }.joined(separator: ",")), radix: 36)
   }

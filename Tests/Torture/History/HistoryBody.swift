@@ -6,7 +6,7 @@ enum HistoryBody {
   /// What a doomed body throws.
   struct Doomed: Error {}
 
-  /// - Returns: What was read, before all changes, and which of the conditional ones were made.
+  /// - Returns: The state that was read before all changes, and which of the conditional changes were made.
   static func run(_ write: HistoryWrite, _ transaction: inout WriteTransaction) throws -> HistoryState {
     var read = try state(write, transaction)
     for change in write.changes {
@@ -42,7 +42,7 @@ enum HistoryBody {
       guard forgetting == user else { return nil }
       try transaction.updateContext(for: History.clock) { $0.with(preferences: [:]) }
     default:
-      // Somebody may be forgetting the user right now.
+      // Another process may be forgetting this user right now.
       if change.user != forgetting { return try applyToUser(change, &transaction) }
     }
     return nil
@@ -82,7 +82,7 @@ enum HistoryBody {
     return nil
   }
 
-  /// False for one that is refused because of the version, or because there is nothing to change.
+  /// Whether a change was made: false if it was refused because of the version, or because there is nothing to change.
   private static func isMade(_ change: () throws -> Void) throws -> Bool {
     do {
       try change()
@@ -101,7 +101,7 @@ enum HistoryBody {
     if old != nil, let embedding {
       try transaction.update(id, for: user, embedding: embedding) { $0.with(text: text) }
     } else {
-      // A memory without an embedding cannot take the place of one that has one by an update.
+      // An update cannot remove an embedding, and there may be no memory to update.
       try transaction.delete(id, for: user)
       try transaction.add(MemoryDraft(userID: user, text: text, embedding: embedding, kind: old?.kind, id: id))
     }
@@ -109,7 +109,7 @@ enum HistoryBody {
 }
 
 extension HistoryState {
-  /// Of the clock alone.
+  /// The state of the clock alone.
   init(_ context: UserContext?) {
     self.init(
       clock: context?.conversationsCount ?? 0, recent: context?.topics ?? [], forgetting: context?.preferences[History.forgettingKey])
@@ -117,7 +117,7 @@ extension HistoryState {
 }
 
 extension HistoryUser {
-  /// Without memories.
+  /// A user without memories.
   init(_ context: ContextVersion<UserContext>?) {
     self.init(
       hasContext: context != nil, contextVersion: context?.version ?? 0, topics: context?.context.topics ?? [],

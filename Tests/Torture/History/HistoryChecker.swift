@@ -1,9 +1,9 @@
-/// Whether a history is strictly serializable in the order of its commits.
+/// Checks whether a history is strictly serializable in the order of its commits.
 ///
-/// The clock that each transaction counts up gives the order, so nothing has to be searched for: the model runs once along it, and
-/// everything that anybody read is compared with the model's state at its place. O(n log n) in the events.
+/// The clock that each transaction counts up gives the order, so no order has to be searched for: the model runs through it once, and
+/// everything that was read is compared with the model's state at its position. O(n log n) in the events.
 struct HistoryChecker {
-  /// Tokens that a store remembers.
+  /// How many tokens a store remembers.
   static let tokenLimit = 16_384
   /// Transactions of one commit, at most: a process has four tasks and its role.
   static let batchLimit = 5
@@ -12,11 +12,11 @@ struct HistoryChecker {
   private(set) var order: HistoryOrder
   private let log: HistoryLog
   private var state = HistoryState.initial
-  /// The values that each user has had, to say what a wrong one is.
+  /// The values that each user has had, so that a message can say where a wrong one is from.
   private var versions: [String: [(clock: Int, user: HistoryUser)]] = [:]
   private var window: ForgetWindow?
 
-  /// - Parameter events: Of all processes; those of each process in their order.
+  /// - Parameter events: The events of all processes; those of each process in their order.
   init(
     _ events: [HistoryEvent], end: HistoryEnd? = nil, tokenLimit: Int = HistoryChecker.tokenLimit,
     batchLimit: Int = HistoryChecker.batchLimit
@@ -46,7 +46,7 @@ struct HistoryChecker {
     show(snapshots[0] ?? [])
     for position in 0..<order.last {
       guard let attempt = order.writes[position + 1] else {
-        // Told by the order; nothing is known of what comes after.
+        // `order` reports the gap; the states after it are not known.
         return
       }
       if case .committed(_, let read, _) = attempt.outcome { compare(read, of: attempt.write) }
@@ -80,7 +80,7 @@ struct HistoryChecker {
     if read.applied != applied { violations.append("\(name) made its conditional changes \(read.applied) and not \(applied)") }
     for user in expected {
       guard let found = read.users[user], var value = state.users[user] else { continue }
-      // Whoever ends a forgetting finds nothing any more.
+      // The transaction that ends a forgetting finds nothing of the user.
       if user == state.forgetting { value = HistoryUser() }
       if let difference = difference(found, value.withoutRows, user) { violations.append("\(name) read of \(user) \(difference)") }
     }
@@ -105,7 +105,7 @@ struct HistoryChecker {
 
   private mutating func compareTokens(_ end: HistoryEnd, _ tokenLimit: Int, _ batchLimit: Int) {
     let expected = Set(order.writes.values.map(\.write.id))
-    // Of a long history the first ones are forgotten: commit by commit, and of one commit in the order of their hashes.
+    // In a long history the store forgets the first tokens: commit by commit, and within a commit in the order of their hashes.
     let remembered = Set(order.writes.filter { $0.key > order.last - tokenLimit + batchLimit - 1 }.values.map(\.write.id))
     for id in remembered.subtracting(end.committed).sorted().prefix(3) {
       violations.append("transaction \(id) was committed, and its token is not known")
@@ -117,7 +117,7 @@ struct HistoryChecker {
 
   // MARK: Differences
 
-  /// What is wrong with what was read of a user; nil if nothing is.
+  /// The difference between the content that was read of a user and the expected one; nil if there is none.
   private func difference(_ found: HistoryUser, _ expected: HistoryUser, _ user: String) -> String? {
     guard found != expected else { return nil }
     var parts: [String] = []

@@ -2,8 +2,8 @@ import ArgumentParser
 import Engram
 import Foundation
 
-/// Opens the store of a history when all its processes have ended, tells what is there, and checks it: in a process of its own, so that a
-/// signal is a finding.
+/// Opens the store of a history when all its processes have ended, reports its content, and checks it: in a process of its own, so that
+/// a signal is a finding.
 struct HistoryEndCheck: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "history-end", abstract: "Reads the store of a history at its end.", shouldDisplay: false)
@@ -40,7 +40,7 @@ struct HistoryEndCheck: AsyncParsableCommand {
     print(String(decoding: try JSONEncoder().encode(result), as: UTF8.self))
   }
 
-  /// Carries what the comparison found out of it.
+  /// Carries the result out of the closure that compares.
   private final class Found {
     var end: HistoryEnd?
   }

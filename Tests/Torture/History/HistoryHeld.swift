@@ -7,7 +7,7 @@ final class HistoryHeld {
   private let path: String
   private let generation: UInt64
   private let snapshot: MemorySnapshotBox
-  /// What it showed at first.
+  /// Its content when it was taken.
   let first: HistorySnapshot
 
   init(_ store: MemoryStore, _ path: String, id: String, until: ContinuousClock.Instant) throws {
@@ -16,7 +16,7 @@ final class HistoryHeld {
     var (generation, requestedAt) = (try store.status.generation, History.now)
     var snapshot = try MemorySnapshotBox(store)
     var takenAt = History.now
-    // The store may move on between the two: generations only grow, so the same one before and after is the snapshot's.
+    // The generation may change between the two calls. Generations only grow, so one that is the same before and after is the snapshot's.
     while try store.status.generation != generation {
       generation = try store.status.generation
       requestedAt = History.now

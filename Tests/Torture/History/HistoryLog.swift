@@ -1,8 +1,8 @@
-/// The events of all processes, put together: what was tried and what became of it.
+/// The events of all processes, put together: the transactions that were tried, and their outcomes.
 struct HistoryLog {
   struct Attempt {
     enum Outcome {
-      /// Nobody heard how it ended.
+      /// No event says how it ended.
       case unknown
       case unchanged(String)
       case committed(position: Int, read: HistoryState, at: UInt64)

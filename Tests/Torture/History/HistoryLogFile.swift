@@ -7,15 +7,15 @@ import Synchronization
   import Darwin
 #endif
 
-/// The file that a process of a history tells its events to; it outlives the process, and nobody has to read it meanwhile.
+/// The file that a process of a history writes its events to. It outlives the process, and need not be read meanwhile.
 final class HistoryLogFile: Sendable {
   private let file: FileHandle
 
-  /// - Parameter path: Of a file that is not there yet: after a kill the last line may be cut short, so no two processes share one.
+  /// - Parameter path: A file that does not exist yet: after a kill the last line may be cut short, so no two processes share one.
   init(_ path: String) throws {
     try Data().write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
     file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-    // Whole lines at the end, whichever thread writes.
+    // Lines are appended as a whole, whichever thread writes.
     _ = fcntl(file.fileDescriptor, F_SETFL, O_APPEND)
   }
 
@@ -31,7 +31,7 @@ final class HistoryLogFile: Sendable {
   static func read(_ path: String) throws -> [HistoryEvent] {
     guard FileManager.default.fileExists(atPath: path) else { return [] }
     var lines = try Data(contentsOf: URL(fileURLWithPath: path)).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    // Empty, or of a process that was killed while it wrote it.
+    // The last line is empty, or the process was killed while it wrote it.
     lines.removeLast()
     let decoder = JSONDecoder()
     return try lines.map { try decoder.decode(HistoryEvent.self, from: $0) }

@@ -1,12 +1,12 @@
-/// The one order of all committed transactions: from the positions that were acknowledged, and from the names of the last ones that
-/// everybody reads with the clock, which also give the place of one that was never acknowledged.
+/// The one order of all committed transactions. It follows from the acknowledged positions, and from the names of the last transactions,
+/// which every reader of the clock reads. These also give the position of a transaction that was never acknowledged.
 struct HistoryOrder {
   /// By position, from 1 on.
   private(set) var writes: [Int: HistoryLog.Attempt] = [:]
   private(set) var violations: [String] = []
   private let log: HistoryLog
 
-  /// The last position that anybody knows of.
+  /// The last position that is known.
   var last: Int { writes.keys.max() ?? 0 }
 
   init(_ log: HistoryLog) {
@@ -52,7 +52,7 @@ struct HistoryOrder {
   }
 
   private mutating func report(_ text: String) {
-    // The same fault shows in all that was read after it.
+    // The same fault shows in everything that was read after it.
     if violations.count < 10 { violations.append(text) }
   }
 }

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import TestSupport
 
-/// What all tasks of one process of a history share.
+/// State shared by all tasks of one process of a history.
 final class HistoryProcess: Sendable {
   /// What a process does beside its transactions.
   enum Role: String, CaseIterable, Sendable {
@@ -14,13 +14,13 @@ final class HistoryProcess: Sendable {
     case reopens
   }
 
-  /// Unlike all others of the history, those of killed processes included.
+  /// Unique among the processes of the history, those of killed ones included.
   let name: String
   let path: String
   let seed: UInt64
   let log: HistoryLogFile
   let watch = HangWatch()
-  /// Transactions of all processes after which all end.
+  /// The number of transactions, of all processes together, after which all end.
   private let goal: Int
   private let end: ContinuousClock.Instant
   /// The longest that a snapshot is held.
@@ -45,10 +45,10 @@ final class HistoryProcess: Sendable {
 
   // MARK: Calls
 
-  /// The longest that a call may take: what is slower hangs.
+  /// The longest that a call may take, in seconds: a slower call hangs.
   static let patience = (call: 10.0, rebuild: 30.0)
 
-  /// Writes, and tells what became of it.
+  /// Runs a transaction and records its outcome. Returns whether it was acknowledged.
   func write(_ write: HistoryWrite, _ store: MemoryStore) async -> Bool {
     log.say(.invoked(write, at: History.now))
     do {
@@ -67,7 +67,7 @@ final class HistoryProcess: Sendable {
     }
   }
 
-  /// Takes a snapshot for one look at everything, or reads only the clock.
+  /// Takes a snapshot and reads everything in it, or reads only the clock.
   func look(_ id: String, onlyAtClock: Bool, _ store: MemoryStore) {
     attempt("snapshot \(id)") {
       let requestedAt = History.now
@@ -117,7 +117,7 @@ final class HistoryProcess: Sendable {
     }
   }
 
-  /// A call that must not fail.
+  /// Makes a call that must not fail; nil if it did, which is recorded as a violation.
   func require<Value: Sendable>(_ name: String, _ body: () async throws -> Value) async -> Value? {
     do {
       let value = try await watch.watching(name, seconds: Self.patience.rebuild, body)

@@ -1,8 +1,8 @@
 import Engram
 
-/// All that the shared users have in a snapshot, rows included.
+/// Reads the content of the shared users in a snapshot, rows included.
 enum HistoryReader {
-  /// What the snapshot says in one way and denies in another.
+  /// Two reads of one snapshot contradict each other.
   struct Contradiction: Error, CustomStringConvertible {
     let description: String
   }

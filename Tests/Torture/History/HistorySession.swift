@@ -2,16 +2,16 @@ import Engram
 import Foundation
 import TestSupport
 
-/// The store as a process has it open once: tasks that write and look, and the process's role beside them.
+/// One time that a process has the store open: tasks that write and read, and the process's role beside them.
 struct HistorySession: Sendable {
   let process: HistoryProcess
   let store: MemoryStore
   let role: HistoryProcess.Role
   let isReadOnly: Bool
-  /// Of this process.
+  /// The number of the session in this process.
   let number: Int
   let tasks: Int
-  /// Nil: until the history is over.
+  /// When the session ends; nil: with the history.
   let until: ContinuousClock.Instant?
 
   private var isOver: Bool { process.isOver || until.map { .now > $0 } ?? false }
@@ -47,14 +47,14 @@ struct HistorySession: Sendable {
       }
       for snapshot in held where snapshot.until < .now { process.check(snapshot) }
       held.removeAll { $0.until < .now }
-      // Whoever only looks leaves the processor to the others.
+      // A session that only reads leaves the processor to the others.
       if isReadOnly { try? await Task.sleep(for: .milliseconds(2)) }
     }
     for snapshot in held { process.check(snapshot) }
   }
 
   private func write(_ id: String, _ generator: inout SeededGenerator) async {
-    // What is conditional goes by what is there now; meanwhile others write.
+    // Conditional changes use the versions that are current now; others may write meanwhile.
     let write = HistoryWrite.random(id, &generator) { user, slot in
       guard let slot else { return (try? store.versionedContext(for: user))?.version ?? 0 }
       return (try? store.memory(History.memoryID(user, slot), for: user))?.version ?? 1
@@ -63,7 +63,7 @@ struct HistorySession: Sendable {
       _ = await process.write(write, store)
       return
     }
-    // Cancelled somewhere on its way: it happens or it does not.
+    // Cancelled at a random moment: the transaction is made or it is not.
     let task = Task { await process.write(write, store) }
     try? await Task.sleep(for: .microseconds(Int.random(in: 0...1500, using: &generator)))
     task.cancel()

@@ -1,26 +1,26 @@
-/// What the shared users have at one place of a history: all of it in the model, a part of it in what a transaction read.
+/// The content of the shared users at one position of a history: complete in the model, partial in the reads of a transaction.
 struct HistoryState: Codable, Equatable, Sendable {
-  /// Transactions so far.
+  /// The number of transactions so far.
   var clock = 0
-  /// The last of them, the newest last.
+  /// The ids of the last transactions, the newest last.
   var recent: [String] = []
-  /// Who may be gone already.
+  /// The user that may be gone already; nil if there is none.
   var forgetting: String?
   var users: [String: HistoryUser] = [:]
-  /// Of what a transaction read: which of its conditional changes were made, in their order.
+  /// In the reads of a transaction: which of its conditional changes were made, in their order.
   var applied: [Bool] = []
 
-  /// Before the first transaction.
+  /// The state before the first transaction.
   static var initial: HistoryState {
     HistoryState(users: Dictionary(uniqueKeysWithValues: History.users.map { ($0, HistoryUser()) }))
   }
 
-  /// The users that a transaction reads: not the one that is being forgotten, but for the transaction that ends this.
+  /// The users that a transaction reads: not the one that is being forgotten, unless the transaction ends the forgetting.
   func reads(of write: HistoryWrite) -> [String] {
     write.users.filter { $0 != forgetting || write.changes == [.endForget(user: $0)] }
   }
 
-  /// The sequential model: what one transaction makes of the state.
+  /// The sequential model: applies one transaction to the state.
   ///
   /// - Returns: Which of its conditional changes are made, in their order.
   @discardableResult
@@ -54,16 +54,16 @@ struct HistoryUser: Codable, Equatable, Sendable {
   }
 
   var hasContext = false
-  /// 0: there is none.
+  /// 0 if there is no context.
   var contextVersion = 0
   var topics: [String] = []
   var preferences: [String: String] = [:]
-  /// By slot; -1 means one that is not the user's.
+  /// The memories by slot; -1 is a memory that has no slot of this user.
   var memories: [Int: Memory] = [:]
 
   var isGone: Bool { self == HistoryUser() }
 
-  /// As a transaction sees it, which cannot read rows.
+  /// The user as a transaction sees it, which cannot read rows.
   var withoutRows: HistoryUser {
     var user = self
     user.memories = memories.mapValues { Memory(text: $0.text, kind: $0.kind, version: $0.version) }

@@ -1,18 +1,20 @@
 import TestSupport
 
-/// One transaction of a history. What it does follows from it and from what it finds: who knows the order of all knows every state.
+/// One transaction of a history. Its effect is determined by it and the state that it finds, so the order of all transactions determines
+/// every state.
 struct HistoryWrite: Codable, Equatable, Sendable {
-  /// Unlike all others; also its token.
+  /// Unique; also its token.
   let id: String
-  /// Whom it reads; it changes nobody else.
+  /// The users that it reads; it changes no other user.
   let users: [String]
   let changes: [HistoryChange]
-  /// Its body throws in the end.
+  /// Whether its body throws at the end.
   var isDoomed = false
 
   /// Reads one to three users and changes some of them.
   ///
-  /// - Parameter version: Of a user's memory in a slot, or of the user's context, as it was seen before: what a conditional change goes by.
+  /// - Parameter version: The version of a user's memory in a slot, or, without a slot, of the user's context, as seen before; conditional
+  ///   changes use it.
   static func random(
     _ id: String, _ generator: inout SeededGenerator, version: (_ user: String, _ slot: Int?) -> Int = { $1 == nil ? 0 : 1 }
   ) -> HistoryWrite {
@@ -24,7 +26,7 @@ struct HistoryWrite: Codable, Equatable, Sendable {
   }
 }
 
-/// Places in lists are counted modulo their length: any number means something.
+/// One change of a transaction. Indices of lists are taken modulo the length, so any number is valid.
 enum HistoryChange: Codable, Equatable, Sendable {
   case appendTopic(user: String, topic: String)
   case removeTopic(user: String, index: Int)
@@ -33,7 +35,7 @@ enum HistoryChange: Codable, Equatable, Sendable {
   case put(user: String, slot: Int, label: String, length: Int, hasRow: Bool)
   /// Changes the kind of the slot's memory, if there is one: the row stays.
   case mark(user: String, slot: Int, kind: String)
-  /// The same if the context or the memory has the version, and nothing otherwise.
+  /// Like `setPreference` and `mark`, if the context or the memory has this version; otherwise nothing changes.
   case setPreferenceIf(user: String, key: String, value: String, version: Int)
   case markIf(user: String, slot: Int, kind: String, version: Int)
   case delete(user: String, slot: Int)

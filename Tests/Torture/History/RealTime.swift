@@ -1,12 +1,12 @@
-/// What ended before something else began comes before it in the order, too: transactions at their positions, snapshots just behind the
-/// last transaction that they show.
+/// Checks that a call which ended before another one began also comes before it in the order: transactions at their positions, snapshots
+/// just after the last transaction that they show.
 struct RealTime {
   private struct Call {
     let name: String
     /// Twice the position, and one more for a snapshot: it comes after the transaction that it shows and before the next.
     let place: Int
     let began: UInt64
-    /// Nil: nobody knows when.
+    /// Nil if the time is not known.
     let ended: UInt64?
   }
 
@@ -27,7 +27,7 @@ struct RealTime {
     compare(calls)
   }
 
-  /// Along the time: the furthest place of what has ended must not be beyond what begins.
+  /// Goes through the calls in order of time: no call may begin whose place is before that of a call that has ended.
   private mutating func compare(_ calls: [Call]) {
     let ended = calls.compactMap { call in call.ended.map { (at: $0, call: call) } }.sorted { $0.at < $1.at }
     var next = 0

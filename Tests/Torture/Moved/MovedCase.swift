@@ -1,13 +1,13 @@
 import Foundation
 import TestSupport
 
-/// One move, and what is left of all stores after it.
+/// Moves the store once, and checks all stores afterwards.
 struct MovedCase {
   let campaign: Campaign
   let template: MovedTemplate
   let scratch: Scratch
   let moving: StoreMoving
-  /// What the process that waits does first.
+  /// Whether the process that waits compacts before it writes.
   let compactsFirst: Bool
   var outcome = CaseOutcome()
 
@@ -21,12 +21,12 @@ struct MovedCase {
     self.compactsFirst = compactsFirst
   }
 
-  /// - Parameter action: Options of the tracer: where the move is made.
+  /// - Parameter action: Options of the tracer, which say when the move is made.
   mutating func run(victims: Victims, writes: Int, _ action: [String]) throws {
     try template.copy(into: scratch)
     let heir = try victims.start(victims.worker([template.heir], writes: 3, compactEvery: 2, waits: true, compactsFirst: compactsFirst))
     let busy = try victims.start(victims.worker([template.busy], writes: 60, waits: true))
-    // Both have opened it before anything happens.
+    // Both have opened the store before anything happens.
     _ = try heir.readLine()
     _ = try busy.readLine()
     busy.closeInput()
@@ -69,7 +69,7 @@ struct MovedCase {
     }
   }
 
-  /// Nothing else goes wrong in these cases, so an error that does not name the move hides it.
+  /// Only the move goes wrong in these cases, so an error that does not name it is a violation.
   private mutating func judgeErrors(_ ends: [(name: String, end: Subprocess.Outcome, log: MovedLog)]) {
     for (name, end, log) in ends {
       for failure in log.failures.keys.sorted() where !failure.contains(": storeMoved") {
@@ -79,7 +79,7 @@ struct MovedCase {
     }
   }
 
-  /// Only who has opened anew may go on.
+  /// Only a process that has opened a store anew may go on.
   private mutating func judge(_ logs: [MovedLog]) {
     for log in logs where log.first == MovedTemplate.inStore {
       outcome.violations += log.late.prefix(3)
@@ -93,12 +93,12 @@ struct MovedCase {
   }
 
   private mutating func checkPlaces(_ victims: Victims, _ logs: [MovedLog]) throws {
-    // A process that was about to open may have found what came after.
+    // A process that was about to open may have found the store that came after.
     let isUntouched = logs[0].openedBefore
     if moving.restores {
       let changes = try FileTree(scratch.store).differences(from: FileTree(template.scratch.path("backup")))
       if isUntouched {
-        // In the same directory a call that was decided upon before the move makes, at worst, a name that the next opening sweeps.
+        // In the same directory, a call that was decided before the move creates at worst a file that the next opening removes.
         let isWrong = moving == .restoredInPlace ? changes.filter(Self.isContent) : changes
         if !isWrong.isEmpty { outcome.violations.append("the store that took the place was changed: \(isWrong.joined(separator: ", "))") }
         if isWrong.count < changes.count { outcome.count("leftovers in the restored directory") }

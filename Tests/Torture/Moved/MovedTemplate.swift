@@ -4,17 +4,17 @@ import TestSupport
 
 /// A store, and a backup of it from an earlier hour: each case gets copies of both.
 ///
-/// Their generations have the same number: a process that takes one for the other finds the names that it looks for.
+/// Their generations have the same number, so that a process that takes one for the other finds the names that it looks for.
 final class MovedTemplate: Sendable {
   let scratch: Scratch
-  /// Of the process that is traced.
+  /// The lanes of the process that is traced.
   let traced: [Lane]
-  /// Of a process that has the store open meanwhile, and goes on when the traced one has ended.
+  /// The lane of a process that has the store open meanwhile, and goes on when the traced one has ended.
   let heir: Lane
-  /// Of a process that writes at the same time.
+  /// The lane of a process that writes at the same time.
   let busy: Lane
 
-  /// Writes of each lane: how many there are tells a lane which of the stores it is in.
+  /// The number of writes of each lane. It tells a lane in which of the stores it is.
   static let inStore = 4
   static let inBackup = 2
 
@@ -33,7 +33,7 @@ final class MovedTemplate: Sendable {
 
   var lanes: [Lane] { [heir, busy] + traced }
 
-  /// None of the lanes has forgotten anybody by then.
+  /// Writes with all lanes. None of them has forgotten a user by then.
   private func write(_ victims: Victims, _ writes: Int) throws {
     let end = try victims.start(victims.worker(lanes, writes: writes)).finish()
     let acknowledged = end.standardOutput.split(separator: "\n").count { $0.hasPrefix("acknowledged") }
@@ -44,7 +44,7 @@ final class MovedTemplate: Sendable {
     for name in ["store", "backup"] { try FileManager.default.copyItem(atPath: self.scratch.path(name), toPath: scratch.path(name)) }
   }
 
-  /// What a store may hold that had `count` writes of each lane, by the logs of those who had it open.
+  /// The oracle of a store that had `count` writes of each lane, with the logs of the processes that had it open.
   func oracle(_ count: Int, _ logs: [MovedLog]) -> WorkerOracle {
     var oracle = WorkerOracle(lanes)
     for lane in lanes { oracle.settle(lane.name, at: count) }
@@ -53,23 +53,23 @@ final class MovedTemplate: Sendable {
   }
 }
 
-/// What a worker said, with the tracer's word in it of when the store was moved.
+/// The output of a worker, in which a line of the tracer says when the store was moved.
 struct MovedLog: Sendable {
-  /// Without the violations that the worker saw.
+  /// The output without the violations that the worker saw.
   private(set) var text = ""
   private(set) var violations: [String] = []
   /// The number of its first write; nil: it began none.
   private(set) var first: Int?
   private(set) var hasOpened = false
-  /// Whether it had the store open before the move. Without the tracer's word: nothing was moved.
+  /// Whether it had the store open before the move; without a line of the tracer, whether it had it open at all.
   private(set) var openedBefore = false
   private(set) var wasMoved = false
-  /// What was begun after the move, and done.
+  /// Writes and compactions that were begun after the move and done.
   private(set) var late: [String] = []
-  /// How often each kind of event is in it.
+  /// How often each kind of failure is in it.
   private(set) var failures: [String: Int] = [:]
 
-  /// - Parameter wasMoved: Before its first write.
+  /// - Parameter wasMoved: Whether the store was moved before its first write.
   init(_ text: String, wasMoved: Bool = false) {
     self.wasMoved = wasMoved
     let isAllLate = wasMoved

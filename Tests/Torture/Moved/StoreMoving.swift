@@ -1,18 +1,18 @@
-/// A way to take a store away from those who have it open, as a user does it: with a shell.
+/// A way to take a store away from the processes that have it open, as a user does it: with a shell.
 enum StoreMoving: String, CaseIterable, Sendable {
-  /// Another directory has the place, and the moved one is still there.
+  /// Another directory takes its place, and the moved one still exists.
   case replaced
   case removedAndReplaced = "removed and replaced"
   /// The directory stays the same, as on a mounted volume.
   case restoredInPlace = "restored in place"
   case moved
   case removed
-  /// Everything is where it was when the next call is made.
+  /// The store is back in its place when the next call is made.
   case awayAndBack = "away and back"
 
-  /// For the tracer. Names in the case's directory: `store`, `backup` and `old`.
+  /// The command for the tracer. Names in the case's directory: `store`, `backup` and `old`.
   ///
-  /// Processes that nobody stops may make a file while a directory is emptied: it is emptied again. `-T` never moves into a directory.
+  /// Processes that keep running may create a file while a directory is emptied: it is emptied again. `-T` never moves into a directory.
   func command(in directory: String) -> String {
     let steps =
       switch self {
@@ -32,7 +32,7 @@ enum StoreMoving: String, CaseIterable, Sendable {
   var restores: Bool { self == .replaced || self == .removedAndReplaced || self == .restoredInPlace }
   /// Whether the store's own files still have a name.
   var keepsOld: Bool { self == .replaced || self == .moved }
-  /// What the case's directory may have in it in the end.
+  /// The names that the case's directory may have in the end.
   var names: Set<String> {
     switch self {
     case .replaced: ["store", "old"]

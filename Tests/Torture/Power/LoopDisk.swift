@@ -4,8 +4,8 @@ import TestSupport
 
 /// A small ext4 on a loop device, whose power can be cut.
 ///
-/// Nothing of it outlives the process, however that ends: the file behind it has no name, the device detaches itself when nobody has it
-/// open, and it is mounted where only the mounting thread and its children see it.
+/// Nothing of it outlives the process, however that ends: the file behind it has no name, the device detaches itself when no process has
+/// it open, and it is mounted where only the mounting thread and its children see it.
 final class LoopDisk: Sendable {
   private let device: Int32
   private let devicePath: String
@@ -24,7 +24,7 @@ final class LoopDisk: Sendable {
 
   deinit { close(device) }
 
-  /// Room for a journal of the smallest size, and no more than is needed for a quick recovery.
+  /// Makes the file system, with a journal of the smallest size, so that recovery is quick.
   private static func format(_ path: String, _ blockBytes: Int) throws {
     let options = "-b \(blockBytes) -m 0 -J size=4 -O ^resize_inode -E lazy_itable_init=1"
     let outcome = try Subprocess.run("/bin/sh", ["-c", "PATH=$PATH:/usr/sbin:/sbin exec mkfs.ext4 -q -F \(options) \(path)"])
@@ -59,7 +59,7 @@ final class LoopDisk: Sendable {
     let control = unsafe open("/dev/loop-control", O_RDWR | O_CLOEXEC)
     try check(control, "open /dev/loop-control")
     defer { close(control) }
-    // Others may take the number first.
+    // Another process may take the number first.
     for _ in 0..<100 {
       let number = ioctl(control, getFree)
       try check(number, "LOOP_CTL_GET_FREE")
@@ -85,9 +85,9 @@ final class LoopDisk: Sendable {
     try Self.check(unsafe Glibc.mount(devicePath, path, "ext4", 0, nil), "mount of \(devicePath)")
   }
 
-  /// Waits for nothing: what is still busy goes when its last user does.
+  /// Unmounts it. If it is busy for longer than 0.4 seconds, it is detached, so that it disappears with its last user, and this throws.
   func unmount(_ path: String) throws {
-    // Right after the end of a process its files may still be on the way to be closed.
+    // Right after the end of a process, its files may not be closed yet.
     for _ in 0..<200 {
       if unsafe umount2(path, 0) == 0 { return }
       guard errno == EBUSY else { break }

@@ -13,7 +13,7 @@ final class LoopDisks: Sendable {
   init(_ campaign: Campaign, megabytes: Int = 256, blockBytes: Int = 4096) {
     self.megabytes = megabytes
     self.blockBytes = blockBytes
-    // In memory a flush costs nothing, and the cut is that of the file system on it.
+    // In memory a flush costs nothing, and the cut is one of the file system, whatever is below it.
     directory = unsafe access("/dev/shm", W_OK) == 0 ? "/dev/shm" : campaign.directory
   }
 
@@ -25,7 +25,7 @@ final class LoopDisks: Sendable {
     do {
       value = try body(disk)
     } catch {
-      // The first error is the one to tell, and the disk is used no more.
+      // The first error is the one to report, and the disk is not used again.
       try? disk.unmount(path)
       throw error
     }

@@ -13,7 +13,7 @@ struct PowerCut {
   private var store: String { "\(place)/store" }
   private var backup: String { "\(place)/backup" }
 
-  /// What the first process does besides writing when the power goes.
+  /// What the first process does besides writing when the power is cut.
   private enum Moment: String, CaseIterable {
     case creation, writing, compaction, forgetting, backup
   }
@@ -45,7 +45,7 @@ struct PowerCut {
           backup: process == 0 && moment == .backup ? backup : nil, eventualMilliseconds: defers[process] ? 20 : nil, store: store))
     }
     try wait(for: moment, of: lanes[0][0], running[0], &generator)
-    // Stopped first, so that hardly anybody tells of a disk that is gone; a call that is under way in the kernel goes on.
+    // Stopped first, so that few processes report a disk that is gone; a call that is running in the kernel goes on.
     for child in running { _ = kill(child.processID, SIGSTOP) }
     try disk.cutPower(at: place)
     var hasBackup = false
@@ -69,7 +69,7 @@ struct PowerCut {
     return outcome
   }
 
-  /// Returns at about the moment: what follows the write that it comes with takes milliseconds.
+  /// Returns at about the moment: the work that follows the awaited write takes milliseconds.
   private func wait(for moment: Moment, of lane: Lane, _ child: Subprocess, _ generator: inout SeededGenerator) throws {
     let number: Int? =
       switch moment {
@@ -120,7 +120,7 @@ struct PowerCut {
     for name in try entries { try FileManager.default.copyItem(atPath: "\(place)/\(name)", toPath: "\(path)/\(name)") }
   }
 
-  /// The disk is not made anew for each case: blocks that were used before hold old bytes, as those of any disk do.
+  /// Empties the disk. It is not formatted for each case: blocks that were used before hold old bytes, as those of any disk do.
   private func empty() throws {
     for name in try entries { try FileManager.default.removeItem(atPath: "\(place)/\(name)") }
   }

@@ -2,7 +2,7 @@ import Files
 import Foundation
 import Glibc
 
-/// A small file system of which a file takes all but so many blocks.
+/// A small file system in which a file takes all blocks but a given number.
 struct FillableDisk {
   enum Kind: String, CaseIterable, Sendable {
     case tmpfs
@@ -19,12 +19,12 @@ struct FillableDisk {
   let kind: Kind
   private var filler: String { "\(path)/filler" }
 
-  /// Takes all room but so many blocks, whatever was taken or free before.
+  /// Leaves exactly so many blocks free, whatever was taken or free before.
   ///
-  /// - Returns: Whether exactly so many are free now: the file may need a block to name its own.
+  /// - Returns: Whether that succeeded: the file may itself need a block to record its blocks.
   func leave(blocks: Int) throws -> Bool {
     let file = try Files.FileHandle(path: filler, access: .create)
-    // Blocks that were just freed are free when the journal says so.
+    // Freed blocks become free when the journal is written.
     try file.synchronize()
     for _ in 0..<24 {
       let surplus = try DiskSpace(of: file).availableBytes / kind.blockBytes - blocks
@@ -33,7 +33,7 @@ struct FillableDisk {
       if surplus < 0 {
         try file.truncate(to: max(0, size + surplus * kind.blockBytes))
       } else if (try? file.allocate(size + surplus * kind.blockBytes)) != true {
-        // Some of the room is not to be had by a file: near the end of it, block by block.
+        // A file cannot take all of the room: near the end, half of the rest is tried.
         guard (try? file.allocate(size + max(1, surplus / 2) * kind.blockBytes)) == true else { return false }
       }
       try file.synchronize()
@@ -41,7 +41,7 @@ struct FillableDisk {
     return false
   }
 
-  /// Whether there is no block for anybody.
+  /// Whether no block is free.
   var isFull: Bool { get throws { try DiskSpace(of: Directory(path: path)).availableBytes < kind.blockBytes } }
 
   func makeRoom() throws {
@@ -83,7 +83,7 @@ struct FillableDisks: Sendable {
       guard unsafe mount("none", path, "tmpfs", 0, "size=\(FillableDisk.megabytes)m,mode=0700") == 0 else {
         throw DiskError(text: "mount of a tmpfs: \(unsafe String(cString: strerror(errno)))")
       }
-      // Whoever still has a file open there keeps it until then.
+      // Detached: a process that still has a file open there keeps the file system until it closes the file.
       defer { unsafe _ = umount2(path, Int32(MNT_DETACH)) }
       return try body(disk)
     case .ext4With1KiB: return try small.withDisk(at: path) { _ in try emptied() }

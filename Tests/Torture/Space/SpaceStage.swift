@@ -4,21 +4,21 @@ import TestSupport
 
 /// One store on one disk, and the calls that are made on it with ever more room.
 ///
-/// At each level: no signal and no hang, an error that is `.diskFull`, nothing left of what failed. At the end there is room, and everything
-/// that was acknowledged must be there.
+/// At each level: no signal and no hang; a call that fails throws `.diskFull` and leaves nothing behind. At the end there is room, and
+/// everything that was acknowledged must be there.
 struct SpaceStage {
   private(set) var outcome = CaseOutcome()
   private let disk: FillableDisk
   private let victims: Victims
   private let template: SpaceTemplate
   private var oracle: WorkerOracle
-  /// Whether a lock table without blocks was left to the product, and is not known to have them by now.
+  /// Whether the lock table was made a hole, and no call has succeeded since that would have filled it.
   private var hasHoles = false
   private var store: String { victims.scratch.store }
 
   private static let readers = 3
   private static let snapshotsOfAReader = 250
-  /// The blocks of `lock.mdb`: with fewer free ones a hole in it is met.
+  /// The size of `lock.mdb`: with less room, a hole in it cannot be filled.
   private static let lockTableBytes = 65_664
 
   init(campaign: Campaign, disk: FillableDisk, template: SpaceTemplate) throws {
@@ -28,7 +28,7 @@ struct SpaceStage {
     oracle = template.oracle
   }
 
-  /// Copies the template, holes included, and lets many readers in while nothing is free.
+  /// Copies the template, holes included, and lets many readers open it while no block is free.
   mutating func prepare() throws {
     try MountedDisk.run("/bin/cp", ["-a", template.store, store])
     try read(leaving: 0)
@@ -46,7 +46,7 @@ struct SpaceStage {
 
   // MARK: Calls
 
-  /// A call that makes another store: there whole, or not at all.
+  /// Makes a call that creates another store, which must be complete, or not exist.
   mutating func copy(_ call: SpaceWorker.Call, _ name: String, leaving blocks: Int) throws {
     let place = "\(disk.path)/\(name)"
     try leave(blocks)
@@ -56,14 +56,14 @@ struct SpaceStage {
       for left in try disk.entries() where left.hasPrefix(name) { violate("failed, and left \(left)", call.rawValue, blocks) }
       return
     }
-    // A check writes: it gets a store of its own.
+    // The check writes, so it is made on the copy, with an oracle of its own.
     var copied = call == .create ? WorkerOracle([]) : oracle
     copied.mayBeMissing = false
     outcome.violations += try victims.check(copied, store: place).violations.map { "\(name): \($0)" }
     try FileManager.default.removeItem(atPath: place)
   }
 
-  /// Opens the store with a lock table as it is, and with one as earlier versions left it: a hole.
+  /// Opens the store with a lock table as it is, or, at odd levels, as earlier versions left it: a hole.
   mutating func open(leaving blocks: Int) throws {
     if blocks % 2 == 1 { try makeHoles() }
     try leave(blocks)
@@ -80,7 +80,7 @@ struct SpaceStage {
     for _ in 0..<Self.readers {
       let reader = try victims.start(["space-worker", "read", store, "--snapshots", "\(Self.snapshotsOfAReader)"])
       readers.append(reader)
-      // A reader that died says nothing.
+      // A reader that died prints nothing.
       _ = try? reader.readLine()
     }
     for reader in readers {
@@ -92,7 +92,7 @@ struct SpaceStage {
     if blocks * disk.kind.blockBytes < Self.lockTableBytes { outcome.inject("read with less room than lock.mdb takes") }
   }
 
-  /// Writes to a store whose files end with what they hold: one that was written to before has room for a while.
+  /// Writes to a store whose files have no room reserved at their ends: a store that was written to before has room for a while.
   mutating func add(leaving blocks: Int) throws {
     try disk.makeRoom()
     try FileManager.default.removeItem(atPath: store)
@@ -110,7 +110,7 @@ struct SpaceStage {
     try checkLeftovers("compact", blocks)
   }
 
-  /// A forgetting that fails has hidden the user and waits for room: the process that opens the store goes on with it, and must live.
+  /// A forgetting that fails has hidden the user and waits for room: the process that opens the store continues it, and must not crash.
   mutating func forget(leaving blocks: Int) throws {
     if (oracle.lanes[template.forgetting.name]?.acknowledged ?? 0) % (SpaceTemplate.writesBetweenForgets + 1) != 0 {
       try disk.makeRoom()
@@ -181,8 +181,8 @@ struct SpaceStage {
     outcome.violations.append("\(name) with \(blocks) blocks free on \(disk.kind.rawValue): \(text)")
   }
 
-  /// All processes have ended: what was begun and failed is gone. An earlier generation may wait for the next opener, if a snapshot was held
-  /// to the end.
+  /// To be called when all processes have ended: nothing of a failed rebuild may be left. An earlier generation may wait for the next
+  /// opener, if a snapshot was held to the end.
   private mutating func checkLeftovers(_ name: String, _ blocks: Int) throws {
     let current = try String(contentsOfFile: "\(store)/current", encoding: .utf8).dropLast()
     let later = try FileManager.default.contentsOfDirectory(atPath: store).filter {
@@ -191,7 +191,7 @@ struct SpaceStage {
     if !later.isEmpty { violate("beside \(current) these were left: \(later.sorted().joined(separator: ", "))", name, blocks) }
   }
 
-  /// The lock table of an earlier version: all of it a hole. Nobody has it open.
+  /// Makes the lock table a hole, as earlier versions left it. No process may have it open.
   private mutating func makeHoles() throws {
     hasHoles = true
     let generations = try FileManager.default.contentsOfDirectory(atPath: store).filter { $0.hasPrefix("gen-") }

@@ -3,7 +3,7 @@ import TestSupport
 
 /// A closed store with the writes of two lanes, of which each case gets a copy. The lane `f` is about to forget a user.
 ///
-/// It is a backup: its files end with what they hold, and nothing in them was taken ahead of need.
+/// It is a backup: its files have no room reserved at their ends.
 final class SpaceTemplate: Sendable {
   private let scratch: Scratch
   var store: String { scratch.path("trimmed") }
@@ -26,7 +26,7 @@ final class SpaceTemplate: Sendable {
         throw DiskError(text: "the template cannot be made: \(end)")
       }
     }
-    // Opened once, for the note in `open.lock`: its block was taken with the backup, and a copy by `cp` loses blocks beyond the end of a file.
+    // Opened once, so that `open.lock` has its note: the backup reserved its block beyond the end of the file, where `cp` loses it.
     for arguments in [["backup", scratch.store, "--into", scratch.path("trimmed")], ["open", scratch.path("trimmed")]] {
       let end = try victims.start(["space-worker"] + arguments).finish()
       guard end.termination == .exited(0), end.standardOutput.hasSuffix("done\n") else {

@@ -49,7 +49,7 @@ struct SpaceWorker: AsyncParsableCommand {
     }
   }
 
-  /// A slot of the reader table for each, so that further pages of it are touched.
+  /// Holds snapshots, each with a slot of its own in the reader table, so that further pages of the table are touched.
   private func hold(_ opened: MemoryStore) throws {
     let held = try (0..<snapshots).map { _ in try MemorySnapshotBox(opened) }
     let digests = try [held.first, held.last].map { try $0?.digest() }

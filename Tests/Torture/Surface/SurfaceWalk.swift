@@ -1,14 +1,14 @@
 import Foundation
 import TestSupport
 
-/// The system calls that each public call makes on files, and what becomes of the public call when one of them fails.
+/// Finds the system calls that each public call makes on files, and checks the outcome of the public call if one of them fails.
 struct SurfaceWalk: Sendable {
   /// One system call of one public call fails, with one error.
   struct Point: Sendable, CustomStringConvertible {
     let call: String
-    /// Among the system calls on the case's files that the public call makes, from 1.
+    /// The number of the system call among those that the public call makes on the case's files, from 1.
     let number: Int
-    /// What the system call was and on which file, when they were counted.
+    /// The system call and its file, as they were when the calls were counted.
     let systemCall: String
     let path: String
     let fault: (name: String, code: Int32)
@@ -53,7 +53,7 @@ struct SurfaceWalk: Sendable {
     ["--marker", "--scope", scratch.path, "--only", names.joined(separator: ","), "--log", log]
   }
 
-  /// Those that can fail. A descriptor that could not be closed would only be lost.
+  /// The system calls that can fail. `close` is left out: if it failed, only a descriptor would be lost.
   private static let names = [
     "read", "write", "pread64", "pwrite64", "writev", "pwritev", "fsync", "fdatasync", "ftruncate", "fallocate", "flock", "fcntl", "fchmod",
     "fstat", "lseek", "getdents64", "mmap", "openat", "mkdirat", "unlinkat", "newfstatat", "fchmodat", "readlinkat", "statx", "statfs",
@@ -61,7 +61,7 @@ struct SurfaceWalk: Sendable {
     "renameat", "renameat2", "open", "creat", "stat", "lstat", "mkdir", "rmdir", "unlink", "chmod", "readlink", "access", "rename",
   ]
 
-  /// Any call can meet a failing disk; some of them a full one, or the end of another resource.
+  /// The faults of a system call. Any call can meet a failing disk; some can meet a full one, or the end of another resource.
   static func faults(of name: String) -> [(name: String, code: Int32)] {
     let further: [(String, Int32)] =
       switch name {

@@ -8,7 +8,7 @@ struct CrowdTier: Tier {
   static let summary = "several processes, one killed after the other while the others go on"
 
   private let campaign: Campaign
-  /// Of the processes that write at the end.
+  /// How long the processes may take to write at the end.
   private static let patience = Duration.seconds(10)
 
   init(_ campaign: Campaign) throws { self.campaign = campaign }
@@ -44,7 +44,7 @@ struct CrowdTier: Tier {
       return end.termination == .signalled(SIGKILL)
     }
     func hangs() -> [String] { running.values.compactMap(\.hangDiagnosis) }
-    /// Whether the process writes, if not a hang is found first.
+    /// Whether the process acknowledges a write in time; false if a hang is found first.
     func writes(_ process: Int) throws -> Bool {
       let deadline = ContinuousClock.now + Self.patience
       while let child = running[process], !child.hasEnded, .now < deadline {
@@ -64,20 +64,20 @@ struct CrowdTier: Tier {
         }
         let hangs = hangs()
         outcome.violations += hangs
-        // What hangs would only be found again, by processes that wait for it.
+        // Processes that wait for the hanging one would only report the same hang.
         if !hangs.isEmpty { return outcome }
         let process = Int.random(in: 0..<count, using: &generator)
         if try end(process) { outcome.inject("killed") }
         try start(process)
       }
-      // Those that were killed last have left locks, slots and half a commit behind.
+      // The processes that were killed last have left locks, slots and half a commit behind.
       let last = try (0..<count).map(writes)
       if !last.contains(true) { outcome.violations.append("no process could write at the end") }
       outcome.violations += hangs()
       for process in 0..<count { try end(process) }
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations.append("a process hangs: \(output.suffix(300))")
-      // It may only wait for another one.
+      // It may only wait for another process, which hangs.
       outcome.violations += hangs()
       return outcome
     }

@@ -29,22 +29,22 @@ struct FaultGroup: Sendable {
   ]
 }
 
-/// What happens to one call.
+/// The fault of one system call.
 enum Fault: Sendable {
-  /// It is not made, and fails.
+  /// The call is not made, and fails.
   case fails(String, Int32)
-  /// So does every later one on the same file.
+  /// The call and every later one on the same file are not made, and fail.
   case keepsFailing(String, Int32)
-  /// It is made, and reported as failed.
+  /// The call is made, and reported as failed.
   case failsAfter(String, Int32)
-  /// So is every later one on the same file.
+  /// The call and every later one on the same file are made, and reported as failed.
   case keepsFailingAfter(String, Int32)
-  /// It is made, and reported as failed; the next one on the same file is not made: LMDB cannot take back its meta page.
+  /// The call is made, and reported as failed; the next one on the same file is not made, so LMDB cannot take back its meta page.
   case failsAfterAndNextFails(String, Int32)
   /// Half of the bytes are written.
   case short
 
-  /// Whether it means something at the meta pages of data.mdb only.
+  /// Whether the fault is only useful at the meta pages of data.mdb.
   var isOfMetaPages: Bool { if case .failsAfterAndNextFails = self { true } else { false } }
 
   var arguments: [String] {
@@ -69,7 +69,7 @@ enum Fault: Sendable {
     }
   }
 
-  /// Whether a flush that meets it has lost what it was to write.
+  /// Whether a flush with this fault has lost the data that it was to write.
   var losesFlushes: Bool {
     switch self {
     case .fails(_, EIO), .keepsFailing(_, EIO): true

@@ -11,7 +11,7 @@ struct FaultTier: Tier {
   private struct Point: Sendable {
     let group: FaultGroup
     let fault: Fault
-    /// Among the calls of its group.
+    /// The number of the call among those of its group.
     let number: Int
     /// Options of the tracer.
     var filter: [String] { fault.isOfMetaPages ? Point.metaPages : ["--only", group.calls.joined(separator: ",")] }
@@ -67,7 +67,7 @@ struct FaultTier: Tier {
     }
     if Tracing.injections(scratch.path("hit")) > 0 { outcome.inject(point.fault.name) }
     for (name, count) in seen where name.hasPrefix("failed ") { outcome.count("write \(name)", count) }
-    // What failed fails no more: the store opens, and nothing that was acknowledged is missing.
+    // The fault is over: the store opens, and nothing that was acknowledged is missing.
     outcome.violations += try victims.check(oracle).violations
     outcome.violations += try BackupCheck(scratch: scratch, victims: victims, oracle: oracle).violations()
     if !outcome.violations.isEmpty {

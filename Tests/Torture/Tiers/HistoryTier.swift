@@ -7,7 +7,7 @@ struct HistoryTier: Tier {
   static let name = "history"
   static let summary = "histories of several processes, checked for strict serializability in the order of commits"
 
-  /// Of one history.
+  /// The number of transactions in one history.
   static let transactions = 1000
   /// A process that takes longer hangs.
   private static let patience = Duration.seconds(90)
@@ -18,7 +18,7 @@ struct HistoryTier: Tier {
 
   func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome {
     var run = HistoryRun(campaign: campaign, scratch: scratch, number: number, patience: Self.patience)
-    // Among many short histories one in which snapshots grow old.
+    // Every twelfth history is a long one, in which snapshots grow old.
     if number % 12 == 11 {
       (run.goal, run.seconds, run.holdSeconds) = (.max, 25, 20)
     }
@@ -38,7 +38,7 @@ struct HistoryRun {
 
   private var outcomeSoFar = CaseOutcome()
   private var logs: [String] = []
-  /// Whoever opens the store now would hang, too.
+  /// Whether a process hangs: another one that opens the store would hang, too.
   private var isHanging = false
   private var running: [Int: Subprocess] = [:]
 
@@ -49,7 +49,7 @@ struct HistoryRun {
     self.patience = patience
   }
 
-  /// What one process is started with, each time.
+  /// The settings of one process, the same each time that it is started.
   private struct Part {
     let role: HistoryProcess.Role
     let tasks: Int
@@ -81,7 +81,7 @@ struct HistoryRun {
 
   // MARK: Processes
 
-  /// The first one makes the store; who makes it when many want to is the business of other tiers.
+  /// Starts all processes. The first one makes the store: other tiers test what happens if several make it.
   private mutating func startAll(_ parts: [Part]) throws {
     for (index, part) in parts.enumerated() {
       try start(index, part)
@@ -143,7 +143,7 @@ struct HistoryRun {
     outcomeSoFar.count("snapshots", checker.snapshots)
   }
 
-  /// What is in the store; of one that hangs nothing is to be learned.
+  /// Reads and checks the store at the end, in another process. Not to be called if a process hangs.
   private func check(_ events: [HistoryEvent]) throws -> HistoryEndCheck.Result {
     let ids = events.compactMap { event in if case .invoked(let write, _) = event { write.id } else { nil } }
     try ids.joined(separator: "\n").write(toFile: scratch.path("ids"), atomically: true, encoding: .utf8)
@@ -162,6 +162,6 @@ struct HistoryRun {
 }
 
 extension Campaign {
-  /// What victims are run with.
+  /// The environment of the victims.
   fileprivate var environment: [String: String] { plantedDefect.map { [PlantedDefects.variable: $0] } ?? [:] }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// Files of a store are changed at random: an error or right data, never a signal, never wrong data taken for right.
+/// Changes files of a store at random: the result must be an error or right data, never a signal, never wrong data taken for right.
 struct HostileTier: Tier {
   static let name = "hostile"
   static let summary = "mutated data.mdb, rows.f32 and other files through verify --deep, repair and use"

@@ -3,9 +3,9 @@ import TestSupport
 
 /// SIGKILL before every system call of the canonical workload that names a file of the store, and after each that changes a file.
 ///
-/// Whoever is killed after a call has another process beside it that has the store open and goes on: what the call left in a file, it may not
-/// have heard of. Most of that lies between the two steps of LMDB's commits, the meta page and the number in the lock table: so these
-/// writes are points of their own.
+/// If a process is killed after a call, another process has the store open and goes on: it may not know what the call left in a file.
+/// This happens mostly between the two steps of LMDB's commits, the meta page and the number in the lock table: so these writes are
+/// points of their own.
 struct KillTier: Tier {
   static let name = "kill"
   static let summary = "SIGKILL before every system call of the canonical workload, and after each that changes a file"
@@ -14,7 +14,7 @@ struct KillTier: Tier {
 
   private struct Point: Sendable {
     let isAfter: Bool
-    /// Among the calls that the filter lets through, from 1.
+    /// The number of the call among those that the filter lets through, from 1.
     let number: Int
     /// Options of the tracer.
     var filter: [String] = []
@@ -25,9 +25,9 @@ struct KillTier: Tier {
   private let points: [Point]
   var caseCount: Int? { points.count }
 
-  /// Each kill after a call is tried so often: what the others do at that time is another thing each time.
+  /// How often each kill after a call is tried: the other process is at another place each time.
   private static let repetitions = 3
-  /// Meta pages of data.mdb, and the renames that tell which of them were switches of the generation.
+  /// Filters for the meta pages of data.mdb, and for the renames that tell which of them were switches of the generation.
   private static let metaPages = ["--meta-pages", "--only", "pwrite64,rename,renameat,renameat2"]
 
   init(_ campaign: Campaign) throws {
@@ -38,7 +38,7 @@ struct KillTier: Tier {
       let scratch = try Scratch("\(campaign.directory)/kill-count")
       defer { scratch.remove() }
       let victims = Victims(campaign: campaign.withoutDefect, scratch: scratch)
-      // It makes the store: the workload has fewer calls then.
+      // The bystander makes the store, so that the workload has fewer calls.
       let bystander = isAfter ? try victims.start(victims.worker([Self.heir(campaign)], writes: 1, waits: true)) : nil
       _ = try bystander?.readLine()
       defer { bystander?.kill() }
@@ -51,7 +51,7 @@ struct KillTier: Tier {
   private static func all(
     _ commits: [TracedCall], _ calls: (_ filter: [String], _ isAfter: Bool) throws -> [TracedCall]
   ) rethrows -> [Point] {
-    // Threads interleave anew in each run: a few points beyond the last call of this one.
+    // Threads interleave differently in each run, so a few points follow the last call of this one.
     let before = (1...(try calls([], false).count) + 16).map { Point(isAfter: false, number: $0) }
     let after = try calls([], true).filter(\.isChange).map { Point(isAfter: true, number: $0.number) }
     let aimed = (1...commits.count + 2).map { Point(isAfter: true, number: $0, filter: metaPages) }
@@ -61,7 +61,7 @@ struct KillTier: Tier {
   /// The lane of the process beside the one that is killed.
   private static func heir(_ campaign: Campaign) -> Lane { Lane(name: "c", seed: campaign.seed, forgets: false) }
 
-  /// The points around the commits that switch to another generation, or around the others; again and again.
+  /// The points around the commits that switch to another generation, or else at all commits; each is tried a hundred times.
   private static func aimed(_ aim: String, _ commits: [TracedCall]) -> [Point] {
     let switches = commits.indices.dropFirst().filter { commits[$0].path.split(separator: "/").last?.hasPrefix("current") ?? false }
     let chosen = aim == "switch" ? switches.flatMap { [$0 - 1, $0, $0 - 2] } : commits.indices.filter { commits[$0].name == "pwrite64" }
@@ -75,7 +75,7 @@ struct KillTier: Tier {
     let log = scratch.path("hit")
     let point = points[number]
     var generator = campaign.generator(Self.self, number)
-    // Who rebuilds first has heard of nothing since the kill; who writes first hears of all.
+    // A process that compacts first has read nothing since the kill; one that writes first reads the last commit.
     let compactsFirst = generator.chance(percent: 50)
     let heir = Self.heir(campaign)
     var oracle = WorkerOracle(workload.lanes + (point.isAfter ? [heir] : []))
@@ -116,7 +116,7 @@ struct KillTier: Tier {
     return outcome
   }
 
-  /// Lets the process that waits write and compact: nothing must keep it from that.
+  /// Lets the process that waits write and compact, which must succeed.
   private func goOn(_ bystander: Subprocess, _ oracle: inout WorkerOracle, compactions: Int) throws -> [String] {
     let end = try bystander.finish()
     let counts = oracle.read(end.standardOutput)
@@ -127,9 +127,9 @@ struct KillTier: Tier {
   }
 }
 
-/// What every tier needs that stops processes at their system calls.
+/// Functions for tiers that stop processes at their system calls.
 enum Tracing {
-  /// How often the tracer changed what its program did, by its log.
+  /// How often the tracer injected a kill or a fault, according to its log.
   static func injections(_ log: String) -> Int {
     guard let text = try? String(contentsOfFile: log, encoding: .utf8) else { return 0 }
     return text.split(separator: "\n").count { $0.hasPrefix("injected\t") }
@@ -146,7 +146,7 @@ enum Tracing {
   }
 }
 
-/// A backup that was broken off is not there at all; one that is there is whole.
+/// Checks that a backup is complete, or does not exist if it was interrupted.
 struct BackupCheck {
   let scratch: Scratch
   let victims: Victims
@@ -154,7 +154,7 @@ struct BackupCheck {
 
   func violations() throws -> [String] {
     guard FileManager.default.fileExists(atPath: scratch.path("backup")) else { return [] }
-    // It shows an instant in the middle: any number of writes up to those that were begun.
+    // A backup shows a commit in the middle: it may have any number of the writes that were begun.
     var early = WorkerOracle(oracle.lanes.values.map(\.lane))
     early.embedsAll = oracle.embedsAll
     for progress in oracle.lanes.values { early.allow(progress.lane.name, upTo: progress.issued) }

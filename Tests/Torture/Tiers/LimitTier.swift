@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// Too little of something for real: address space, descriptors, file size, and disks that fill up.
+/// Real limits of resources: address space, descriptors, file size, and disks that fill up.
 struct LimitTier: Tier {
   static let name = "limits"
   static let summary = "limits of address space, descriptors and file size; a full tmpfs, a full ext4"
@@ -19,7 +19,7 @@ struct LimitTier: Tier {
   func run(_ number: Int, in scratch: Scratch) throws -> CaseOutcome {
     var generator = campaign.generator(Self.self, number)
     switch Limit.allCases[number % Limit.allCases.count] {
-    // Below that the language's own runtime does not start.
+    // With less than that, the Swift runtime does not start.
     case .addressSpace: return try limited("-v \(Int.random(in: 1 << 20...64 << 20, using: &generator))", "address space", number, scratch)
     case .descriptors: return try limited("-n \(Int.random(in: 8...40, using: &generator))", "descriptors", number, scratch)
     case .fileSize: return try limited("-f \(Int.random(in: 1...4000, using: &generator))", "file size", number, scratch)
@@ -62,7 +62,7 @@ struct LimitTier: Tier {
     }
   }
 
-  /// Writes until there is no room, then makes room: everything acknowledged is there, and writing goes on.
+  /// Writes until there is no room, then makes room: everything acknowledged must be there, and writing must go on.
   private func onFullDisk(_ number: Int, _ scratch: Scratch, megabytes: Int, isTemporary: Bool) throws -> CaseOutcome {
     var outcome = CaseOutcome()
     let disk = try MountedDisk(scratch.path("disk"), megabytes: megabytes, isTemporary: isTemporary)

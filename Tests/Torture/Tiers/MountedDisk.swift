@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// A small file system of a case's own, part of which is taken away to be given back later.
+/// A small file system of a case's own, part of which is filled at first and freed later.
 final class MountedDisk {
   let path: String
   private let isTemporary: Bool
@@ -44,7 +44,7 @@ final class MountedDisk {
   func unmount() {
     guard isMounted else { return }
     isMounted = false
-    // A process that hangs keeps the mount busy: it goes with that process then.
+    // A process that hangs keeps the mount busy: the mount is detached, and disappears with that process.
     if (try? Self.run("/bin/umount", [path])) == nil { try? Self.run("/bin/umount", ["-l", path]) }
   }
 

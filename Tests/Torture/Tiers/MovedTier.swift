@@ -3,8 +3,8 @@ import TestSupport
 
 /// The store is moved, replaced, removed or restored over at every system call of a process that opens it, writes, forgets, compacts, closes.
 ///
-/// The process is stopped meanwhile. Two others, which nobody stops, have the store open as well: one writes all the time, the other begins
-/// when the first has ended.
+/// The process is stopped meanwhile. Two others, which keep running, have the store open as well: one writes all the time, the other
+/// begins when the first has ended.
 struct MovedTier: Tier {
   static let name = "moved"
   static let summary = "the store is moved, replaced, removed or restored over at every system call of a process that has it open"
@@ -14,7 +14,7 @@ struct MovedTier: Tier {
   private struct Point: Sendable {
     let moving: StoreMoving
     let isAfter: Bool
-    /// Among the calls on the case's directory, from 1.
+    /// The number of the call among those on the case's directory, from 1.
     let number: Int
   }
 
@@ -23,7 +23,7 @@ struct MovedTier: Tier {
   private let points: [Point]
   var caseCount: Int? { points.count }
 
-  /// Of each lane of the traced process: forgets a user, and compacts.
+  /// The writes of each lane of the traced process: enough to forget a user and to compact.
   private static let writes = 4
 
   init(_ campaign: Campaign) throws {

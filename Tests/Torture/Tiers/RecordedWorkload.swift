@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// What a recording is made of; each number another one.
+/// The workload of a recording; each number gives another one.
 struct RecordedWorkload: Sendable {
   enum Kind: String, CaseIterable {
     case one = "has one process"
@@ -24,7 +24,7 @@ struct RecordedWorkload: Sendable {
 
   private func defers(_ process: Int) -> Bool { kind == .eventual || (kind == .mixed && process == 1) }
 
-  /// Before anything is known of the run.
+  /// The oracle before the run.
   var oracle: WorkerOracle {
     var oracle = WorkerOracle(lanes.flatMap { $0 })
     oracle.mayLoseTheLast = kind == .eventual || kind == .mixed

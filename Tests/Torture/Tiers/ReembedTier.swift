@@ -17,7 +17,7 @@ struct ReembedTier: Tier {
   private let template: Scratch
   private let oracle: WorkerOracle
   private let lanes: [Lane]
-  /// System calls of a move among which one is hit, and the first of them that has to do with the vectors.
+  /// The number of system calls of a move, of which one is hit, and the number of the first that concerns the vectors.
   private let calls: Int
   private let firstOfWork: Int
 
@@ -60,7 +60,7 @@ struct ReembedTier: Tier {
       for round in 0..<(generator.chance(percent: 50) ? 2 : 1) {
         try move(round, victims, &oracle, &outcome, &generator)
       }
-      // Between two attempts others go on.
+      // Other processes write between two attempts.
       try finish(try startWriters(victims, writes: 4), &oracle, &outcome)
     } catch Subprocess.Failure.timedOut(let output) {
       outcome.violations.append("a process hangs: \(output.suffix(300))")
@@ -94,7 +94,7 @@ struct ReembedTier: Tier {
     try finish(writers, &oracle, &outcome)
   }
 
-  /// A process forgets with all of its lanes or with none.
+  /// Starts the writers. A process forgets with all of its lanes or with none.
   private func startWriters(_ victims: Victims, writes: Int) throws -> [Subprocess] {
     try [[lanes[0]], Array(lanes[1...2])].map { try victims.start(victims.worker($0, writes: writes)) }
   }
@@ -114,7 +114,7 @@ struct ReembedTier: Tier {
   }
 
   private func point(_ generator: inout SeededGenerator) -> Int {
-    // What follows the opening; others make it last longer.
+    // Mostly the calls after the opening. Other writers can make a move take more calls than were counted.
     let range = generator.chance(percent: 85) ? firstOfWork...calls + calls / 4 : 1...calls
     return max(1, Int.random(in: range, using: &generator))
   }

@@ -1,14 +1,14 @@
 import Foundation
 import TestSupport
 
-/// Every call on small disks with so many free blocks and no more, one block after the other: from none to more than the call needs.
+/// Makes every call on small disks with a fixed number of free blocks: from none, block by block, to more than the call needs.
 struct SpaceTier: Tier {
   static let name = "space"
   static let summary = "every call on a tmpfs and on ext4 of 1 and 4 KiB blocks, at every fill level, block by block"
 
   static func obstacle() -> String? { LoopDisks.obstacle() }
 
-  /// What is tried with so much room, and how much of it at most: more than it needs.
+  /// The calls that are tried, and the greatest room that each gets: more than it needs.
   private enum Attempt: String, CaseIterable {
     case create, open, read, add, compact, forget, backup, repair
 

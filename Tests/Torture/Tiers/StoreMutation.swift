@@ -3,11 +3,11 @@ import TestSupport
 
 /// One random change of a closed store's files.
 struct StoreMutation {
-  /// For the table.
+  /// The name of the kind of change, for the table.
   let name: String
   /// What was changed, and where.
   let text: String
-  /// Whether a byte is another one than before.
+  /// Whether any byte was changed.
   let isEffective: Bool
 
   /// Changes the store.
@@ -20,7 +20,7 @@ struct StoreMutation {
     case 0..<55: (name, text, isEffective) = try Self.change("data.mdb", in: generation, unit: 4096, &generator)
     case 55..<75: (name, text, isEffective) = try Self.change("rows.f32", in: generation, unit: 64, &generator)
     case 75..<80:
-      // With its data.mdb the other store would simply be there.
+      // Only this file: with its data.mdb, too, this would simply be the other store.
       try Self.replace("\(generation)/rows.f32", by: "\(other)/gen-1/rows.f32")
       (name, text, isEffective) = ("rows.f32 of another store", "rows.f32", true)
     case 80..<90:

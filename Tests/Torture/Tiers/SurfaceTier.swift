@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Every system call on files that a public call makes fails once, for each public call: only `StoreError` leaves the library.
+/// Lets every system call on files fail once, for each public call: only `StoreError` leaves the library.
 struct SurfaceTier: Tier {
   static let name = "surface"
   static let summary = "EIO, ENOSPC, EMFILE, ENOMEM and ENOLCK at every system call of each public call: which errors leave the library"

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// What happens around a store that is in use: copies, stopped processes, other pid namespaces, read-only mounts, a clock that jumps.
+/// Events around a store that is in use: copies, stopped processes, other pid namespaces, read-only mounts, a clock that jumps.
 struct SurroundingsTier: Tier {
   static let name = "around"
   static let summary = "stopped processes, copies of a live store, clock jumps, pid namespaces, read-only mounts"
@@ -50,7 +50,7 @@ struct SurroundingsTier: Tier {
       oracle = WorkerOracle(lanes.flatMap { $0 })
     }
 
-    /// Starts a worker without end and waits until it has opened the store.
+    /// Starts a worker that writes without end, and waits until it has opened the store.
     private func start(_ process: Int) throws -> Subprocess {
       let child = try victims.start(victims.worker(lanes[process], writes: 0, compactEvery: process == 2 ? 6 : 0))
       while try child.readLine() != WorkerEvent.opened.line {}
@@ -66,7 +66,7 @@ struct SurroundingsTier: Tier {
       }
     }
 
-    /// One process is stopped in the middle of whatever it does, its snapshots and perhaps the writer's lock in its hands.
+    /// Stops one process at a random moment, when it holds snapshots and perhaps the writer's lock.
     mutating func stopProcesses() throws {
       let children = try (0..<3).map { try start($0) }
       for _ in 0..<5 {
@@ -85,11 +85,11 @@ struct SurroundingsTier: Tier {
       return status?.contains("\nState:\tT") ?? false
     }
 
-    /// Opening and closing `lock.mdb` is harmless in any process but the store's own.
+    /// Copies the store while it is in use. Opening and closing `lock.mdb` is harmless, except in a process that has the store open.
     mutating func copyLiveStore() throws {
       let children = try (0..<3).map { try start($0) }
       for copy in 0..<4 {
-        // What vanishes while it is copied is no fault.
+        // A file that vanishes while it is copied is no fault.
         let place = victims.scratch.path("copy-\(copy)")
         _ = try Subprocess.run("/bin/cp", ["-r", victims.scratch.store, place])
         if FileManager.default.fileExists(atPath: "\(place)/current") { outcome.inject("live stores copied") }
@@ -97,7 +97,7 @@ struct SurroundingsTier: Tier {
       for child in children { try end(child) }
     }
 
-    /// Writers whose clocks are years apart; what one has written last is not newer for the other.
+    /// Runs writers whose clocks are years apart, so that a later write can have an earlier time.
     mutating func jumpClock(_ library: String) throws {
       for (process, years) in [(0, 9), (1, -9), (2, 0)] {
         let end = try victims.start(
@@ -115,7 +115,7 @@ struct SurroundingsTier: Tier {
       }
     }
 
-    /// LMDB tells processes apart by pid and thread: a second namespace is refused while the first one is there.
+    /// LMDB tells processes apart by pid and thread, so a process of a second namespace is refused while one of the first is there.
     mutating func enterNamespace() throws {
       let child = try start(0)
       let stranger = try victims.start(
@@ -130,7 +130,7 @@ struct SurroundingsTier: Tier {
       try end(child)
     }
 
-    /// Without locks no snapshot is safe: the store is refused, by name.
+    /// Without locks no snapshot is safe, so a store on a read-only mount is refused, with the error that says so.
     mutating func mountReadOnly() throws {
       let end = try victims.start(victims.worker(lanes[0], writes: 10)).finish()
       oracle.read(end.standardOutput)

@@ -1,14 +1,14 @@
 import Foundation
 import TestSupport
 
-/// Images of a disk after a crash, made of a recording: what was not flushed is there or not, in any order, torn at sectors.
+/// Images of a disk after a crash, made from a recording: unflushed changes are there or not, in any order, torn at sectors.
 struct TornTier: Tier {
   static let name = "torn"
   static let summary = "torn and reordered images of the disk after a crash, made of recordings"
 
   static func obstacle() -> String? { Tracing.obstacle() }
 
-  /// Cases that share a recording.
+  /// How many cases share a recording.
   static let casesPerRecording = 200
 
   private let campaign: Campaign
@@ -45,14 +45,14 @@ struct TornTier: Tier {
     if events["backup"] != nil, !hasBackup { outcome.violations.append("the backup, which was reported as made, is gone") }
     outcome.violations += try BackupCheck(scratch: scratch, victims: victims, oracle: oracle).violations()
     let name = oracle.mayBeMissing ? "images of a creation" : "images of a store in use"
-    // A crash after the end at which everything had reached the disk is none.
+    // A crash after the last operation that has lost nothing does not count.
     if point.count < recording.operations.count || image.isLossy { outcome.inject(name) }
     if !outcome.violations.isEmpty { try explain(&outcome, point, recording, untouched, run, scratch) }
     return outcome
   }
 
   /// Keeps what is needed to look at a finding: the image as it was before the check touched it, and the recording, because threads
-  /// interleave otherwise in each run.
+  /// interleave differently in each run.
   private func explain(
     _ outcome: inout CaseOutcome, _ point: CrashPoint, _ recording: Recording, _ image: CrashImage, _ run: Int, _ scratch: Scratch
   ) throws {
@@ -67,11 +67,11 @@ struct TornTier: Tier {
   }
 }
 
-/// After how many operations the crash comes.
+/// The number of operations after which the crash happens.
 struct CrashPoint {
   let count: Int
 
-  /// Creations and switches are short, and rich in things that can go wrong.
+  /// Chooses creations and switches often: they are short, and much can go wrong in them.
   init(_ recording: Recording, _ generator: inout SeededGenerator) {
     let operations = recording.operations
     var range = 0...operations.count

@@ -3,20 +3,20 @@ import Foundation
 import LMDB
 import TestSupport
 
-/// Holds `writer.lock` beside processes that write: a process that commits all the same has not taken it, and a thread that holds LMDB's write
-/// mutex all the same has not ended its transaction.
+/// Holds `writer.lock` while processes write. A process that commits meanwhile has not taken the lock, and a thread that holds LMDB's
+/// write mutex meanwhile has not ended its transaction.
 struct WriterLockProbe {
   let store: String
-  /// Those that write.
+  /// The processes that write.
   let processes: [Subprocess]
 
-  /// Of a process that gives the lock back after each batch.
+  /// How long to wait for the lock, which a process releases after each batch.
   private static let patience = Duration.seconds(30)
-  /// Between two looks at what the processes wait for.
+  /// The time between two looks at what the processes wait for.
   private static let interval = Duration.milliseconds(200)
 
   func violations(holdingFor seconds: Double) throws -> [String] {
-    // Nobody has made the store yet.
+    // The store does not exist yet.
     guard let lock = try FileLock(ifExists: "\(store)/writer.lock") else { return [] }
     if let obstacle = try take(lock) { return [obstacle] }
     defer { try? lock.unlock() }
@@ -47,12 +47,12 @@ struct WriterLockProbe {
     var nextLook = started + Self.interval
     while try !lock.tryLock(.exclusive) {
       if ContinuousClock.now > nextLook {
-        // A process that waits for a mutex of its own never gives the lock back.
+        // A process that waits for its own mutex never releases the lock.
         if let hang = processes.lazy.compactMap(\.hangDiagnosis).first { return hang }
         nextLook = .now + Self.interval
       }
       if ContinuousClock.now - started > Self.patience { return "nobody gave writer.lock back within \(Self.patience)" }
-      // `flock` knows no limit of time. Those who wait in line leave a moment between each two of them.
+      // `flock` has no limit of time, so the lock is polled: between two processes that wait for it, it is free for a moment.
       usleep(100)
     }
     return nil

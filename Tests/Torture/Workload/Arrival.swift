@@ -1,26 +1,26 @@
 import Engram
 import Foundation
 
-/// Memories that a lane gives to the store by their texts, in one call of the store's own: the store's embedder makes their embeddings.
+/// Memories that a lane adds by their texts, in one call of the store: the store's embedder makes their embeddings.
 struct Arrival: Sendable {
   struct Entry: Sendable {
     let id: MemoryID
     let memory: LaneMemory
   }
 
-  /// As lines of a file; otherwise as drafts.
+  /// Whether they are imported as lines of a file; otherwise they are added as drafts.
   let isImport: Bool
   let memories: [Entry]
 
   /// How violations name it.
   var name: String { isImport ? "imported" : "added by text" }
 
-  /// Adds what is not there yet: memories and dedupe keys that a killed process, or a failed attempt, has left are passed over.
+  /// Adds the memories that do not exist yet: those that a killed process, or a failed attempt, has left are skipped.
   ///
-  /// - Returns: What is wrong with what the store says that it did; nil if nothing is.
+  /// - Returns: What is wrong with the store's report; nil if nothing is.
   func add(to store: MemoryStore, _ embedder: LaneEmbedder) async throws -> String? {
     if isImport {
-      // Beside the case's directory: calls on this file are none on the store.
+      // Outside of the case's directory, so that calls on this file do not count as calls on the store.
       var texts = [Array(lines.utf8)]
       let source = try ImportSource(name: "lane", temporaryDirectory: NSTemporaryDirectory(), spooling: { texts.popLast() })
       let summary = try await store.importLines(from: [source], ImportOptions(onConflict: .skip), embedder: embedder)
@@ -31,7 +31,7 @@ struct Arrival: Sendable {
     return ids == memories.map(\.id) ? nil : "memories that were added by text have other ids"
   }
 
-  /// Without a key `embedding` the embedder is asked.
+  /// The lines of the import. If a line has no key `embedding`, the embedder makes the embedding.
   private var lines: String {
     memories.map { entry in
       let memory = entry.memory
@@ -51,11 +51,11 @@ struct Arrival: Sendable {
 /// Embeds a text as the oracle does.
 struct LaneEmbedder: Embedder {
   var dimension = Lane.dimension
-  /// Before each answer: others write meanwhile.
+  /// The pause before each answer, in which others write.
   var pauseMilliseconds = 0
   var identity: EmbedderIdentity { EmbedderIdentity(name: "lane", dimension: dimension, version: "1") }
 
-  /// The one that a store moves to from this one.
+  /// The embedder that a store moves to from this one.
   var other: LaneEmbedder { LaneEmbedder(dimension: dimension == Lane.dimension ? Lane.otherDimension : Lane.dimension) }
 
   func embed(_ texts: [String]) async throws -> [Embedding] {
@@ -65,7 +65,7 @@ struct LaneEmbedder: Embedder {
 }
 
 extension LaneMemory {
-  /// - Parameter embedding: Nil leaves it to the store's embedder, where the memory has one at all.
+  /// - Parameter embedding: Nil if the store's embedder is to make it. Not used if the memory has none.
   func draft(_ id: MemoryID?, embedding: Embedding?) -> MemoryDraft {
     MemoryDraft(
       userID: userID, text: text, embedding: hasEmbedding ? embedding : nil, kind: kind, sessionID: sessionID, speaker: speaker,

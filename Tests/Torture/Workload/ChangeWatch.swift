@@ -1,12 +1,13 @@
 import Engram
 
-/// Follows what `changes()` says of one lane, and compares it with what the lane writes: each change once, in the order of the writes.
+/// Follows the changes of one lane that `changes()` reports, and compares them with the lane's writes: each change once, in the order
+/// of the writes.
 struct ChangeWatch: ~Copyable {
   private let lane: Lane
   private var state: LaneState
-  /// Of the writes whose report has begun.
+  /// The changes that are still expected of the write whose report has begun.
   private var expected: ArraySlice<Expected> = []
-  /// The first ones of these that are reported all or not at all: an attempt before this one may have added the memories.
+  /// How many of the first expected changes are reported all or not at all: an earlier attempt may have added the memories.
   private var optional = 0
 
   private struct Expected: Equatable {
@@ -14,13 +15,13 @@ struct ChangeWatch: ~Copyable {
     let kind: StoreChange.Kind
   }
 
-  /// - Parameter count: Writes of the lane that were committed when the changes began.
+  /// - Parameter count: The writes of the lane that were committed when the changes began.
   init(_ lane: Lane, after count: Int) {
     self.lane = lane
     state = LaneState(lane, count: count)
   }
 
-  /// Ends with the store, and with the first change that is not the expected one.
+  /// Returns when the store is closed, or after the first change that is not the expected one.
   mutating func follow(_ changes: ChangeSequence) async {
     do {
       for try await change in changes {
@@ -41,7 +42,7 @@ struct ChangeWatch: ~Copyable {
     }
   }
 
-  /// Forgetting takes a user's changes out of the log: a lane that forgets is followed by its counter alone.
+  /// Forgetting removes a user's changes from the log, so only the counter of a lane that forgets is followed.
   private func isOfLane(_ change: StoreChange) -> Bool {
     change.userID == lane.counter || (!lane.forgets && change.userID.hasPrefix("\(lane.name)/"))
   }
@@ -70,7 +71,7 @@ struct ChangeWatch: ~Copyable {
   private static func told(_ change: Change, _ state: LaneState) -> [(String, StoreChange.Kind)] {
     switch change {
     case .add(let id, let memory):
-      // The mark of the memory whose place it takes comes first.
+      // The change of the memory that it replaces comes first.
       memory.replaces.map { [(memory.userID, .memoryPut($0)), (memory.userID, .memoryPut(id))] } ?? [(memory.userID, .memoryPut(id))]
     case .addAgain, .changeInVain: []
     case .relabel(let id, let memory, _), .revert(let id, _, let memory, _): [(memory.userID, .memoryPut(id))]

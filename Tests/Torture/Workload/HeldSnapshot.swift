@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// A snapshot that is held while others write, compact and forget, with what it showed when it was taken.
+/// A snapshot that is held while others write, compact and forget, with a digest of its content when it was taken.
 final class HeldSnapshot: Sendable {
   /// Held until the lane has made so many writes.
   let until: Int
@@ -15,7 +15,7 @@ final class HeldSnapshot: Sendable {
     self.path = path
     var generation = try store.status.generation
     var snapshot = try MemorySnapshotBox(store)
-    // The store may move on between the two: generations only grow, so the same one before and after is the snapshot's.
+    // The generation may change between the two calls. Generations only grow, so one that is the same before and after is the snapshot's.
     while try store.status.generation != generation {
       generation = try store.status.generation
       snapshot = try MemorySnapshotBox(store)
@@ -24,7 +24,7 @@ final class HeldSnapshot: Sendable {
     digest = try snapshot.digest()
   }
 
-  /// Reads all of it once more.
+  /// Reads the whole snapshot again, and reports a violation if it has changed.
   func check() {
     do {
       if try snapshot.digest() != digest { WorkerLog.say(WorkerEvent.violation("a held snapshot changed").line) }
@@ -56,7 +56,7 @@ final class MemorySnapshotBox: @unchecked Sendable {
 
   func read<Value>(_ body: (borrowing MemorySnapshot) throws -> Value) rethrows -> Value { try body(snapshot) }
 
-  /// Of every memory with its row, and of every context.
+  /// A hash of every memory with its row, and of every context.
   func digest() throws -> Int {
     var hasher = Hasher()
     try snapshot.forEachMemory { memory in

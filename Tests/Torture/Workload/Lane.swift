@@ -2,8 +2,8 @@ import Engram
 import Foundation
 import TestSupport
 
-/// A sequence of writes that follows from its name and the seed alone: who knows how many of them were committed knows every memory and
-/// every context that must be in the store.
+/// A sequence of writes that follows from its name and the seed alone: the number of committed writes determines every memory and every
+/// context that must be in the store.
 ///
 /// A lane writes to users of its own, to a context of its own that counts its writes, and to the one context that all lanes count in.
 struct Lane: Codable, Hashable, Sendable {
@@ -14,26 +14,26 @@ struct Lane: Codable, Hashable, Sendable {
 
   /// The context that counts the lane's writes.
   var counter: String { name }
-  /// A user that only writes which throw would make.
+  /// A user that exists only if a write whose body threw was made all the same.
   var doomed: String { "\(name)/doomed" }
   func user(_ number: Int) -> String { "\(name)/user\(number)" }
 
   static let total = "total"
   static let users = 3
-  /// Of the embedder that a store begins with, and of the one that it may move to.
+  /// The dimensions of the embedder that a store begins with, and of the one that it may move to.
   static let dimension = 16
   static let otherDimension = 24
-  /// Memories arrive by their texts after so many writes.
+  /// The number of writes after which memories arrive by their texts.
   static let arrivalInterval = 6
-  /// Earlier versions of a context that a store keeps.
+  /// How many earlier versions of a context a store keeps.
   static let historyLimit = 16
 
-  /// One in two users; a proof reads the whole store.
+  /// Whether the erasure of a user is proved: for one in two users, because a proof reads the whole store.
   func provesErasure(of user: String) -> Bool { Self.hash("\(user)/\(seed)").isMultiple(of: 2) }
 
   func token(_ number: Int) -> String { "\(name)-\(number)" }
 
-  /// What comes after `state`.
+  /// The operation that follows `state`.
   func next(_ state: LaneState) -> Operation {
     if let user = state.isForgetting { return .endForget(user) }
     if !state.isErasing.isEmpty { return .endErase(state.isErasing, of: state.isErasingOf) }
@@ -78,7 +78,7 @@ struct Lane: Codable, Hashable, Sendable {
     return .add(id(state.count, part), replacing(memory(user, &generator), state, &generator))
   }
 
-  /// Of one memory; nil: another kind of change.
+  /// A change of one memory; nil if `kind` is another kind of change.
   private func change(
     _ kind: Int, _ id: MemoryID, _ old: LaneMemory, _ state: LaneState, _ generator: inout SeededGenerator
   ) -> Change? {
@@ -88,14 +88,14 @@ struct Lane: Codable, Hashable, Sendable {
     case 11: return .relabel(id, old.labeled(as: memory(old.userID, &generator)), ifVersion: old.version)
     case 12: return .changeInVain(id, of: old.userID, ifVersion: old.version + (old.version > 1 && generator.chance(percent: 50) ? -1 : 1))
     case 13:
-      // The last ones, which a store keeps.
+      // One of the last versions, which a store keeps.
       guard let earlier = state.history[id]?.suffix(Self.historyLimit).randomElement(using: &generator) else { return nil }
       return .revert(id, to: earlier.version, earlier.following(old), ifVersion: old.version)
     default: return nil
     }
   }
 
-  /// Now and then a memory takes the place of one that is there.
+  /// Lets a memory replace an existing one now and then.
   private func replacing(_ memory: LaneMemory, _ state: LaneState, _ generator: inout SeededGenerator) -> LaneMemory {
     guard generator.chance(percent: 30) else { return memory }
     var memory = memory
@@ -105,7 +105,7 @@ struct Lane: Codable, Hashable, Sendable {
     return memory
   }
 
-  /// Neighbouring lanes take turns: one imports where the other one adds.
+  /// Neighbouring lanes take turns: one imports when the other one adds.
   private func arrival(_ number: Int, _ generator: inout SeededGenerator) -> Arrival {
     let parity = Int(name.utf8.last ?? 0) + number / Self.arrivalInterval
     let memories = (0..<Int.random(in: 2...4, using: &generator)).map { part in
@@ -177,15 +177,15 @@ enum Operation: Sendable {
 
 enum Change: Sendable {
   case add(MemoryID, LaneMemory)
-  /// A memory with the dedupe key of one that is there: nothing is added.
+  /// A memory with the dedupe key of an existing one: nothing is added.
   case addAgain(MemoryID, LaneMemory)
-  /// Another text; what has no embedding takes the place of the memory by being added anew.
+  /// Another text. If the new memory has no embedding, the old one is deleted and the new one added.
   case replace(MemoryID, LaneMemory, ifVersion: Int)
   /// Another kind and session: the text and the row stay.
   case relabel(MemoryID, LaneMemory, ifVersion: Int)
-  /// The memory is what it was in an earlier version.
+  /// The memory becomes what it was in an earlier version.
   case revert(MemoryID, to: Int, LaneMemory, ifVersion: Int)
-  /// With a version that the memory has not: it is refused, and nothing changes.
+  /// A change with a version that the memory does not have: it is refused, and nothing changes.
   case changeInVain(MemoryID, of: String, ifVersion: Int)
   case delete(MemoryID, of: String)
   case setContext(String, Int)

@@ -2,7 +2,7 @@ import Engram
 import Foundation
 import TestSupport
 
-/// What a memory of a lane must look like.
+/// The content that a memory of a lane must have.
 struct LaneMemory: Hashable, Sendable {
   var userID: String
   var text: String
@@ -14,12 +14,12 @@ struct LaneMemory: Hashable, Sendable {
   var hasEmbedding: Bool
   var dedupeKey: String?
   var expiresAt: Date?
-  /// A memory of the same user whose place it takes, and one that has taken its place.
+  /// The memory of the same user that it replaces, and the one that has replaced it.
   var replaces: MemoryID?
   var supersededBy: MemoryID?
   var version = 1
 
-  /// A second attempt to add it changes nothing.
+  /// The memory with a dedupe key, so that a second attempt to add it changes nothing.
   var withDedupeKey: LaneMemory {
     var memory = self
     memory.dedupeKey = "key \(number)"
@@ -32,30 +32,30 @@ struct LaneMemory: Hashable, Sendable {
     return memory
   }
 
-  /// With what an update of the other memory leaves as it is.
+  /// This memory with the fields of another one that an update leaves as they are.
   func keeping(_ other: LaneMemory) -> LaneMemory {
     var memory = self
     (memory.dedupeKey, memory.expiresAt) = (other.dedupeKey, other.expiresAt)
-    // Added anew where an update is not possible.
+    // Without an embedding it is added anew, because an update is not possible.
     if hasEmbedding { (memory.replaces, memory.supersededBy, memory.version) = (other.replaces, other.supersededBy, other.version + 1) }
     return memory
   }
 
-  /// With the kind and the session of another memory.
+  /// This memory with the kind and the session of another one.
   func labeled(as other: LaneMemory) -> LaneMemory {
     var memory = self
     (memory.kind, memory.sessionID, memory.version) = (other.kind, other.sessionID, version + 1)
     return memory
   }
 
-  /// As the next version of another memory, whose row goes if the text is another one and comes anew.
+  /// This memory as the next version of another one, whose row is made again if the text differs.
   func following(_ other: LaneMemory) -> LaneMemory {
     var memory = self
     (memory.version, memory.hasEmbedding) = (other.version + 1, other.hasEmbedding)
     return memory
   }
 
-  /// As another memory that takes its place leaves it.
+  /// This memory after another one has replaced it.
   func superseded(by id: MemoryID) -> LaneMemory {
     var memory = self
     (memory.supersededBy, memory.version) = (id, version + 1)
@@ -67,7 +67,7 @@ struct LaneMemory: Hashable, Sendable {
 
   // MARK: Embedding
 
-  /// What the store gives its embedder: Architecture.md has the template.
+  /// The text that the store gives its embedder: Architecture.md has the template.
   var embedded: String { Self.embedded(text, speaker: speaker, caption: caption) }
 
   static func embedded(_ text: String, speaker: String?, caption: String?) -> String {
@@ -76,14 +76,14 @@ struct LaneMemory: Hashable, Sendable {
 
   func embedding(_ dimension: Int) -> Embedding { Embedding(Self.components(of: embedded, dimension)) }
 
-  /// A function of the text, so that a row of another memory is seen.
+  /// The components of a text's embedding: a function of the text, so that a row of another memory is detected.
   static func components(of text: String, _ dimension: Int = Lane.dimension) -> [Float] {
     var generator = SeededGenerator(seed: Lane.hash(text) ^ UInt64(dimension - Lane.dimension))
     return (0..<dimension).map { _ in Float(Int8(truncatingIfNeeded: generator.next())) + 0.5 }
   }
 }
 
-/// Texts of words that all of them share, and of words that only one text has: these begin with `own`.
+/// Makes texts of common words, and of words that only one text has: these begin with `own`.
 enum LaneText {
   private static let common = [
     "garden", "violin", "harbor", "winter", "cousin", "bicycle", "marathon", "pottery", "ramen", "museum", "the", "and", "walked", "likes",
@@ -91,7 +91,7 @@ enum LaneText {
   private static let marks = [".", "!", "?", "-", "+", "*", "~"]
 
   static func random(_ generator: inout SeededGenerator) -> String {
-    // Without any word.
+    // A text without any word.
     if generator.chance(percent: 10) { return (0..<24).map { _ in marks[Int.random(in: marks.indices, using: &generator)] }.joined() }
     let isLong = generator.chance(percent: 5)
     let length = isLong ? Int.random(in: 3000..<9000, using: &generator) : Int.random(in: 20..<80, using: &generator)

@@ -2,12 +2,12 @@ import Engram
 import Foundation
 import TestSupport
 
-/// Runs one lane, from where the store says that it is.
+/// Runs one lane, beginning after the writes that the store already has of it.
 struct LaneRunner: Sendable {
   let lane: Lane
   let opened: LaneStore
   let path: String
-  /// How many; 0: without end.
+  /// The number of writes; 0: without end.
   let writes: Int
   let compactEvery: Int
   /// Move to the other embedder after so many writes; nil: never.
@@ -18,7 +18,7 @@ struct LaneRunner: Sendable {
 
   private var store: MemoryStore { opened.store }
 
-  /// What throws a write away after all that it changed.
+  /// Thrown by the body of a write after its changes, which are discarded then.
   private struct Doomed: Error {}
 
   func run() async {
@@ -40,7 +40,7 @@ struct LaneRunner: Sendable {
         if generator.chance(percent: 20) {
           held.append(try HeldSnapshot(store, path, until: state.count + Int.random(in: 1...6, using: &generator)))
         }
-        // What is doomed shares the batch with what is not.
+        // A write that throws may share a batch with one that does not.
         let isAccompanied = generator.chance(percent: 30)
         async let doomed: Void = isAccompanied ? writeInVain() : ()
         let isDone = await commit(operation, number: state.count)
@@ -78,7 +78,7 @@ struct LaneRunner: Sendable {
     }
   }
 
-  /// Where it cannot be read, the next write will tell why.
+  /// Reports the live generation. If it cannot be read, the next write will report why.
   private func sayGeneration() {
     guard let generation = try? store.status.generation else { return }
     WorkerLog.say(WorkerEvent.generation(Int(generation)).line)
@@ -86,7 +86,7 @@ struct LaneRunner: Sendable {
 
   // MARK: Writing
 
-  /// Writes until it is acknowledged, three times at most; an outcome that is unknown ends the lane.
+  /// Tries a write until it is acknowledged, three times at most; an unknown outcome ends the lane.
   private func commit(_ operation: Operation, number: Int) async -> Bool {
     var attempts = 3
     while attempts > 0 {
@@ -114,7 +114,7 @@ struct LaneRunner: Sendable {
     return false
   }
 
-  /// What of an operation is a call of its own.
+  /// Makes the part of an operation that is a call of its own.
   private func act(_ operation: Operation) async throws {
     let (store, embedder) = opened.current
     switch operation {
@@ -126,13 +126,13 @@ struct LaneRunner: Sendable {
       if let problem = try await arrival.add(to: store, embedder) { WorkerLog.say(WorkerEvent.violation(problem).line) }
     case .endEmbedding(let user):
       let report = try await store.embedMissing(scope: .user(user))
-      // Nobody else writes to the user.
+      // No other lane writes to the user.
       if report.skipped + report.refused > 0 { WorkerLog.say(WorkerEvent.violation("missing embeddings were not made: \(report)").line) }
     case .write, .beginForget, .beginErase, .beginArrival, .beginEmbedding: break
     }
   }
 
-  /// Says what a proof has found in files that never held what was erased.
+  /// Reports a proof of an erasure; traces are a violation if the erasure is complete.
   private func judge(_ receipt: ErasureReceipt) {
     guard let scan = receipt.scan else { return }
     WorkerLog.say(WorkerEvent.note(receipt.isComplete ? "erasures proved" : "erasures whose files are held").line)
@@ -142,7 +142,7 @@ struct LaneRunner: Sendable {
     }
   }
 
-  /// A body that throws after changing what the lane's other writes change, too.
+  /// Makes a write whose body throws after changing records that the lane's other writes change, too.
   private func writeInVain() async throws {
     let (store, embedder) = opened.current
     do {
@@ -171,7 +171,7 @@ struct LaneRunner: Sendable {
       let found = try transaction.add(draft(nil, memory)).id
       if found != id { WorkerLog.say(WorkerEvent.violation("memory \(found) was added, though \(id) has its dedupe key").line) }
     case .replace(let id, let memory, let version):
-      // A memory without an embedding cannot take the place of one that has one by an update.
+      // An update cannot remove an embedding.
       if memory.hasEmbedding {
         try transaction.update(id, for: memory.userID, ifVersion: version, embedding: memory.embedding(embedder.dimension)) {
           $0.with(
@@ -207,7 +207,7 @@ struct LaneRunner: Sendable {
     (error as? StoreError).map { $0.isCommitted ? "\($0.code)(committed)" : "\($0.code)" } ?? String(describing: type(of: error))
   }
 
-  /// Prints the whole error for the one who studies a finding; the log has the code alone.
+  /// Prints the whole error, for the study of a finding, to standard error; the log has the code alone.
   private static func explain(_ error: any Error, _ what: String) { WorkerLog.say("\(what): \(error)", to: 2) }
 
   /// Whether the error says that nothing was changed.

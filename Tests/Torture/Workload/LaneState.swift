@@ -1,13 +1,13 @@
 import Engram
 
-/// What a lane has in the store after some of its writes.
+/// The content of a lane in the store after some of its writes.
 struct LaneState: Sendable {
   /// Writes so far, and so the number of the next one.
   private(set) var count = 0
   private(set) var memories: [MemoryID: LaneMemory] = [:]
   /// The earlier versions of a memory, the oldest first.
   private(set) var history: [MemoryID: [LaneMemory]] = [:]
-  /// Each memory that has been there and was not erased, and each memory that was: all that was stored under its id, deleted since or not.
+  /// Everything that was stored under the id of each memory that was not erased, and of each that was; deleted since or not.
   private(set) var stored: [MemoryID: [LaneMemory]] = [:]
   private(set) var erased: [MemoryID: [LaneMemory]] = [:]
   /// The friendship levels of all versions of each user's context since it was made, the oldest first.
@@ -17,7 +17,7 @@ struct LaneState: Sendable {
 
   /// Memories that may be there or not, all of them, because erasing them has begun and not ended.
   private(set) var isErasing: [MemoryID] = []
-  /// Whose those memories are.
+  /// The user whose memories ``isErasing`` has.
   private(set) var isErasingOf = ""
 
   /// Memories that may be there or not, all of them, because adding them has begun and not ended.
@@ -25,7 +25,7 @@ struct LaneState: Sendable {
   /// The user whose memories may all have embeddings, because embedding the missing ones has begun and not ended.
   private(set) var isEmbedding: String?
 
-  /// How the memories that arrived by their texts did so.
+  /// How each memory arrived that arrived by its text.
   private(set) var arrivals: [MemoryID: String] = [:]
 
   /// The state after the lane's first `count` writes.

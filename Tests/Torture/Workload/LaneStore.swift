@@ -2,22 +2,22 @@ import Engram
 import Foundation
 import Synchronization
 
-/// The store as the lanes of one process have it open: with the embedder that it is pinned to, whichever that is by now.
+/// The store that the lanes of one process have open, with the embedder that it is pinned to at the time.
 final class LaneStore: Sendable {
   let url: URL
   private let options: StoreOptions
   private let state: Mutex<State>
 
   private struct State {
-    /// What the lanes make embeddings with.
+    /// The embedder that the lanes make embeddings with.
     var embedder: LaneEmbedder
-    /// The last one is in use. Snapshots and changes belong to the others, too.
+    /// The last handle is the one in use. Snapshots and changes may belong to earlier ones.
     var handles: [MemoryStore]
   }
 
   /// Opens the store, or makes it with the first embedder.
   ///
-  /// - Parameter pins: False for a store that no lane has written to: an opener with an embedder would pin it.
+  /// - Parameter pins: False for a store that no lane has written to: opening it with an embedder would pin it.
   init(_ url: URL, _ options: StoreOptions, pins: Bool = true) async throws {
     (self.url, self.options) = (url, options)
     guard pins else {
@@ -28,7 +28,7 @@ final class LaneStore: Sendable {
     state = Mutex(State(embedder: embedder, handles: [store]))
   }
 
-  /// With an embedder, or with the other one if the store is pinned to that.
+  /// Opens the store with an embedder, or with the other one if the store is pinned to that.
   private static func open(
     _ url: URL, _ options: StoreOptions, _ embedder: LaneEmbedder
   ) async throws -> (MemoryStore, LaneEmbedder) {
@@ -51,7 +51,7 @@ final class LaneStore: Sendable {
   var store: MemoryStore { current.store }
   var embedder: LaneEmbedder { current.embedder }
 
-  /// Opens the store anew, which has moved to another embedder.
+  /// Opens the store again after it has moved to the other embedder.
   func follow() async throws {
     let (store, embedder) = try await Self.open(url, options, current.embedder.other)
     state.withLock {
@@ -60,7 +60,7 @@ final class LaneStore: Sendable {
     }
   }
 
-  /// Moves the store to the other embedder. This handle has it then.
+  /// Moves the store to the other embedder, which this handle has from then on.
   @discardableResult
   func reembed(pauseMilliseconds: Int = 0) async throws -> ReembeddingReport {
     let (store, embedder) = current

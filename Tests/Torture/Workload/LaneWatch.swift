@@ -2,7 +2,7 @@ import Engram
 import Foundation
 import Synchronization
 
-/// Takes snapshots all the time, on a thread of its own: what one has shown of a lane, no later one may lack.
+/// Takes snapshots all the time, on a thread of its own: no snapshot may lack a write of a lane that an earlier one has shown.
 final class LaneWatch: Sendable {
   private let store: MemoryStore
   private let lanes: [String]
@@ -16,7 +16,7 @@ final class LaneWatch: Sendable {
 
   func start() { Thread { [self] in run() }.start() }
 
-  /// Waits for the last snapshot.
+  /// Ends the watch, and waits for the last snapshot.
   func stop() {
     isOver.store(true, ordering: .relaxed)
     end.wait()

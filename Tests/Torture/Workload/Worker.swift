@@ -8,7 +8,7 @@ import Foundation
   import Darwin
 #endif
 
-/// One process of the workload: runs its lanes at the same time, and tells what it begins and what was acknowledged.
+/// One process of the workload: runs its lanes at the same time, and reports the writes that begin and those that were acknowledged.
 struct Worker: AsyncParsableCommand {
   static let configuration = CommandConfiguration(abstract: "One process of the workload, started by the tiers.", shouldDisplay: false)
 
@@ -31,7 +31,7 @@ struct Worker: AsyncParsableCommand {
     _ = signal(SIGXFSZ, SIG_IGN)
     if marker { _ = close(-7001) }
     if ProcessInfo.processInfo.environment["ENGRAM_TORTURE_CLOCK"] != nil {
-      // Whether the library of the clock is there.
+      // Shows whether the library of the clock is loaded.
       WorkerLog.say(WorkerEvent.note("the year is \(Calendar.current.component(.year, from: Date()))").line)
     }
     do {

@@ -6,9 +6,10 @@ import Synchronization
   import Darwin
 #endif
 
-/// What a worker reports to the process that started it, a line an event: the log outlives the worker, and is what its store is compared with.
+/// The log that a worker prints for the process that started it, one event per line: it outlives the worker, and the store is compared
+/// with it.
 enum WorkerLog {
-  /// Written at once and in one call, so that a line that is there is whole and was true when it was written.
+  /// Writes a line at once and in one call, so that a line in the log is whole and was true when it was written.
   static func say(_ line: String, to descriptor: Int32 = 1) {
     var bytes = Array("\(line)\n".utf8)[...]
     while !bytes.isEmpty {
@@ -37,7 +38,7 @@ enum WorkerEvent: Equatable {
   case generation(Int)
   /// The tracer let a call fail.
   case fault(call: String, path: String)
-  /// The worker itself saw something that must not be.
+  /// The worker itself saw a violation.
   case violation(String)
   /// Something to count.
   case note(String)

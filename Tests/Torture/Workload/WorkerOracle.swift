@@ -81,19 +81,19 @@ struct WorkerOracle: Codable, Sendable {
     }
   }
 
-  /// A flush of the generation that is written to; one that is being built, or a backup, fails without further harm.
+  /// Whether a call flushes the live generation: if a flush of one that is being built, or of a backup, fails, nothing else is lost.
   private func isLiveFlush(_ call: String, _ path: String) -> Bool {
     guard call == "fdatasync" || call == "fsync" else { return false }
     return ["data.mdb", "rows.f32"].contains { path.hasSuffix("/store/gen-\(generation)/\($0)") }
   }
 
-  /// Any number of the lane's first writes is right.
+  /// Allows the store to have any number of the lane's first writes, up to `issued`.
   mutating func allow(_ lane: String, upTo issued: Int) { lanes[lane]?.issued = issued }
 
-  /// The lane's process flushes each commit, whatever others do.
+  /// Requires all acknowledged writes of the lane: its process flushes each commit, whatever others do.
   mutating func requireAcknowledged(_ lane: String) { lanes[lane]?.losesNothing = true }
 
-  /// What is in the store now is known: the lanes go on from there.
+  /// Sets the number of the lane's writes that are in the store, which is known: the lane goes on from there.
   mutating func settle(_ lane: String, at count: Int) {
     lanes[lane]?.acknowledged = count
     lanes[lane]?.issued = count
