@@ -3,10 +3,10 @@ public import Foundation
 
 /// An embedder that runs a BERT encoder in this process, such as all-MiniLM-L6-v2.
 ///
-/// It reads a folder as published for sentence-transformers: `config.json`, `model.safetensors`, `tokenizer.json` or `vocab.txt`, and, if they exist,
-/// `modules.json` with the pooling, `sentence_bert_config.json`, `tokenizer_config.json` and `config_sentence_transformers.json`. The embeddings are
-/// those of the Python library: cosines above 0.9999. The weights are mapped, so that processes share them; the folder must not be changed
-/// while an embedder uses it.
+/// It reads a folder as published for sentence-transformers: `config.json`, `model.safetensors`, `tokenizer.json` or `vocab.txt`, and, if
+/// they exist, `modules.json` with the pooling, `sentence_bert_config.json`, `tokenizer_config.json` and
+/// `config_sentence_transformers.json`. The embeddings are those of the Python library: cosines above 0.9999. The weights are mapped, so
+/// that processes share them; the folder must not be changed while an embedder uses it.
 public final class BertEmbedder: Embedder {
   public let identity: EmbedderIdentity
 
@@ -25,8 +25,8 @@ public final class BertEmbedder: Embedder {
   /// - Parameters:
   ///   - directory: The folder. Links in it are followed.
   ///   - queryPrefix: Put before each text that is searched for, such as `query: ` for E5. Nil: as the folder says, or nothing.
-  ///   - passagePrefix: Put before each text that is stored, such as `passage: ` for E5. Nil: as the folder says, or nothing. Both prefixes are
-  ///     part of the identity.
+  ///   - passagePrefix: Put before each text that is stored, such as `passage: ` for E5. Nil: as the folder says, or nothing. Both prefixes
+  ///     are part of the identity.
   ///   - threads: The most threads that one call computes on, 1…64.
   /// - Throws: ``StoreError`` `.invalidModel`, which names the file and what is wrong with it; `.permissionDenied`, `.inputOutput`, and
   ///   `.invalidArgument` for a URL that is no file URL or a number of threads outside the range.

@@ -3,8 +3,8 @@ import Dispatch
 
 /// The forward pass of a BERT encoder: token ids to one vector per text.
 ///
-/// Texts are computed together as the rows of one matrix, without padding: all but the attention works on each row alone. So a text's vector does not
-/// depend, in any bit, on what else is computed with it.
+/// Texts are computed together as the rows of one matrix, without padding: all but the attention works on each row alone. So a text's
+/// vector does not depend, in any bit, on what else is computed with it.
 final class Encoder: Sendable {
   /// Rows whose intermediate values stay in the second-level cache: 96 × 1,536 floats are 576 KiB.
   static let rowsOfBlock = 96
@@ -118,8 +118,8 @@ final class Encoder: Sendable {
   /// Word, position and type of each token, summed and normalized.
   private func embed(_ texts: [[Int32]], _ starts: [Int], _ block: Range<Int>, _ workspace: Workspace) {
     let hidden = shape.hidden
-    // SAFETY (of all steps): rows lie in `workspace`, which has `rows` of them; ids and positions were checked by the caller; tensors have the shapes
-    // that `init` checked. Two threads never write one row, and read rows of others only after the step that wrote them.
+    // SAFETY (of all steps): rows lie in `workspace`, which has `rows` of them; ids and positions were checked by the caller; tensors have
+    // the shapes that `init` checked. Two threads never write one row, and read rows of others only after the step that wrote them.
     for (index, text) in texts.enumerated() {
       let range = block.clamped(to: starts[index]..<starts[index + 1])
       for row in range {

@@ -5,8 +5,8 @@ import Foundation
 
 /// A file of named tensors in the safetensors format, mapped read-only: its pages are shared by all processes that use it.
 ///
-/// The file is a little-endian 64-bit length, a JSON object of that length, and the data. Everything that the object says is checked against
-/// the size of the file before any data are read. The file must not be cut short while it is in use.
+/// The file is a little-endian 64-bit length, a JSON object of that length, and the data. Everything that the object says is checked
+/// against the size of the file before any data are read. The file must not be cut short while it is in use.
 final class SafeTensors: Sendable {
   let path: String
   private let map: MemoryMap

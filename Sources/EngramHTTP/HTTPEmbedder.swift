@@ -5,8 +5,9 @@ public import Foundation
 /// An embedder that asks a server: OpenAI, Ollama, llama.cpp, text-embeddings-inference, vLLM, or any other that has OpenAI's endpoint
 /// `/v1/embeddings`.
 ///
-/// The *endpoint* follows from the base URL. A path that ends in `/embeddings` is used as it is. `/embeddings` is appended to a path that names a version,
-/// such as `/v1` or `/v1beta/openai`, and `/v1/embeddings` to any other: `http://localhost:11434` and `http://localhost:11434/v1` are the same.
+/// The *endpoint* follows from the base URL. A path that ends in `/embeddings` is used as it is. `/embeddings` is appended to a path that
+/// names a version, such as `/v1` or `/v1beta/openai`, and `/v1/embeddings` to any other: `http://localhost:11434` and
+/// `http://localhost:11434/v1` are the same.
 ///
 /// Texts are sent in batches, several at once, and vectors are put in the order of the texts by their `index`. A failure that may be
 /// temporary (a connection that breaks, a timeout, the statuses 408, 429, 500 and above) is tried again after a pause. Redirects are

@@ -17,8 +17,8 @@ public struct HTTPEmbedderOptions: Sendable, Equatable {
   /// Asks the server for vectors of so many components (`dimensions`), which only some models can shorten. Nil: the model's own.
   public var shortenedDimension: Int?
 
-  /// Part of the identity. Change it if the server has other weights under the same name of a model: a store that is pinned to the old ones then
-  /// refuses the new ones.
+  /// Part of the identity. Change it if the server has other weights under the same name of a model: a store that is pinned to the old ones
+  /// then refuses the new ones.
   public var revision = "1"
 
   /// The most texts of one request. A server that refuses a request as too large (413) gets halves of it.

@@ -145,7 +145,8 @@ private final class CurlHandle: @unchecked Sendable {
     let message = unsafe withUnsafeBytes(of: &answer.message) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     switch Int(unsafe answer.outcome) {
     case ENGRAM_CURL_ANSWERED:
-      // SAFETY: head and body are bytes of the handle, as long as the answer says, until its next call; a buffer that nothing was put into is NULL.
+      // SAFETY: head and body are bytes of the handle, as long as the answer says, until its next call; a buffer that nothing was put into
+      // is NULL.
       let head = unsafe UnsafeRawBufferPointer(start: answer.head, count: answer.head_length)
       let body = unsafe UnsafeRawBufferPointer(start: answer.body, count: answer.body_length)
       return unsafe .success(

@@ -1,6 +1,7 @@
 import CLMDB
 
-/// A reader slot of an environment whose databases are not open yet, lent to the inspection of ``Environment/init(path:databases:options:inspect:)``.
+/// A reader slot of an environment whose databases are not open yet, lent to the inspection of
+/// ``Environment/init(path:databases:options:inspect:)``.
 ///
 /// Taking it touches the meta pages and the reader table, no page of a tree.
 @safe

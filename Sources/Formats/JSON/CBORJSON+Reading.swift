@@ -3,7 +3,8 @@ extension JSONReader {
   /// that needs no form.
   ///
   /// - Throws: ``JSONError``: also `.duplicateKey`, `.invalidForm` for a `$` key that is no form or not alone, `.numberOutOfRange` for an
-  ///   integer beyond −2⁶⁴ … 2⁶⁴ − 1, which would lose digits, and `.tooLarge` for an item that surely takes more than `limit` bytes as CBOR.
+  ///   integer beyond −2⁶⁴ … 2⁶⁴ − 1, which would lose digits, and `.tooLarge` for an item that surely takes more than `limit` bytes as
+  ///   CBOR.
   package mutating func readCBOR(atMostBytes limit: Int = .max) throws(JSONError) -> CBORValue {
     let outerDepth = maximumDepth
     maximumDepth = max(outerDepth, depth + CBORJSON.containersPerItem * (CBORJSON.maximumDepth + 1))

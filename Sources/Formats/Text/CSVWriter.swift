@@ -11,8 +11,8 @@ package struct CSVWriter: Sendable {
 
   /// Writes a text, or an empty field for nil; an empty text is `""`, so that the two differ.
   ///
-  /// A text that begins with `=`, `+`, `-`, `@`, their full-width forms, TAB, CR or LF gets an apostrophe before it: spreadsheets would take it
-  /// for a formula.
+  /// A text that begins with `=`, `+`, `-`, `@`, their full-width forms, TAB, CR or LF gets an apostrophe before it: spreadsheets would
+  /// take it for a formula.
   package mutating func write(_ text: String?) {
     separate()
     guard var text else { return }

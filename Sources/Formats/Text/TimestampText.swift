@@ -37,8 +37,8 @@ public enum TimestampText {
   /// The milliseconds that `text` means, or nil when it is none of the accepted forms or lies outside of ``range``.
   ///
   /// Accepted are `2026-01-02T03:04:05` with no or 1–9 decimals (those past the third are dropped, so the result is the floor) and `Z` or
-  /// an offset `±hh:mm` or `±hhmm`; `t`, `z` and a space for `T`; and a date alone, which is its midnight in UTC. Second 60, a leap second, is
-  /// the first second of the next minute.
+  /// an offset `±hh:mm` or `±hhmm`; `t`, `z` and a space for `T`; and a date alone, which is its midnight in UTC. Second 60, a leap second,
+  /// is the first second of the next minute.
   public static func milliseconds(_ text: String) -> Int64? {
     var text = text
     return text.withUTF8 { unsafe milliseconds(UnsafeRawBufferPointer($0).bytes) }

@@ -1,7 +1,8 @@
 import Foundation
 import TestSupport
 
-/// The store is moved, replaced, removed or restored over at every system call of a process that opens it, writes, forgets, compacts, closes.
+/// The store is moved, replaced, removed or restored over at every system call of a process that opens it, writes, forgets, compacts,
+/// closes.
 ///
 /// The process is stopped meanwhile. Two others, which keep running, have the store open as well: one writes all the time, the other
 /// begins when the first has ended.

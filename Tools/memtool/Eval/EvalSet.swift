@@ -33,7 +33,8 @@ struct EvalSet {
   var questionCount: Int { conversations.reduce(0) { $0 + $1.questions.count } }
   var turnCount: Int { conversations.reduce(0) { $0 + $1.turns.count } }
 
-  /// Reads a file in the format of LoCoMo or of LongMemEval: an array of conversations, or of questions with the sessions that they are about.
+  /// Reads a file in the format of LoCoMo or of LongMemEval: an array of conversations, or of questions with the sessions that they are
+  /// about.
   ///
   /// - Throws: ``StoreError`` `.invalidArgument` that says what is wrong and where; `.inputOutput`.
   init(file: URL) throws {

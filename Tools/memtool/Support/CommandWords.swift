@@ -77,8 +77,8 @@ struct CommandWords {
     return head + words
   }
 
-  /// Whether a word with a hyphen at its beginning is meant as the value of the option before it: it is none of the command's options, and does
-  /// not look like a long one.
+  /// Whether a word with a hyphen at its beginning is meant as the value of the option before it: it is none of the command's options, and
+  /// does not look like a long one.
   private func isValue(_ word: String) -> Bool {
     guard let name = Self.optionName(word) else { return true }
     return !word.hasPrefix("--") && !options.isKnown(name)

@@ -63,7 +63,8 @@ enum Embedders {
   /// `none: …; hashing: …`, as help shows it.
   static var summaries: String { all.map { "\($0.form): \($0.summary)" }.joined(separator: "; ") }
 
-  /// The variable of the environment that names the embedder of existing stores, in the form of `--embedder`: the identity does not say where a model is.
+  /// The variable of the environment that names the embedder of existing stores, in the form of `--embedder`: the identity does not say
+  /// where a model is.
   static let variable = "MEMTOOL_EMBEDDER"
 
   /// The embedder that a store is pinned to. If neither the identity nor the environment is enough to make it, one that throws when used.

@@ -19,7 +19,8 @@ enum Interruption {
   }
 
   private static let state = Mutex(State())
-  /// The command; nil before it begins. Not a field of ``State``: an optimised build then reads a signal in a state that has none (Swift 6.3.1).
+  /// The command; nil before it begins. Not a field of ``State``: an optimised build then reads a signal in a state that has none (Swift
+  /// 6.3.1).
   private static let command = Mutex<Task<Void, any Error>?>(nil)
 
   /// Runs a command. A signal cancels it and waits until it has undone its unfinished work. A second signal ends the program at once.
@@ -95,8 +96,8 @@ enum Interruption {
   }
 
   #if canImport(Glibc)
-    /// Waits until Dispatch has replaced the disposition, which a thread of its own does: some microseconds, a second at most. Its registration handler may
-    /// be called before that.
+    /// Waits until Dispatch has replaced the disposition, which a thread of its own does: some microseconds, a second at most. Its
+    /// registration handler may be called before that.
     private static func awaitHandler(of number: Int32) {
       var current = sigaction()
       let limit = ContinuousClock.now + .seconds(1)
