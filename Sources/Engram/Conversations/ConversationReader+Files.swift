@@ -1,7 +1,7 @@
 public import Foundation
 
 extension ConversationReader {
-  /// The files to read at a place: of a folder its `conversations*.json`, in the order of their names, otherwise the place itself.
+  /// The files to read at a URL: the `conversations*.json` of a folder, in the order of their names; otherwise the URL itself.
   ///
   /// - Throws: ``StoreError`` `.invalidArgument` for a folder without one, and a URL that is no file URL; `.inputOutput`.
   public static func files(at url: URL) throws -> [URL] {

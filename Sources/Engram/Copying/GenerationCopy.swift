@@ -13,7 +13,7 @@ struct GenerationCopy: ~Copyable {
   let target: Generation
   /// The vectors that replace the source's rows; nil: the rows are copied.
   private let vectors: ReembeddedVectors?
-  /// Reports the records that were copied and committed. What it throws ends the copy.
+  /// Reports the records that were copied and committed. An error that it throws ends the copy.
   private var meter: WorkMeter
   private var position = Position.start
   /// The source's state in the first step: data that was deleted by then never reaches the copy.

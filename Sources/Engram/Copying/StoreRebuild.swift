@@ -5,7 +5,7 @@ import LMDB
 import Logging
 import Synchronization
 
-/// Builds the next generation and makes it the live one: the one procedure behind compaction and forgetting.
+/// Builds the next generation and makes it the live one, for compaction, erasure and the move to another embedder.
 ///
 /// Readers are not disturbed, and writers wait during the last round only. If more is committed during each of two attempts than the log
 /// keeps, writers wait during the whole third attempt, unless the rebuild is automatic. A crash before the commit that names the new

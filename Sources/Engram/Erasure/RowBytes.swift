@@ -3,7 +3,7 @@ import VectorSearch
 /// The bytes of rows, as they are in the file.
 struct RowBytes: Sendable {
   private let rows: RowFile
-  /// Rows that lie inside the file: touching one beyond its end would end the process.
+  /// The number of rows that lie inside the file: reading one beyond its end would end the process with a signal.
   private let count: Int
 
   /// Nil in a store without embeddings.

@@ -145,7 +145,7 @@ extension JSONWriter {
     endLine()
   }
 
-  /// Writes the keys of a memory, from `id` to `metadata`, into the open object.
+  /// Writes the keys of a memory, from `id` on and without the embedding, into the open object.
   mutating func writeFields(of memory: Memory) {
     key("id")
     write(memory.id.description)

@@ -15,7 +15,7 @@ struct LineParser: Sendable {
   /// The most unknown keys of one line: a line with more is not taken for one of a later version.
   private static let unknownKeyLimit = 1000
 
-  /// Room for an embedding that comes as an array.
+  /// The number of components to reserve for an embedding that comes as an array.
   private let dimension: Int
 
   private let isLossy: Bool
@@ -48,12 +48,12 @@ struct LineParser: Sendable {
     var details = MemoryDetails()
     var embedding: [Float]?
     var hasEmbeddingKey = false
-    /// A bit for each known key: a second one is an error.
+    /// A bit for each known key that was read: a key that occurs twice is an error.
     var seen: UInt32 = 0
     var unknown = UniqueKeys()
     /// Unknown keys of the line that are spellings of known ones.
     var hints: [String: String] = [:]
-    /// Times that were numbers: whether each is seconds.
+    /// For each time that was a number, whether it is in seconds.
     var numbers: [Bool] = []
     var unknownCount = 0
   }

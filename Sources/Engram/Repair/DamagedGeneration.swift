@@ -12,7 +12,7 @@ struct DamagedGeneration {
 
   let number: UInt64
   let place: FilePlace
-  /// The later commit whose meta page is sound; nil if none is.
+  /// The latest commit whose meta page is sound; nil if none is.
   let last: Commit?
   /// The commit before ``last``.
   let previous: Commit?
@@ -51,7 +51,7 @@ struct DamagedGeneration {
     }
   }
 
-  /// Why the one sound page may not be that of the last commit; nil if it is.
+  /// Why the only sound meta page may not be that of the last commit; nil if it is.
   private static func reason(_ newest: MetaPage, _ other: MetaPage) -> String? {
     let damaged = newest.isValid ? other : newest
     if newest.isValid, other.transactionID &+ 1 == newest.transactionID { return nil }

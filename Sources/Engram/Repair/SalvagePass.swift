@@ -18,8 +18,8 @@ struct SalvagePass {
   }
 
   /// - Parameters:
-  ///   - visit: Given each sound entry, and whether it comes from a page that no tree leads to any more. Those come last.
-  ///   - damaged: Given what is damaged in the pages of the trees, and what is wrong with it.
+  ///   - visit: Called with each sound entry, and whether it comes from a page that no tree leads to any more. Such entries come last.
+  ///   - damaged: Called with each damaged entry in the pages of the trees, and with what is wrong with it.
   func run(
     visit: (SalvagedEntry, _ isOrphan: Bool) throws -> Void, damaged: (DamagedEntry, _ problem: String) -> Void = { _, _ in }
   ) throws -> Outcome {

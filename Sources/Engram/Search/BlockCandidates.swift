@@ -6,7 +6,7 @@ struct BlockCandidates {
   let inScope: LiveMask
   /// The slots of ``inScope`` that the filter does not exclude.
   let possible: LiveMask
-  /// Slots that match the filter whatever their record says; may have bits outside of ``possible``.
+  /// Slots that match the filter by their columns alone; may have bits outside of ``possible``.
   let certain: LiveMask
 
   /// The conditions of a query on a memory.

@@ -6,7 +6,7 @@ import VectorSearch
 ///
 /// 1. ``SearchPlan`` checks a query and prepares its vector.
 /// 2. ``BlockScan`` walks the blocks of a scope, once for all queries of that scope.
-/// 3. ``BlockCandidates`` decides by the block's columns which slots may be returned: expiry and filters.
+/// 3. ``BlockCandidates`` decides by the block's columns which slots may be returned: expiry, the query's moment, and its filter.
 /// 4. ``RowScorer`` scores them.
 /// 5. ``BestHits`` keeps the best.
 /// 6. ``ResultReading`` reads their records and compares them with their rows.

@@ -39,7 +39,7 @@ struct ScopeReading {
   private var numbers: [Session: Int] = [:]
   /// The session that was looked up last: most memories follow another one of their session.
   private var latest: (session: Session, number: Int)?
-  /// The numbers of a block's sessions; negative: no memory of it was counted yet, so it does not count in the statistics.
+  /// The numbers of a block's sessions; negative: no memory of the session was added yet, so it does not count in the statistics.
   private var blockSessions: [Int] = []
   /// The indices of the query's terms in a block.
   private var found: [UInt32] = []

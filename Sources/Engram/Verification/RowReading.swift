@@ -29,7 +29,7 @@ final class RowReading: Sendable {
   private let digests = Mutex<RowDigests?>(nil)
   private let isOver = DispatchSemaphore(value: 0)
 
-  /// - Parameter count: Rows that lie inside the file.
+  /// - Parameter count: The number of rows that lie inside the file.
   init(_ rows: RowFile, count: Int) {
     self.rows = rows
     self.count = count

@@ -47,7 +47,7 @@ struct StoreVerifier: ~Escapable {
     rows = reader.generation.rows
   }
 
-  /// - Parameter progress: What it throws ends the verification.
+  /// - Parameter progress: Called now and then; an error that it throws ends the verification.
   mutating func run(_ progress: @escaping (OperationProgress) throws -> Void) throws -> VerificationReport {
     do {
       state = try reader.state()
@@ -189,7 +189,7 @@ struct StoreVerifier: ~Escapable {
 extension StoreVerifier {
   /// Verifies a generation that was just built.
   ///
-  /// - Parameter progress: What it throws ends the verification.
+  /// - Parameter progress: Called now and then; an error that it throws ends the verification.
   /// - Throws: ``StoreError`` `.corrupted` with the first problem.
   static func requireIntact(_ target: Generation, _ progress: @escaping (OperationProgress) throws -> Void) throws {
     let snapshot = try EnvironmentSnapshot(target.environment)

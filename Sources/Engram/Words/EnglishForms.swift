@@ -2,7 +2,7 @@
 struct WordReplacements: Sendable {
   /// Words that are left out.
   var stopWords: Set<String> = []
-  /// From a form to the one that replaces it in the index.
+  /// By the form of a word, the word that replaces it.
   var forms: [String: String] = [:]
 }
 

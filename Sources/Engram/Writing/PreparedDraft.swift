@@ -30,7 +30,7 @@ struct PreparedDraft: Sendable {
     }
   }
 
-  /// Whether the caller wants no embedding for this draft.
+  /// Whether the draft is stored without an embedding on purpose.
   var isTextOnly: Bool { draft.isTextOnly }
 
   /// - Parameters:

@@ -85,7 +85,7 @@ extension WriteBatch {
     if state.logCount > Self.logLimit { try trimLog(to: Self.logLimit - 1024) }
   }
 
-  /// Removes the oldest batches of the log until at most `limit` entries are left.
+  /// Removes the oldest entries of the log until at most `limit` are left.
   private mutating func trimLog(to limit: Int) throws {
     while state.logCount > limit {
       guard let oldest = try reader.firstKey(of: Tables.Log.self) else { return }
