@@ -16,7 +16,7 @@ actor WriteCoordinator {
   let options: StoreOptions
   nonisolated let queue: WriteQueue
   nonisolated let progress = Mutex(Progress())
-  /// Called after every batch whose bodies ran, committed or not, on the writer thread.
+  /// Called after every claimed batch, committed or not, on the writer thread.
   private let onCommit: @Sendable () -> Void
   /// Called when the queue is empty, on the writer thread.
   private let onIdle: @Sendable () -> Void
