@@ -138,7 +138,7 @@ final class SafeTensors: Sendable {
 /// Floats that do not change, in a mapped file or in memory of their own.
 @safe
 final class FloatTensor: Sendable {
-  // SAFETY: nobody writes to them after `init`; they live as long as the file, or until `deinit`.
+  // SAFETY: no code writes to them after `init`; they live as long as the file, or until `deinit`.
   nonisolated(unsafe) let base: UnsafePointer<Float>
   let count: Int
   private let file: SafeTensors?

@@ -5,7 +5,7 @@ public struct HTTPEmbedderOptions: Sendable, Equatable {
   /// Sent as `Authorization: Bearer …`.
   public var key = HTTPSecret.standard
 
-  /// Further headers, such as `api-key` for a gateway that wants another one than `Authorization`.
+  /// Further headers, such as `api-key` for a gateway that expects another one than `Authorization`.
   public var headers: [String: HTTPSecret] = [:]
 
   /// Put before each text that is searched for, such as `query: ` for E5. Part of the identity.

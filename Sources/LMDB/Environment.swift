@@ -17,7 +17,7 @@ package final class Environment: Sendable {
   package struct Options: Sendable {
     package var mapSizeBytes = 1 << 40
     package var smallestMapSizeBytes = 1 << 30
-    /// Address space that must stay free beside the map; of it, a map of the smallest size leaves at most ``AddressSpace/reserveBytes``.
+    /// Address space that must stay free beside the map. For a map of the smallest size it is ``AddressSpace/reserveBytes`` at most.
     package var spareBytes = 0
     package var maximumReaders = 1024
     package var isReadOnly = false

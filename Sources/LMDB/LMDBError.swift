@@ -12,9 +12,9 @@ package struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
   package let code: Int32
   /// The call that failed, and on what.
   package let operation: String
-  /// Of an error that ``isReadersFull``: the reader slots by the process that holds them, as far as the table could be read.
+  /// In an error that ``isReadersFull``: the reader slots by the process that holds them, as far as the table could be read.
   package let slotsByProcess: [Int32: Int]
-  /// Of such an error: slots that pin nothing. Their processes keep them for later reads and soon give them back.
+  /// In such an error: slots that pin no snapshot. Their processes keep them for later reads and release them soon.
   package let idleSlots: Int
 
   package init(code: Int32, operation: String, slotsByProcess: [Int32: Int] = [:], idleSlots: Int = 0) {

@@ -78,7 +78,7 @@ extension MDB_val {
 }
 
 extension Database {
-  /// Checks the trailing eight bytes and returns what is before them.
+  /// Checks the checksum in the last eight bytes and returns the bytes before it.
   @_lifetime(copy stored)
   func verified(key: RawSpan, stored: RawSpan) throws(LMDBError) -> RawSpan {
     guard checksum.matches(key: key, stored: stored) else {

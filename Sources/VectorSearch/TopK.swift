@@ -15,7 +15,7 @@
       self.payload = payload
     }
 
-    /// Whether this one belongs behind `other` in the result.
+    /// Whether this candidate comes after `other` in the result.
     @inlinable
     func isWorse(than other: Candidate) -> Bool {
       score != other.score ? score < other.score : id > other.id

@@ -8,7 +8,7 @@ package enum CBORDiagnostic {
     text(of: try CBORReader.value(of: bytes))
   }
 
-  /// The notation of a tree; what is nested deeper than the limit of reading and writing appears as `...`.
+  /// The notation of a tree; parts that are nested deeper than the limit of reading and writing appear as `...`.
   package static func text(of value: CBORValue) -> String {
     var text = ""
     append(value, to: &text, depthLeft: CBORWriter.defaultDepthLimit)

@@ -122,7 +122,7 @@ extension JSONReader {
       start: start, end: index, isNegative: isNegative, isInteger: isInteger, isExact: isExact, mantissa: mantissa, exponent: exponent)
   }
 
-  /// Reads from the `e` at `index` to the end of the exponent. Digits after the tenth are ignored: no double has such an exponent.
+  /// Reads from the `e` at `index` to the end of the exponent. One beyond a thousand million is cut short: no double has it.
   @inline(never)
   private func scanExponent(_ index: inout Int) throws(JSONError) -> Int {
     index += 1

@@ -2,7 +2,7 @@ package import Files
 
 /// Both meta pages of a data file. Commits write them in turn, so one of them has the last commit and the other the one before.
 package struct MetaPair: Sendable, Equatable {
-  /// What Engram's stores use, and where a second meta page is looked for if the first does not give the page size.
+  /// The page size of Engram's stores. The second meta page is expected there if the first one does not give the page size.
   package static let usualPageSizeBytes = 4096
 
   package let first: MetaPage

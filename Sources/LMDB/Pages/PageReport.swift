@@ -31,7 +31,7 @@ package struct PageReport: Sendable, Equatable {
   package internal(set) var omittedProblemCount = 0
   package internal(set) var freeList: Tree?
   package internal(set) var main: Tree?
-  /// In the order in which the names were given; without those that are missing.
+  /// In the order in which the names were given, without missing databases.
   package internal(set) var databases: [Tree] = []
   /// Pages of trees and values; the two meta pages are not among them.
   package internal(set) var usedPages = 0

@@ -51,7 +51,7 @@ struct TreeWalk: ~Copyable {
   private var expectedDepth = 0
   private var lendsEntries = true
   private var hasReportedDepth = false
-  /// The pages from the root down to the current one, one behind the other.
+  /// The pages from the root down to the current one, one after the other.
   private var pages: [UInt8] = []
   private var frames: [Frame] = []
   private var places: NodePlaces

@@ -65,7 +65,7 @@ struct TierRun: Sendable {
         return state.next == 0 ? only : nil
       }
       if let count = tier.caseCount, state.next >= count { return nil }
-      // A hundred findings tell no more than ten.
+      // A hundred findings show no more than ten.
       if state.report.violations.count >= 10, isWanted == nil { return nil }
       if let seconds, ContinuousClock.now - started > .seconds(seconds) { return nil }
       defer { state.next += 1 }

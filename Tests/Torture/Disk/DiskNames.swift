@@ -17,7 +17,7 @@ struct DiskNames {
     return all.dropFirst(scope.count).map(String.init)
   }
 
-  /// What is at a path; nil for a file that is open and was removed.
+  /// The number of the file or directory at a path; nil for a file that is open and was removed.
   func node(_ path: String) throws -> Int? {
     var node = DiskOperation.root
     for name in try components(path) {

@@ -55,7 +55,7 @@ struct StoreArgument: ParsableArguments {
 }
 
 extension StoreArgument {
-  /// Finishes an interrupted erasure, or builds a due compaction or index: a store that only short commands use would never do so.
+  /// Finishes an interrupted erasure, or a compaction or an index that is due: a store that only short commands use would never do so.
   ///
   /// The changes of the command itself are committed; a failure here is reported, and does not make the command fail.
   private func finishUpkeep(of opened: MemoryStore) async {
