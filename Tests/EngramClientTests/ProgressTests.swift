@@ -100,6 +100,18 @@ import Testing
     }
     #expect(refused?.code == .invalidArgument)
     #expect(try store.count() == 1)
+    // The folder of the file goes while the lines are written: they are imported, and the error says so.
+    let folder = directory.path("folder")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    let lost = await #expect(throws: StoreError.self) {
+      try await store.importJSONLines(
+        from: [source], options: ImportOptions(skipsInvalid: true, rejectsFile: URL(fileURLWithPath: folder + "/rejects.jsonl"))
+      ) { step in
+        if step.phase == .writing { try? FileManager.default.removeItem(atPath: folder) }
+      }
+    }
+    #expect(lost?.isCommitted == true && lost?.message.hasPrefix("all other lines were imported") == true, "\(String(describing: lost))")
+    #expect(try store.count() == 2)
     try await store.close()
   }
 

@@ -14,8 +14,8 @@ extension MemoryStore {
   ///   - progress: Called now and then: checking, embedding, writing. See ``OperationProgress``.
   /// - Returns: The counts of what was imported, and the first faults.
   /// - Throws: ``StoreError`` whose message begins with the file and the line if a line is at fault; with several faults its cause is
-  ///   ``ImportFaults``. `CancellationError`, until the transaction is committed. Nothing was changed, unless the error is that
-  ///   ``ImportOptions/rejectsFile`` could not be finished, which is done after the commit.
+  ///   ``ImportFaults``. `CancellationError`, until the transaction is committed. Nothing was changed, unless
+  ///   ``StoreError/isCommitted`` is true: then ``ImportOptions/rejectsFile`` could not be finished, which is done after the commit.
   /// - Complexity: O(bytes), read twice; keeps the texts that are to be embedded, their vectors, and under 100 bytes for each line that
   ///   names an id or a dedupe key.
   @discardableResult
@@ -93,7 +93,15 @@ extension MemoryStore {
     } onCancel: {
       stop.set()
     }
-    try rejects?.commit()
+    do {
+      try rejects?.commit()
+    } catch {
+      let cause = StoreError.surfacing(error, "the file of the lines that were left out") as? StoreError
+      throw StoreError(
+        cause?.code ?? .inputOutput,
+        "all other lines were imported, but not all that were left out were written: \(cause?.message ?? "\(error)")",
+        isCommitted: true, cause: error)
+    }
     return summary
   }
 

@@ -122,8 +122,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
   /// The process that holds the lock which was waited for; nil if it is not known, and for codes other than ``Code/writerBusy`` and
   /// ``Code/storeBusy``.
   public let holder: Int32?
-  /// Whether the write was committed although the call failed; true only with ``Code/storeMoved``. False means that it was not committed
-  /// or, with ``Code/inDoubt`` and ``Code/poisoned``, that it is not known.
+  /// Whether the write was committed although the call failed; true only with ``Code/storeMoved``, and for an import whose
+  /// ``ImportOptions/rejectsFile`` could not be finished. False means that it was not committed or, with ``Code/inDoubt`` and
+  /// ``Code/poisoned``, that it is not known.
   public let isCommitted: Bool
   /// The error of the layer below, if there was one.
   public let cause: (any Error)?

@@ -15,7 +15,9 @@ extension MemoryStore {
   public func backup(
     to url: URL, progress: @escaping @Sendable (OperationProgress) -> Void = { _ in }
   ) async throws -> BackupReport {
-    guard url.isFileURL else { throw StoreError(.invalidArgument, "the place of a backup is a local directory, and \(url) is not a file URL") }
+    guard url.isFileURL else {
+      throw StoreError(.invalidArgument, "the place of a backup is a local directory, and \(url) is not a file URL")
+    }
     let path = url.path
     _ = try readOnce { try $0.state() }
     return try await core.background("the backup \(path) cannot be made") { core, check in
