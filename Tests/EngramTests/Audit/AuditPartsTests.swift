@@ -13,7 +13,7 @@ import Testing
       var random = SeededGenerator(seed: UInt64(count))
       let counts = (1...count).shuffled(using: &random)
       let found = try #require(Quantiles(counts))
-      // The least value that at least that share does not exceed.
+      // The smallest value that at least that share of all values does not exceed.
       func expected(_ share: Double) -> Int { counts.sorted().first { Double($0) >= share * Double(count) - 1e-9 }! }
       #expect(
         [found.minimum, found.percent25, found.median, found.percent75, found.percent90, found.percent99, found.maximum]
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 79, 80, 81, 200]) func anExcerptIsTheFirst80CodePoints(_ count: Int) {
-    // One character, however many code points.
+    // Combining marks: one character, however many code points there are.
     let text = String(repeating: "\u{301}", count: count)
     #expect(StoreAudit.excerpt(text).unicodeScalars.count == min(count, 80) + (count > 80 ? 1 : 0))
     #expect(text.unicodeScalars.starts(with: StoreAudit.excerpt(text).unicodeScalars.prefix(80)))

@@ -20,7 +20,7 @@ struct AuditReference {
   let now: Int64
   let metric: Metric
   let dimension: Int
-  /// Live ones in scope, by id.
+  /// The live memories in scope, by id.
   let items: [Item]
   let expired: Int
   let contexts: [String: Int]

@@ -17,7 +17,7 @@ import VectorSearch
     "", " \n\u{3000}", "tea", "te\u{301}", "t\u{E9}", "\u{0}", String(repeating: "long ", count: 16), String(repeating: "long ", count: 17),
   ]
 
-  /// Audits by a clock of the test's own.
+  /// Audits a store with the test's own clock.
   static func audit(_ store: MemoryStore, _ options: AuditOptions, now: Int64 = now) throws -> AuditReport {
     try options.check()
     let generation = store.core.generation
@@ -28,7 +28,7 @@ import VectorSearch
     }
   }
 
-  /// Components that are exact in 32 bits, also after they were scaled: few values, many repetitions.
+  /// Components that are still exact in 32 bits after scaling: few distinct values, many repetitions.
   private static func components(_ metric: Metric, _ random: inout SeededGenerator) -> [Float]? {
     if random.chance(percent: 10) { return nil }
     if metric == .dot, random.chance(percent: 5) { return [Float](repeating: 0, count: dimension) }
@@ -49,7 +49,7 @@ import VectorSearch
       embedding: components(metric, &random).map(Embedding.init), kind: random.element(of: [nil, "fact", "message", "é"]),
       sessionID: random.element(of: [nil, "1", "2", "3"]), createdAt: Date(milliseconds: now - Int64.random(in: 0...1_000, using: &random)),
       expiresAt: user == "only expired" ? Date(milliseconds: now) : random.chance(percent: 40) ? expiry : nil, metadata: metadata,
-      // Random ids, so that their order is that of nothing else.
+      // Random ids, so that their order is unrelated to every other order.
       id: MemoryID(high: random.next(), low: random.next()))
   }
 
@@ -76,7 +76,7 @@ import VectorSearch
         let report = try Self.audit(store, options)
         try Self.expect(report, equals: reference)
         guard scope == .all, let near = report.nearDuplicates else { continue }
-        // Something of everything, or the comparison says little.
+        // Every kind of result must occur: otherwise the comparison proves little.
         #expect(near.pairs > near.identical && near.identical > 0 && report.times.expired > 0 && report.unmatched.emptyTexts.count > 0)
         #expect(report.times.expiringWithin30Days > report.times.expiringWithin7Days && report.times.expiringWithin7Days > 0)
       }

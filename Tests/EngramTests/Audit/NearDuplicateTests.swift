@@ -12,7 +12,7 @@ import Testing
     (0..<count).map { MemoryDraft(userID: user, text: "\($0)", embedding: Embedding(random.vector(32))) }
   }
 
-  /// Almost the vector that it is made of: cosine above 0.999.
+  /// A vector very close to the given one: their cosine is above 0.999.
   private static func nearly(_ embedding: Embedding?) throws -> Embedding {
     var values = try #require(embedding).values
     values[0] += 0.01
@@ -62,7 +62,7 @@ import Testing
     let near = try #require(report.nearDuplicates)
     #expect(near.pairs == 20 && near.identical == 0 && near.compared == 45)
     #expect(near.closest.allSatisfy { abs($0.score - 1) < 1e-6 && $0.score <= 1 })
-    // 7/25 between the two directions.
+    // The cosine of the two directions is 7/25.
     #expect(try await store.audit(AuditOptions(threshold: 0.28001)).nearDuplicates?.pairs == 20)
     #expect(try await store.audit(AuditOptions(threshold: 0.27999)).nearDuplicates?.pairs == 45)
     #expect(Set(near.closest.flatMap { [$0.first, $0.second] }) == Set(ids))

@@ -7,12 +7,12 @@ import Testing
 
 @testable import Engram
 
-/// Long operations have threads of their own and end soon after their task is cancelled.
+/// Long operations run on threads of their own and end soon after their task is cancelled.
 ///
-/// The bug: `verify` and `audit` blocked their caller for as long as they read, and no cancellation ended them; neither did it end the
-/// verification of a backup, the search of the files for traces, or a walk over all memories. Each now reports once for a bounded amount of
-/// work, and a report ends the work if the task was cancelled. So these tests measure no time: they hold the work at a report in the
-/// middle, cancel the task, and expect that no further report follows.
+/// The bug: `verify` and `audit` blocked their caller for as long as they read, and cancellation did not end them. It did not end the
+/// verification of a backup, the search of the files for traces, or a walk over all memories either. Each operation now reports once for a
+/// bounded amount of work, and a report ends the work if the task was cancelled. So these tests measure no time: they hold the work at a
+/// report in the middle, cancel the task, and expect that no further report follows.
 @Suite(.serialized) struct CancellationTests {
   private let place = TestStore()
   private static let users = 30
@@ -31,7 +31,7 @@ import Testing
     private let state = Mutex(State())
     private let gate = DispatchSemaphore(value: 0)
 
-    /// - Parameter later: Only reports after one of this phase count.
+    /// - Parameter later: Reports count only after the first report of this phase; nil: all count.
     init(_ phase: OperationProgress.Phase, after later: OperationProgress.Phase?) {
       self.phase = phase
       self.later = later
@@ -97,7 +97,7 @@ import Testing
     return store
   }
 
-  /// The store is as it was, and nothing is left beside it.
+  /// Expects that the store is as it was, and that nothing is left beside it.
   private func expectUntouched(_ store: MemoryStore, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     #expect(try store.count() == Self.memories, sourceLocation: sourceLocation)
     #expect(try store.status.generation == 1, sourceLocation: sourceLocation)
@@ -134,7 +134,7 @@ import Testing
     try await store.close()
     let url = place.url
     await expectsCancellation { _ = try await MemoryStore.verify(at: url, deep: true) { _ in } }
-    // The opening that was given up holds nothing.
+    // The opening that was cancelled holds no lock and no file.
     let again = try await place.open()
     try await expectUntouched(again)
     try await again.close()
@@ -160,7 +160,7 @@ import Testing
     try await store.close()
   }
 
-  /// Large values are as much work as many small ones.
+  /// A few large values are as much work as many small ones.
   @Test(.timeLimit(.minutes(5))) func aStepHasFewLargeValues() async throws {
     let store = try await place.open()
     for number in 0..<20 {
@@ -177,7 +177,7 @@ import Testing
     let store = try await filled()
     await expectsCancellation { _ = try await store.count(scope: .all, filter: .not(.ids([]))) }
     await expectsCancellation { try store.snapshot().forEachMemory { _ in true } }
-    // What is short is read all the same: by the cleaning up of a cancelled task, for example.
+    // A short list is read even if the task is cancelled, because the clean-up of a cancelled task may need it.
     let task = cancelled { try store.memories(for: "user1", limit: 10).count }
     #expect(try await task.value == 10)
     #expect(try await store.count(scope: .all, filter: .not(.ids([]))) == Self.memories)
@@ -256,7 +256,7 @@ import Testing
     try await store.close()
   }
 
-  /// What is hidden stays hidden, and the store itself goes on with the rebuild.
+  /// What is hidden stays hidden, and the store itself continues the rebuild.
   @Test(.timeLimit(.minutes(5))) func anErasureThatEndsInItsRebuildIsResumed() async throws {
     let store = try await filled()
     let left = Self.memories - Self.memories / Self.users

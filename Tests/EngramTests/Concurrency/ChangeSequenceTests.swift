@@ -61,7 +61,7 @@ import Testing
     try await store.close()
   }
 
-  /// More than the log holds, in one commit.
+  /// One commit with more changes than the log holds.
   @Test(.timeLimit(.minutes(10))) func aConsumerThatMissedChangesIsTold() async throws {
     let store = try await MemoryStore.open(at: place.url)
     let changes = try store.changes(for: "u")
@@ -81,7 +81,7 @@ import Testing
     try await store.close()
   }
 
-  // The bug: of a commit with 60,000 changes the first ones came 20 times slower than the last, 3.8 seconds in all. The cause: each was
+  // The bug: the first changes of a commit of 60,000 took 20 times as long to deliver as the last, 3.8 seconds in all. The cause: each was
   // removed from the front of an array. The fix: a slice.
   @Test(.timeLimit(.minutes(5))) func everyChangeOfALargeCommitComesEquallyFast() async throws {
     let store = try await MemoryStore.open(at: place.url)
@@ -90,7 +90,7 @@ import Testing
     try await store.write { transaction in
       for number in 0..<count { try transaction.add(MemoryDraft(userID: "u", text: "\(number)")) }
     }
-    // Reads the whole commit.
+    // The first call reads the whole commit.
     _ = try await changes.next()
     var times: [Duration] = []
     for _ in 0..<10 {
@@ -122,8 +122,8 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: a timer that ran out before the waiter was registered woke nobody, and a commit of another process was then never reported.
-  /// The cause: the timer started first. The fix: it starts once the waiter is registered.
+  /// The bug: a timer that ran out before the waiter was registered resumed no waiter, and a commit of another process was then never
+  /// reported. The cause: the timer started first. The fix: it starts once the waiter is registered.
   @Test(.timeLimit(.minutes(10))) func aWaitEndsHoweverShortItsTime() async throws {
     let signal = CommitSignal()
     let finished = Recorder<Int>()

@@ -43,7 +43,7 @@ import Testing
     return ids
   }
 
-  /// - Returns: The error of the whole write.
+  /// - Returns: The error that the whole write throws; nil if it succeeds.
   private func write(
     _ store: MemoryStore, _ users: [String]?, swallows: Bool, _ call: @escaping Call, _ user: String, _ id: MemoryID
   ) async
@@ -73,7 +73,7 @@ import Testing
       store, ["a", "b", "c"], swallows: swallows, { transaction, _, _ in try transaction.delete(where: .kind("none"), scope: .all) }, "a",
       MemoryID())
     #expect(all?.code == .undeclaredUser)
-    // Nothing of it was committed, what came before the call included.
+    // Nothing was committed, not even what the body did before the refused call.
     #expect(try store.status.batchSequence == sequence)
     #expect(try store.context(for: "a")?.conversationsCount == 0)
     try await store.close()
@@ -92,12 +92,12 @@ import Testing
     #expect(none == 1)
     #expect(await write(store, [], swallows: true, Self.calls[0].call, "a", MemoryID())?.code == .undeclaredUser)
     await expectCode(.invalidUserID) { try await store.write(users: ["a", ""]) { _ in } }
-    // Differently composed names are different users.
+    // Names whose characters are composed differently are different users.
     await expectCode(.undeclaredUser) { try await store.write(users: ["\u{E9}"]) { _ = try $0.context(for: "e\u{301}") } }
     try await store.close()
   }
 
-  /// In a batch with others only the body at fault is undone, and what it declared does not bind the next one.
+  /// Only the failing body of a batch is undone, and the users that it declared do not restrict the next body.
   @Test(.timeLimit(.minutes(5))) func theOtherWritesOfTheBatchStay() async throws {
     let store = try await scratch.open(dimension: 2)
     try await writesInOneBatch(store, 3) { group in

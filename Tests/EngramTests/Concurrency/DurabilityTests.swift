@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// What `.eventual` promises: a killed process loses nothing, and what it deferred is flushed within the delay.
+/// What `.eventual` promises: a killed process loses no acknowledged write, and a deferred commit is flushed within the delay.
 @Suite(.serialized) struct DurabilityTests {
   private let place = TestStore()
 

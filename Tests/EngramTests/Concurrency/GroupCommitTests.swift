@@ -9,7 +9,7 @@ import Testing
   private let other = TestStore()
 
   @Test(.timeLimit(.minutes(8))) func bodiesRunOnceAndInOrderAndShareOneCommit() async throws {
-    // Two hundred tasks queue one by one while other tests have the machine: no deadline is what is tested here.
+    // Two hundred tasks are queued one by one while other tests use the processor. No deadline: this test is not about deadlines.
     let store = try await place.open(StoreOptions(dimension: 8, writeTimeout: nil))
     let gate = await WriterGate(store)
     let before = try store.status
@@ -17,7 +17,7 @@ import Testing
     var tasks: [Task<Void, any Error>] = []
     for number in 0..<200 {
       tasks.append(Task { try await store.write { _ in runs.append(number) } })
-      // One after the other into the queue: their order is the order of the tasks.
+      // The next task starts when this one is in the queue, so the order of the queue is the order of the tasks.
       try await waitUntil { try store.status.queueDepth == number + 1 }
     }
     try await gate.open()
@@ -48,7 +48,7 @@ import Testing
     try await store.close()
   }
 
-  /// Bodies that throw leave no trace: the store equals one that only ever saw the others, in the order of their commits.
+  /// Bodies that throw leave no trace: the store equals one that ran only the other bodies, in the order of their commits.
   @Test(.timeLimit(.minutes(8)), arguments: [true, false], [1, 2, 3] as [UInt64])
   func aThrowingBodyIsUndoneWholly(together: Bool, seed: UInt64) async throws {
     var generator = SeededGenerator(seed: seed)
@@ -66,7 +66,7 @@ import Testing
     let order = Recorder<Int>()
     let succeeded = try await run(writes, on: store, together: together, order)
     let ran = order.values
-    // Bodies whose token was refused would not have run; every other one has, once.
+    // A body whose token was refused would not have run; every other body ran once.
     #expect(ran.sorted() == Array(writes.indices))
     #expect(succeeded.count >= 20 && succeeded.count <= 60)
     for index in ran where succeeded.contains(index) {
@@ -114,9 +114,9 @@ import Testing
     return succeeded
   }
 
-  /// The bug: undoing a body that had deleted all memories of a large user removed the user's blocks that were still to be filled, and
-  /// the next add that reached one was refused as corrupted. The cause: ``WriteBatch/setBlock(_:_:)`` took a block that the body had not
-  /// read before for one that had not existed. The fix: it remembers the block as it is stored.
+  /// The bug: undoing a body that had deleted all memories of a large user removed the user's blocks that were still to be filled, and the
+  /// next add that needed one failed as corrupted. The cause: ``WriteBatch/setBlock(_:_:)`` treated a block that the body had not read
+  /// before as one that had not existed. The fix: it remembers the block as it is stored.
   @Test(.timeLimit(.minutes(8))) func anUndoneEmptyingKeepsTheBlocksThatAreStillToBeFilled() async throws {
     let store = try await place.open()
     // Runs of 4, 4, … rows grow with the user: at a thousand rows a run is several blocks.

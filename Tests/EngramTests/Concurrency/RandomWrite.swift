@@ -19,7 +19,7 @@ struct RandomWrite: Sendable {
   struct Refusal: Error {}
 
   let operations: [Operation]
-  /// Before which operation it throws; nil: not at all.
+  /// The index of the operation before which the body throws; nil: it does not throw.
   let throwsBefore: Int?
   let token: String?
 
@@ -30,7 +30,7 @@ struct RandomWrite: Sendable {
       case .add(let drafts): try transaction.add(drafts)
       case .delete(let id, let owner): try transaction.delete(id, for: owner)
       case .deleteAll(let user): try transaction.delete(where: .importance(atLeast: 0), scope: .user(user))
-      // A memory that another body has deleted meanwhile makes this body throw, too.
+      // If another body has deleted the memory meanwhile, this body throws, too.
       case .importance(let id, let owner, let value): try transaction.update(id, for: owner) { $0.with(importance: value) }
       case .text(let id, let owner, let text, let embedding):
         try transaction.update(id, for: owner, embedding: embedding) { $0.with(text: text) }
@@ -43,7 +43,7 @@ struct RandomWrite: Sendable {
     if throwsBefore == operations.count { throw Refusal() }
   }
 
-  /// Bodies over a few users, so that they meet; ids are given, so that two runs make the same memories.
+  /// Bodies over a few users, so that they touch the same ones; ids are given, so that two runs make the same memories.
   static func make(count: Int, existing: [MemoryDraft], _ generator: inout SeededGenerator) -> [RandomWrite] {
     let users = ["ann", "bob", "cid", "dee"]
     let start = Date(milliseconds: 1_700_000_000_000)

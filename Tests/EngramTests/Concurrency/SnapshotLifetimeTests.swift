@@ -13,8 +13,8 @@ import Testing
     init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
   }
 
-  /// Each thread has a snapshot of its own, and nothing of one is another's. `Tools/test` runs it under the thread sanitizer with a planted race,
-  /// which must be reported.
+  /// Each thread has its own snapshot, and snapshots share no mutable state. `Tools/test` runs this test under the thread sanitizer with a
+  /// planted race, which must be reported.
   @Test(.timeLimit(.minutes(5))) func manyThreadsReadTheirOwnSnapshotsAtOnce() async throws {
     let store = try await place.open()
     try await store.add((0..<20).map { TestStore.draft("user\($0 % 2)", $0) })
@@ -70,12 +70,12 @@ import Testing
     #expect(try await child.readLine() == "ready")
     var seen: Set<UInt64> = []
     let deadline = ContinuousClock.now + .seconds(2)
-    // Longer if the machine is so busy that the other process has hardly written.
+    // Longer if the machine is so busy that the other process has written little so far.
     while ContinuousClock.now < deadline || seen.count <= 3 {
       try store.read { snapshot in
         let sequence = try snapshot.batchSequence
         let writes = try snapshot.context(for: "total")?.conversationsCount ?? 0
-        // Each write adds three memories and counts itself: any other pair is of two instants.
+        // Each write adds three memories and increments its count: a pair that does not match would mix two instants.
         #expect(try snapshot.count() == 3 * writes)
         guard writes > 0 else { return }
         let last = try snapshot.memories(for: "k-\(writes - 1)", limit: 10)
@@ -128,7 +128,7 @@ import Testing
     await expectCode(.snapshotExpired) { _ = try held.snapshot.search(SearchQuery(embedding: TestStore.vector(1), scope: .all)) }
     await expectCode(.snapshotExpired) { _ = try held.snapshot.batchSequence }
     #expect(try store.status.snapshots.isEmpty)
-    // Its slot pins nothing any more, and goes on to serve others.
+    // Its reader slot pins no pages any more and can be used by other reads.
     #expect(try store.status.readers.allSatisfy { $0.transactionID == nil || $0.processID == TestProcess.id })
     #expect(try store.count() == 1)
     withExtendedLifetime(held) {}
@@ -148,12 +148,12 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func snapshotsTakenOneAfterTheOtherShareASlot() async throws {
     let store = try await place.open()
     for _ in 0..<2000 { #expect(try store.count() == 0) }
-    // Maintenance reads, too.
+    // Maintenance also reads, so there may be a few slots.
     #expect(try store.status.readers.count <= 4)
     try await store.close()
   }
 
-  /// A snapshot's own methods inside the closure that walks it are the natural thing to write.
+  /// Calling a snapshot's methods inside the closure that walks it is an obvious thing to do, so it must work.
   @Test(.timeLimit(.minutes(5))) func aSnapshotCanBeReadWhileItIsWalked() async throws {
     await #expect(processExitsWith: .success) {
       let place = TestStore()
@@ -186,7 +186,7 @@ import Testing
       }
       #expect(held.count > 900 && held.count <= 924)
       #expect(refusal?.code == .tooManyReaders)
-      // The child's own upkeep may take a slot beside the hundred.
+      // The child's own upkeep may use a slot in addition to the hundred.
       let shares = [100, 101, 102].map { "process \(child.processID): \($0)" + " process \(TestProcess.id): \(1024 - $0)" }
       let holders = refusal?.message.matches(of: /process \d+: \d+/).map { String($0.output) } ?? []
       let told = [child.processID, TestProcess.id].compactMap { id in holders.first { $0.hasPrefix("process \(id):") } }
@@ -209,7 +209,7 @@ import Testing
     held.snapshot.end()
     #expect(try store.status.snapshots.isEmpty)
     await expectCode(.snapshotExpired) { _ = try held.snapshot.count() }
-    // Its slot is free, so the store closes though the value lives on.
+    // Its slot is free, so the store can close although the value still exists.
     try await store.close(timeout: .seconds(5))
     await expectCode(.snapshotExpired) { _ = try held.snapshot.count() }
     withExtendedLifetime(held) {}
@@ -229,8 +229,8 @@ import Testing
     try await again.close()
   }
 
-  // The bug: a process kept up to 128 reader slots for ever after a burst of reads; eight such processes, which held no snapshot, shut
-  // everybody out. The cause: idle slots were never given back. The fix: those that no read needed for two seconds are.
+  // The bug: after a burst of reads a process kept up to 128 reader slots for ever; eight such processes, which held no snapshot, left no
+  // slot for others. The cause: idle slots were never given back. The fix: slots that no read has needed for two seconds are given back.
   @Test(.timeLimit(.minutes(5))) func slotsThatNobodyNeedsAreGivenBack() async throws {
     let store = try await place.open()
     do {
@@ -242,7 +242,7 @@ import Testing
     try await store.close()
   }
 
-  /// Eight processes that hold `count` snapshots each.
+  /// Starts eight processes that hold `count` snapshots each.
   private func bursts(of count: Int) async throws -> [ChildProcess] {
     let children = try (0..<8).map { _ in try ChildProcess(["burst", place.path, "\(count)"]) }
     for child in children { #expect(try await child.readLine() == "holding \(count)") }
@@ -254,13 +254,14 @@ import Testing
     for child in children { #expect(try await child.readLine() == "idle") }
   }
 
-  // The bug: the idle slots of eight processes could fill the table, and everybody else was refused for two seconds. The cause: a process kept
-  // 128 of them, however full the table was. The fix: it keeps few in a crowded table, and a process that needs a slot waits while there are idle ones.
+  // The bug: the idle slots of eight processes could fill the table, and every other process was refused for two seconds. The cause: a
+  // process kept 128 idle slots, however full the table was. The fix: it keeps few in a crowded table, and a process that needs a slot
+  // waits while there are idle ones.
   @Test(.timeLimit(.minutes(5))) func idleSlotsOfEightProcessesRefuseNobody() async throws {
     let store = try await place.open()
     let children = try await bursts(of: 90)
     try await giveBack(children)
-    // More than the 304 that are free.
+    // More than the 304 slots that are free.
     do {
       let held = try (0..<500).map { _ in try Held(store) }
       withExtendedLifetime(held) {}
@@ -275,9 +276,9 @@ import Testing
     let children = try await bursts(of: 120)
     #expect(try store.status.readers.count > 960)
     try await giveBack(children)
-    // At once, and not after the next upkeep: what is taken may be four of each process, and what their upkeep reads.
+    // At once, before the next upkeep: at most four slots of each process remain, and those that their upkeep uses.
     #expect(try store.status.readers.count < 100)
-    // A process that opens the store finds a slot, too.
+    // A process that opens the store now finds a free slot, too.
     #expect(try await ChildProcess.run(["open", place.path, "read-only"]).termination == .exited(0))
     for child in children { #expect(try await child.finish().termination == .exited(0)) }
     try await store.close()
@@ -287,12 +288,12 @@ import Testing
     let store = try await place.open()
     let child = try ChildProcess(["hold-snapshots", place.path, "5"])
     #expect(try await child.readLine() == "holding 5")
-    // The child's own upkeep may take a slot beside the five.
+    // The child's own upkeep may use a slot in addition to the five.
     let held = try store.status.readers.count { $0.processID == child.processID && $0.transactionID != nil }
     #expect((5...7).contains(held))
     child.kill()
     _ = try await child.finish()
-    // Any opener clears them: they would pin pages as long as a process is attached.
+    // Every opening clears the slots of dead processes: they would pin pages as long as a process is attached.
     #expect(try await ChildProcess.run(["open", place.path, "read-only"]).termination == .exited(0))
     #expect(try store.status.readers.count { $0.processID == child.processID } == 0)
     try await store.close()

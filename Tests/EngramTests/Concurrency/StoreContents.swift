@@ -4,8 +4,8 @@ import VectorSearch
 
 @testable import Engram
 
-/// Everything that a store holds and that two stores can have in common: no keys, which hang on the store's secret, and no times of
-/// commits. Reading it checks every record against every index and the counts against what is there.
+/// Everything in a store that can be equal in two stores: keys are left out, because they depend on the store's secret, and so are the
+/// times of commits. Reading it checks every record against every index, and the counts against the records.
 struct StoreContents: Equatable {
   struct Entry: Equatable {
     let memory: Memory
@@ -98,7 +98,7 @@ struct StoreContents: Equatable {
       var blocks: [WriteBatch.Block] = []
       for number in 0..<record.blocks {
         guard let value = try reader.value(BlockKey(user: key, number: number), in: Tables.Blocks.self) else {
-          // A block goes when its last row has died; those that are still to be filled stay.
+          // A block is removed when its last row has died; blocks that are still to be filled stay.
           try require(
             number < record.firstOpenBlock, "block \(number) of \(record.userID), who fills \(record.firstOpenBlock) of \(record.blocks)")
           continue
@@ -140,7 +140,7 @@ struct StoreContents: Equatable {
   }
 }
 
-/// A context whose value tells the order of its updates.
+/// A context whose value shows the order of its updates.
 struct Tally: ContextRecord, Hashable {
   let userID: String
   let value: UInt64

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Engram
 
-/// A store of one test's own, in a temporary directory that goes with it.
+/// A test's own store, in a temporary directory that is removed with this value.
 struct TestStore {
   let directory = TemporaryDirectory()
 
@@ -25,9 +25,9 @@ struct TestStore {
   }
 }
 
-/// Keeps every rebuild of a store waiting until it goes, as the rebuild of another process does.
+/// Keeps every rebuild of a store waiting until `end` is called, as the rebuild of another process does.
 ///
-/// A store that stays open builds what it lacks within moments: a test of what it does meanwhile must hold that up.
+/// A store that stays open builds a missing index within moments: a test of the time before that must delay the build.
 final class RebuildHold {
   private var lock: FileLock?
 
@@ -51,7 +51,7 @@ func expectCode(
   #expect(error?.holder == holder && error?.isCommitted == isCommitted, "\(message)", sourceLocation: sourceLocation)
 }
 
-/// Keeps the writer of this process busy until it is opened, so that what is written meanwhile becomes one batch.
+/// Keeps the writer of this process busy until `open` is called, so that everything written meanwhile becomes one batch.
 final class WriterGate: Sendable {
   private let opened: DispatchSemaphore
   private let task: Task<Void, any Error>
@@ -89,7 +89,7 @@ func waitUntil(
   }
 }
 
-/// What happened, in the order in which it did.
+/// Records events in the order in which they happen.
 final class Recorder<Value: Sendable>: Sendable {
   private let storage = Mutex<[Value]>([])
   var values: [Value] { storage.withLock { $0 } }

@@ -6,13 +6,14 @@
 
   @testable import Engram
 
-  /// Every wait has a limit, and its error names the process that is waited for.
+  /// Every wait has a limit, and its error names the process that holds the lock.
   @Suite(.serialized) struct WaitTests {
     private let place = TestStore()
     private var paths: StorePaths { get throws { try StorePaths(path: place.path) } }
 
-    // The bug: a read that met a superseded generation took `open.lock` on the caller's thread, without a limit. With a stalled holder eight
-    // reads took 14.3 seconds, and no other task of the process ran. The fix: a thread follows, and reads wait for it together.
+    // The bug: a read that met a superseded generation took `open.lock` on the caller's thread, without a limit. With a stalled holder
+    // eight reads took 14.3 seconds, and no other task of the process ran. The fix: a thread of its own opens the new generation, and all
+    // reads wait for that thread, with a limit.
     @Test(.timeLimit(.minutes(5))) func readsDoNotWaitForAStalledHolderOfTheLockOfOpenings() async throws {
       var options = StoreOptions(dimension: 8)
       options.followingPatience = .milliseconds(300)
@@ -20,7 +21,7 @@
       try await store.add(TestStore.draft("u", 1))
       let gate = await WriterGate(store)
       let child = try ChildProcess(["compact-once", place.path])
-      // The next generation is built, and its builder waits for the writer.
+      // The child has built the next generation and waits for `writer.lock`.
       try await waitUntil {
         let builders = LockHolders.processes(locking: try paths.data(2))
         let openers = LockHolders.processes(locking: try paths.openLock)
@@ -48,7 +49,7 @@
       withExtendedLifetime(snapshot) {}
     }
 
-    // The bug: the first opener that brings an embedder waited for `writer.lock` for ever.
+    // The bug: the first opening with an embedder waited for `writer.lock` without a limit.
     @Test(.timeLimit(.minutes(5))) func openingThatPinsAnEmbedderWaitsAsLongAsAWrite() async throws {
       let embedder = HashingEmbedder()
       try await place.open(StoreOptions(dimension: embedder.identity.dimension)).close()
@@ -72,8 +73,8 @@
       try await place.open().close()
     }
 
-    // The bug: if the system has no thread left, blocking work never ran and never returned, and opening a store was a trap. The cause:
-    // Foundation's threads do not say that they were not started. The fix: threads are made by pthread_create, whose error is thrown.
+    // The bug: if the system could not start another thread, blocking work never ran and never returned, and opening a store trapped. The
+    // cause: Foundation does not report that a thread was not started. The fix: threads are made by pthread_create, whose error is thrown.
     @Test(.timeLimit(.minutes(5))) func withoutThreadsEveryCallIsAnError() async throws {
       let outcome = try await ChildProcess.run(["no-threads", place.path])
       #expect(

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Which writes are let in, which are refused, and with which error.
+/// Which writes are admitted, which are refused, and with which error.
 @Suite(.serialized) struct WriteAdmissionTests {
   private let place = TestStore()
 
@@ -16,7 +16,7 @@ import Testing
     }
     await expectCode(.nestedWrite) { _ = try await inner.value }
     #expect(try store.count() == 1)
-    // The store is none the worse for it.
+    // The store still works.
     try await store.add(TestStore.draft("u", 3))
     #expect(try store.count() == 2)
     try await store.close()

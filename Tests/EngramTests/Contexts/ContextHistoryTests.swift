@@ -100,7 +100,7 @@ import Testing
         for level in 4...5 { try await store.put(UserContext(userID: "u", friendshipLevel: level)) }
         guard try store.history(for: "u").isEmpty else { exit(3) }
       } catch let error as StoreError where error.code == .invalidArgument {
-        // Refused at the door, which is as good.
+        // Refused when the store is opened, which is as good.
       }
     }
   }

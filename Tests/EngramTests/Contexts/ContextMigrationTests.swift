@@ -128,7 +128,7 @@ import TestSupport
     try await store.close()
   }
 
-  /// A raw record of another writer, and what the direct and the generic path make of it: the same.
+  /// The direct and the generic path read a record that another program wrote: both give the same value, or both fail.
   @Test func theDirectAndTheGenericPathAgreeOnForeignRecords() async throws {
     var random = SeededGenerator(seed: 3)
     let keys = [
@@ -161,7 +161,7 @@ import TestSupport
     for _ in 0..<1_000 {
       var fields = base
       for _ in 0..<3 { fields[random.element(of: keys)] = random.element(of: values) }
-      // Combinations of what agrees alone; one disagreement would otherwise be reported many times.
+      // Combinations only if the single fields agree; otherwise one disagreement would be reported many times.
       if disagreements.isEmpty { try compare(fields) }
     }
     #expect(disagreements.sorted() == [])

@@ -86,8 +86,9 @@ import Testing
     let score: Int
   }
 
-  /// Bug: two types of the same name, in different modules or around different types, took each other's records for their own, and the later
-  /// put replaced what the other had stored. Cause: the default name is the type's own, alone. Fix: the second type of a name is refused.
+  /// Bug: two types of the same name, in different modules or nested in different types, read each other's records, and the later put
+  /// replaced what the other had stored. Cause: the default name is the type's own name without its module. Fix: the second type of a name
+  /// is refused.
   @Test func twoTypesOfOneNameDoNotReplaceEachOther() async throws {
     let store = try await scratch.open()
     try await store.put(First.Twin(userID: "u", score: 7))
@@ -102,7 +103,7 @@ import Testing
         == .invalidArgument)
     #expect(await storeErrorCode { try await store.put(Second.UserContext(userID: "u")) } == .invalidArgument)
     #expect(try store.context(First.Twin.self, for: "u")?.score == 7)
-    // A name that is given outright is a decision: a type may take over another's records.
+    // An explicit name is a decision: one type may then read and replace another's records.
     #expect(try store.context(Successor.self, for: "u")?.score == 7)
     try await store.put(Successor(userID: "u", score: 8))
     #expect(try store.context(First.Twin.self, for: "u")?.score == 8)
@@ -170,8 +171,8 @@ import Testing
     try await store.close()
   }
 
-  /// Bug: a read did not check the record type, so a type with a zero byte or an over-long name reached the key and trapped or
-  /// met another record's key.
+  /// Bug: a read did not check the record type, so a type with a zero byte or an over-long name was put into the key, and the read trapped
+  /// or found another record's key.
   @Test func readingARecordTypeOutsideItsAlphabetIsRefusedToo() async throws {
     let store = try await scratch.open()
     #expect(await storeErrorCode { _ = try store.context(Named<Slash>.self, for: "u") } == .invalidArgument)

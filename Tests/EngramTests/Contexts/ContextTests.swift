@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// What becomes of a user's contexts, compared with plain values in memory.
+/// Reads and changes of users' contexts, compared with plain values in memory.
 @Suite(.serialized) struct ContextTests {
   private let scratch = ScratchStore()
 
@@ -146,7 +146,7 @@ import Testing
         #expect(user.embeddings == (index % 3 != 1 && index % 2 == 0 ? 1 : 0))
       }
     }
-    // A user who was deleted since the last page still marks the place.
+    // The cursor stays valid if its user has been deleted since.
     let all = try store.users(limit: 1000).map(\.userID)
     let place = try #require(try store.users(limit: 51).next)
     try await store.deleteContext(UserContext.self, for: all[50])
@@ -156,7 +156,7 @@ import Testing
     try await store.close()
   }
 
-  /// Bug: the count of exchanges was added to without a look at overflow. Fix: stay at the largest.
+  /// Bug: the count of exchanges was incremented without a check for overflow. Fix: it stays at the largest value.
   @Test func aFullCounterOfExchangesDoesNotTrap() async {
     await #expect(processExitsWith: .success) {
       let scratch = ScratchStore()

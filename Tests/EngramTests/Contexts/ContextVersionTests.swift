@@ -73,7 +73,7 @@ import Testing
     try await store.close()
   }
 
-  /// Of several tasks that all expect the same version one succeeds; each that fails reads again.
+  /// Of several tasks that all expect the same version one succeeds; each of the others reads the context again and retries.
   @Test(.timeLimit(.minutes(5))) func readingAndWritingByVersionsLosesNoUpdate() async throws {
     let store = try await scratch.open()
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -29,7 +29,7 @@ import Testing
     return try await onBlockingThread { try Subprocess.run("/usr/bin/env", command, timeout: .seconds(300)) }
   }
 
-  /// Where the build puts the modules: beside the test bundle, in `Modules` or among the bundle's neighbours.
+  /// The directory into which the build puts the modules: `Modules` beside the test bundle, or the bundle's own directory.
   private func modulesDirectory() throws -> String {
     let bundle = URL(filePath: try TestProcess.executable("any")).deletingLastPathComponent().path
     let candidates = [bundle + "/Modules", bundle]
@@ -52,7 +52,7 @@ import Testing
     #expect(outcome.termination == .exited(0), "\(outcome.standardError)")
   }
 
-  /// One program with every assignment: the compiler must complain of each line of its own.
+  /// One program with every assignment: the compiler must report an error for each of its lines.
   @Test func aProgramThatAssignsToAFieldDoesNotCompile() async throws {
     let statements = [
       "copy.userID = \"v\"", "copy.conversationsCount = 3", "copy.friendshipLevel = 3", "copy.preferences = [:]", "copy.topics = []",

@@ -3,11 +3,11 @@ import Testing
 
 @testable import Engram
 
-/// Data exports of ChatGPT: trees of messages, and what other importers got wrong about them.
+/// Data exports of ChatGPT: trees of messages, and the cases that other importers handle wrongly.
 @Suite struct ChatGPTExportTests {
   private let place = ConversationPlace()
 
-  /// A node of a tree; nil for a parent leaves the key out.
+  /// A node of a tree; a nil `parent` leaves the key out.
   private static func node(
     _ id: String, _ parent: String?, role: String = "user", time: String = "null", content: String? = nil, more: String = ""
   ) -> String {
@@ -21,7 +21,8 @@ import Testing
     #"{\#(fields),"mapping":{"root":{"id":"root","message":null,"parent":null,"children":[]},\#(nodes.joined(separator: ","))}}"#
   }
 
-  /// An answer was made again: the first child is the abandoned one. A system message is in the middle, a time is missing and one runs backwards.
+  /// An answer was generated again: the first child is the abandoned one. A system message is in the middle, one time is missing, and one
+  /// is earlier than the time before it.
   @Test(.timeLimit(.minutes(1))) func theWayToTheCurrentNodeIsTakenAndItsOrderKept() async throws {
     let nodes = [
       Self.node("q", "root", time: "1700000000.25"), Self.node("old", "q", role: "assistant", time: "1700000001"),
@@ -50,7 +51,8 @@ import Testing
     #expect(report.leftOut.isEmpty)
   }
 
-  /// Without a current node the newest leaf counts. A cycle and a parent that is missing end the way; children say it if no parent does.
+  /// Without a current node the path to the newest leaf is taken. A cycle or a missing parent ends the path; `children` give the parent of
+  /// a node that does not name one.
   @Test(.timeLimit(.minutes(1))) func brokenTreesEndTheWay() async throws {
     let newest = Self.conversation(
       #""id":"newest""#,
@@ -98,7 +100,7 @@ import Testing
     #expect(withTools.memories.map { $0.split(separator: "|").last } == ["to a tool", "42", "look", "hum", "let x = 1"])
   }
 
-  /// The time of the conversation, and its last change if there is nothing else; never that of the import.
+  /// The messages get the time of the conversation, or of its last change if there is no other; never the time of the import.
   @Test(.timeLimit(.minutes(1))) func aConversationWithoutTimesOfItsMessagesHasOne() async throws {
     let nodes = [Self.node("a", "root"), Self.node("b", "a", role: "assistant")]
     let begun = Self.conversation(#""id":"begun","create_time":1700000000,"update_time":1700000900"#, nodes)
@@ -112,7 +114,7 @@ import Testing
     #expect(report.faults.map(\.id) == ["never"] && report.faults[0].number == 3 && report.faults[0].message.contains("createdAt"))
   }
 
-  /// A tree of 20,000 messages in a line, as deep as it has messages, and each without a time.
+  /// A tree of 20,000 messages in one line, so its depth is 20,000; no message has a time.
   @Test(.timeLimit(.minutes(1))) func aLongConversationTakesTimeInProportion() async throws {
     var nodes: [String] = []
     for number in 0..<20_000 { nodes.append(Self.node("n\(number)", number == 0 ? "root" : "n\(number - 1)")) }

@@ -38,7 +38,7 @@ import Testing
     #expect(all.memories.count == 4 && all.report.leftOut.isEmpty)
   }
 
-  /// Older exports have no parents, and the text beside the content.
+  /// Older exports have no parents, and the text is beside the content.
   @Test(.timeLimit(.minutes(1))) func withoutParentsTheOrderOfTheFileCounts() async throws {
     let list = [
       Self.message("1", "human", at: 9, #","text":"old form""#),
@@ -62,7 +62,7 @@ import Testing
       #"{"uuid":"d","chat_messages":[{"sender":"human","text":7}]}"#,
       #"{"uuid":"e","chat_messages":[{"sender":"human","text":"t","created_at":"yesterday"}]}"#, "7", #"{"uuid":"f","chat_messages":[}"#,
     ]
-    // The last takes the bracket that ends the array, so the file has no end of it.
+    // The last fault removes the bracket that ends the array, so the array of the file does not end.
     let (report, memories) = try await place.imported("[\(faults.dropLast().joined(separator: ",")),\(good),\(faults[6])]", format: .claude)
     #expect(memories == ["good|user|2026-03-04T05:06:01.123Z|hello"])
     #expect(report.invalid == 8 && report.faults.map(\.number) == [1, 2, 3, 4, 5, 6, 8, 9])
@@ -70,7 +70,7 @@ import Testing
     #expect(report.faults[3].message == "message 1: 'text' is a number, not a text or a list")
   }
 
-  /// What the store cannot keep is known when the conversation is read: the messages before it are not stored either.
+  /// A text that the store cannot keep is found when the conversation is read: the messages before it are not stored either.
   @Test(.timeLimit(.minutes(1))) func aTextThatIsTooLargeKeepsItsConversationOut() async throws {
     let large = Self.conversation(
       "large",

@@ -30,7 +30,7 @@ import Testing
     #expect(memories[1].metadata == ["title": .string("Ramen"), "role": .string("assistant")])
     #expect(memories[2].metadata == ["title": .string("mine"), "mood": .string("good")])
     #expect(memories[0].createdAt >= Date(milliseconds: start.milliseconds - 1) && memories[0].createdAt < memories[1].createdAt)
-    // Another user's is another conversation.
+    // The same conversation of another user is a different conversation.
     conversation.userID = "bob"
     #expect(try await store.add(conversation).allSatisfy { $0.outcome == .added })
     try await store.close()

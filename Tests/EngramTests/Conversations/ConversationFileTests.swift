@@ -27,7 +27,7 @@ import Testing
     let first = try #require(try store.memories(for: "s-1", newestFirst: false).first)
     #expect(first.caption == "a zebra" && first.metadata == ["messageID": .string("D1:1")] && first.source == "locomo")
     try await store.close()
-    // Samples of one user have sessions of their own.
+    // If all samples go to one user, each sample has its own sessions.
     let named = try await ConversationPlace().imported(Self.loCoMo, for: "ada")
     #expect(named.memories.map { $0.split(separator: "|")[0] } == ["s-1/session_1", "s-1/session_1", "s-1/session_2"])
   }
@@ -79,7 +79,7 @@ import Testing
       #"{"id":"c\#(number)","created_at":\#(1_700_000_000 + number),"messages":[{"role":"user","content":"text \#(number) \#(text)"}]}"#
   }
 
-  /// The bug of others: a file that ends too early is imported not at all, or without a word about what is missing.
+  /// Other importers import nothing of a file that ends too early, or do not report what is missing.
   @Test(.timeLimit(.minutes(1))) func ofAFileThatIsCutOffTheWholeConversationsAreImported() async throws {
     let whole = (0..<4).map { Self.conversation($0) }
     let text = "[" + whole.joined(separator: ",")
@@ -96,7 +96,7 @@ import Testing
     #expect(trailing.memories.count == 1 && trailing.report.invalid == 1)
   }
 
-  /// Elements cross the parts in which a file is read; objects follow each other without an array.
+  /// Elements cross the borders of the parts in which a file is read; objects may also follow each other without an array.
   @Test(.timeLimit(.minutes(1))) func elementsOfAnySizeAreReadWhole() async throws {
     let paddings = [0, 300_000, 1 << 20, 17, 700_000, 3]
     let elements = paddings.enumerated().map { Self.conversation($0.offset, padding: $0.element) }
@@ -129,7 +129,7 @@ import Testing
     try await store.close()
   }
 
-  /// More than a commit holds, and texts that are embedded some at a time; a dry run says the same before.
+  /// More memories than one commit holds, with texts that are embedded in batches; a dry run before it reports the same.
   @Test(.timeLimit(.minutes(2))) func manyConversationsTakeSeveralCommits() async throws {
     let text = (0..<2_500).map { Self.conversation($0 % 2_400) }.joined(separator: "\n")
     let url = try place.file(text)

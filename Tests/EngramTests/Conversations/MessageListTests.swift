@@ -26,7 +26,7 @@ import Testing
     #expect(report.leftOut == [.system: 1, .tool: 2, .branch: 1] && report.attachments == 1 && report.conversations == 3)
   }
 
-  /// The time of an import would be another each time: nothing is guessed, and a time that is named later changes nothing either.
+  /// The time of an import would differ each time, so no time is guessed; a second import with another time changes nothing either.
   @Test(.timeLimit(.minutes(1))) func aFileWithoutTimesIsRefusedWithoutOne() async throws {
     let url = try place.file(#"{"messages":[{"role":"user","content":"hello"}]}"#, "tune.jsonl")
     let store = try await place.place.open(StoreOptions())
@@ -77,7 +77,7 @@ import Testing
     #expect(lines.memories == expected.map { "history:1|\($0)" } + expected.map { "history:2|\($0)" })
   }
 
-  /// Sessions take turns; equal texts of one session are different messages, and one line is wrong.
+  /// Sessions alternate; equal texts in one session are different messages, and one line is invalid.
   @Test(.timeLimit(.minutes(1))) func messagesOneALineKeepTheirSessionsUsersAndTimes() async throws {
     let text = #"""
       {"role":"user","content":"hi","session":"a","created_at":"2026-01-02T03:04:05Z","user_id":"bob"}

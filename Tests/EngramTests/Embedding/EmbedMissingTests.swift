@@ -68,7 +68,8 @@ import Testing
     try await bare.close()
   }
 
-  /// A text that changes while the old one is embedded does not get the old one's embedding; the same holds of a deletion and of an embedding by others.
+  /// If a text changes while the old one is embedded, it does not get the old embedding. A memory that is deleted or embedded meanwhile is
+  /// skipped, too.
   @Test(.timeLimit(.minutes(5))) func whatChangesMeanwhileIsSkipped() async throws {
     let other = Mutex<(@Sendable () async throws -> Void)?>(nil)
     let embedder = MadeEmbedder { _, _ in try await other.withLock { $0.take() }?() }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// A store refuses every embedder but the one that it is pinned to, at each of its entries, by name.
+/// A store refuses every embedder but the one that it is pinned to, in each call that takes one, and the error names both.
 @Suite struct EmbedderIdentityTests {
   private let place = TestStore()
 
@@ -30,7 +30,7 @@ import Testing
     let sequence = try store.status.batchSequence
     // A second handle of the process.
     await expectRefusal(of: other, by: own.identity) { _ = try await place.open(StoreOptions(embedder: other)) }
-    // A file whose vectors another one made.
+    // A file with vectors of another embedder.
     let line =
       #"{"type":"store","format":1,"dimension":\#(other.identity.dimension),"metric":"cosine","embedder":"#
       + #"{"name":"\#(other.identity.name)","dimension":\#(other.identity.dimension),"version":"\#(other.identity.version)"}}"#
@@ -42,7 +42,7 @@ import Testing
     let backup = place.directory.path("backup")
     try await store.backup(to: URL(fileURLWithPath: backup))
     try await store.close()
-    // The first handle, to write and to read; of the store, and of its backup.
+    // The first handle, for writing and for reading, of the store and of its backup.
     for url in [place.url, URL(fileURLWithPath: backup)] {
       for access in [StoreOptions.Access.readWrite, .readOnly, .immutable] {
         await expectRefusal(of: other, by: own.identity) {
@@ -57,7 +57,7 @@ import Testing
     #expect(other.texts.isEmpty)
   }
 
-  /// What an export says of its vectors is what an import compares.
+  /// An export names the embedder of its vectors, and an import compares it with the store's.
   @Test(.timeLimit(.minutes(5))) func anExportNamesTheEmbedderAndAnImportComparesIt() async throws {
     let own = MadeEmbedder()
     let store = try await place.open(StoreOptions(embedder: own))
@@ -93,7 +93,7 @@ import Testing
     try await bare.close()
   }
 
-  /// A store that was pinned after this process had opened it, by another one: its vectors are compared with the embedder all the same.
+  /// If another process pins the store after this process has opened it, this process compares vectors with that embedder all the same.
   @Test(.timeLimit(.minutes(5))) func aReaderFromBeforeTheStoreWasPinnedIsRefusedByName() async throws {
     let made = try await place.open(StoreOptions(dimension: 8))
     try await made.add(TestStore.draft("u", 1))

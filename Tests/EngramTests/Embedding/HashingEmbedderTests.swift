@@ -20,8 +20,8 @@ struct HashingEmbedderTests {
     return hash
   }
 
-  /// Computed by a naive implementation of the documented algorithm in another language. If one changes, every store that was
-  /// written with this embedder becomes unsearchable: raise the version of its identity instead.
+  /// Computed by a naive implementation of the documented algorithm in another language. If one of these values changes, stored vectors no
+  /// longer match in every store that was written with this embedder: raise the version of its identity instead.
   private static let golden: [(text: String, digest384: UInt64, values6: [Float])] = [
     (
       "", 0xada3_59ad_40f2_6628,

@@ -2,11 +2,12 @@ import Synchronization
 
 @testable import Engram
 
-/// An embedder whose vectors follow from its identity and the text, and that counts what it is asked for.
+/// An embedder whose vectors depend on its identity and the text only, and that records the texts of each call.
 final class MadeEmbedder: Embedder {
   let identity: EmbedderIdentity
   private let calls = Mutex<[[String]]>([])
-  /// Called with the texts of each call before they are embedded, and with how many calls were before: what it throws, the call throws.
+  /// Called before each call's texts are embedded, with the number of earlier calls and the texts; an error that it throws is thrown by the
+  /// call.
   private let before: @Sendable (Int, [String]) async throws -> Void
   /// These texts get a vector that no cosine store can hold.
   private let zeros: Set<String>
@@ -43,7 +44,7 @@ final class MadeEmbedder: Embedder {
       })
   }
 
-  /// As a cosine store holds it.
+  /// The vector of a text as a cosine store holds it: with norm 1.
   func row(of text: String) -> [Float] {
     let values = vector(of: text).values
     let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
@@ -51,7 +52,7 @@ final class MadeEmbedder: Embedder {
   }
 }
 
-/// Whether two rows are the same but for rounding.
+/// Whether two rows are equal except for rounding.
 func isNear(_ left: [Float]?, _ right: [Float]) -> Bool {
   guard let left, left.count == right.count else { return false }
   return zip(left, right).allSatisfy { abs($0 - $1) < 1e-5 }

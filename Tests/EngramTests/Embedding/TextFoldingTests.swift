@@ -23,7 +23,7 @@ struct TextFoldingTests {
     #expect(folded(text).unicodeScalars.elementsEqual(expected.unicodeScalars))
   }
 
-  /// The table was written down, so it is compared with the decomposition of the platform.
+  /// The table was written by hand, so it is compared with the decomposition of the platform.
   @Test func canonicallyEquivalentSpellingsFoldAlike() {
     let ranges: [ClosedRange<UInt32>] = [
       0x80...0x52f, 0x5d0...0x5ea, 0x620...0x6ff, 0x1e00...0x1fff, 0x3041...0x30ff, 0xfb1d...0xfb4e,

@@ -15,7 +15,7 @@ import TestSupport
     return strings
   }
 
-  /// The same from the tree.
+  /// The strings of a decoded value, to compare with those that the reader finds.
   private func strings(_ value: CBORValue) -> [[UInt8]] {
     switch value {
     case .text(let text): [Array(text.utf8)]
