@@ -7,7 +7,7 @@ import VectorSearch
 
 @testable import Engram
 
-/// The whole of it, on a real store of three users, some of whom said the same.
+/// Patterns and scans of whole stores with three users, some of whom have a text in common.
 @Suite(.serialized) struct ErasureStoreTests {
   private let scratch = ScratchStore()
 
@@ -20,7 +20,7 @@ import VectorSearch
     let picture: Data
   }
 
-  /// A text of which any 24 bytes tell whose it is.
+  /// A text of which any 24 bytes show its kind and its user.
   private static func own(_ what: String, _ user: String) -> String { String(repeating: "\(what) of \(user), ", count: 4) }
 
   private func drafts(of user: String, _ count: Int = 6, seed: UInt64) -> [MemoryDraft] {
@@ -131,7 +131,7 @@ import VectorSearch
     #expect(try contains(Self.shared, fresh.generationPath + "/data.mdb"))
     let scan = try marked.scan(Directory(path: fresh.url.path))
     #expect(scan.isClean && scan.hits.isEmpty && scan.bytes > 100_000)
-    // It is the marks that make it so.
+    // Excluding what survivors have in common makes the scan clean: without that, shared texts and embeddings are hits.
     #expect(try unmarked.scan(Directory(path: fresh.url.path)).hits.keys.sorted { $0.rawValue < $1.rawValue } == [.embedding, .text])
   }
 
@@ -153,7 +153,7 @@ import VectorSearch
       #expect(try reader.liveMemoryRecord(expired) == nil)
       return try ErasurePatterns(.user("alice"), reader)
     }
-    // Seven of the others; of the deleted one the id is in the log, and the row in its slot.
+    // Seven are from the live memories. The id of the deleted one is in the log, and its row is still in its slot.
     #expect(patterns.searched[.memoryID] == 9 && patterns.searched[.embedding] == 9)
     let copy = TemporaryDirectory()
     try Data("---this memory has expired some time ago---".utf8).write(to: URL(fileURLWithPath: copy.path("a")))
@@ -201,7 +201,7 @@ import VectorSearch
     let store = try await scratch.open(dimension: 8)
     try await fill(store, ["alice", "bob"])
     let ids = try store.read { try $0.memories(for: "alice", newestFirst: false).map(\.id) }
-    // One with a text of its own, and the one that others share.
+    // One memory with its own text, and one whose text others share.
     let subject = ErasureSubject.memories([ids[0], ids[6]], userID: "alice")
     let patterns = try patterns(subject, in: store)
     #expect(patterns.searched[.memoryID] == 2 && patterns.searched[.embedding] == 1)
@@ -252,8 +252,8 @@ import VectorSearch
   }
 
   #if os(Linux)
-    /// The test read `/proc/locks`, which comes in pieces: what others locked and unlocked between two of them hid lines, and it failed.
-    /// Now the kernel is asked for the locks of one open file.
+    /// The test read `/proc/locks`, which the kernel returns in pieces: if other processes locked and unlocked files between two reads,
+    /// lines were missing, and the test failed. Now it reads the locks of one open file from `/proc/self/fdinfo`.
     @Test func theLocksOnTheLockTableStay() async throws {
       let store = try await scratch.open(dimension: 8)
       try await fill(store, ["alice"])
@@ -274,7 +274,7 @@ import VectorSearch
       let path = try #require(Directories.resolved(path))
       var locks: [String] = []
       for descriptor in try Directories.entries("/proc/self/fd") {
-        // Other tests close theirs meanwhile.
+        // Other tests close their descriptors meanwhile.
         guard (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")) == path else { continue }
         let facts = try String(contentsOfFile: "/proc/self/fdinfo/\(descriptor)", encoding: .utf8)
         // `lock:`, a number that counts on, and the lock.

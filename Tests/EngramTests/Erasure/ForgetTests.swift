@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// What is forgotten is gone from the files, and the receipt says so.
+/// After forgetting, the data is no longer in the files, and the receipt says so.
 @Suite(.serialized) struct ForgetTests {
   private let place = TestStore()
 
@@ -100,7 +100,7 @@ import Testing
     try await store.close()
   }
 
-  /// A process that died between the two halves: the process that opens the store next goes on.
+  /// If a process dies between the two halves, the process that opens the store next continues.
   @Test(.timeLimit(.minutes(5))) func aBrokenOffErasureIsFinishedByTheNextOpener() async throws {
     let store = try await place.open()
     try await fill(store)

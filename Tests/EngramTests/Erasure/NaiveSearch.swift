@@ -2,7 +2,7 @@ import TestSupport
 
 @testable import Engram
 
-/// An occurrence as the naive search and the matcher both tell it.
+/// An occurrence, as both the naive search and the matcher report it.
 struct Occurrence: Equatable {
   let offset: Int
   let pattern: [UInt8]
@@ -38,7 +38,7 @@ extension PatternSet {
 }
 
 extension SeededGenerator {
-  /// Of a small alphabet, so that patterns overlap, contain one another and occur by chance.
+  /// Bytes of a small alphabet, so that patterns overlap, contain one another and occur by chance.
   mutating func bytes(of alphabet: [UInt8], count: Int) -> [UInt8] { (0..<count).map { _ in element(of: alphabet) } }
 
   /// Patterns that nest, overlap and repeat, some cut from `bytes`, of `least` bytes or more.
@@ -53,7 +53,7 @@ extension SeededGenerator {
         let start = Int.random(in: 0...bytes.count - length, using: &self)
         patterns.append((kind, Array(bytes[start..<start + length])))
       } else if chance(percent: 30), let other = patterns.last?.bytes {
-        // One that begins with the last, the last itself, or its beginning.
+        // One that begins with the previous pattern, the previous pattern itself, or the beginning of it.
         patterns.append((kind, chance(percent: 50) ? Array(other.prefix(least)) : other + self.bytes(of: alphabet, count: length % 3)))
       } else {
         patterns.append((kind, self.bytes(of: alphabet, count: length)))

@@ -27,7 +27,7 @@ import TestSupport
     #expect(list.count == 0 && list.unsearchable.isEmpty)
     list.append(text: [UInt8](repeating: 0, count: 48))
     #expect(list.count == 0 && list.unsearchable == [.text: 2])
-    // A filler other than zero is in no file by itself.
+    // A repeated byte other than zero can be searched for: files do not contain it by chance.
     list.append(text: Array(String(repeating: "x", count: 24).utf8))
     #expect(list.count == 1)
   }
@@ -54,7 +54,7 @@ import TestSupport
       LogRecord(operation: .putContext, userID: userID, recordType: "ann").encode(into: &writer)
       #expect(set.occurrences(in: writer.bytes).isEmpty != occurs)
     }
-    // The longest allowed one, whose head takes three bytes.
+    // The longest allowed user ID, whose CBOR head takes three bytes.
     let long = String(repeating: "é", count: 512)
     var longList = PatternList()
     longList.append(userID: long)
@@ -86,7 +86,7 @@ import TestSupport
     let row = bytes(random.vector(384))
     var list = PatternList()
     _ = list.append(row: row)
-    // A component may begin with a byte that is zero, which a pattern does not.
+    // A component's first byte may be zero, but a pattern never begins with a zero byte.
     #expect(patterns(list).count == 8 && patterns(list).allSatisfy { (29...32).contains($0.count) })
     let found = PatternSet(list).occurrences(in: row).map(\.offset)
     #expect(found.count == 8 && zip(found, 0...).allSatisfy { (0..<4).contains($0 - $1 * 192) })
@@ -97,7 +97,7 @@ import TestSupport
     for index in 0..<12 { components[20 * index + 3] = Float(index + 1) / 7 }
     var list = PatternList()
     _ = list.append(row: bytes(components))
-    // They begin in the first three of the eight places, and the last reaches the twelfth component.
+    // The patterns begin at three of the eight places, and the last one reaches the twelfth component.
     #expect(patterns(list).count == 3)
     for pattern in patterns(list) { #expect((560...564).contains(pattern.count)) }
     #expect(PatternSet(list).occurrences(in: bytes(components)).count == 3)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// Files of a directory that is no store: what is read, and what is not.
+/// Files of a directory that is not a store: which are read, and which are not.
 @Suite struct ResidueScanTests {
   private let directory = TemporaryDirectory()
 
@@ -80,7 +80,7 @@ import Testing
   @Test func aFileThatCannotBeReadIsAnError() async throws {
     try write(pattern, "a")
     let files = try StoreFiles(Directory(path: directory.path))
-    // A link in its place is not followed.
+    // A link in place of the file is not followed.
     try FileManager.default.removeItem(atPath: directory.path("a"))
     try FileManager.default.createSymbolicLink(atPath: directory.path("a"), withDestinationPath: "/dev/zero")
     var scan = ResidueScan(PatternSet(patternList([(.text, pattern)])))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// A backup is a whole store or nothing.
+/// A backup is a complete store, or it does not exist.
 @Suite(.serialized) struct BackupTests {
   private let place = TestStore()
   private var destination: URL { URL(fileURLWithPath: place.directory.path("backup")) }
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  /// Damage in the source ends a backup, and nothing is left of it.
+  /// If the source is damaged, the backup fails, and nothing is left of it.
   @Test func aDamagedRowIsNotCopied() async throws {
     let store = try await place.open()
     try await store.add((0..<10).map { TestStore.draft("u", $0) })

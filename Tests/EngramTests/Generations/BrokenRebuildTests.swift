@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// A rebuild that ends anywhere leaves a store that opens, with everything in it.
+/// A rebuild that is killed at any point leaves a store that opens and has all of its contents.
 @Suite(.serialized) struct BrokenRebuildTests {
   private let place = TestStore()
 
@@ -22,7 +22,7 @@ import Testing
     #expect(try await writer.readLine() == "ready")
     var longest = 500_000
     for round in 0..<40 {
-      // On a slow machine longer, until some rebuild came to its switch.
+      // On a slow machine the rebuilds get more time, until one has reached its switch.
       if round >= 30 {
         if try generations() != ["gen-1"], try currentName() != "gen-1\n" { break }
         longest *= 2
@@ -48,12 +48,12 @@ import Testing
     try await store.close()
   }
 
-  /// The window between the last commit of a generation and the rename of `current`.
+  /// The process died after the last commit of a generation, before the rename of `current`.
   @Test func anOldNameInCurrentIsFollowedAndMended() async throws {
     let store = try await place.open()
     try await store.add((0..<50).map { TestStore.draft("u", $0) })
     let old = try Data(contentsOf: place.url.appendingPathComponent("current"))
-    // Kept open by another process, so that the old generation stays.
+    // Another process keeps the old generation open, so that its directory stays.
     let holder = try ChildProcess(["hold-snapshots", place.path, "1"])
     #expect(try await holder.readLine() == "holding 1")
     let report = try await store.compact()

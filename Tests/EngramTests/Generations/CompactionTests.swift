@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// The store's files are rebuilt under readers and writers, and nobody notices.
+/// The store's files are rebuilt while readers and writers use the store, and none of their calls fails.
 @Suite(.serialized) struct CompactionTests {
   private let place = TestStore()
 
@@ -55,7 +55,7 @@ import Testing
     let others = try [ChildProcess(["compact", place.path, "6"]), ChildProcess(["reopen", place.path, "6"])]
     let end = ContinuousClock.now + .seconds(7)
     var compactions = 0
-    // A slow machine takes longer than the other processes run.
+    // On a slow machine the compactions take longer than the other processes run.
     while ContinuousClock.now < end || compactions < 4 {
       try await store.compact()
       compactions += 1

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Engram
 
-/// A compaction or a backup that cannot be finished leaves the store as it was, and nothing of itself.
+/// A compaction or a backup that cannot be finished leaves the store as it was, and no files of its own.
 @Suite(.serialized) struct InterruptedRebuildTests {
   private let place = TestStore()
 

@@ -5,14 +5,15 @@
 
   @testable import Engram
 
-  /// The bug: a write was acknowledged and lost. The torture harness found it in one of 177 histories. LMDB writes the meta page of a commit and
-  /// then tells readers of it; a builder that was killed in between had superseded its generation, and nobody's snapshot showed that. The next
-  /// writer looked for it in a snapshot, went on in the old generation, and everybody followed to the new one afterwards. A sweep even took
-  /// the new one for unfinished. The fix: a batch looks inside its own transaction, a sweep at the meta pages.
+  /// The bug: a write was acknowledged and lost. The torture harness found it in one of 177 histories. LMDB writes the meta page of a
+  /// commit and then publishes it to readers. A builder that was killed in between had superseded its generation, but no snapshot showed
+  /// that. The next writer looked for it in a snapshot and went on in the old generation, and later all processes followed to the new one.
+  /// A sweep even treated the new one as unfinished. The fix: a batch looks inside its own transaction, a sweep at the meta pages.
   @Suite struct KilledBuilderTests {
     private let place = TestStore()
 
-    /// A store of fifty memories that this process has open, and that another one superseded without telling: it was killed in time.
+    /// A store of fifty memories that this process has open and another process has superseded. That process was killed before it published
+    /// its commit to readers.
     private func supersededStore() async throws -> MemoryStore {
       let store = try await place.open()
       try await store.add((0..<50).map { TestStore.draft("user\($0 % 5)", $0) })

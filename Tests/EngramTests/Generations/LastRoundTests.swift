@@ -7,23 +7,23 @@ import Testing
 
 /// The last round of a rebuild, which excludes writers, is bounded by its work.
 ///
-/// The bug: a compaction that nobody had asked for excluded the writers of a store of 145,000 memories for five seconds. The cause: it replayed
-/// whatever had been committed while it waited for `writer.lock`. The fix: it looks how far it is behind once it has the lock, and if that is
-/// more than the largest batch of writes, gives the lock back and catches up first.
+/// The bug: an automatic compaction blocked the writers of a store of 145,000 memories for five seconds. The cause: it replayed everything
+/// that had been committed while it waited for `writer.lock`. The fix: once it has the lock, it checks how far it is behind. If that is
+/// more than the largest batch of writes, it releases the lock and catches up first.
 @Suite(.serialized) struct LastRoundTests {
   private let place = TestStore()
-  /// More than the last round may replay.
+  /// More changes than the last round may replay.
   private static let changes = StoreRebuild.longestRoundEntries + 100
 
-  /// Keeps a rebuild that is about to take the lock of the writers waiting, until it is further behind than its last round may be.
+  /// Keeps a rebuild that is about to lock `writer.lock` waiting, until it is further behind than its last round may be.
   ///
-  /// The rebuild asks its check again and again while it waits for a lock, and reports no progress meanwhile; while it copies, a report comes
-  /// before each check.
+  /// The rebuild calls its check again and again while it waits for a lock, and reports no progress meanwhile. While it copies, it reports
+  /// progress before each check.
   private final class HeavyWriter: Sendable {
     private let checks = Atomic(0)
     private let isOver = Atomic(false)
     private let hasStarted = Atomic(false)
-    /// Within a body, which holds the lock of the writers.
+    /// Whether a body is running, which holds `writer.lock`.
     private let isWriting = Atomic(false)
     let commits = Atomic(0)
     let turns = Atomic(0)
@@ -34,7 +34,7 @@ import Testing
 
     var hasBegun: Bool { hasStarted.load(ordering: .acquiring) }
 
-    /// The rebuild has given the lock back: it goes on once the next batch has taken it.
+    /// Called when the rebuild has released `writer.lock`: returns once the next batch has locked it.
     func lockWasGivenBack() {
       turns.add(1, ordering: .relaxed)
       while !isWriting.load(ordering: .acquiring), !isOver.load(ordering: .relaxed) { usleep(200) }
@@ -42,8 +42,8 @@ import Testing
 
     private var isWaitedFor: Bool { checks.load(ordering: .relaxed) >= 3 }
 
-    /// Commits batches, each while the rebuild waits for the lock, and gives it the lock after each: else it may miss some moments between two
-    /// batches, until more was committed than the log keeps, and begin anew.
+    /// Commits batches, each while the rebuild waits for `writer.lock`, and lets the rebuild have the lock after each. Otherwise the
+    /// rebuild may miss the short gaps between batches until more was committed than the log keeps, and begin again.
     func run(_ store: MemoryStore, changes: Int) async throws {
       var number = 0
       while !isOver.load(ordering: .relaxed) {
@@ -105,7 +105,7 @@ import Testing
       }
     }.result
     writer.end()
-    // Each of its writes was acknowledged: none had to wait for a round that is too long.
+    // Every write was acknowledged: none had to wait for a last round that is too long.
     try await writing.value
     return try rebuilt.get()
   }
@@ -117,7 +117,7 @@ import Testing
     let (turns, commits) = (writer.turns.load(ordering: .relaxed), writer.commits.load(ordering: .relaxed))
     #expect(turns == StoreRebuild.turns && commits >= turns, "\(turns) turns, \(commits) commits")
     #expect(try store.status.generation == 1 && store.count() == 200 + commits * Self.changes)
-    // In a calmer hour it succeeds.
+    // Without other writers it succeeds.
     #expect(try await store.core.background("the store cannot be compacted") { try $0.rebuild(isAutomatic: true, check: $1) }?.new == 2)
     #expect(try store.count() == 200 + commits * Self.changes)
     #expect(try await store.verify().problems == [])

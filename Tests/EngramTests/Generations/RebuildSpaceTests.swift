@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// A rebuild looks at the free room first, leaves a reserve to other programs, and is not tried again at once.
+/// A rebuild checks the free space first, leaves a reserve to other programs, and is not repeated at once if there is too little.
 @Suite(.serialized) struct RebuildSpaceTests {
   private let place = TestStore()
 
@@ -48,8 +48,8 @@ import Testing
   }
 
   #if os(Linux)
-    /// The bug: on a disk of 300 MB a compaction that nobody had asked for took the last 2 MB from another program, four times. The cause: it
-    /// began without looking at the free room, and again every minute.
+    /// The bug: on a disk of 300 MB an automatic compaction took the last 2 MB from another program, four times. The cause: it began
+    /// without a look at the free space, and again every minute.
     @Test(.enabled(if: SmallDisk.isPossible, "full disks are mounted by root only"), .timeLimit(.minutes(6)))
     func aCompactionThatNobodyAskedForLeavesTheReserve() async throws {
       let disk = try SmallDisk(megabytes: 160)
@@ -58,7 +58,7 @@ import Testing
       for user in 0..<6 {
         try await store.add((0..<1000).map { MemoryDraft(userID: "u\(user)", text: "\($0)", embedding: vector) })
       }
-      // 16 MB for the rows that live, and 16 for others: more than the rebuild takes, and less than it may.
+      // Leaves 6 MiB, which is too little: a rebuild needs 16 MB for the live rows alone.
       try disk.fill(leavingBlocks: 6 << 8)
       for user in 0..<5 { try await store.delete(where: .importance(atLeast: 0), scope: .user("u\(user)")) }
       let free = try DiskSpace(of: Directory(path: disk.path)).availableBytes

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Engram
 
-/// A store that moves to another embedder.
+/// Moves of a store to another embedder.
 @Suite struct ReembedTests {
   private let place = TestStore()
   private let old = MadeEmbedder()
@@ -22,7 +22,8 @@ import Testing
     return store
   }
 
-  /// Every memory has the vector that the embedder makes of it, the store is pinned to it, and everything agrees with everything else.
+  /// Expects that the store is pinned to `embedder`, that every memory has the vector that `embedder` makes of it, and that verification
+  /// finds no problem.
   private func expectAll(
     _ store: MemoryStore, by embedder: MadeEmbedder, count: Int, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
@@ -68,14 +69,14 @@ import Testing
     try await expectAll(store, by: new, count: 304)
     #expect(try !hasWork())
     #expect(try store.history(of: ids[0], for: "v").map(\.text) == ["is said"] && store.context(for: "u0") != nil)
-    // The handle has the embedder.
+    // This handle now uses the new embedder.
     #expect(try await store.search("memory 17", scope: .all, mode: .dense).first?.memory.text == "memory 17")
     try await store.add(MemoryDraft(userID: "v", text: "comes later"))
     try await expectAll(store, by: new, count: 305)
-    // Once more is nothing to do.
+    // A second call has nothing to do.
     let again = try await store.reembed(with: new)
     #expect(!again.isChanged && again.embedded == 0 && again.generation == 2 && again.memories == 305)
-    // What is made of the store is of the new embedder.
+    // Backups and exports of the store have the new embedder.
     let backup = URL(fileURLWithPath: place.directory.path("backup"))
     try await store.backup(to: backup)
     let file = URL(fileURLWithPath: place.directory.path("all.jsonl"))
@@ -90,7 +91,7 @@ import Testing
     }
   }
 
-  /// One without a dimension, one whose vectors callers have brought, one of the metric dot.
+  /// A store without a dimension, a store whose vectors came from callers, and a store with the metric dot.
   @Test(.timeLimit(.minutes(5)), arguments: 0..<3) func aStoreWithoutAnEmbedderGetsOne(_ kind: Int) async throws {
     let options = [StoreOptions(), StoreOptions(dimension: 8), StoreOptions(dimension: 8, metric: .dot)][kind]
     let store = try await place.open(options)
@@ -133,7 +134,7 @@ import Testing
     func end() { gate.signal() }
   }
 
-  /// The same for a task, which must not block a thread of the pool.
+  /// The same for a task, which must not block a thread of the cooperative pool.
   private final class Gate: Sendable {
     private let reached = Atomic(false)
     private let isOpen = Atomic(false)
@@ -154,7 +155,8 @@ import Testing
     try await store.add([MemoryDraft(userID: "w", text: "\(name) added"), MemoryDraft(userID: "a\(name)", text: "\(name) added")])
   }
 
-  /// What is written while the texts are embedded, and while the records are copied, is in the next generation with vectors of its embedder.
+  /// Memories written while the texts are embedded, or while the records are copied, are in the next generation with vectors of its
+  /// embedder.
   @Test(.timeLimit(.minutes(5))) func whatIsWrittenMeanwhileIsEmbeddedBeforeTheSwitch() async throws {
     let store = try await filled(600)
     let ids = try await store.add((0..<4).map { MemoryDraft(userID: "w", text: "before \($0)") }).map(\.id)
@@ -180,7 +182,7 @@ import Testing
     try await store.close()
   }
 
-  /// Writers go on until the switch, and not one of their acknowledged writes is lost or has an old vector.
+  /// Writers go on until the switch. No acknowledged write is lost, and none has an old vector.
   @Test(.timeLimit(.minutes(5))) func underWritersNothingIsLost() async throws {
     let store = try await filled(300)
     let writing = Task { () -> Int in
@@ -197,12 +199,12 @@ import Testing
       return -1
     }
     let new = MadeEmbedder(dimension: 16)
-    // Another handle than the writer's keeps the old embedder for the writer.
+    // The move uses another handle, so the writer's handle keeps the old embedder.
     let other = try await place.open(StoreOptions(embedder: old))
     try await other.reembed(with: new)
     let written = try await writing.value
     let count = try other.count()
-    // The last pair may have been stored, or the change after it not.
+    // The writer's last pair may have been stored although the update after it was refused.
     #expect([300 + 2 * written, 302 + 2 * written].contains(count), "\(written) writes, \(count) memories")
     try await expectAll(other, by: new, count: count)
     try await other.close()
@@ -224,7 +226,7 @@ import Testing
     try await waitUntil { late.isReached }
     try await mover.reembed(with: new)
     late.open()
-    // Embedded before the switch, to be stored after it.
+    // The text was embedded before the switch and would be stored after it.
     await expectCode(.embedderMismatch) { _ = try await adding.value }
     let sequence = try store.status.batchSequence
     let file = URL(fileURLWithPath: place.directory.path("import.jsonl"))
@@ -249,7 +251,7 @@ import Testing
     }
     #expect(old.texts.count == calls, "the embedder is not even asked")
     #expect(try store.status.batchSequence == sequence && store.count() == 12)
-    // Words need no embedder, and the dimension of a vector is compared.
+    // A search by words needs no embedder. The dimension of a vector is checked.
     #expect(try await store.search("memory 3", scope: .all, mode: .lexical).first?.memory.text == "memory 3")
     if kind == 1 {
       await expectCode(.dimensionMismatch) { _ = try store.search(SearchQuery(embedding: TestStore.vector(1), scope: .all)) }
@@ -264,7 +266,7 @@ import Testing
     try await reopened.close()
   }
 
-  /// A vector that a caller has brought, prepared for the old dimension and stored after the switch.
+  /// A caller's vector that was prepared for the old dimension is stored after the switch.
   @Test(.timeLimit(.minutes(5))) func aVectorOfTheOldDimensionDoesNotGetIntoTheNewRows() async throws {
     let store = try await filled(10)
     let prepared = try PreparedDraft(TestStore.draft("k", 1), store: store.core.generation.store)
@@ -302,11 +304,11 @@ import Testing
     try await expectAll(store, by: old, count: 700)
     #expect(try store.status.generation == 1 && hasWork())
     #expect(try store.inspection().files.contains { $0.name == EmbeddingWork.fileName && $0.sizeBytes == 64 + 512 * 104 })
-    // Nor does a text that changed keep its vector.
+    // A text that changed does not keep its vector either.
     let changed = try #require(try store.memories(scope: .all, limit: 1).first)
     try await store.update(changed.id, for: changed.userID) { $0.with(text: "changed") }
     try await store.close()
-    // A new process would open the store anew, as is done here.
+    // A new process would open the store again, as this handle does.
     let again = try await place.open(StoreOptions(embedder: old))
     let new = MadeEmbedder(dimension: 16)
     let report = try await again.reembed(with: new)
@@ -338,7 +340,8 @@ import Testing
     try await store.close()
   }
 
-  /// A file that does not match is as good as none: damaged, another embedder's, or of no kind at all. Once the store has moved, it goes.
+  /// A work file that is damaged, belongs to another embedder or is of another kind is treated as missing. It is removed once the store has
+  /// moved.
   @Test(.timeLimit(.minutes(5))) func aWorkFileThatDoesNotMatchIsNotUsed() async throws {
     let store = try await filled(300)
     func attempt(_ version: String) async {
@@ -373,7 +376,7 @@ import Testing
     let store = try await filled(256)
     let ids = try store.memories(for: "u1", limit: 100).map(\.id)
     let deleted = try #require(try store.memories(for: "u2", limit: 1).first)
-    // All of them, and the next call fails.
+    // The first call of the embedder takes all 256 texts, and the second one, for one more memory, fails.
     try await store.add(MemoryDraft(userID: "z", text: "one more"))
     let failing = MadeEmbedder(dimension: 16) { number, _ in if number == 1 { throw Unreachable() } }
     await #expect(throws: Unreachable.self) { try await store.reembed(with: failing) }
@@ -383,7 +386,7 @@ import Testing
     #expect(receipt.isComplete && receipt.scan?.isClean == true)
     #expect(receipt.scanBefore?.files.contains { $0.name == EmbeddingWork.fileName && !$0.hits.isEmpty } == true)
     #expect(try ids.allSatisfy { try !holds($0) })
-    // A deletion leaves the file with the next rebuild.
+    // The next rebuild removes a deleted memory from the work file.
     try await store.delete(deleted.id, for: "u2")
     #expect(try holds(deleted.id))
     try await store.compact()
@@ -415,7 +418,8 @@ import Testing
 
   // MARK: Kills
 
-  /// A process that is killed while it embeds, and while it copies, leaves a store as it was; the next one does not embed again what was embedded.
+  /// A process that is killed while it embeds or while it copies leaves the store as it was; the next process does not embed again what was
+  /// embedded.
   @Test(.timeLimit(.minutes(5))) func aKillCostsOneCallOfTheEmbedder() async throws {
     let store = try await filled(1000)
     try await store.close()
@@ -443,7 +447,8 @@ import Testing
   }
 
   #if os(Linux)
-    /// The commit that names the next generation is the switch: a process that is killed right before it has changed nothing, and one right after it everything.
+    /// The commit that names the next generation is the switch: a process that is killed just before it has changed nothing; after a kill
+    /// just after it, the change is complete.
     @Test(.timeLimit(.minutes(5)), arguments: ["K", "D"]) func aKillAtTheSwitchIsBeforeOrAfterIt(_ plan: String) async throws {
       let store = try await filled(50)
       try await store.close()

@@ -6,7 +6,8 @@
 
   @testable import Engram
 
-  /// Directories that nobody has open are removed without a lock that others wait for, and by the next process if that was broken off.
+  /// Directories that no process has open are removed without holding a lock that others wait for. If that is interrupted, the next process
+  /// removes them.
   @Suite(.serialized) struct SweepTests {
     private let place = TestStore()
 
@@ -19,9 +20,9 @@
       try await store.close()
     }
 
-    /// Another process that compacts the store, and whose first removal of a file meets `fault`.
+    /// Starts another process that compacts the store, and whose first removal of a file meets `fault`.
     private func compactor(_ fault: String) throws -> ChildProcess {
-      // The thread sanitizer has removed a file of its own before.
+      // Under the thread sanitizer the process removes a file of the sanitizer first.
       let first = TestProcess.hasThreadSanitizer ? 2 : 1
       return try ChildProcess(
         executable: "/usr/bin/strace",
@@ -42,8 +43,9 @@
       }
     }
 
-    // The bug: a directory called `gen-18446744073709551615` made every compaction trap. The cause: the number of the next generation is one
-    // more than the largest. The fix: so large a number is no generation's, and one that leaves no successor is an error.
+    // The bug: a directory called `gen-18446744073709551615` made every compaction trap. The cause: the number of the next generation is
+    // the largest number plus one. The fix: a name with so large a number is not a generation's, and a number without a successor is an
+    // error.
     @Test(.timeLimit(.minutes(5))) func aDirectoryWithAHugeNumberStopsNoCompaction() async throws {
       #expect(StorePaths.generationNumber(directoryName: "gen-\(UInt64.max)") == nil)
       #expect(StorePaths.generationNumber(directoryName: "gen-\(StorePaths.lastGeneration)") == StorePaths.lastGeneration)
@@ -55,8 +57,8 @@
       try await store.close()
     }
 
-    // The bug: an erasure was finished, and the store closed right after that: the files with what was erased stayed until the next opening. The
-    // cause: the rebuild's last sweep leaves a generation alone of which a snapshot is held, and closing did not sweep. The fix: it does.
+    // The bug: an erasure finished and the store closed right after it: the files with the erased data stayed until the next opening. The
+    // cause: the rebuild's last sweep keeps a generation of which a snapshot is held, and closing did not sweep. The fix: it does.
     @Test(.timeLimit(.minutes(5))) func closingRemovesTheGenerationThatASnapshotHeldDuringTheLastSweep() async throws {
       try await fill()
       let store = try await place.open()
@@ -73,7 +75,7 @@
       let outcome = try await compactor("signal=SIGKILL").finish()
       #expect(outcome.termination == .signalled(SIGKILL), "\(outcome)")
       #expect(try setAside.count == 1 && generations.contains("gen-2") && generations.count == 2)
-      // Who may only read changes nothing.
+      // A read-only handle changes nothing.
       let reader = try await place.open(StoreOptions(access: .readOnly))
       #expect(try reader.count() == 50 && setAside.count == 1)
       try await reader.close()
@@ -83,8 +85,8 @@
       try await store.close()
     }
 
-    /// The whole directory was removed under `open.lock`: a process that opened the store, or followed to its new generation, waited for that.
-    /// Now it gets another name under the lock, and is removed without it.
+    /// The directory was removed while `open.lock` was held: a process that opened the store, or followed to its new generation, waited for
+    /// that. Now the directory is renamed under the lock and removed after the lock is released.
     @Test(.timeLimit(.minutes(6))) func nobodyWaitsForTheRemovalOfAnother() async throws {
       try await fill()
       let slow = try compactor("delay_enter=40000000")
@@ -93,7 +95,7 @@
       #expect(try reader.count() == 50 && reader.status.generation == 2)
       #expect(try setAside.count == 1, "opening waited for the end of the removal")
       try await reader.close()
-      // And who may write does not leave it to the other.
+      // An opening for writing removes the directory itself.
       let store = try await place.open()
       #expect(try generations == ["gen-2"])
       slow.kill()
@@ -110,14 +112,15 @@
       _ = try FileHandle(path: killed.appending("data.mdb"), access: .createNew)
       let receipt = try await store.forget(userID: "user1")
       #expect(try receipt.isComplete && generations == ["gen-2"] && store.count() == 40)
-      // Another leftover is found by housekeeping.
+      // Housekeeping finds a directory that another process left.
       try Directories.create(paths.setAside(9))
       try await waitUntil { try generations == ["gen-2"] }
       try await store.close()
     }
 
-    // The bug: `compact()` left the old generation if a read of a moment, such as that of the store's own housekeeping, was under way at its only
-    // sweep; a test on a busy machine met one. The fix: reads that end by themselves are waited for, snapshots that somebody holds are not.
+    // The bug: `compact()` left the old generation if a short read, such as that of the store's own housekeeping, was under way at its only
+    // sweep; a test on a busy machine met one. The fix: it waits for reads that end by themselves, but not for snapshots that an
+    // application holds.
     @Test(.timeLimit(.minutes(5))) func aReadThatIsUnderWayDoesNotKeepTheOldGeneration() async throws {
       try await fill()
       let store = try await place.open()

@@ -5,14 +5,14 @@ import Testing
 
 @testable import Engram
 
-/// Who waits while another process rebuilds the store can be cancelled.
+/// A call that waits while another process rebuilds the store can be cancelled.
 ///
-/// The waiting was a `flock` without a deadline, so a cancelled compaction, backup or erasure, and the closing of the store with it, went on
-/// until the other process let go. Now the lock is asked for again and again.
+/// The bug: the call waited in `flock` without a deadline, so a cancelled compaction, backup or erasure, and the closing of the store with
+/// it, waited until the other process released the lock. The fix: the lock is tried again and again.
 @Suite(.serialized) struct WaitingRebuildTests {
   private let place = TestStore()
 
-  /// Another process in the place of one that rebuilds.
+  /// Starts a process that holds the lock, as one that rebuilds does.
   private func holder() async throws -> ChildProcess {
     let child = try ChildProcess(
       executable: try TestProcess.executable("TestChild"), ["hold-lock", StorePaths(path: place.path).rebuildLock.path])
@@ -29,7 +29,7 @@ import Testing
   /// Cancels `body`, which cannot go on, while it waits.
   private func expectCancelled(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
-    // Long enough that it waits; if it does not yet, the cancellation is seen all the same.
+    // Usually long enough for `body` to wait; if it does not wait yet, it must notice the cancellation all the same.
     try await Task.sleep(for: .milliseconds(100))
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
@@ -80,7 +80,7 @@ import Testing
     try await holder.finish()
   }
 
-  /// As before: who is not cancelled gets its turn.
+  /// A call that is not cancelled gets the lock when the other process releases it.
   @Test(.timeLimit(.minutes(5))) func theWaitingEndsWithTheOthersRebuild() async throws {
     let store = try await filled()
     let holder = try await holder()

@@ -21,7 +21,7 @@ import Testing
     let description: String
   }
 
-  /// The script's lines, by their type.
+  /// The lines that the script prints, by their type.
   private func read(_ arguments: [String] = []) async throws -> [String: [[String: Any]]] {
     let python = ProcessInfo.processInfo.environment["ENGRAM_PYTHON"] ?? "python3"
     let command = [python, "-X", "utf8", script, scratch.url.path] + arguments
@@ -57,7 +57,7 @@ import Testing
         draft.text = random.text(40)
         draft.metadata["big"] = .integer(.max)
         if index % 9 == 0 { draft.dedupeKey = "d\(index)" }
-        // The first block of a user stays one of version 1.
+        // The first block of each user keeps version 1 of the columns.
         if index > 300 { RandomFilter.addDetails(to: &draft, &random) }
         return draft
       }
@@ -74,7 +74,7 @@ import Testing
     }
     try await store.put(ReferenceNote(userID: "ada", lines: ["x"], mood: 0.25))
     let (status, listed) = (try store.status, try store.users())
-    // Those that are left begin with one of the first user.
+    // The first memories were deleted, so the remaining list begins with one of the first user again.
     let memories = try ids.enumerated().map { try #require(try store.memory($1, for: users[$0 % 4])) }
     let embeddings = try ids.enumerated().map { try store.embedding(of: $1, for: users[$0 % 4]) }
     let contexts = try users.map { try #require(try store.context(for: $0)) }
@@ -155,7 +155,7 @@ import Testing
     #expect(lines["memory"]?.first?["embedding"] is NSNull)
   }
 
-  /// The checks of the script can fail: one changed byte of a row is reported.
+  /// The script's checks can fail: it reports one changed byte of a row.
   @Test func pythonTellsADamagedRow() async throws {
     let store = try await scratch.open(dimension: 4)
     try await store.add(MemoryDraft(userID: "u", text: "t", embedding: [1, 0, 0, 0]))
