@@ -18,7 +18,7 @@ import Testing
       let start = ContinuousClock.now
       await expectCode(.stillInUse) { try await store.close(timeout: .milliseconds(200)) }
       #expect(ContinuousClock.now - start >= .milliseconds(200))
-      // Nothing was forced.
+      // The close timed out, and the snapshot still works.
       #expect(try held.snapshot.count() == 1)
     }
     try await store.close(timeout: .seconds(5))
@@ -40,9 +40,9 @@ import Testing
     try await closing.value
   }
 
-  // The bug: a read or a deferred flush that was let in just before the close began only after the drain had seen that nothing was
-  // under way; `close` then said that snapshots were still held, long before its deadline, though nobody held one. The cause: the files
-  // were tried once after the drain. The fix: what came between is drained, too, and the maintenance is waited for.
+  // The bug: a read or a deferred flush that was admitted just before the close began only after the drain had seen nothing under way.
+  // `close` then reported that snapshots were still held, long before its deadline, although no snapshot was held. The cause: after the
+  // drain, the files were tried once. The fix: such late work is drained, too, and the maintenance is waited for.
   @Test(.timeLimit(.minutes(5))) func closeWaitsForAReadThatBeginsAfterTheDrain() async throws {
     let store = try await place.open()
     let core = store.core
@@ -60,17 +60,17 @@ import Testing
     try await place.open().close()
   }
 
-  // The bug: whatever opened or closed a store kept one lock for all stores of the process while it waited for a file lock, and each close
-  // began by taking it on a thread of the cooperative pool. As many closes as that has threads, and the whole process stood still: a run
-  // of these tests hung for an hour. The cause: one lock for the table of stores and for the work. The fix: the table tells who is at
-  // work on which store, and is locked for moments only.
+  // The bug: every call that opened or closed a store held one lock for all stores of the process while it waited for a file lock, and each
+  // close began by taking that lock on a thread of the cooperative pool. With as many closes as the pool has threads the whole process
+  // stopped: a run of these tests hung for an hour. The cause: one lock for the table of stores and for the work. The fix: the table
+  // records which store is being opened or closed, and is locked for moments only.
   @Test(.timeLimit(.minutes(5))) func aStoreThatWaitsForAFileLockHoldsUpNoOther() async throws {
     let others = (0..<4).map { _ in TestStore() }
     var open: [MemoryStore] = []
     for other in others { open.append(try await other.open()) }
     let store = try await place.open()
     let path = try store.core.paths.openLock.path
-    // The lock comes back after a while in any case, so that the bug is a failure and no hang.
+    // The lock is released after a while in any case, so that the bug makes the test fail instead of hang.
     let holder = try ChildProcess(
       executable: "/usr/bin/flock", ["-o", path, "/usr/bin/timeout", "20", "/bin/sh", "-c", "echo held; cat >/dev/null"])
     #expect(try await holder.readLine() == "held")
@@ -87,7 +87,7 @@ import Testing
     try await closing.value
   }
 
-  // The same bug, as the torture harness met it: a deferred flush of the maintenance's own beside the close.
+  // The same bug, as the torture harness found it: a deferred flush by the maintenance runs at the same time as the close.
   @Test(.timeLimit(.minutes(5))) func aStoreWithDeferredFlushesClosesWheneverItIsTold() async throws {
     for round in 0..<40 {
       let store = try await place.open(StoreOptions(dimension: 8, durability: .eventual(maxDelay: .milliseconds(2))))
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  /// Whether this process has a lock file open more often than the test itself: it then tries again and again to lock it.
+  /// Whether this process has a lock file open more often than the test itself has: the store then waits for that lock.
   private static func isAwaited(_ path: String, besides own: Int) throws -> Bool {
     let open = try Directories.entries("/proc/self/fd").count {
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path
@@ -157,7 +157,8 @@ import Testing
     await expectCode(.closed) { try await store.deleteContext(UserContext.self, for: "u") }
   }
 
-  /// The bug: the closed handle kept its share of `alive.lock` until it was deallocated, so nobody could tell that the store was free.
+  /// The bug: the closed handle kept its shared lock on `alive.lock` until it was deallocated, so no process could see that the store was
+  /// free.
   @Test(.timeLimit(.minutes(5))) func aClosedStoreHoldsNoLock() async throws {
     let store = try await place.open()
     try await store.add(TestStore.draft("u", 1))
@@ -185,7 +186,7 @@ import Testing
       withExtendedLifetime((store, other)) {}
     }
 
-    /// Descriptors and maps of this process.
+    /// Paths below `path` of this process's open descriptors and maps.
     private static func openFiles(below path: String) throws -> [String] {
       let descriptors = try Directories.entries("/proc/self/fd").compactMap {
         try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
@@ -195,8 +196,8 @@ import Testing
     }
   #endif
 
-  /// The bug: the task that watches the writers' deadlines slept for the rest of the deadline with the files, and a terabyte of reserved
-  /// addresses, in its hands; a program that opened and closed a few dozen stores ran out of addresses. The fix: it holds the queue only.
+  /// The bug: the task that watches the writers' deadlines held the files, and a terabyte of reserved addresses, while it slept for the
+  /// rest of a deadline. A program that opened and closed a few dozen stores ran out of addresses. The fix: the task holds the queue only.
   @Test(.timeLimit(.minutes(5))) func aClosedStoreLetsGoOfItsFiles() async throws {
     var store: MemoryStore? = try await place.open()
     do {
@@ -204,7 +205,7 @@ import Testing
       let gate = await WriterGate(open)
       let write = Task { try await open.add(TestStore.draft("u", 1)) }
       try await waitUntil { try open.status.queueDepth == 1 }
-      // Long enough for the watch to see that something waits.
+      // Long enough for the task that watches deadlines to see that a write waits.
       try await Task.sleep(for: .milliseconds(50))
       try await gate.open()
       _ = try await write.value
@@ -216,14 +217,14 @@ import Testing
     try await waitUntil(within: .seconds(5)) { generation == nil }
   }
 
-  // The bug: a handle that was dropped while no thread, descriptor or lock could be had left its store half-closed for ever: no handle was left
-  // to close it again, and every opening said that it was in use. The fix: closing is tried until it succeeds.
+  // The bug: if a handle was dropped while no thread, descriptor or lock was available, its store stayed half-closed for ever: no handle
+  // was left to close it again, and every opening reported it as in use. The fix: closing is tried until it succeeds.
   @Test(.timeLimit(.minutes(5))) func aDroppedHandleIsClosedAsSoonAsThatIsPossible() async throws {
     let openLock = "\(place.path)/open.lock"
     do {
       let store = try await place.open()
       try await store.add(TestStore.draft("u", 1))
-      // What cannot be opened cannot be locked.
+      // Without its lock file the store cannot be locked, so closing fails.
       try FileManager.default.moveItem(atPath: openLock, toPath: openLock + ".away")
       try FileManager.default.createDirectory(atPath: openLock, withIntermediateDirectories: false)
       try await Task.sleep(for: .milliseconds(50))
@@ -248,7 +249,7 @@ import Testing
       let store = try await place.open()
       try await store.add(TestStore.draft("u", 1))
     }
-    // Whether the old core is still closing or not, the new handle must work.
+    // The new handle must work whether or not the old core is still closing.
     for round in 0..<20 {
       let store = try await place.open()
       #expect(try store.count() == round + 1)
@@ -258,7 +259,8 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: a handle opened while another one's `close` still waited got the core that was closing, and every call said `.closed`.
+  /// The bug: a handle opened while another handle's `close` still waited got the core that was closing, and every call failed with
+  /// `.closed`.
   @Test(.timeLimit(.minutes(5))) func aStoreOpenedWhileItCloses() async throws {
     let store = try await place.open()
     let closing: Task<Void, any Error>
@@ -278,7 +280,8 @@ import Testing
     try await again.close()
   }
 
-  /// The bug: two tasks that closed one handle at the same time gave back two handles, and the other handle's store was closed under it.
+  /// The bug: if two tasks closed one handle at the same time, two handles were counted as closed, and the store was closed under the other
+  /// handle.
   @Test(.timeLimit(.minutes(5))) func closingAHandleTwiceAtOnceLeavesTheOtherHandleOpen() async throws {
     for round in 0..<30 {
       let (first, second) = (try await place.open(), try await place.open())
@@ -292,7 +295,7 @@ import Testing
     }
   }
 
-  /// The bug: two handles closed at once each took the other for the one that stays, and neither waited for the queued writes.
+  /// The bug: if two handles were closed at once, each assumed that the other stays open, and neither waited for the queued writes.
   @Test(.timeLimit(.minutes(5))) func handlesClosedAtOnceFinishTheQueuedWrites() async throws {
     for round in 0..<20 {
       let handles = [try await place.open(), try await place.open()]

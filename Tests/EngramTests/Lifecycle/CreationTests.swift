@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// Making a store is atomic, whichever process is killed or races.
+/// Creating a store is atomic, even if a process is killed meanwhile or several create it at once.
 @Suite(.serialized) struct CreationTests {
   private let place = TestStore()
 
@@ -22,7 +22,7 @@ import Testing
       ])
   }
 
-  /// The calls that change files, each with how often a creation makes it.
+  /// The system calls that change files, each with how often a creation makes it.
   private func callsOfACreation() async throws -> [(call: String, count: Int)] {
     let calls = ["mkdirat", "openat", "flock", "pwrite64", "fchmod", "ftruncate", "fdatasync", "fsync", "renameat", "write", "unlinkat"]
     let log = place.directory.path("calls")
@@ -43,7 +43,7 @@ import Testing
     var generator = SeededGenerator(seed: 3)
     var (whole, none, swept) = (0, 0, 0)
     for (call, count) in try await callsOfACreation() {
-      // The calls of start-up and of loading libraries come first, those of closing last.
+      // The first calls belong to start-up and to loading libraries, so kills are tried at the last 25; the last calls belong to closing.
       let points = count <= 6 ? Array(1...count) : (0..<6).map { _ in Int.random(in: max(1, count - 25)...count, using: &generator) }
       for point in Set(points).sorted() {
         let outcome = try await create(injecting: "\(call):signal=SIGKILL:when=\(point)")
@@ -72,7 +72,7 @@ import Testing
     #expect(whole > 0 && none > 0 && swept > 0, "\(whole) whole, \(none) none, \(swept) with something to sweep")
   }
 
-  /// The bug: a creation killed before it had made its lock left a directory that no later one swept.
+  /// The bug: a creation killed before it had made its lock file left a directory that no later creation removed.
   @Test(.timeLimit(.minutes(5))) func aDirectoryThatWasAbandonedAtOnceIsSwept() async throws {
     let abandoned = StoreCreation.temporaryName(for: place.path)
     try Directories.create(abandoned)
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5))) func whatOthersKeepBesideTheStoreIsLeftAlone() async throws {
-    // A copy that somebody made, and named much as a creation is.
+    // A copy that a user made, whose name resembles the temporary name of a creation.
     try Directories.create(place.directory.path("store.tmp-old"))
     for name in ["store.tmp", "other.tmp-1", "store-tmp-1", "store.tmp-file"] {
       try Data("x".utf8).write(to: URL(fileURLWithPath: place.directory.path(name)))
@@ -98,8 +98,8 @@ import Testing
       ])
   }
 
-  /// The bug: a creation that was killed while another process made the store left a directory beside it for ever, because only the next
-  /// creation swept. The fix: an opening for writing sweeps, too.
+  /// The bug: a creation that was killed while another process made the store left its directory beside the store for ever, because only
+  /// the next creation swept. The fix: an opening for writing sweeps, too.
   @Test(.timeLimit(.minutes(5))) func whatAKilledCreationLeftGoesWithTheNextOpening() async throws {
     let first = try await place.open()
     try await first.close()
@@ -113,8 +113,8 @@ import Testing
     #expect(try leftovers.isEmpty)
   }
 
-  /// The bug: a process that was killed while it wrote `current` left the unfinished file in the store for ever. The fix: an opener for
-  /// writing removes it, unless a builder is at work, whose file it may be.
+  /// The bug: a process that was killed while it wrote `current` left the unfinished file in the store for ever. The fix: an opening for
+  /// writing removes it, unless a rebuild is running, because the file may be the rebuild's.
   @Test(.timeLimit(.minutes(5))) func anUnfinishedCurrentGoesWithTheNextOpening() async throws {
     let store = try await place.open()
     try await store.add(TestStore.draft("u", 1))
@@ -155,7 +155,7 @@ import Testing
     }
   }
 
-  /// The bug: between making its lock file and locking it a creation looked abandoned, and another one removed its directory.
+  /// The bug: between making its lock file and locking it a creation looked abandoned, and another creation removed its directory.
   @Test(.timeLimit(.minutes(5)), arguments: 1...3)
   func aCreationThatIsSlowToLockIsNotTakenForAbandoned(flock: Int) async throws {
     let slow = try ChildProcess(

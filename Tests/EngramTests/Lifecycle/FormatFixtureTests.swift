@@ -10,7 +10,7 @@ import Testing
   private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures")
 
-  /// The store of a fixture.
+  /// Unpacks the store of a fixture.
   static func unpack(_ name: String, in place: TemporaryDirectory) throws -> URL {
     let unpacked = try Subprocess.run("/bin/tar", ["-xzf", fixtures.appendingPathComponent("\(name).tar.gz").path, "-C", place.path])
     #expect(unpacked.termination == .exited(0), "\(unpacked.standardError)")
@@ -39,7 +39,7 @@ import Testing
       #expect(tagged.map(\.memory.text) == (name == "format-1" ? [] : ["lives in Linz"]))
       let current = try store.search(SearchQuery(embedding: [8, 7, 6, 5, 4, 3, 2, 1], scope: .user("ada")))
       #expect(!current.contains { $0.memory.text == "lives in Graz" })
-      // Made before there was the index of sessions: reads do without, and a compaction makes it.
+      // The store was made before the index of sessions existed: reads work without it, and a compaction builds it.
       #expect(try store.inspection().missingTables == ["sessions", "words"])
       let all = try store.memories(for: "ada", newestFirst: false).elements
       for session in Set(all.compactMap(\.sessionID)) {

@@ -9,7 +9,7 @@ import Testing
 @Suite struct InspectedOpeningTests {
   private let place = TestStore()
 
-  /// The bug: `open.lock` was held during the walk, so nobody could open the store for as long as it took to read all of it.
+  /// The bug: `open.lock` was held during the walk, so no process could open the store for as long as it took to read all of it.
   @Test(.timeLimit(.minutes(5))) func othersOpenAndCompactTheStoreWhileItsPagesAreWalked() async throws {
     let store = try await place.open()
     try await store.add((0..<100).map { TestStore.draft("u", $0) })
@@ -20,7 +20,7 @@ import Testing
     options.inspectsPages = .init { report in
       walks.append(report.usedPages)
       guard walks.values.count == 1 else { return }
-      // A whole rebuild of another process takes place before the walk ends.
+      // Another process completes a whole rebuild before the walk ends.
       outputs.append(
         try? Subprocess.run(TestProcess.executable("EngramTestChild"), ["compact", path, "0"], timeout: .seconds(20)).standardOutput)
     }
@@ -42,7 +42,7 @@ import Testing
     try await store.close()
     let data = "\(place.path)/gen-1/data.mdb"
     let file = try FileHandle(path: data, access: .readWrite)
-    // Every page but the two meta pages.
+    // Zeros every page but the two meta pages.
     try file.writeZeros(from: 2 * 4096, to: file.status().sizeBytes)
     var options = StoreOptions(access: .readOnly, createsIfMissing: false)
     options.inspectsPages = .init { _ in }

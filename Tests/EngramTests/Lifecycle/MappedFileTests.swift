@@ -7,20 +7,20 @@
 
   @testable import Engram
 
-  /// Every byte of every mapped file has a disk block before it is mapped: touching one that has none is SIGBUS on a full disk.
+  /// Every byte of every mapped file has a disk block before it is mapped: on a full disk, touching a byte without one raises SIGBUS.
   ///
-  /// The bug: see `FullDiskTests` of `MemtoolTests`. What this process could die of runs in a child.
+  /// The bug: see `FullDiskTests` of `MemtoolTests`. Everything that could kill this process runs in a child.
   @Suite(.serialized) struct MappedFileTests {
     private let place = TestStore()
 
-    /// Where the first hole of a file begins; nil if there is none.
+    /// The offset of the first hole of a file; nil if there is none.
     private func hole(_ path: String) throws -> Int? {
       let file = try Files.FileHandle(path: path, access: .read)
       let (hole, status) = (try file.firstHole(), try file.status())
       return hole == status.sizeBytes && status.allocatedBytes >= status.sizeBytes ? nil : hole
     }
 
-    /// Of a store that this process does not have open.
+    /// Expects that no mapped file of a store has a hole. This process must not have the store open.
     private func expectBacked(_ store: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
       for generation in try Directories.entries(store) where generation.hasPrefix("gen-") {
         for name in ["lock.mdb", "data.mdb", "rows.f32"] {
@@ -54,7 +54,7 @@
       for path in [place.path, backup, repaired] { try expectBacked(path) }
     }
 
-    /// A lock table as versions before this one left it: its first page only.
+    /// Makes a lock table as earlier versions left it: only its first page has blocks.
     private func makeHoles(_ path: String, sizeBytes: Int = LockTable.sizeBytes) throws {
       let file = try Files.FileHandle(path: path, access: .readWrite)
       try file.truncate(to: 4096)
@@ -77,7 +77,7 @@
       let table = "\(place.path)/gen-1/lock.mdb"
       let child = try ChildProcess(["hold-snapshots", place.path, "40"])
       _ = try await child.readLine()
-      // What an earlier version would have left: the slots beyond those in use have no blocks.
+      // As an earlier version left it: the slots beyond those in use have no blocks.
       let punched = try await ChildProcess.run(executable: "/usr/bin/fallocate", ["-p", "-o", "8192", "-l", "53248", table])
       #expect(punched.termination == .exited(0))
       #expect(try hole(table) != nil)
@@ -121,7 +121,7 @@
       for child in children { #expect(try await child.finish().termination == .exited(0)) }
     }
 
-    /// A copy with holes, as `cp --sparse=always` makes it of a text or an embedding of zeros.
+    /// A copy with holes, as `cp --sparse=always` makes it if a text or an embedding is all zeros.
     @Test(.enabled(if: SmallDisk.isPossible, "full disks are mounted by root only"), .timeLimit(.minutes(4)))
     func aSparseCopyOnAFullTmpfsIsRefusedAndReadWhenThereIsRoom() async throws {
       let disk = try SmallDisk(megabytes: 16)

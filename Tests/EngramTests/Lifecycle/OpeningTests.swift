@@ -7,7 +7,7 @@ import VectorSearch
 
 @testable import Engram
 
-/// What is opened, and what is refused by name. A refused store is left as it was.
+/// Which stores open, and which are refused with their name. A refused store is left as it was.
 @Suite(.serialized) struct OpeningTests {
   private let place = TestStore()
   private let other = TestStore()
@@ -113,13 +113,13 @@ import VectorSearch
     try await store.close()
   }
 
-  /// The bug: a data file that is shorter than its meta page says was mapped, and the first touch beyond its end was SIGBUS. In another
-  /// process, because that would be the end of this one.
+  /// The bug: a data file that is shorter than its meta page says was mapped, and the first touch beyond its end raised SIGBUS. The test
+  /// opens it in another process, because the signal would end this one.
   @Test func aTruncatedDataFileIsRefusedByName() async throws {
     try await make(place, memories: 2000)
     let data = URL(fileURLWithPath: "\(place.path)/gen-1/data.mdb")
     let bytes = try Data(contentsOf: data)
-    // A file may be longer than what is used of it, but two thousand memories take more than this.
+    // A file may be longer than its used part, but two thousand memories use more than each of these sizes.
     for size in [0, 100, 4096, 8192, 16_384, 262_144] {
       try bytes.prefix(size).write(to: data)
       let outcome = try await ChildProcess.run(["open", place.path, "read-write"])
@@ -142,7 +142,7 @@ import VectorSearch
     await expectRefused(.corrupted, naming: text == "gen-7\n" ? "gen-7" : "current")
   }
 
-  /// Rewrites the store's own record as a later version would have.
+  /// Rewrites the store record as a later version would write it.
   private func rewriteRecord(_ change: (inout StoreRecord) -> Void) throws {
     let environment = try Environment(path: "\(place.path)/gen-1", databases: Tables.names, options: Environment.Options())
     let schema = Schema(environment)
@@ -183,7 +183,7 @@ import VectorSearch
     await expectRefused(.newerFormat, naming: "read-only", [.readWrite])
     let store = try await place.open(StoreOptions(access: .readOnly))
     #expect(try store.count() == 3)
-    // Nor through a second handle of the same process.
+    // A second handle of the same process is refused as well.
     await #expect(throws: StoreError.self) { _ = try await place.open() }
     try await store.close()
   }

@@ -33,7 +33,7 @@ import Testing
     await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(dimension: 9)) }
     await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(metric: .dot)) }
     await expectCode(.embedderMismatch) { _ = try await place.open(StoreOptions(embedder: HashingEmbedder())) }
-    // The refused ones count for nothing.
+    // Handles that were refused do not keep the store open.
     try await store.close()
     await expectCode(.closed) { _ = try store.count() }
     let again = try await place.open(StoreOptions())
@@ -51,7 +51,7 @@ import Testing
     #expect(try reader.count() == 1)
     await expectCode(.readOnly) { try await reader.add(TestStore.draft("u", 2)) }
     try await writer.close()
-    // The store stays open for the one that is left.
+    // The store stays open for the remaining handle.
     #expect(try reader.count() == 1)
     try await reader.close()
   }

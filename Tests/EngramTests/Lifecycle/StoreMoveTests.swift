@@ -6,10 +6,10 @@ import Testing
 
 @testable import Engram
 
-/// The bug: a process that had a store open went on by its path. Where the store was moved and a backup took its place, a compaction built the next
-/// generation out of the old content inside the restored store and removed the restored one; a plain write was acknowledged into files that
-/// no path led to. The cause: a store was a string, and nobody looked where it led. The fix: the directory is opened once, everything in it is reached
-/// through its descriptor, and what the path leads to is compared before anything is changed and after each commit.
+/// The bug: a process that had a store open went on by its path. If the store was moved and a backup took its place, a compaction built the
+/// next generation out of the old content inside the restored store and removed the restored one. A plain write was acknowledged into files
+/// that no path led to. The cause: a store was a path, and its target was not checked. The fix: the directory is opened once, everything in
+/// it is reached through its descriptor, and the target of the path is compared before any change and after each commit.
 @Suite struct StoreMoveTests {
   private let place = TestStore()
   private var backup: String { place.directory.path("backup") }
@@ -83,7 +83,7 @@ import Testing
     await expectCode(.storeMoved) {
       try await store.updateContext(for: "user1", message: "Hi", response: "Hello!")
     }
-    // Reading goes on in the files that are open, and the status tells.
+    // Reads continue in the open files, and the status reports the move.
     #expect(try store.count() == 40 && store.memory(id, for: "user1")?.userID == "user1" && store.status.isMoved)
     #expect(try store.status.poison?.isUncommittedMove == true)
     // Housekeeping changes nothing, either.
@@ -93,7 +93,7 @@ import Testing
     #expect(before.1 == after.1, "\(move): the moved store was changed")
     #expect(before.2 == after.2, "\(move): something beside was changed")
     if move == .restoredInPlace {
-      // The same directory: this process would share what it has open.
+      // It is still the same directory, so a new handle would share the core that this process has open.
       await expectCode(.storeMoved) { _ = try await place.open() }
     }
     try await store.close()
@@ -110,7 +110,7 @@ import Testing
   {
     let store = try await fill()
     let (path, backup, old) = (place.path, backup, old)
-    // Between the look before the transaction and the one after the commit.
+    // The move happens after the check before the transaction and before the check after the commit.
     await expectCode(.storeMoved, isCommitted: true) {
       try await store.write { transaction in
         try transaction.add(TestStore.draft("user1", 99))
@@ -118,7 +118,7 @@ import Testing
       }
     }
     #expect(try store.count() == 41 && store.status.isMoved)
-    // Of what comes later nothing is committed, and no error says that it was.
+    // Later writes are not committed, and no error says that they were.
     await expectCode(.storeMoved) { try await store.add(TestStore.draft("user1", 100)) }
     #expect(try store.count() == 41 && store.status.poison?.isUncommittedMove == true)
     try await store.close()
@@ -128,7 +128,7 @@ import Testing
     try await restored.close()
   }
 
-  /// The number of the step at which the store goes.
+  /// `step` is the number of the progress report during which the store is moved.
   @Test(.timeLimit(.minutes(10)), arguments: Move.allCases) func aCompactionUnderWayChangesNothingOutside(move: Move) async throws {
     for step in 0..<4 {
       let inner = StoreMoveTests()
@@ -164,7 +164,7 @@ import Testing
     }
   }
 
-  /// A path that leads through a link is compared as it is, so that a link to another store is a move, too.
+  /// If the path is a symbolic link, its target is compared, so changing the link to another store is a move, too.
   @Test(.timeLimit(.minutes(5))) func aLinkThatLeadsToAnotherStoreIsAMove() async throws {
     let store = try await fill()
     try await store.close()
@@ -181,7 +181,7 @@ import Testing
     try await other.close()
   }
 
-  /// A store that comes back is not trusted again by the process that lost it.
+  /// The process that lost a store does not use it again when it comes back, until it is opened again.
   @Test(.timeLimit(.minutes(5))) func aStoreThatComesBackIsOpenedAnew() async throws {
     let store = try await fill()
     try make(.moved)
@@ -238,7 +238,7 @@ import Testing
     let snapshot = try store.snapshot()
     try damageRows()
     let copy = URL(fileURLWithPath: place.directory.path("copy"))
-    // Of a store that was not moved every error stays what it is.
+    // If the store was not moved, every error stays what it is.
     await expectCode(.corrupted) { _ = try store.embedding(of: id, for: "user1") }
     await expectCode(.corrupted) { try await store.backup(to: copy) }
     try make(move)
@@ -250,14 +250,14 @@ import Testing
     } catch let error as StoreError {
       #expect(error.code == .storeMoved && !error.isCommitted && (error.cause as? StoreError)?.code == .corrupted, "\(move): \(error)")
     }
-    // What the move cannot have led to stays, too.
+    // An error that the move cannot have caused stays what it is, too.
     await expectCode(.invalidUserID) { _ = try store.context(for: "") }
     await expectCode(.storeExists) { try await store.backup(to: URL(fileURLWithPath: place.directory.path)) }
     snapshot.end()
     try await store.close()
   }
 
-  /// The store goes within the batch, and a call of that batch is the first that fails: nothing was committed, and writing ends.
+  /// The store is moved during a batch, and a call of that batch is the first to fail: nothing is committed, and writing ends.
   @Test(.timeLimit(.minutes(5)), arguments: Move.allCases) func aBatchThatFailsInAMovedStoreNamesTheMove(move: Move) async throws {
     let store = try await fill()
     let (path, backup, old) = (place.path, backup, old)
@@ -281,7 +281,7 @@ import Testing
     await expectCode(.notAStore) { _ = try await place.open() }
   }
 
-  /// The first half of forgetting is a commit of its own.
+  /// The first half of forgetting is a commit of its own, so a move after it must be reported as committed.
   @Test(.timeLimit(.minutes(5)), arguments: Move.allCases) func aMoveAfterTheUserWasHiddenIsReportedAsCommitted(move: Move) async throws {
     let store = try await fill()
     let (path, backup, old) = (place.path, backup, old)

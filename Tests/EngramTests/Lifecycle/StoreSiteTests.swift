@@ -5,9 +5,9 @@ import Testing
 
 @testable import Engram
 
-/// The bug: in a directory where others may create files, somebody made `store.tmp-0000000000001` and exchanged its children while an opener swept it
-/// by path: files elsewhere were removed. A link of that name made the opener create `alive.lock` elsewhere. The cause: a name was taken for the
-/// directory. The fix: only what belongs to this user alone is touched, and through its descriptor.
+/// The bug: in a directory where others may create files, an attacker made `store.tmp-0000000000001` and exchanged its children while an
+/// opening removed it by path: files elsewhere were removed. A link of that name made the opening create `alive.lock` elsewhere. The cause:
+/// the code relied on a name. The fix: only files that belong to this user alone are touched, and through the directory's descriptor.
 @Suite struct StoreSiteTests {
   private let place = TestStore()
   private var abandoned: String { place.directory.path("store.tmp-0000000000001") }
@@ -51,20 +51,20 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func whatIsThisUsersOwnIsSwept() async throws {
     try makePrecious()
     try Directories.create(abandoned)
-    // Links in it are removed, and not followed.
+    // Links in the directory are removed, but not followed.
     try FileManager.default.createSymbolicLink(atPath: "\(abandoned)/gen-1", withDestinationPath: precious)
     try await sweep()
     #expect(try Directories.status(abandoned) == nil)
     #expect(try Directories.entries(precious) == ["file"])
   }
 
-  /// A tree is removed through descriptors: a directory that is exchanged for a link after it was looked at does not lead out of the tree.
+  /// A tree is removed through descriptors: if a directory is replaced by a link after it was checked, the removal does not leave the tree.
   @Test(.timeLimit(.minutes(5))) func aRemovalStaysInTheDirectoryThatItBeganIn() throws {
     try makePrecious()
     try Directories.create(abandoned)
     try Data("x".utf8).write(to: URL(fileURLWithPath: "\(abandoned)/file"))
     let opened = try Directory(FilePlace(abandoned))
-    // What an attacker would do between the look and the removal.
+    // This is what an attacker would do between the check and the removal.
     try FileManager.default.moveItem(atPath: abandoned, toPath: place.directory.path("away"))
     try FileManager.default.createSymbolicLink(atPath: abandoned, withDestinationPath: precious)
     try Directories.removeContents(of: opened)
@@ -75,8 +75,9 @@ import Testing
     #expect(try Directories.entries(precious) == ["file"])
   }
 
-  /// The bug: the lock file in a directory that was being made came after the directory, and a sweeper that saw the directory in between removed what
-  /// its maker added afterwards. One of forty tasks that opened a new store at once failed, in one of four runs on a busy machine.
+  /// The bug: a creation made its directory first and the lock file in it afterwards. A sweeper that saw the directory in between removed
+  /// the files that the creation added later. One of forty tasks that opened a new store at once failed, in one of four runs on a busy
+  /// machine.
   @Test(.timeLimit(.minutes(5))) func manyThreadsMakeOneStoreAtOnce() async throws {
     for round in 0..<8 {
       let path = place.directory.path("round\(round)")

@@ -5,11 +5,11 @@ import Testing
 
 @testable import Engram
 
-/// A store that others can read, change or exchange is refused by name, and left as it was.
+/// A store that other users can read, change or replace is refused by name, and left as it was.
 @Suite(.serialized) struct StoreTrustTests {
   private let place = TestStore()
 
-  /// Everything in a store, with the kinds of its entries.
+  /// All directories and files of a store.
   private static let directories = ["", "/gen-1"]
   private static let files = [
     "/current", "/open.lock", "/alive.lock", "/writer.lock", "/rebuild.lock", "/gen-1/data.mdb", "/gen-1/lock.mdb", "/gen-1/rows.f32",
@@ -21,7 +21,7 @@ import Testing
     try await store.close()
   }
 
-  /// Expects that opening and repairing are refused, in words that name each of `names`, and that the store is sound after `mend`.
+  /// Expects that opening, verifying and repairing are refused with `code`, and that each message contains each of `names`.
   private func expectRefused(
     _ code: StoreError.Code, naming names: [String], sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
@@ -65,9 +65,10 @@ import Testing
     }
   }
 
-  /// The bug: the error advised root to `chown` the store, which takes it from its owner. It says how to run as the owner now.
+  /// The bug: the error advised root to `chown` the store, which takes it from its owner. Now it says how to run as the owner.
   ///
-  /// As root each entry is given away in turn. Nobody else can do that: then the root directory, which is root's, serves as a store.
+  /// If root runs the test, it gives each entry to another user in turn. Otherwise the test uses the root directory, which belongs to root,
+  /// as a store.
   @Test(.timeLimit(.minutes(6))) func whatBelongsToAnotherUserIsRefused() async throws {
     guard geteuid() == 0 else {
       let error = #expect(throws: StoreError.self) { try StoreTrust.check(StorePaths(path: "/")) }
@@ -96,7 +97,7 @@ import Testing
       try FileManager.default.moveItem(atPath: elsewhere, toPath: path)
       try await expectSound()
     }
-    // The way to the store is the user's own.
+    // The path to the store may contain links: the user chooses it.
     let link = place.directory.path("link")
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: place.path)
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: link))
@@ -117,7 +118,7 @@ import Testing
     }
   }
 
-  /// The bug: the opening of a pipe waits for a writer, for ever.
+  /// The bug: opening a pipe waited for a writer without a limit.
   @Test(.timeLimit(.minutes(6))) func aPipeOrADirectoryInThePlaceOfAFileIsRefusedAtOnce() async throws {
     try await make()
     for entry in Self.files + ["/gen-1"] {
@@ -136,7 +137,7 @@ import Testing
     }
   }
 
-  /// What is beside the live generation is swept by its name, so it is looked at, too.
+  /// Entries beside the live generation are removed by name, so they are checked, too.
   @Test(.timeLimit(.minutes(5))) func aLinkInThePlaceOfAnotherGenerationIsRefused() async throws {
     try await make()
     let kept = place.directory.path("kept")
@@ -147,7 +148,7 @@ import Testing
     #expect(try Directories.entries(kept) == ["data.mdb"])
   }
 
-  /// The bug: LMDB made a lock table that was missing under the umask: readable by all, or by not even its owner.
+  /// The bug: if a lock table was missing, LMDB made it with the permissions of the umask: readable by all, or not even by its owner.
   @Test(.timeLimit(.minutes(5)), arguments: ["0", "0777"]) func aMissingLockTableIsMadePrivateWhateverTheUmask(umask: String) async throws {
     try await make()
     try Directories.removeFile("\(place.path)/gen-1/lock.mdb")
@@ -160,12 +161,12 @@ import Testing
   }
 
   #if os(Linux)
-    /// LMDB opens by path: between the look at the file and that, a link to another store's file takes its place.
+    /// LMDB opens files by path: a link to another store's file takes the place of the file after it was checked.
     @Test(.timeLimit(.minutes(5))) func aFileThatIsExchangedWhileItIsOpenedIsRefused() async throws {
       try await make()
       let (data, elsewhere, log) = ("\(place.path)/gen-1/data.mdb", place.directory.path("elsewhere"), place.directory.path("log"))
       try FileManager.default.copyItem(atPath: data, toPath: elsewhere)
-      // LMDB opens its lock table and then the data file, through the descriptor of the store's directory, whatever its number is.
+      // LMDB opens its lock table and then the data file, by a path through the descriptor of the store's directory, whose number varies.
       let opened = (3...40).flatMap { number in
         ["lock.mdb", "data.mdb"].flatMap { ["-P", "/proc/self/fd/\(number)/gen-1/\($0)"] }
       }

@@ -79,10 +79,10 @@
 
     /// The same with a limit on the size of files, which needs no rights.
     ///
-    /// The bug: LMDB reports a short write of a page, all that a nearly full disk has room for, as EIO; the store took it for a failed
-    /// flush and wrote no more.
+    /// The bug: LMDB reports a short write of a page, which a nearly full disk causes, as EIO. The store treated that as a failed flush and
+    /// stopped writing.
     @Test(.timeLimit(.minutes(8))) func fillUnderALimit() async throws {
-      // In blocks of 512 bytes in a POSIX shell.
+      // `ulimit -f` counts blocks of 512 bytes in a POSIX shell.
       let outcome = try await ChildProcess.run(
         executable: "/bin/sh",
         ["-c", "ulimit -f 20000; exec \"$0\" \"$@\"", try TestProcess.executable("EngramTestChild"), "fill", place.path])
@@ -101,7 +101,7 @@
       try await store.close()
     }
 
-    /// The bug: if the note in `writer.lock` could not be written, the lock stayed with this process until it ended.
+    /// The bug: if the process could not write its note into `writer.lock`, it kept the lock until it ended.
     @Test(.timeLimit(.minutes(8))) func aWriteThatFindsTheDiskFullFromTheStartGivesTheLockBack() async throws {
       _ = try await withDisk(24) { url in
         let store = try await MemoryStore.open(at: url, options: StoreOptions(dimension: 8))
@@ -142,7 +142,7 @@
       if !mounted { try await anotherUserIsRefused() }
     }
 
-    /// Another user when this one is root; else this user, without the permission.
+    /// Root opens the store as another user; any other user removes its own permission first.
     @Test(.timeLimit(.minutes(8))) func anotherUserIsRefused() async throws {
       let store = try await place.open()
       try await store.close()
@@ -174,7 +174,7 @@
       }
       #expect(try store.count() == 1)
       try await store.close()
-      // Alone it may, and then this process is the stranger.
+      // If no other process has the store open, the namespace may open it, and then this process is refused.
       let other = try ChildProcess(executable: "/usr/bin/unshare", isolated + ["read-write"])
       #expect(try await other.readLine() == "opened 1")
       await expectCode(.foreignNamespace) { _ = try await place.open() }

@@ -5,11 +5,11 @@ import Testing
 
 @testable import Engram
 
-/// What adding says of each draft, and what it does if the embedder fails.
+/// The result of adding each draft, and what happens if the embedder fails.
 @Suite(.serialized) struct AddedTests {
   private let scratch = ScratchStore()
 
-  /// Fails in the way that its maker chose.
+  /// Fails in the way that the test chose.
   private final class BrokenEmbedder: Embedder {
     enum Fault: CaseIterable, Sendable { case throwing, tooFew, oneWithoutDirection, otherDimension }
     struct Failure: Error {}
@@ -53,7 +53,7 @@ import Testing
     let sequence = try store.status.batchSequence
     let added = try await store.add(drafts)
     #expect(added.map(\.outcome) == [.added, .existing, .added, .existing, .expired, .expired])
-    // Of a memory that was there already, whether that one is embedded.
+    // For a memory that existed already, `isEmbedded` says whether the existing one has an embedding.
     #expect(added.map(\.isEmbedded) == [true, true, false, false, true, false])
     #expect(added[1].id == added[0].id && added[3].id == added[2].id && Set(added.map(\.id)).count == 4)
     #expect(try store.status.batchSequence == sequence + 1)
@@ -94,7 +94,7 @@ import Testing
     await #expect(throws: (any Error).self) { try await store.add(drafts[0]) }
     #expect(try store.count() == 0 && store.status.batchSequence == sequence)
     let added = try await store.add(drafts, onEmbeddingFailure: .keepText)
-    // Only the vector at fault is missing, where the others came.
+    // Only the invalid vector is left out; the others are stored.
     #expect(added.map(\.isEmbedded) == [false, fault == .oneWithoutDirection, true], "\(fault)")
     #expect(added.allSatisfy { $0.outcome == .added })
     for (draft, added) in zip(drafts, added) {
@@ -106,7 +106,7 @@ import Testing
     try await store.close()
   }
 
-  /// A draft that is at fault itself is refused whatever the embedder does.
+  /// An invalid draft is refused whatever the embedder does.
   @Test func theTextsOfABadDraftAreNotKept() async throws {
     let store = try await scratch.open(embedder: BrokenEmbedder(.throwing))
     for draft in [

@@ -7,7 +7,7 @@ import TestSupport
 
 @testable import Engram
 
-/// A wall clock and a clock of the boot that a test moves.
+/// A wall clock and a boot clock that a test moves.
 final class TestClock: Sendable {
   private struct State {
     var offset: Int64 = 0
@@ -20,7 +20,7 @@ final class TestClock: Sendable {
   private let state = Mutex(State())
   private let bootHoursPerLook: Int64
 
-  /// - Parameter bootHoursPerLook: How far the clock of the boot moves each time that it is looked at, so that no test waits for an hour.
+  /// - Parameter bootHoursPerLook: How many hours the boot clock advances at each reading, so that no test waits for an hour.
   init(bootHoursPerLook: Int64 = 0) { self.bootHoursPerLook = bootHoursPerLook }
 
   var clock: StoreClock {
@@ -35,7 +35,7 @@ final class TestClock: Sendable {
     return clock
   }
 
-  /// Time goes by.
+  /// Advances both clocks.
   func advance(_ milliseconds: Int64) {
     state.withLock {
       $0.boot += milliseconds
@@ -43,7 +43,7 @@ final class TestClock: Sendable {
     }
   }
 
-  /// Somebody sets the wall clock.
+  /// Sets the wall clock, as an administrator would.
   func setWall(ahead milliseconds: Int64) { state.withLock { $0.offset = milliseconds } }
 
   func startAnew() {
@@ -54,9 +54,9 @@ final class TestClock: Sendable {
   }
 }
 
-/// Bug: one command under a clock that is ten years ahead deleted for good what expires in between, and `lastCommit` stayed in the future.
-/// Cause: one look at the wall clock decided, and the last commit's time was never taken back. Fix: two commits of one boot, an hour apart by a
-/// clock that nobody sets, must find a memory expired.
+/// Bug: one command under a clock that is ten years ahead permanently deleted memories that expire within those years, and `lastCommit`
+/// stayed in the future. Cause: one look at the wall clock decided, and the last commit's time was never corrected. Fix: two commits during
+/// one boot, an hour apart by the boot clock, which nobody sets, must both find a memory expired.
 @Suite(.serialized) struct ClockTests {
   private let scratch = ScratchStore()
   private let times = TestClock()
@@ -83,7 +83,7 @@ final class TestClock: Sendable {
     #expect(ahead.wall > WallClock.now() + 9 * TestClock.year)
     #expect(try #require(try store.status.lastCommit) > Date(timeIntervalSinceNow: 2e8))
     try await store.close()
-    // Back again, and hours later.
+    // The wall clock is right again, and hours pass.
     times.setWall(ahead: 0)
     times.advance(TestClock.hour)
     store = try await open()
@@ -94,7 +94,7 @@ final class TestClock: Sendable {
     }
     #expect(abs(try #require(try store.status.lastCommit).timeIntervalSinceNow) < 86_400)
     #expect(try store.memory(id, for: "u")?.dedupeKey == "k" && store.status.rowsLive == 1)
-    // A second jump must find it anew, although the first one had found it.
+    // After a second jump the memory must be found expired twice again, although the first jump had marked it.
     times.setWall(ahead: 10 * TestClock.year)
     #expect(try await sweep(store))
     #expect(try await !sweep(store))
@@ -118,7 +118,7 @@ final class TestClock: Sendable {
     times.advance(TestClock.hour - 1)
     #expect(try await !sweep(store) && state(store).rowsLive == 3)
     times.advance(1)
-    // The others have expired by now, but nobody has found them so an hour ago.
+    // The other two have expired by now, but were not found expired an hour ago.
     while try await sweep(store) {}
     #expect(try state(store).rowsLive == 2)
     times.advance(TestClock.hour)
@@ -178,7 +178,7 @@ final class TestClock: Sendable {
     func stored(_ state: StateRecord) throws -> StateRecord {
       var writer = CBORWriter()
       state.encode(into: &writer)
-      // Deterministic: what reads it as a tree writes the same bytes.
+      // The encoding is deterministic: decoding it generically and encoding it again gives the same bytes.
       var again = CBORWriter()
       try again.value(try CBORReader.value(of: writer.bytes))
       #expect(again.bytes == writer.bytes)
@@ -192,7 +192,7 @@ final class TestClock: Sendable {
     #expect(try stored(state) == state)
     state.lastBoot = BootInstant(boot: [3], milliseconds: 1)
     #expect(try stored(state).expiryMark == nil)
-    // Any value of a record can be calculated with.
+    // A record may hold any number without an overflow in later calculations.
     for number in [Int64.min, -1, 0, .max] {
       state.lastCommit = number
       state.lastBoot = BootInstant(boot: [1], milliseconds: number)

@@ -52,7 +52,7 @@ import Testing
   @Test func anExpiredHolderCountsAsAbsent() async throws {
     let store = try await scratch.open(dimension: 2)
     let ids = try await store.write { transaction in
-      // Within one transaction, so that the sweep cannot come between.
+      // One transaction, so that the sweep cannot run in between.
       let first = try transaction.add(draft("u", "first", expiresAt: Date(timeIntervalSince1970: 1))).id
       let second = try transaction.add(draft("u", "second")).id
       return [first, second, try transaction.add(draft("u", "third")).id]

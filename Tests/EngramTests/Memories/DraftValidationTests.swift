@@ -4,7 +4,8 @@ import Testing
 
 @testable import Engram
 
-/// What a memory may hold: each bound from both sides, the code and the name of what was wrong, and that a refusal changes nothing.
+/// The limits of a memory's fields: each bound from both sides, the error's code and the name of the field, and that a refusal changes
+/// nothing.
 @Suite(.serialized) struct DraftValidationTests {
   private let scratch = ScratchStore()
 
@@ -125,7 +126,7 @@ import Testing
     try await expectRefused(store, draft([1.1e18, 0, 0]), .normTooLarge, "1e+18")
     try await expectRefused(store, draft([8e17, 8e17, 0]), .normTooLarge, "norm")
     try await expectRefused(store, draft([.greatestFiniteMagnitude, .greatestFiniteMagnitude, 0]), .normTooLarge, "norm")
-    // The largest 32-bit float that is not above the bound, and the next.
+    // The largest 32-bit float that is not above the bound is accepted, and the next one is refused.
     let largest: Float = Double(Float(1e18)) <= 1e18 ? 1e18 : Float(1e18).nextDown
     try await store.add(draft([largest, 0, 0]))
     try await expectRefused(store, draft([largest.nextUp, 0, 0]), .normTooLarge, "norm")

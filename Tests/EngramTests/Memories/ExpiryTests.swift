@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Memories with an end.
+/// Memories with an expiry time.
 @Suite(.serialized) struct ExpiryTests {
   private let scratch = ScratchStore()
   private let past = Date(timeIntervalSince1970: 1_000)
@@ -13,7 +13,7 @@ import Testing
   @Test func anExpiredMemoryIsAbsentEverywhereAtOnce() async throws {
     let store = try await scratch.open(dimension: 2)
     let live = try await store.add(MemoryDraft(userID: "u", text: "live", embedding: [1, 0], expiresAt: future)).id
-    // The same transaction looks, and then a read: whether the sweep has passed in between makes no difference.
+    // The transaction itself looks, and then a read: the result is the same whether or not the sweep has run in between.
     let past = past
     let (id, wasSeen, deleted) = try await store.write { transaction in
       let id = try transaction.add(MemoryDraft(userID: "u", text: "gone", embedding: [1, 0], expiresAt: past)).id
@@ -49,7 +49,7 @@ import Testing
     try await store.close()
   }
 
-  /// The only test that waits for a clock: a memory that expires while a snapshot is held.
+  /// The only test that waits for the real clock: a memory expires while a snapshot is held.
   @Test(.timeLimit(.minutes(5))) func aSnapshotJudgesByItsOwnClock() async throws {
     let store = try await scratch.open(dimension: 2, clock: TestClock(bootHoursPerLook: 1).clock)
     let expiry = Date(timeIntervalSinceNow: 1.5).roundedToMilliseconds
@@ -65,7 +65,7 @@ import Testing
     #expect(try snapshot.memory(id, for: "u")?.text == "soon gone")
     #expect(try snapshot.count(scope: .user("u")) == 1)
     #expect(try snapshot.search(SearchQuery(embedding: [1, 0], scope: .all)).map(\.memory.id) == [id])
-    // Also once the sweep has removed it.
+    // The snapshot shows the memory even after the sweep has removed it.
     #expect(try await eventually { try store.status.rowsLive == 0 })
     #expect(try snapshot.embedding(of: id, for: "u") == [1, 0])
     #expect(try snapshot.memories(for: "u").count == 1)

@@ -23,7 +23,7 @@ import TestSupport
     let id = MemoryID()
     #expect(id.high >> 12 & 0xF == 7)
     #expect(id.low >> 62 == 2)
-    // The counter may run a little ahead of the clock when very many ids are made.
+    // The counter may be ahead of the clock if very many ids are made.
     #expect(id.high >> 16 >= before && id.high >> 16 <= before + 60_000)
   }
 
@@ -49,8 +49,8 @@ import TestSupport
     #expect(throws: DecodingError.self) { try JSONDecoder().decode([MemoryID].self, from: Data(#"["x"]"#.utf8)) }
   }
 
-  /// Bug: `…-03-1` was the id `…-03ff`, because Foundation's parser of UUIDs reads pairs with `sscanf`, which takes a sign. A memory had
-  /// several names, and an import could replace another one than its line named. Fix: a parser of our own.
+  /// Bug: `…-03-1` was parsed as the id `…-03ff`, because Foundation's parser of UUIDs reads pairs with `sscanf`, which accepts a sign. A
+  /// memory had several names, and an import could replace another memory than the one its line named. Fix: a parser of our own.
   @Test func aSignIsNoDigit() {
     for text in [
       "019b0000-0000-7000-8000-0000000003-1", "019b0000-0000-7000-8000-00000000030+", "+19b0000-0000-7000-8000-000000000301",

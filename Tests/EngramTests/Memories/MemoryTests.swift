@@ -90,7 +90,7 @@ import Testing
       let error = await storeError { try await store.add(MemoryDraft(userID: user, text: "again", embedding: [1, 2], id: ids[0])) }
       #expect(error?.code == .conflict)
       #expect(error?.message.contains("\(ids[0])") == true)
-      // Whose memory it is stays unsaid: it may be another user's.
+      // The message does not name the owner: it may be another user.
       #expect(error?.message.contains("user") == false)
     }
     #expect(try store.status.batchSequence == sequence)
@@ -154,12 +154,12 @@ import Testing
     try await store.close()
   }
 
-  /// Bug: a body that removed a user's last memory marked the user's untouched blocks as gone and did not remember them, so that
-  /// undoing it in a batch with others deleted them, and the user's next memory found its block missing. Fix: remember the old block.
+  /// Bug: a body that removed a user's last memory marked the user's untouched blocks as removed and did not remember them. Undoing that
+  /// body in a batch with others deleted those blocks, and the user's next memory found its block missing. Fix: remember the old block.
   @Test func aBodyThatEmptiesAUserAndThrowsIsUndoneWhole() async throws {
     struct Refusal: Error {}
     let store = try await scratch.open(dimension: 2)
-    // Enough rows for a run of more than one block, of which the last is untouched.
+    // Enough rows for a run of more than one block, of which the last block is untouched.
     while try store.status.rowsAllocated - store.status.rowsLive < 136 {
       try await store.add((0..<20).map { MemoryDraft(userID: "u", text: "\($0)", embedding: [1, Float($0)]) })
     }
@@ -183,9 +183,9 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: room was made for the rows that were written, and not for the rest of the run that the last one began. Where the run crossed the
-  /// end of the file, the store could not be opened any more until another write had made the file longer: "rows.f32 is truncated". Found
-  /// by killing writers. The fix: room is made for every row that is given out.
+  /// The bug: the file was extended for the rows that were written, but not for the rest of the run that the last one began. If the run
+  /// crossed the end of the file, the store could not be opened until another write had made the file longer: "rows.f32 is truncated".
+  /// Found by killing writers. The fix: the file is extended for every row that is allocated.
   @Test(.timeLimit(.minutes(5))) func theFileHoldsEveryRowThatIsGivenOut() async throws {
     let place = TestStore()
     let store = try await place.open(StoreOptions(dimension: 8, durability: .eventual(maxDelay: .seconds(1))))

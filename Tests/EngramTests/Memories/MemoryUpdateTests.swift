@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Changed copies of memories, and that columns, timeline and rows follow.
+/// Updates of memories; their columns, timeline entries and rows are updated, too.
 @Suite(.serialized) struct MemoryUpdateTests {
   private let scratch = ScratchStore()
 
@@ -101,8 +101,8 @@ import Testing
     try store.read { snapshot in try snapshot.read { try $0.memoryRecord(id)?.row?.row } }
   }
 
-  /// Bug: with an embedder, a transform whose text differed at every call was run for ever, because the second call's text was never
-  /// the embedded one. Fix: the first call's result is kept if the memory has not changed meanwhile.
+  /// Bug: with an embedder, a transform whose text differed at every call was called again without end, because the second call's text was
+  /// never the embedded one. Fix: the first call's result is kept if the memory has not changed meanwhile.
   @Test(.timeLimit(.minutes(5))) func aTransformThatGivesAnotherTextAtEachCallEnds() async throws {
     let store = try await scratch.open(embedder: HashingEmbedder(dimension: 16))
     let id = try await store.add(MemoryDraft(userID: "u", text: "start")).id
@@ -119,7 +119,7 @@ import Testing
     try await store.close()
   }
 
-  /// Bug: a copy of an earlier memory with the same id passed for a copy of the present one, and the timeline and the dedupe key then
+  /// Bug: a copy of an earlier memory with the same id was accepted as a copy of the current one, and the timeline and the dedupe key then
   /// pointed elsewhere. Fix: a transform that changes `createdAt` or the dedupe key is refused.
   @Test func aCopyOfAnEarlierMemoryOfTheSameIDIsRefused() async throws {
     let store = try await scratch.open(dimension: 2)

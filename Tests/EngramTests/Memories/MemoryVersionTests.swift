@@ -6,7 +6,7 @@ import Testing
 
 @testable import Engram
 
-/// Versions of memories, which an update, an upsert and the mark of a successor make.
+/// Versions of memories: an update, an upsert and a successor's mark each make one.
 @Suite(.serialized) struct MemoryVersionTests {
   private let place = TestStore()
 
@@ -53,7 +53,7 @@ import Testing
     #expect(try history(again, id) == expected && again.memory(id, for: "u")?.version == 4)
     let backup = URL(fileURLWithPath: place.directory.path("backup"))
     try await again.backup(to: backup)
-    // A memory that is deleted takes its versions along.
+    // Deleting a memory deletes its versions.
     #expect(try await again.delete(id, for: "u"))
     #expect(try entries(again) == 0)
     #expect(try await again.verify().problems == [])
@@ -125,7 +125,7 @@ import Testing
     try await store.close()
   }
 
-  /// Of writers that all expect the version that they read, one succeeds for each version.
+  /// Of several writers that expect the version that they read, one succeeds for each version.
   @Test(.timeLimit(.minutes(5))) func noUpdateIsLost() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1)).id
@@ -156,7 +156,7 @@ import Testing
     let id = try await store.add(TestStore.draft("u", 1)).id
     try await store.update(id, for: "u") { $0.with(kind: .some("note"), tags: ["x"]) }
     let row = try store.embedding(of: id, for: "u")
-    // The same text: the row stays.
+    // The text is the same, so the row stays.
     let back = try await store.revert(id, for: "u", to: 1)
     #expect(back.version == 3 && back.kind == nil && back.tags == [] && back.text == "memory 1")
     #expect(try store.embedding(of: id, for: "u") == row)
@@ -190,7 +190,7 @@ import Testing
 
   // MARK: Copies and erasure
 
-  /// A copy that goes on while memories change takes each memory with the versions that it has in the end.
+  /// A copy made while memories change has, for each memory, the versions that it has in the end.
   @Test(.timeLimit(.minutes(5))) func aRebuildBesideUpdatesKeepsTheVersions() async throws {
     let store = try await place.open()
     let ids = try await store.add((0..<200).map { TestStore.draft("u", $0) }).map(\.id)
@@ -250,7 +250,7 @@ import Testing
 
   // MARK: Verification and repair
 
-  /// Stores a version under a key in a commit that changes nothing else that is verified.
+  /// Stores a version under any key, so that verification must find the damage; the rest of the commit is valid.
   private func put(_ memory: Memory, under id: MemoryID, _ version: UInt64, of user: String, in store: MemoryStore) async throws {
     try await store.write { transaction in
       let name = MemoryVersions(user: transaction.batch.reader.userKey(user), id: id)
@@ -300,7 +300,7 @@ import Testing
     let problems = try await store.verify().problems
     #expect(problems.count == 1 && problems[0].contains(expected), "\(problems)")
     if damage != "announced", damage != "number" {
-      // A rebuild copies the versions of each memory, and no others.
+      // A rebuild copies only the versions that belong to each memory.
       try await store.compact()
       #expect(try store.history(of: id, for: "u").map(\.version) == [2, 1])
       #expect(try await store.verify().problems == [])
@@ -314,7 +314,7 @@ import Testing
     for id in ids {
       for number in 2...3 { _ = try await rewrite(store, id, number) }
     }
-    // Versions whose memory is lost.
+    // A version whose memory does not exist.
     let orphan = try #require(try store.history(of: ids[0], for: "u").first)
     try await put(orphan, under: MemoryID(), 2, of: "u", in: store)
     try await store.close()
@@ -329,7 +329,7 @@ import Testing
     try await copy.close()
   }
 
-  /// What is lost is named, and the versions around it stay: a gap is no damage of the new store.
+  /// A lost version is reported, and the versions around it stay: in the new store, a gap is not damage.
   @Test(.timeLimit(.minutes(5))) func aRepairNamesALostVersion() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1)).id

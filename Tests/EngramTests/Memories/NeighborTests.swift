@@ -22,7 +22,7 @@ import Testing
           expiresAt: expired ? Date(timeIntervalSince1970: 1) : nil, id: MemoryID(high: random.next(), low: random.next())))
     }
     let (chosen, ids) = (drafts, drafts.compactMap(\.id))
-    // In one transaction, so that the sweep cannot come between.
+    // One transaction, so that the sweep cannot run in between.
     let inTransaction = try await store.write { transaction in
       try transaction.add(chosen)
       return try ids.enumerated().map { try transaction.neighbors(of: $1, for: "u\($0 % 2)", count: 3).map(\.id) }

@@ -4,10 +4,10 @@ import Testing
 
 @testable import Engram
 
-/// Every call on one memory names its user: the memory of another user is absent, also for who knows its id.
+/// Every call on one memory names its user: a memory of another user is absent, even if the caller knows its id.
 @Suite(.serialized) struct OwnershipTests {
   private let scratch = ScratchStore()
-  /// Differently composed names are different users.
+  /// Names whose characters are composed differently are different users.
   private let others = ["v", "U", "u ", "\u{E9}", "e\u{301}"]
 
   private func fill(_ store: MemoryStore, _ user: String) async throws -> MemoryID {
@@ -98,13 +98,13 @@ import Testing
     try await store.close()
   }
 
-  /// A row that the transaction itself has added is in memory only, or in the file and not published.
+  /// A row that the transaction itself has added is either in memory only, or in the file but not published.
   @Test func aTransactionReadsTheEmbeddingsThatItAdds() async throws {
     let store = try await scratch.open(dimension: 1024, metric: .dot)
     let old = MemoryID()
     try await store.add(MemoryDraft(userID: "u", text: "old", embedding: Self.components(7), id: old))
     let differing = try await store.write { transaction in
-      // More than are gathered before they are written.
+      // More rows than are buffered before they are written.
       let ids = (0..<1100).map { _ in MemoryID() }
       for (number, id) in ids.enumerated() {
         try transaction.add(MemoryDraft(userID: "u", text: "new", embedding: Self.components(number), id: id))
@@ -130,6 +130,6 @@ extension ErasureReceipt.Subject {
 }
 
 extension MemoryID {
-  /// Of no memory in these tests.
+  /// An id that no memory has in these tests.
   fileprivate var next: MemoryID { MemoryID(high: high, low: low &+ 1) }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Listings page by page: cursors survive a web request and whatever happens between two pages, and are refused elsewhere.
+/// Listings in pages: a cursor survives a web request and any change between two pages; other listings refuse it.
 @Suite(.serialized) struct PagingTests {
   private let scratch = ScratchStore()
 
@@ -13,7 +13,7 @@ import Testing
     let drafts = (0..<300).map { index in
       MemoryDraft(
         userID: "u\(Int.random(in: 0..<7, using: &random))", text: "\(index)", kind: index % 5 == 0 ? "rare" : nil,
-        // Few times, so that ids decide.
+        // Few distinct times, so that ids often decide the order.
         createdAt: Date(milliseconds: Int64.random(in: -3...3, using: &random)))
     }
     let ids = try await store.add(drafts).map(\.id)
@@ -55,7 +55,7 @@ import Testing
             try store.memories(scope: scope, newestFirst: newestFirst, after: $0, limit: limit, filter: filter)
           }
           #expect(listed.flatMap(\.self) == expected, "\(scope)")
-          // Every page but the last is full, and none is empty but the only one.
+          // Every page but the last is full. Only a single page may be empty.
           #expect(listed.dropLast().allSatisfy { $0.count == limit } && (listed.count == 1 || listed.last?.isEmpty == false))
         }
       }
@@ -118,7 +118,7 @@ import Testing
     await refuses(cursor, "the other direction") { _ = try store.memories(for: "u1", newestFirst: false, after: $0) }
     await refuses(cursor, "users") { _ = try store.users(after: $0) }
     await refuses(userCursor, "memories") { _ = try store.memories(for: "u1", after: $0) }
-    // The filter may change, and a list of one user is that user.
+    // The filter may change, and `.users` of one user is the same listing as `.user`.
     #expect(try store.memories(scope: .users(["u1", "u1"]), after: cursor, limit: 1, filter: .not(.kind("none"))).count == 1)
     let other = try await ScratchStore().open(dimension: 2)
     await refuses(cursor, "another store") { _ = try other.memories(for: "u1", after: $0) }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// The memories of a session, by their index and without it.
+/// The memories of a session, listed with the index of sessions and without it.
 @Suite(.serialized) struct SessionTests {
   private let place = TestStore()
 
@@ -24,7 +24,7 @@ import Testing
 
   private func missing(_ store: MemoryStore) throws -> [String] { try store.inspection().missingTables }
 
-  /// What a version of Engram does that does not know the table: its commit does not name it.
+  /// Writes as an earlier version of Engram does, which does not know the table: the commit does not name it.
   private func writeAsEarlierVersion(
     _ store: MemoryStore, _ body: @escaping @Sendable (inout WriteTransaction) throws -> Void = { _ in }
   ) async throws {
@@ -46,7 +46,7 @@ import Testing
     #expect(try texts(store, "s", for: "v") == ["foreign"])
     #expect(try texts(store, "S") == [] && texts(store, "s", for: "w") == [])
     #expect(try texts(store, "s", filter: .created(from: Date(timeIntervalSince1970: 1_000_002), to: nil)) == ["second", "third"])
-    // Names are the same if their bytes are.
+    // Two names are the same only if their bytes are.
     try await store.add(draft("u", "caf\u{E9}", at: 4, "composed"))
     #expect(try texts(store, "caf\u{E9}") == ["composed"] && texts(store, "cafe\u{301}") == [])
     await expectCode(.invalidArgument) { _ = try store.memories(inSession: "s", for: "u", limit: 0) }
@@ -65,7 +65,7 @@ import Testing
     try await store.update(ids[3], for: "u") { $0.with(expiresAt: .some(Date(timeIntervalSinceNow: -1))) }
     #expect(try texts(store, "s") == [])
     #expect(try await store.verify().problems == [])
-    // What a body did is undone with it.
+    // If a body fails, its changes to the index are undone, too.
     await #expect(throws: CancellationError.self) {
       try await store.write { transaction in
         try transaction.add(draft("u", "t", at: 9, "undone"))
@@ -80,13 +80,13 @@ import Testing
     try await store.close()
   }
 
-  /// Pages of any size are the same list, with the index and without.
+  /// Pages of any size add up to the whole list, with the index and without it.
   @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func pagesAreTheWholeSession(_ isIndexed: Bool) async throws {
     let store = try await place.open()
     let hold = try RebuildHold(place.url)
     defer { hold.end() }
     var generator = SeededGenerator(seed: 11)
-    // Equal times, too.
+    // Some times are equal, too.
     let drafts = (0..<60).map { number in
       draft(
         ["u", "v"][Int(generator.next() % 2)], ["s", "t", nil][Int(generator.next() % 3)], at: Int(generator.next() % 12), "\(number)")
@@ -115,7 +115,8 @@ import Testing
     try await store.close()
   }
 
-  /// A store whose index is missing answers rightly, is sound, says so, and has the index built while it stays open.
+  /// A store whose index is missing gives the right answers, passes verification, reports the missing index, and has it built while it
+  /// stays open.
   @Test(.timeLimit(.minutes(5))) func aMissingIndexIsBuilt() async throws {
     let store = try await place.open()
     let hold = try RebuildHold(place.url)
@@ -125,7 +126,7 @@ import Testing
       try transaction.add(draft("u", "s", at: 2, "since"))
     }
     #expect(try missing(store) == ["sessions", "words"] && texts(store, "s") == ["since"])
-    // What the index of the earlier commits holds is no problem: nobody reads it.
+    // Outdated contents of the index are not a problem, because nothing reads them.
     #expect(try await store.verify().problems == [])
     try await store.add(draft("u", "s", at: 3, "later"))
     #expect(try missing(store) == ["sessions", "words"] && texts(store, "s") == ["since", "later"])
@@ -135,7 +136,7 @@ import Testing
     #expect(try store.dueUpkeep == nil && texts(store, "s") == ["since", "later"])
     #expect(try snapshot.memories(inSession: "s", for: "u").map(\.text) == ["since", "later"])
     #expect(try await store.verify().problems == [])
-    // The process has just built it: it does not build again for each commit of an earlier version.
+    // The process has just built the index: it does not build it again for each commit of an earlier version.
     try await writeAsEarlierVersion(store) { try $0.add(draft("u", "s", at: 4, "last")) }
     #expect(try store.dueUpkeep == .index && texts(store, "s") == ["since", "later", "last"])
     try await store.finishUpkeep()
@@ -145,7 +146,7 @@ import Testing
     try await store.close()
   }
 
-  /// Writers go on while the index is built, and what they write is in it.
+  /// Memories that are written while the index is built are in it.
   @Test(.timeLimit(.minutes(5))) func whatIsWrittenDuringTheBuildIsIndexed() async throws {
     let store = try await place.open()
     try await store.add((0..<2000).map { draft("u\($0 % 7)", "s\($0 % 3)", at: $0, "\($0)") })
@@ -186,14 +187,14 @@ import Testing
         "sessions: an entry of memory \(ids[1]) is under another user, time or name than its record says",
         "sessions: it names memory \(MemoryID(high: 3, low: 4)), which has no record",
       ], "\(problems)")
-    // A rebuild makes it from the memories.
+    // A rebuild makes the index from the memories.
     try await store.compact()
     #expect(try await store.verify().problems == [])
     #expect(try texts(store, "s") == ["1", "2", "3"])
     try await store.close()
   }
 
-  /// The state record names a table that the file does not have.
+  /// If the state record names a table that the file does not have, the store is damaged.
   @Test(.timeLimit(.minutes(5))) func aTableThatIsNamedAndMissingIsDamage() async throws {
     let fixture = try FormatFixtureTests.unpack("format-1", in: place.directory)
     let hold = try RebuildHold(fixture)

@@ -12,8 +12,8 @@ import Testing
     try await MemoryStore.open(at: URL(fileURLWithPath: directory.path("store")), options: StoreOptions(embedder: embedder))
   }
 
-  /// The bug: `write { transaction.add(…) }` stored a memory that no search finds, without a word, because no embedder is asked inside a
-  /// write. The fix: such a draft says that it wants no vector, or is refused.
+  /// The bug: `write { transaction.add(…) }` silently stored a memory that no search finds, because no embedder is called inside a write.
+  /// The fix: such a draft must say that it wants no vector; otherwise it is refused.
   @Test func aDraftWithoutAVectorIsRefusedInsideAWriteUnlessItSaysSo() async throws {
     let store = try await open(HashingEmbedder(dimension: 64))
     let plain = MemoryDraft(userID: "ada", text: "loves ramen")
@@ -30,7 +30,7 @@ import Testing
     let given = try await store.write { try $0.add(MemoryDraft(userID: "ada", text: "loves ramen", embedding: vector)).id }
     #expect(try store.embedding(of: given, for: "ada") != nil)
     try await store.close()
-    // Whether this handle has the embedder makes no difference: the store is pinned to it.
+    // A handle without the embedder refuses the draft as well, because the store is pinned to the embedder.
     let bare = try await open(nil)
     await expectCode(.embeddingRequired) { try await bare.write { _ = try $0.add(plain) } }
     try await bare.close()
@@ -44,7 +44,7 @@ import Testing
     #expect(try store.embedding(of: ids[0], for: "ada") != nil && store.embedding(of: ids[1], for: "ada") == nil)
     let similar = try await store.search("ramen", scope: .user("ada"), mode: .dense)
     #expect(similar.map(\.memory.id) == [ids[0]])
-    // By its words it is found all the same.
+    // A search by words still finds it.
     let hits = try await store.search("ramen", scope: .user("ada"))
     #expect(hits.map(\.memory.id) == ids)
     try await store.close()
@@ -58,7 +58,7 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: `print(receipt)` was a page of nested fields.
+  /// The bug: `print(receipt)` printed a page of nested fields.
   @Test func aPrintedReceiptIsAFewLines() async throws {
     let store = try await open(HashingEmbedder(dimension: 64))
     let untouched = try await store.forget(userID: "nobody")

@@ -55,7 +55,7 @@ import Testing
     #expect(try store.embedding(of: first.id, for: "u") == [0, 1])
     #expect(try store.search(SearchQuery(embedding: [0, 1], scope: .user("u"), filter: .kind("plan"))).map(\.memory.id) == [first.id])
     #expect(try store.search(SearchQuery(embedding: [0, 1], scope: .user("u"), filter: .kind("fact"))).isEmpty)
-    // The key is one user's.
+    // Each user has keys of its own.
     #expect(try await store.upsert(MemoryDraft(userID: "v", text: "x", dedupeKey: "k")).outcome == .added)
     #expect(try store.count() == 2 && store.status.rowsLive == 1)
     await expectCode(.invalidArgument) { try await store.upsert(MemoryDraft(userID: "u", text: "no key")) }
@@ -66,7 +66,7 @@ import Testing
     try await store.close()
   }
 
-  /// Without a new embedding the old one stays with its text, and goes with another text or if the draft wants none.
+  /// Without a new embedding the old one is kept if the text is the same, and removed if the text changes or the draft wants none.
   @Test func theEmbeddingFollowsTheText() async throws {
     let store = try await scratch.open(dimension: 2)
     func draft(_ text: String, _ embedding: Embedding? = nil, textOnly: Bool = false) -> MemoryDraft {
@@ -123,14 +123,14 @@ import Testing
     #expect(try await store.upsert(draft("abc")).isEmbedded)
     let embedding = try #require(try store.embedding(of: id, for: "u"))
     #expect(abs(embedding.values[0] / embedding.values[1] - 3) < 1e-5)
-    // No embedder is asked inside a write.
+    // No embedder is called inside a write.
     await expectCode(.embeddingRequired) {
       try await store.write { _ = try $0.upsert(MemoryDraft(userID: "u", text: "b", dedupeKey: "k")) }
     }
     embedder.isBroken.store(true, ordering: .relaxed)
     await #expect(throws: SwitchedEmbedder.Failure.self) { try await store.upsert(draft("other")) }
     #expect(try store.memory(id, for: "u")?.text == "abc")
-    // The same text keeps its embedding, another text has none.
+    // The same text keeps its embedding; another text has none.
     #expect(try await store.upsert(draft("abc"), onEmbeddingFailure: .keepText) == Added(id: id, outcome: .updated, isEmbedded: true))
     #expect(try store.embedding(of: id, for: "u") == embedding)
     #expect(try await store.upsert(draft("other"), onEmbeddingFailure: .keepText) == Added(id: id, outcome: .updated, isEmbedded: false))

@@ -10,12 +10,13 @@ import Formats
 
   @testable import Engram
 
-  /// The first bug: a reader under `ulimit -v` died of SIGILL when another process grew `rows.f32` beyond its map. The cause: its map was as long as at the
-  /// opening, and a row beyond it was a broken precondition. The fix: `GrowingMap` maps the file anew, and a refusal is an error.
+  /// The first bug: a reader under `ulimit -v` died of SIGILL when another process grew `rows.f32` beyond the reader's map. The cause: the
+  /// map kept the length that it had at the opening, and a row beyond it broke a precondition. The fix: `GrowingMap` maps the file again,
+  /// and if the system refuses, that is an error.
   ///
-  /// The second bug: a store that could be opened with 4,000,000 KiB of address space could not with 5,000,000 or 18,000,000. The cause: LMDB's map took as
-  /// much as the limit gave and left less than the rows need, and the maps together left nothing to threads and the heap. The fix: a map leaves the
-  /// others what they need (`AddressSpace`).
+  /// The second bug: a store that could be opened with 4,000,000 KiB of address space could not be opened with 5,000,000 or 18,000,000. The
+  /// cause: LMDB's map took as much as the limit allowed, which left less than the rows need; and both maps together left nothing for
+  /// threads and the heap. The fix: each map leaves room for the others (`AddressSpace`).
   @Suite struct AddressSpaceTests {
     private let place = TestStore()
     private static let dimension = 1_024

@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import Engram
 
-/// A child whose waits take no thread from the cooperative pool: the code under test needs it.
+/// A child process whose waits take no thread from the cooperative pool, because the code under test needs that pool.
 final class ChildProcess: Sendable {
   private let process: Mutex<Subprocess>
   let processID: Int32
@@ -15,7 +15,7 @@ final class ChildProcess: Sendable {
     self.process = Mutex(process)
   }
 
-  /// Another process on a store; the commands are those of `EngramTestChild`.
+  /// Starts a command of `EngramTestChild`, usually on a store.
   convenience init(_ arguments: [String], timeout: Duration = .seconds(60)) throws {
     try self.init(executable: try TestProcess.executable("EngramTestChild"), arguments, timeout: timeout)
   }
@@ -24,18 +24,18 @@ final class ChildProcess: Sendable {
     try await onBlockingThread { try self.process.withLock { try $0.readLine() } }
   }
 
-  /// Gives the child a line of input.
+  /// Writes a line to the child's standard input.
   func say(_ line: String) async throws {
     try await onBlockingThread { try self.process.withLock { try $0.say(line) } }
   }
 
-  /// Ends the child's input, which is what a holding command waits for, and waits for its end.
+  /// Closes the child's standard input, which is what a holding command waits for, and waits for the process to end.
   @discardableResult
   func finish() async throws -> Subprocess.Outcome {
     try await onBlockingThread { try self.process.withLock { try $0.finish() } }
   }
 
-  /// Works while another task waits for a line.
+  /// Kills the child; also works while another task waits for a line.
   func kill() { _ = Foundation.kill(processID, SIGKILL) }
 
   /// Runs a command of `EngramTestChild` to its end.

@@ -6,8 +6,8 @@
 
   @testable import Engram
 
-  /// A commit whose meta page fails leaves its outcome open, and LMDB refuses to go on. The process finds out what became of it, while its readers
-  /// wait, and writes on; only if it cannot, the commit stays in doubt.
+  /// If writing the meta page of a commit fails, the outcome is open, and LMDB refuses further writes. The process finds out whether the
+  /// commit happened, while its readers wait, and then writes again. If it cannot find out, the commit stays in doubt.
   ///
   /// A batch is twenty writes, one of which throws: nineteen memories, or none.
   @Suite(.serialized) struct FailedCommitTests {
@@ -32,7 +32,7 @@
 
     private func summary(_ line: String) throws -> Summary { try JSONDecoder().decode(Summary.self, from: Data(line.utf8)) }
 
-    /// What holds in the process of the failed commit, however that ended.
+    /// Expectations about reads in the process of the failed commit, whatever the outcome.
     private func expectReading(_ summary: Summary) {
       #expect(summary.readErrors.isEmpty && !summary.regressed && summary.problems.isEmpty, "\(summary)")
       #expect(summary.seen.isSubset(of: [0, 19]) && summary.readsAfter > 20, "\(summary)")
@@ -41,7 +41,7 @@
       #expect(summary.committedTokens == summary.conversations)
     }
 
-    /// What a new process finds.
+    /// Expectations about the contents that a process finds that opens the store afterwards.
     private func expectContents(batch: Int, after: Int) async throws {
       let store = try await place.open()
       #expect(try store.count(scope: .user("batch")) == batch)
@@ -55,7 +55,8 @@
       try await store.close()
     }
 
-    /// The page is written although the call failed, and nobody else has the store open: the commit is there when it is opened again.
+    /// The page is written although the call failed, and no other process has the store open: the commit is found when the store is opened
+    /// again.
     @Test(.timeLimit(.minutes(5)), arguments: ["immediate", "eventual"])
     func aCommitThatHappenedIsAcknowledgedAfterAll(_ durability: String) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WE", durability])
@@ -70,7 +71,8 @@
       try await expectContents(batch: 19, after: 1)
     }
 
-    /// Not written; not written and the old page neither; written and written back, which leaves a page of both; out of room; written in part.
+    /// The page is: not written; not written, and writing the old page back fails, too; written and written back, which mixes both pages;
+    /// not written because the disk is full; written in part.
     @Test(
       .timeLimit(.minutes(5)),
       arguments: [
@@ -91,7 +93,8 @@
       try await expectContents(batch: 0, after: 1)
     }
 
-    /// The commit upon it fails in the same way: nobody knows, whatever the page shows, and the process only reads on.
+    /// The commit that should resolve it fails in the same way: the outcome stays unknown, whatever the page shows, and the process only
+    /// reads.
     @Test(.timeLimit(.minutes(5)), arguments: [("EEEE", 0), ("W.W.", 0), ("WEEE", 19), ("WEWE", 19)])
     func aCommitThatCannotBeResolvedStaysInDoubtAndReadingGoesOn(plan: String, visible: Int) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, plan, "immediate"])
@@ -106,7 +109,7 @@
       try await expectContents(batch: visible, after: 0)
     }
 
-    /// While another process has the store open LMDB goes by its shared count of commits, and the page does not count, written or not.
+    /// While another process has the store open, LMDB uses its shared count of commits and ignores the page, whether written or not.
     @Test(.timeLimit(.minutes(5)), arguments: ["WE", "E.", "W."])
     func anotherProcessReadsAndWritesOnThroughAFailedCommit(_ plan: String) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, plan, "immediate"])
@@ -127,7 +130,7 @@
       expectReading(summary)
       #expect(summary.outcomes == ["inputOutput": 20] && summary.poison == nil && summary.later == "ok")
       #expect(summary.committedTokens == 0 && summary.count == 2)
-      // The other one still has it open.
+      // This process still has the store open.
       #expect(try store.count() == 2 && held.count() == 1)
       for number in 0..<10 { try await store.add(TestStore.draft("parent", number)) }
       try await store.delete(where: .not(.ids([])), scope: .user("parent"))
@@ -141,15 +144,16 @@
       try await expectContents(batch: 0, after: 1)
     }
 
-    /// The further commit builds upon the last counted one, out of the pages of the failed one, whose meta page is in the file. If the
-    /// process dies in the middle, the heir of LMDB's lock counts anew, and must not believe that page: it is withdrawn first.
+    /// The resolving commit is based on the last counted commit and reuses the pages of the failed one, whose meta page is in the file. If
+    /// the process dies meanwhile, the next owner of LMDB's lock determines the last commit again and must not use that page: so the page
+    /// is overwritten first.
     @Test(.timeLimit(.minutes(5))) func aKillDuringTheResolutionLeavesTheStoreWholeForOtherProcesses() async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WEK", "immediate"])
       #expect(try await child.readLine() == "ready")
       let store = try await place.open()
       try await child.say("go")
       #expect(try await child.finish().termination == .signalled(SIGKILL))
-      // The first write takes the dead one's lock over.
+      // The first write takes over the lock of the dead process.
       try await store.write { _ in }
       #expect(try await store.verify(deep: true).problems == [])
       #expect(try store.count() == 1)
@@ -168,7 +172,7 @@
 
     // MARK: Reads that are under way
 
-    /// The inner read waits for the reopening, which waits for the outer one: the inner one gives up first.
+    /// The inner read waits for the store to be opened again, which waits for the outer read: the inner read gives up first.
     @Test(.timeLimit(.minutes(5))) func aReadInsideAReadGivesUpWaitingAndTheCommitIsResolved() async throws {
       let outcome = try await MetaFaults(place.directory).child(["fail-during-read", place.path, "nested"]).finish()
       #expect(
@@ -177,7 +181,7 @@
       #expect(outcome.termination == .exited(0))
     }
 
-    /// Neither read nor written any more, until the read has ended and the store is closed and opened again.
+    /// The process neither reads nor writes until that read has ended and the store is closed and opened again.
     @Test(.timeLimit(.minutes(5))) func aReadThatDoesNotEndKeepsACommitInDoubt() async throws {
       let outcome = try await MetaFaults(place.directory).child(["fail-during-read", place.path, "stuck"]).finish()
       #expect(
@@ -217,7 +221,7 @@
       try await store.close()
     }
 
-    /// The next generation may be named: its directory stays for the process that opens the store next.
+    /// The file may name the next generation: its directory stays for the process that opens the store next.
     @Test(.timeLimit(.minutes(5)), arguments: [("EEEE", 1), ("WEEE", 2)])
     func aSwitchThatCannotBeResolvedKeepsBothGenerations(plan: String, generation: UInt64) async throws {
       let child = try await MetaFaults(place.directory).child(["fail-compaction", place.path, plan])

@@ -5,7 +5,7 @@
 
   @testable import Engram
 
-  /// A flush that fails for real, by `strace`: no write is acknowledged that is not on disk, and the process that met the fault writes no more.
+  /// A flush fails, injected by `strace`: no write is acknowledged that is not on disk, and the process that met the error writes no more.
   @Suite(.serialized) struct FailedFlushTests {
     private let place = TestStore()
 
@@ -62,8 +62,8 @@
       try await store.close()
     }
 
-    /// LMDB writes pages and meta page with the same call, the meta page last: so each number in turn, until one is the meta page's. What
-    /// becomes of the commit then is found out; `FailedCommitTests` has the cases.
+    /// LMDB writes pages and meta page with the same call, the meta page last. So each call in turn fails, until one is that of the meta
+    /// page. The process finds out whether that commit happened; `FailedCommitTests` has the cases.
     @Test(.timeLimit(.minutes(5))) func aFailedWriteOfTheMetaPageIsResolved() async throws {
       _ = try await filled()
       var codes: Set<String> = []
@@ -78,7 +78,7 @@
       #expect(codes.contains("inputOutput:") && !codes.contains("inDoubt:"), "\(codes)")
     }
 
-    /// The system marks the pages clean when a flush fails: a second close that flushed again would return as if all were on disk.
+    /// If a flush fails, the system marks the pages clean: a second flush would succeed as if everything were on disk.
     @Test(.timeLimit(.minutes(5))) func aFlushThatFailsAtCloseIsToldAndNotTriedAgain() async throws {
       _ = try await filled()
       let log = place.directory.path("calls")

@@ -3,13 +3,13 @@
   import TestSupport
   import Testing
 
-  /// The bug: if `writer.lock` could not be given back for want of memory (ENOLCK), it stayed held until the process's next commit, and a
-  /// rebuild of the same process waited for it for ever. The torture harness found it, twice in 5,114 faults. The cause: the failure was
-  /// logged, and nothing else. The fix: the lock is given back again.
+  /// The bug: if `writer.lock` could not be released because of ENOLCK, it stayed locked until the process's next commit, and a rebuild of
+  /// the same process waited for it for ever. The torture harness found it, twice in 5,114 faults. The cause: the failure was only logged.
+  /// The fix: releasing the lock is tried again.
   @Suite struct FailedUnlockTests {
     private let place = TestStore()
 
-    /// Of the writer's calls the even ones give the lock back; one of these comes just before a rebuild.
+    /// The writer's even calls of `flock` release the lock; one of them comes just before a rebuild.
     @Test(.timeLimit(.minutes(5)), arguments: [42, 44, 46, 48])
     func nobodyWaitsForALockThatCouldNotBeGivenBackAtOnce(call: Int) async throws {
       let store = try await place.open()
@@ -23,7 +23,7 @@
           "inject=flock:error=ENOLCK:when=\(call)", try TestProcess.executable("EngramTestChild"), "every-call", place.path,
           place.directory.path("backup"),
         ])
-      // What the calls did is not what the child expects of a disk that fails; that they all came back is.
+      // The results differ from those that the child expects of a failing disk; what counts is that all calls returned.
       let lines = outcome.standardOutput.split(separator: "\n")
       #expect(lines.contains("add ok") && lines.contains("compact ok") && lines.contains("status none"), "\(outcome)")
     }

@@ -5,7 +5,7 @@
 
   @testable import Engram
 
-  /// How often a commit waits for the disk, as the system calls of another process tell.
+  /// How often a commit waits for the disk, counted by the system calls of another process.
   @Suite(.serialized) struct FlushCountTests {
     private let place = TestStore()
 
@@ -37,7 +37,7 @@
       return flushes
     }
 
-    /// Opening and closing cost the same in both runs: the difference is that of the commits.
+    /// Opening and closing cost the same in both runs, so the difference is the cost of the commits.
     @Test(.timeLimit(.minutes(5)), arguments: [("plain", 2), ("rows", 3)])
     func aCommitFlushesNoMoreThanItMust(kind: String, perCommit: Int) async throws {
       // The first run makes the store.

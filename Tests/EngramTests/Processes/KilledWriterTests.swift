@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// A writer that is killed at any moment: what it acknowledged is there, everything else is there wholly or not at all.
+/// A writer is killed at any moment: acknowledged writes are complete; every other write is complete or absent.
 @Suite(.serialized) struct KilledWriterTests {
   private let place = TestStore()
 
@@ -34,7 +34,7 @@ import Testing
         let isThere = try (store.wasCommitted("k\(round)-\(number)"), store.count(scope: .user("k\(round)-\(number)")))
         #expect(isThere == (true, 3), "write \(number) of round \(round) was acknowledged")
       }
-      // The one that was under way: the token tells.
+      // The token says whether the write that was under way was committed.
       let isCommitted = try store.wasCommitted("k\(round)-\(lines)")
       #expect(try store.count(scope: .user("k\(round)-\(lines)")) == (isCommitted ? 3 : 0))
       unacknowledged += isCommitted ? 1 : 0

@@ -2,12 +2,12 @@
   import Foundation
   import TestSupport
 
-  /// Lets the writes of LMDB's meta page fail in another process, step by step, by a library that is loaded before the C library.
+  /// Makes LMDB's writes of its meta page fail in another process, step by step, with a library that is loaded before the C library.
   ///
-  /// `strace` skips the call that it lets fail; a disk that fails may have written the page all the same, and this can do that, too. A plan has a
-  /// letter for each write of a meta page of generation 1, beginning when the child arms it: `E` and `S` write nothing and report EIO
-  /// or ENOSPC, `W` writes and reports EIO, `H` writes the first half, `K` kills the process, `D` does so after it has written, and anything else
-  /// writes. After a failed write LMDB writes the old page back, which is the next step.
+  /// `strace` skips a call that it makes fail; a failing disk may have written the page all the same, and this library can do that, too. A
+  /// plan has a letter for each write of a meta page of generation 1, starting when the child arms it: `E` and `S` write nothing and report
+  /// EIO or ENOSPC, `W` writes and reports EIO, `H` writes the first half, `K` kills the process, `D` writes and then kills it, and
+  /// anything else writes. After a failed write LMDB writes the old page back, which is the next step.
   struct MetaFaults {
     private let library: String
     private let plan: String
@@ -17,12 +17,12 @@
       plan = directory.path("meta-plan")
       let source = directory.path("meta-faults.c")
       try Data(Self.source.utf8).write(to: URL(fileURLWithPath: source))
-      // Part of the Swift toolchain.
+      // clang is part of the Swift toolchain.
       let outcome = try await ChildProcess.run(executable: "/usr/bin/env", ["clang", "-shared", "-fPIC", "-O1", "-o", library, source])
       guard outcome.termination == .exited(0) else { throw ChildProcess.MissingProgram(path: "clang: \(outcome.standardError)") }
     }
 
-    /// Starts a command of `EngramTestChild` under a plan that holds from the beginning.
+    /// Starts a command of `EngramTestChild` under a plan that is armed from the beginning.
     func child(_ arguments: [String], plan steps: String) throws -> ChildProcess {
       try Data(steps.utf8).write(to: URL(fileURLWithPath: plan))
       return try child(arguments)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Eight processes on one store. `EngramTestChild soak STORE --seconds 60 --writers 3 --readers 5` is the same for a minute.
+/// Eight processes on one store. `EngramTestChild soak STORE --seconds 60 --writers 3 --readers 5` runs the same for a minute.
 @Suite(.serialized) struct SoakTests {
   private let place = TestStore()
 
@@ -22,7 +22,7 @@ import Testing
     #expect(summary.writes > 100 && summary.hitsVerified > 1000, "\(summary)")
     #expect(summary.expectedMemories == summary.foundMemories)
     #expect(summary.expectedUpdates == summary.foundUpdates)
-    // Nine processes share the machine; a reader that waited for a writer's queue would take far longer.
+    // Nine processes share the machine; a reader that waited in a writer's queue would take far longer.
     #expect(summary.readerMaximumMilliseconds < (TestProcess.hasThreadSanitizer ? 10_000 : 2000), "\(summary)")
     let store = try await place.open()
     _ = try StoreContents(store)

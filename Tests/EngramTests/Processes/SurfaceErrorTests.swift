@@ -9,9 +9,9 @@
   @Suite struct SurfaceErrorTests {
     private let place = TestStore()
 
-    // The bug: `add` of 5,000 memories and `compact()` on a full disk, and `close()` after the directory was removed, threw an error of the
-    // layer below, whose type an application cannot name. The cause: each function wrapped what it expected. The fix: each passes one of few
-    // places where every error gets its code.
+    // The bug: `add` of 5,000 memories and `compact()` on a full disk, and `close()` after the directory was removed, threw an error of a
+    // lower layer, whose type an application cannot name. The cause: each function wrapped the errors that it expected. The fix: each error
+    // passes one of a few places that convert every error.
     @Test(.timeLimit(.minutes(5)), arguments: ["removed", "descriptors", "65536", "2000000"])
     func everyErrorOfThePublicSurfaceIsAStoreError(cause: String) async throws {
       let outcome = try await ChildProcess.run(["every-error", place.path, cause, place.directory.path], timeout: .seconds(120))

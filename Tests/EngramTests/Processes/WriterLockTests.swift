@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// What happens here while another process writes.
+/// Calls of this process while another process writes.
 @Suite(.serialized) struct WriterLockTests {
   private let place = TestStore()
 
@@ -27,9 +27,9 @@ import Testing
     try await store.close()
   }
 
-  // The bug: writes that had timed out or were cancelled stayed in the queue for as long as another process held `writer.lock`: 20,600 of
-  // them made a process grow from 28 to 150 MB, and the status counted them. The cause: only the next batch passed them. The fix: a
-  // request leaves the queue when it is dropped.
+  // The bug: writes that had timed out or were cancelled stayed in the queue for as long as another process held `writer.lock`. 20,600 of
+  // them made a process grow from 28 to 150 MB, and the status counted them. The cause: only the next batch removed them. The fix: a
+  // request leaves the queue when it is given up.
   @Test(.timeLimit(.minutes(5)), arguments: [false, true])
   func writesThatAreGivenUpAreForgottenWhileAnotherProcessWrites(byCancelling: Bool) async throws {
     final class Payload: Sendable {}
@@ -69,7 +69,7 @@ import Testing
     try await store.close()
   }
 
-  /// For two seconds another process sits in a write transaction that has changed pages.
+  /// Another process holds a write transaction that has changed pages for two seconds.
   @Test(.timeLimit(.minutes(5))) func readersAreNeverBlockedByAnotherProcessesWrite() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1)).id
@@ -89,7 +89,7 @@ import Testing
       }
       return times.sorted()
     }
-    // Six calls each. A blocked one would take the two seconds; the odd slow one is the machine's.
+    // Six calls each. A blocked call would take the two seconds; a single slow one may be due to the machine.
     #expect(times.count > 100)
     #expect(times[times.count * 99 / 100] < .milliseconds(50), "\(times[times.count * 99 / 100])")
     #expect(times[times.count - 1] < .seconds(1), "\(times[times.count - 1])")

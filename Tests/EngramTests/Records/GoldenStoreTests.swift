@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// The whole of a small store as text: a change of any byte of the format shows here.
+/// All contents of a small store as text: a change of any byte of the format changes it.
 @Suite(.serialized) struct GoldenStoreTests {
   private let scratch = ScratchStore()
 
@@ -42,7 +42,8 @@ import Testing
     try await again.close()
   }
 
-  // The update has made a second version. Two rows of the run of four are dead: that of the deleted memory, and that of the embedding that was replaced.
+  // The update has made a second version. Two rows of the run of four are dead: that of the deleted memory, and that of the replaced
+  // embedding.
   private static let golden = #"""
     meta (2)
       state: {"users": 2, "tables": 3, "tokens": 1, "contexts": 2, "logCount": 8, "logFirst": 1, "memories": 2, "rowsDead": 2, "rowsHigh": 4, "rowsLive": 1, "supersededBy": 0, "batchSequence": 6, "codesSequence": 0}

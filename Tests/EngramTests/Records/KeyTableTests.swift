@@ -3,14 +3,14 @@ import Testing
 
 @testable import Engram
 
-/// The table that verification keeps its facts in, against a `Dictionary`.
+/// The hash table of verification, compared with a `Dictionary`.
 @Suite struct KeyTableTests {
   private struct Element: KeyedElement {
     let key: MemoryID
     var value = 0
   }
 
-  /// Random ids, and those that a weak hash would put into one place: equal halves, steps of powers of two.
+  /// Random ids, and ids that a weak hash would map to one place: equal halves, steps of powers of two.
   private func ids(_ generator: inout SeededGenerator) -> [MemoryID] {
     var ids: [MemoryID] = []
     for number in 0..<3000 {

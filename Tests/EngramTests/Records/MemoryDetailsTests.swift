@@ -6,7 +6,7 @@ import Testing
 
 @testable import Engram
 
-/// Tags, captions, validity, sources, trust, origins and replacement: the fields that came with the second version of records and columns.
+/// Tags, captions, validity, sources, trust, origins and replacement: the fields of the second version of records and columns.
 @Suite(.serialized) struct MemoryDetailsTests {
   private let place = TestStore()
 
@@ -48,7 +48,7 @@ import Testing
     try expectDetails(try store.memories(for: "u").first)
     try expectDetails(try store.search(SearchQuery(embedding: TestStore.vector(1), scope: .user("u"))).first?.memory)
     try await store.write { try expectDetails($0.memory(id, for: "u")) }
-    // A change keeps what it does not name.
+    // An update keeps the fields that it does not name.
     try await store.update(id, for: "u") { $0.with(kind: .some("k")) }
     try expectDetails(try store.memory(id, for: "u"))
     try await store.close()
@@ -73,12 +73,13 @@ import Testing
     try await copy.close()
   }
 
-  /// A store in which nobody has used the new fields stays one that an earlier version reads; the commit that uses the first one says so.
+  /// As long as no memory uses the new fields, an earlier version can read the store. The commit that first uses one announces the new
+  /// format.
   @Test(.timeLimit(.minutes(5))) func theFirstUseAnnouncesTheFormat() async throws {
     let store = try await place.open()
     let plain = try await store.add(TestStore.draft("u", 1)).id
     #expect(try announced(store) == 0)
-    // A body that fails announces nothing.
+    // A body that fails does not announce the format.
     await #expect(throws: CancellationError.self) {
       try await store.write { transaction in
         try transaction.add(detailed())
@@ -182,21 +183,21 @@ import Testing
     query.includesSuperseded = true
     #expect(try ids(store, query) == [old, new])
     #expect(try ids(store, SearchQuery(embedding: TestStore.vector(1), scope: .all)) == [new, other])
-    // Batches decide for each query.
+    // In a batch of queries, each query decides for itself.
     let batch = try store.search(batch: [query, SearchQuery(embedding: TestStore.vector(1), scope: .user("u"))])
     #expect(batch.map(\.count) == [2, 1])
-    // Everything else shows it.
+    // All other calls show the superseded memory.
     #expect(try store.count() == 3 && store.memories(for: "u").count == 2)
     #expect(try store.memories(for: "u", filter: !.superseded).map(\.id) == [new])
 
     var second = TestStore.draft("u", 3)
     second.replaces = old
     await expectCode(.conflict) { _ = try await store.add(second) }
-    // Another user's memory is none.
+    // A memory of another user counts as missing.
     second.replaces = other
     await expectCode(.notFound) { _ = try await store.add(second) }
     #expect(try store.memory(other, for: "w")?.supersededBy == nil)
-    // The mark outlives the memory that set it, and is taken away by hand.
+    // The mark remains when the memory that set it is deleted; an update can remove it.
     try await store.delete(new, for: "u")
     #expect(try ids(store, SearchQuery(embedding: TestStore.vector(1), scope: .user("u"))) == [])
     try await store.update(old, for: "u") { $0.with(supersededBy: .some(nil)) }

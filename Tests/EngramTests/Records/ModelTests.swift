@@ -21,7 +21,7 @@ import Testing
   }
 }
 
-/// The store under test, the reference, and the snapshots held beside what they should show.
+/// The store under test, the reference, and held snapshots with the reference of their time.
 private final class StoreModel {
   private final class Held {
     let snapshot: MemorySnapshot
@@ -39,7 +39,7 @@ private final class StoreModel {
   private var random: SeededGenerator
   private var reference = ReferenceStore(historyLimit: 3)
   private var held: [Held] = []
-  /// Every id that was ever given.
+  /// Every id that a memory has had, deleted ones included.
   private var ids: [MemoryID] = []
   private let users = ["ada", "bob", "%", "a\u{0}", "cafe\u{301}"]
   private let past = Date(timeIntervalSince1970: 1)
@@ -51,7 +51,7 @@ private final class StoreModel {
   }
 
   func open() async throws {
-    // Commits need not reach the disk: no power fails here.
+    // Commits need not reach the disk: this test simulates no power failure.
     store = try await scratch.open(
       dimension: Self.dimension, metric: .dot, historyLimit: 3, durability: .eventual(maxDelay: .seconds(5)),
       clock: TestClock(bootHoursPerLook: 1).clock)
@@ -83,7 +83,7 @@ private final class StoreModel {
     return draft
   }
 
-  /// What adding a draft must do.
+  /// The expected outcome of adding a draft.
   private enum Outcome: Equatable { case added, existing(MemoryID), conflict }
 
   private func apply(_ draft: MemoryDraft, _ id: MemoryID?, to reference: inout ReferenceStore) -> Outcome {
@@ -147,7 +147,7 @@ private final class StoreModel {
     return ids.randomElement(using: &random) ?? MemoryID()
   }
 
-  /// The memory's owner; sometimes another user, for whom it must be absent.
+  /// The memory's owner, or sometimes another user, for whom the memory must be absent.
   private func owner(of id: MemoryID) -> String {
     if random.chance(percent: 90), let entry = reference.entries[id] { return entry.memory.userID }
     return randomUser()
@@ -189,7 +189,7 @@ private final class StoreModel {
   }
 
   private func deleteWhere() async throws {
-    // Not too much at once, or nothing large ever grows.
+    // Deletes few memories at a time; otherwise no user's memories would become many.
     let filter = RandomFilter.tree(ids.suffix(200), &random) && .kind("fact")
     let scope: SearchScope = random.chance(percent: 20) ? .all : .user(randomUser())
     let doomed = reference.memories(scope, filter)
@@ -271,7 +271,7 @@ private final class StoreModel {
     }
   }
 
-  /// Three writes of three users in one batch, of which the middle one empties its user and throws.
+  /// Three writes for three users in one batch; the middle one deletes all of its user's memories and throws.
   private func writeTogether() async throws {
     let (store, past) = (store!, past)
     let names = users.shuffled(using: &random)
@@ -324,7 +324,7 @@ private final class StoreModel {
   func checkAll() async throws {
     try store.read { try check($0, reference) }
     try checkSearch(20)
-    // Once the sweep has passed, the counts are exactly those of what lives.
+    // Once the sweep has run, the counts are exactly those of the live memories.
     let (rows, users) = (reference.entries.values.count { $0.components != nil }, reference.users)
     #expect(try await eventually { try store.read { snapshot in try snapshot.read { try $0.expiredCount(nil) } } == 0 })
     #expect(try store.status.rowsLive == rows)
@@ -347,7 +347,7 @@ private final class StoreModel {
       return true
     }
     #expect(all == reference.entries.values.map(\.memory).sorted { $0.id < $1.id })
-    // One expectation for all: each costs far more than what it compares.
+    // One expectation for all memories: each expectation costs far more than the comparison.
     var differing: [MemoryID] = []
     for (id, entry) in reference.entries {
       let owner = entry.memory.userID

@@ -6,7 +6,7 @@ import TestSupport
 
 @testable import Engram
 
-/// The bytes of records: the direct paths against the generic machinery, determinism, and the format itself.
+/// The bytes of records: the direct paths compared with the generic encoder and decoder, determinism, and the format itself.
 @Suite struct RecordTests {
   private func direct(_ context: UserContext) -> [UInt8] {
     var writer = CBORWriter()
@@ -90,7 +90,7 @@ import TestSupport
       var shuffled: [String: MetadataValue] = Dictionary(minimumCapacity: 500)
       for (key, value) in record.memory.metadata.shuffled(using: &random) { shuffled[key] = value }
       #expect(self.bytes(MemoryRecord(memory: record.memory.with(metadata: shuffled), row: row)) == bytes)
-      // Keys in the deterministic order: a canonical re-encoding changes nothing.
+      // The keys are in deterministic order: encoding canonically again changes nothing.
       var writer = CBORWriter()
       try writer.value(try CBORReader.value(of: bytes))
       #expect(writer.bytes == bytes)
@@ -183,8 +183,9 @@ import TestSupport
     }
   }
 
-  /// Bug: a record whose checksum matches was believed. A row of −1 or blocks behind the last row ended a search by a signal, a count near
-  /// Int64's end any sum with it, an impossible dimension every division by a row's bytes. Fix: records refuse numbers that cannot be.
+  /// Bug: a record with a correct checksum was believed. A row of −1 or blocks behind the last row ended the process in a search, a count
+  /// near `Int64.max` overflowed every sum, and an impossible dimension broke every division by a row's bytes. Fix: records refuse
+  /// impossible numbers.
   @Test func numbersThatCannotBeAreRefused() throws {
     func refuses(_ decode: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation) {
       do {
@@ -201,7 +202,7 @@ import TestSupport
       refuses { try withRawSpan(bytes) { _ = try MemoryRecord($0, id: memory.id) } }
       var block: [UInt8] = []
       BlockRecord(firstRow: 0, capacity: 4).encode(into: &block)
-      // As a file may hold it: no record can be encoded that begins before the first row.
+      // A file may hold it, although no record that begins before the first row can be encoded.
       for place in 0..<8 { block[place] = UInt8(truncatingIfNeeded: row >> (56 - 8 * place)) }
       refuses { try withRawSpan(block) { _ = try BlockRecord($0) } }
     }

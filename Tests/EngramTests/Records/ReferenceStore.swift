@@ -3,9 +3,9 @@ import Testing
 
 @testable import Engram
 
-/// What a store should hold, in plain dictionaries: the naive reference of the tests.
+/// The expected contents of a store, in plain dictionaries: the naive reference of the tests.
 ///
-/// Expired memories are not in it. Scores are computed in Double; with whole numbers below 2²⁴ they are exactly the store's.
+/// Expired memories are not in it. Scores are computed in Double; with whole numbers below 2²⁴ they are exactly equal to the store's.
 struct ReferenceStore {
   struct Entry {
     var memory: Memory
@@ -29,7 +29,7 @@ struct ReferenceStore {
     entries[id] = Entry(memory: memory, components: draft.embedding?.values)
   }
 
-  /// Nil also if the memory is another user's.
+  /// Nil also if the memory belongs to another user.
   func entry(_ id: MemoryID, of user: String) -> Entry? {
     guard let entry = entries[id], entry.memory.userID.utf8.elementsEqual(user.utf8) else { return nil }
     return entry
@@ -78,7 +78,7 @@ struct ReferenceStore {
     .sorted { $0.score != $1.score ? $0.score > $1.score : $0.memory.id < $1.memory.id }
   }
 
-  /// Whole numbers, so ids and scores must be equal.
+  /// Expects exactly the ids and scores of the reference. For embeddings of whole numbers, whose dot products are exact.
   func expectExact(_ results: [SearchResult], _ query: SearchQuery, sourceLocation: SourceLocation = #_sourceLocation) {
     let expected = ranking(query, metric: .dot).prefix(query.limit)
     #expect(results.map(\.memory.id) == expected.map(\.memory.id), sourceLocation: sourceLocation)
@@ -86,7 +86,7 @@ struct ReferenceStore {
     #expect(results.map(\.memory) == expected.map(\.memory), sourceLocation: sourceLocation)
   }
 
-  /// Rounded scores: each within `tolerance`, the order by the store's own scores and then ids, and nothing left out that is better.
+  /// For rounded scores: each is within `tolerance`, the order is by the store's own scores and then ids, and no better memory is missing.
   func expectClose(
     _ results: [SearchResult], _ query: SearchQuery, metric: Metric, tolerance: Double, sourceLocation: SourceLocation = #_sourceLocation
   ) {
@@ -170,7 +170,7 @@ struct RandomFilter {
     return sort == 1 ? .and(parts) : .or(parts)
   }
 
-  /// The fields of version 2, from the same vocabulary; nothing for every third memory.
+  /// Adds fields of version 2, with values of the same vocabulary; every third memory, on average, gets none.
   static func addDetails<Generator: RandomNumberGenerator>(to draft: inout MemoryDraft, _ random: inout Generator) {
     func maybe<Value>(_ value: Value?, _ random: inout Generator) -> Value? { Bool.random(using: &random) ? value : nil }
     guard Int.random(in: 0..<3, using: &random) > 0 else { return }
@@ -184,7 +184,7 @@ struct RandomFilter {
     draft.derivedFrom = (0..<Int.random(in: 0..<3, using: &random)).map { MemoryID(high: UInt64($0), low: 7) }
   }
 
-  /// A draft whose fields come from the same vocabulary. Times are whole seconds around 1970, ends far in the future.
+  /// A draft whose fields come from the same vocabulary. Times are whole seconds around 1970; expiry times are far in the future.
   static func draft<Generator: RandomNumberGenerator>(user: String, embedding: [Float]?, _ random: inout Generator) -> MemoryDraft {
     func maybe<Value>(_ value: Value?, _ random: inout Generator) -> Value? { Bool.random(using: &random) ? value : nil }
     var metadata: [String: MetadataValue] = [:]

@@ -6,8 +6,8 @@ import Testing
 
 /// A place for one test's store. Keep it in a stored property of the suite, so that the files outlive the test.
 ///
-/// An open store reserves two maps of a tebibyte, and a process has 128 on x86-64: suites of stores are serialized, or the tests of
-/// all suites together would ask for more.
+/// An open store reserves two maps of a tebibyte, and a process has 128 tebibytes of addresses on x86-64. So suites that open stores are
+/// serialized; otherwise all tests together would need more.
 final class ScratchStore: Sendable {
   private let directory = TemporaryDirectory()
 
@@ -88,14 +88,14 @@ func writesInOneBatch(_ store: MemoryStore, _ count: Int, _ writes: (inout Throw
         while try store.status.queueDepth < count, ContinuousClock.now < deadline {}
       }
     }
-    // Only once it runs: whatever is queued before that would be in its batch.
+    // The first write must be running: a write that is queued before would be in its batch.
     try #require(try await eventually { try store.status.isCommitting })
     writes(&group)
     try await group.waitForAll()
   }
 }
 
-/// Lends the bytes as what records are read from.
+/// Lends the bytes as a `RawSpan`, from which records are decoded.
 func withRawSpan<Value>(_ bytes: [UInt8], _ body: (RawSpan) throws -> Value) rethrows -> Value {
   let span = bytes.span
   // SAFETY: every byte of an array is initialised, and the array outlives the call.

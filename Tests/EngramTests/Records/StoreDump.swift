@@ -6,8 +6,8 @@ import LMDB
 
 /// A store as text, database by database: the oracle of the golden test.
 ///
-/// User keys stand as the user's name in angle brackets, hashes under the secret as `#`, and what differs from run to run (the store's
-/// UUID, secret and times) is left out.
+/// A user key is written as the user's name in angle brackets and a hash under the secret as `#`. Values that differ from run to run (the
+/// store's UUID, secret and times) are left out.
 struct StoreDump {
   private var lines: [String] = []
   private var names: [[UInt8]: String] = [:]
@@ -24,7 +24,7 @@ struct StoreDump {
     }
     for table in Tables.all {
       let database = reader.schema[table]
-      // By their text: the order of the user keys is that of this store's secret.
+      // Sorted by text, because the order of the user keys depends on this store's secret.
       let texts = try entries(reader, database).map { key, value in
         let (key, value) = (try keyText(key, in: database.name), try valueText(value, in: database.name))
         return value.isEmpty ? "  \(key)" : "  \(key): \(value)"

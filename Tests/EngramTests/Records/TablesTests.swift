@@ -11,7 +11,7 @@ import Testing
     #expect(Set(Tables.names).count == Tables.all.count)
     #expect(Tables.indexes.map { $0.name } == ["timeline", "expiry", "dedupe", "sessions"])
     #expect(Tables.optionalNames == ["sessions", "words"])
-    // Each optional table has a bit of its own, and this version keeps all of them up.
+    // Each optional table has its own bit, and this version maintains all of them.
     let options = Tables.all.map { $0.option }.filter { !$0.isEmpty }
     #expect(options.allSatisfy { $0.rawValue.nonzeroBitCount == 1 } && Set(options.map(\.rawValue)).count == options.count)
     #expect(OptionalTables(options) == .known)
@@ -28,7 +28,7 @@ import Testing
     try check(users.flatMap { user in ["A", "AB", "B"].map { ContextKey(user: user, recordType: $0) } }, Tables.Contexts.self)
     try check(
       numbers.map { .context(ContextVersionKey(ContextKey(user: users[3], recordType: "UserContext"), version: $0)) }, Tables.History.self)
-    // Those of memories come before those of contexts.
+    // The keys of memories come before those of contexts.
     try check(
       ids.flatMap { id in numbers.map { .memory(MemoryVersionKey(MemoryVersions(user: users[3], id: id), version: $0)) } }
         + [.context(ContextVersionKey(ContextKey(user: users[3], recordType: "-"), version: 0))], Tables.History.self)
@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  /// The lengths that keys of each table can have. Those of `meta`, `history` and `tokens` have bytes that these do not.
+  /// The possible lengths of each table's keys. `meta`, `history` and `tokens` are left out: their keys also restrict the bytes.
   private static let shapes: [String: ClosedRange<Int>] = [
     "users": 16...16, "contexts": 17...112, "memories": 16...16, "timeline": 40...40, "blocks": 20...20, "columns": 20...20,
     "expiry": 24...24, "dedupe": 32...32, "log": 12...12,

@@ -8,10 +8,10 @@ import Testing
 /// A closed store with contents of every kind, to be damaged and repaired.
 struct DamagedStorePlace {
   let directory = TemporaryDirectory()
-  /// What was in it when it was closed, and what the commit before had.
+  /// The contents of the store when it was closed.
   let contents: StoreContents
   let export: [UInt8]
-  /// Deleted at any time.
+  /// Every memory that was deleted at any time.
   let deleted: Set<MemoryID>
 
   var path: String { directory.path("store") }
@@ -20,7 +20,7 @@ struct DamagedStorePlace {
   var dataPath: String { "\(path)/gen-1/data.mdb" }
   var rowPath: String { "\(path)/gen-1/rows.f32" }
 
-  /// - Parameter size: Memories of each of four users, about.
+  /// - Parameter size: The approximate number of memories of each of four users.
   init(size: Int = 60) async throws {
     let url = URL(fileURLWithPath: directory.path("store"))
     let store = try await MemoryStore.open(at: url, options: StoreOptions(dimension: 8))
@@ -40,7 +40,7 @@ struct DamagedStorePlace {
       }
       deleted.formUnion(gone)
     }
-    // The last commits are small: most pages are those of earlier ones.
+    // The last commits are small, so most pages belong to earlier ones.
     let last = try await store.add(Self.draft("user 1", size)).id
     try await store.delete(last, for: "user 1")
     deleted.insert(last)
@@ -102,7 +102,7 @@ struct DamagedStorePlace {
 
   // MARK: Repair
 
-  /// Repairs the store, checks that nothing of it has changed and that the new one verifies, and returns what is in that.
+  /// Repairs the store, checks that its files have not changed and that the new store verifies, and returns the new store's contents.
   func repair(
     usingPrevious: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws -> (report: RepairReport, contents: StoreContents) {
@@ -120,7 +120,7 @@ struct DamagedStorePlace {
     return (report, contents)
   }
 
-  /// Expects that everything is there but the memories, embeddings and contexts named.
+  /// Expects that all contents are found except the memories, embeddings and contexts named.
   func expectKept(
     _ found: StoreContents, memories lost: Set<MemoryID> = [], embeddings: Set<MemoryID> = [], contextsOf users: Set<String> = [],
     sourceLocation: SourceLocation = #_sourceLocation

@@ -1,12 +1,12 @@
 import Foundation
 
-/// A sound data file in memory, and a naive reader of its last commit: how a test finds the place that it damages.
+/// An undamaged data file in memory, and a naive reader of its last commit, with which a test finds the bytes to damage.
 struct DataFileImage {
   static let pageSize = 4096
 
   struct Node {
     let key: Range<Int>
-    /// In the page itself; of a large value, the number of the page where it begins.
+    /// The bytes of the value in the page itself; for a large value, those of the number of the page where it begins.
     let content: Range<Int>
     let isOverflow: Bool
     let valueByteCount: Int
@@ -40,7 +40,7 @@ struct DataFileImage {
 
   func leaves(of database: String) -> [Page] { pages(of: database).filter { !$0.isBranch } }
 
-  /// The bytes of a value, wherever it lies.
+  /// The bytes of a value, in the node's page or in overflow pages.
   func value(_ node: Node) -> Range<Int> {
     guard node.isOverflow else { return node.content }
     let start = number(node.content.lowerBound, as: Int.self) * Self.pageSize + 16

@@ -5,12 +5,12 @@ import Testing
 
 @testable import Engram
 
-/// Random damage: a repair gives a sound store with true contents, or an error.
+/// Random damage: a repair gives a valid store with true contents, or throws an error.
 @Suite struct RepairFuzzTests {
   @Test(.timeLimit(.minutes(10)), arguments: 0..<5 as Range<UInt64>) func randomDamageNeverLies(seed: UInt64) async throws {
     let place = try await DamagedStorePlace(size: 40)
     let (data, rows) = (try place.read(place.dataPath), try place.read(place.rowPath))
-    // The files are longer than what is in use.
+    // The files are longer than their used part.
     let image = try place.image()
     let usedBytes = (image.number(image.meta + 136, as: Int.self) + 1) * 4096
     var generator = SeededGenerator(seed: seed)
@@ -52,7 +52,7 @@ import Testing
       let page = start / 4096 * 4096
       for index in page..<min(page + 4096, bytes.count) { bytes[index] = 0 }
     case 7:
-      // A page in another's place, as a misdirected write leaves it.
+      // A page overwrites another one, as a misdirected write does.
       let (from, to) = (start / 4096 * 4096, Int.random(in: 0..<end, using: &generator) / 4096 * 4096)
       let count = min(4096, bytes.count - max(from, to))
       let page = Array(bytes[from..<from + count])
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  /// No memory that was never there, none with another content, none that was deleted; what is missing was reported.
+  /// Expects that no memory is found that never existed, was deleted or has other contents, and that every missing memory was reported.
   private func expectTruth(_ found: StoreContents, _ report: RepairReport, _ place: DamagedStorePlace, _ comment: Comment) throws {
     let truth = Dictionary(uniqueKeysWithValues: place.contents.memories.map { ($0.memory.id, $0) })
     var goesBack = false
@@ -70,7 +70,7 @@ import Testing
     var changed = 0
     for entry in found.memories {
       guard let original = truth[entry.memory.id] else {
-        // The last commit deleted one: the one before has it.
+        // The last commit deleted this memory, and the commit before it still has it.
         #expect(goesBack && place.deleted.contains(entry.memory.id), comment)
         continue
       }

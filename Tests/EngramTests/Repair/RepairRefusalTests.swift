@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// What a repair refuses, and what it leaves behind: nothing.
+/// The cases that a repair refuses; it then leaves no files behind.
 @Suite struct RepairRefusalTests {
   private let place: DamagedStorePlace
 
@@ -22,7 +22,7 @@ import Testing
     let error = await #expect(throws: StoreError.self) { try await MemoryStore.repair(place.url, into: place.destination) }
     #expect(error?.code == .stillInUse && error?.message.contains("\(ProcessInfo.processInfo.processIdentifier)") == true)
     try FileManager.default.removeItem(atPath: "\(place.path)/alive.lock")
-    // The data file itself tells, too.
+    // A lock on the data file also shows that the store is in use.
     try await expectRefusal(.stillInUse)
     try await store.close()
     _ = try await place.repair()
@@ -64,14 +64,14 @@ import Testing
     #expect(try Directories.entries(place.directory.path) == ["store"])
   }
 
-  /// The successor is live, and what is beside it is not.
+  /// The successor is the live generation; other generations beside it are not.
   @Test func theLiveGenerationIsFoundWithoutItsName() async throws {
     let store = try await MemoryStore.open(at: place.url)
     let old = try Directories.entries("\(place.path)/gen-1").map { name in (name, try place.read("\(place.path)/gen-1/\(name)")) }
     try await store.compact()
     let id = try await store.add(TestStore.draft("later", 1)).id
     try await store.close()
-    // An unfinished generation above, as a rebuild that was broken off leaves it.
+    // An unfinished generation with a higher number, as an interrupted rebuild leaves it.
     try Directories.create("\(place.path)/gen-3")
     for (name, bytes) in old { try place.write(bytes, to: "\(place.path)/gen-3/\(name)") }
     try place.write([], to: "\(place.path)/current")

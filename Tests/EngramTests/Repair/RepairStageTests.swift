@@ -6,7 +6,7 @@ import TestSupport
 
 @testable import Engram
 
-/// What a repair decides if records contradict each other.
+/// How a repair decides if records contradict each other.
 @Suite struct RepairStageTests {
   private let directory = TemporaryDirectory()
   private let notes = RepairNotes()
@@ -21,7 +21,7 @@ import TestSupport
     generation = try StoreOpening.openGeneration(place, number: 2, options: StoreOptions()).0
   }
 
-  /// On a thread of its own: LMDB's write transactions stay on theirs.
+  /// Runs `body` on a new stage in one synchronous call: a write transaction of LMDB must stay on its thread.
   private func onStage<Value: Sendable>(_ body: @escaping @Sendable (inout RepairStage) throws -> Value) throws -> Value {
     var stage = RepairStage(generation, carrying: StateRecord(), notes)
     return try body(&stage)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Engram
 
-/// Each sort of damage costs what is damaged, and nothing else.
+/// Each kind of damage costs only the damaged data.
 @Suite struct RepairTests {
   private let place: DamagedStorePlace
 
@@ -45,7 +45,7 @@ import Testing
     place.expectKept(contents, memories: [lost])
   }
 
-  /// The last commit has written the leaf anew; the commit before has the same memory in a page of its own.
+  /// The last commit has rewritten the leaf; the commit before has the same memory in another page.
   @Test func whatTheLastCommitDidNotTouchIsTakenFromTheOneBefore() async throws {
     let node = try #require(try place.image().leaves(of: "memories").last?.nodes.last)
     try place.damageData { $0.bytes[$0.value(node).lowerBound + 40] ^= 4 }
@@ -65,7 +65,7 @@ import Testing
     place.expectKept(contents, memories: [lost])
   }
 
-  /// The newest earlier version takes its place.
+  /// The newest earlier version replaces it.
   @Test func aDamagedContextGivesWayToItsHistory() async throws {
     let image = try place.image()
     let user = "user 3"
@@ -137,12 +137,12 @@ import Testing
 
   // MARK: Pages
 
-  /// What no tree leads to any more is found among the pages that are neither used nor free.
+  /// Pages that no tree refers to any more are found among those that are neither used nor free.
   @Test(arguments: ["memories", "timeline", "history", "the main tree"]) func aSmashedInnerPageCostsNothing(tree: String) async throws {
     let image = try place.image()
     let page = try #require(tree == "the main tree" ? image.mainPages.first : image.pages(of: tree).first)
     #expect(page.isBranch || tree == "the main tree" || tree == "history")
-    // A single leaf can only be cut off, by its database's record.
+    // A tree of a single leaf can only be cut off by damage to its database's record.
     let range = tree == "history" ? image.mainPages[0].range : page.range
     try place.damageData { $0.bytes.replaceSubrange(range, with: repeatElement(0xA5, count: range.count)) }
     let (report, contents) = try await place.repair()
@@ -158,14 +158,14 @@ import Testing
     let ids = Set(try leaf.nodes.map { try id($0, image) })
     try place.damageData { $0.bytes.replaceSubrange(leaf.range, with: repeatElement(0, count: leaf.range.count)) }
     let (report, contents) = try await place.repair()
-    // What the last commit did not touch may stand in the page that it replaced.
+    // A record that the last commit did not change may still be in the page that it replaced.
     let lost = ids.subtracting(contents.memories.map(\.memory.id))
     #expect(report.losses.count == lost.count)
     for id in lost { #expect(report.losses.contains { $0.contains("\(id)") }) }
     place.expectKept(contents, memories: lost)
   }
 
-  /// Every index is made anew.
+  /// Every index is rebuilt.
   @Test(arguments: ["timeline", "blocks", "columns", "users", "expiry", "dedupe", "log"]) func aLostIndexCostsNothing(
     database: String
   ) async throws {
@@ -191,12 +191,12 @@ import Testing
     #expect(Set(contents.memories.map(\.memory.id)).isDisjoint(with: place.deleted))
   }
 
-  /// A free page is called used and a used one free: nothing in the pages tells which of the two is so.
+  /// The free list names a used page and so omits a free one: nothing in the pages shows which is which.
   @Test func aFreeListThatLiesBringsNothingBack() async throws {
     let image = try place.image()
     let leaves = image.leaves(of: "memories").map(\.number)
     let lists = image.freeListPages.filter { !$0.isBranch }.flatMap(\.nodes).map { image.value($0).lowerBound }
-    // The numbers descend: one that can be replaced by a leaf's without disturbing that.
+    // The numbers descend: find one that can be replaced by the number of a leaf without breaking that order.
     let lie = try #require(
       lists.lazy.compactMap { list -> (Int, UInt64)? in
         let numbers = (1...image.number(list, as: Int.self)).map { image.number(list + 8 * $0, as: UInt64.self) }
@@ -230,7 +230,7 @@ import Testing
       return
     }
     #expect(report.losses.count == 1)
-    // The last commit deleted one memory.
+    // The last commit deleted one memory, so the commit before has one more.
     #expect(contents.memories.count == place.contents.memories.count + 1)
     let kept = contents.memories.filter { !place.deleted.contains($0.memory.id) }.map(\.memory)
     #expect(kept == place.contents.memories.map(\.memory))
@@ -242,7 +242,7 @@ import Testing
     #expect(contents.memories.count == place.contents.memories.count + 1)
   }
 
-  /// A damaged number must not make the older of the two pages the newer one.
+  /// A damaged transaction number must not make the older of the two meta pages the newer one.
   @Test func aDamagedTransactionNumberDoesNotGoBack() async throws {
     try place.damageData { image in
       let number = image.number(image.meta + 144, as: UInt64.self) - 2
@@ -261,12 +261,12 @@ import Testing
     place.expectKept(contents)
   }
 
-  /// A flipped bit in a value of `meta`.
+  /// Flips a bit in a value of `meta`.
   private func damageMeta(_ name: String) throws {
     let image = try place.image()
     let node = try #require(
       image.leaves(of: "meta").flatMap(\.nodes).first { String(decoding: image.bytes[$0.key], as: UTF8.self) == name })
-    // The commit before has the record in a page of its own.
+    // The commit before has the record in another page, so every copy is damaged.
     let value = Array(image.bytes[image.value(node)])
     try place.damageData { image in
       for start in image.bytes.indices.dropLast(value.count) where image.bytes[start] == value[0] {
