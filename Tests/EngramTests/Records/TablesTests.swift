@@ -71,7 +71,8 @@ import Testing
     }
   }
 
-  /// The possible lengths of each table's keys. `meta`, `history` and `tokens` are left out: their keys also restrict the bytes.
+  /// The possible lengths of each table's keys. `meta`, `history` and `tokens` are left out: their keys need bytes that the test's keys do
+  /// not have.
   private static let shapes: [String: ClosedRange<Int>] = [
     "users": 16...16, "contexts": 17...112, "memories": 16...16, "timeline": 40...40, "blocks": 20...20, "columns": 20...20,
     "expiry": 24...24, "dedupe": 32...32, "log": 12...12,

@@ -4,13 +4,13 @@ import Testing
 
 @testable import Engram
 
-/// Searches as of an earlier time: they find what a store finds that has the memories of that time and no others.
+/// Searches as of an earlier time find what a store finds that has only the memories of that time.
 @Suite(.serialized) struct AsOfTests {
   private let place = TestStore()
 
   // MARK: Random histories
 
-  /// What the tests know of a memory that is in the store.
+  /// What the model knows of a memory that is in the store.
   private struct Known {
     var draft: MemoryDraft
     var createdAt: Date
@@ -32,7 +32,7 @@ import Testing
       }
     }
 
-    /// The two before and the two after each.
+    /// The two memories before and the two after each memory.
     func neighbors(_ time: Date) -> [MemoryID: [MemoryID]] {
       var neighbors: [MemoryID: [MemoryID]] = [:]
       for user in ["u", "v", "w"] {
@@ -57,7 +57,7 @@ import Testing
     draft.embedding = random.chance(percent: 80) ? TestStore.vector(Int.random(in: 0..<500, using: &random)) : nil
     draft.sessionID = [nil, "s", "t", "\(Int.random(in: 0..<30, using: &random))"].randomElement(using: &random) ?? nil
     draft.speaker = [nil, "Ada", "Bob"].randomElement(using: &random) ?? nil
-    // Often at one time, and often this moment.
+    // Many memories have equal times, and many the current time.
     if random.chance(percent: 70) {
       draft.createdAt = Date(timeIntervalSince1970: Double(1_601_800_000 + Int.random(in: 0..<40, using: &random) * 3600))
     }
@@ -68,7 +68,7 @@ import Testing
   private func add(_ draft: MemoryDraft, to store: MemoryStore, _ model: inout Model) async throws {
     let id = try await store.add(draft).id
     var known = Known(draft: draft, createdAt: Date())
-    // An expired one cannot be read.
+    // An expired memory cannot be read.
     known.createdAt = try draft.createdAt ?? store.memory(id, for: draft.userID)?.createdAt ?? .distantFuture
     (known.draft.createdAt, known.draft.id) = (known.createdAt, id)
     model.memories[id] = known
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  /// The store of a past time: only its candidates, which replace nothing.
+  /// A store of a past time: it has only the candidates of that time, and none replaces another.
   private func reference(_ candidates: [MemoryID: Known]) async throws -> (place: TestStore, store: MemoryStore) {
     let place = TestStore()
     let store = try await place.open()
@@ -119,8 +119,8 @@ import Testing
 
   private static let scopes = [SearchScope.user("u"), .user("v"), .users(["u", "w"]), .all, .user("nobody")]
 
-  /// Chains of successors with times in any order, deleted successors, marks that were taken away, later versions: each search, by words and by vectors,
-  /// from the index and from the records, finds what the store of that time finds, with the same scores.
+  /// Chains of successors with times in any order, deleted successors, removed marks, later versions: each search, by words and by vectors,
+  /// from the index and from the records, finds the same memories with the same scores as a store of that time.
   @Test(.timeLimit(.minutes(5)), arguments: [1, 2]) func aSearchFindsWhatWasThere(seed: UInt64) async throws {
     var random = SeededGenerator(seed: seed)
     let store = try await place.open()
@@ -182,7 +182,7 @@ import Testing
 
   private static func day(_ number: Double) -> Date { Date(timeIntervalSince1970: 1_700_000_000 + number * 86_400) }
 
-  /// One memory a job, on days 0, 10 and 20, each in the place of the one before.
+  /// One memory for each job, on days 0, 10 and 20; each replaces the one before.
   private func chain(_ store: MemoryStore) async throws -> [MemoryID] {
     var ids: [MemoryID] = []
     for (number, city) in ["Porto", "Faro", "Oslo"].enumerated() {
@@ -222,11 +222,11 @@ import Testing
     var (first, second) = (vector, vector)
     (first.asOf, second.asOf) = (Self.day(5), Self.day(15))
     #expect(try store.search(batch: [first, vector, second]).map { $0.map(\.memory.id) } == [[ids[0]], [ids[2]], [ids[1]]])
-    // Without the embedder's vector, through the call that most programs make.
+    // This call takes a text and no vector, as most programs call it.
     let words = try await store.search("where does she work?", scope: .user("u"), asOf: Self.day(5))
     #expect(words.map(\.memory.id) == [ids[0]])
 
-    // What is deleted is gone; its predecessor is superseded from the time of the mark on, which is this moment.
+    // A deleted memory is not found. Its predecessor is superseded from the time of the mark on, which is now.
     try await store.delete(ids[1], for: "u")
     #expect(try found(store, 5) == [ids[0]] && found(store, 15) == [ids[0]] && found(store, 25) == [ids[0], ids[2]])
     #expect(try store.search(TextQuery("works", scope: .user("u"), asOf: Date(timeIntervalSinceNow: 60))).map(\.memory.id) == [ids[2]])
@@ -238,7 +238,8 @@ import Testing
     try await store.close()
   }
 
-  /// A memory that came with its mark, as from an import, and whose successor is gone, counts as superseded all along; another user's memory is no successor.
+  /// A memory was stored with its mark, as by an import, and its successor does not exist: it counts as superseded from the beginning. A
+  /// memory of another user is no successor.
   @Test(.timeLimit(.minutes(5))) func aMarkWithoutAHistoryCountsFromTheBeginning() async throws {
     let store = try await place.open()
     let other = try await store.add(
@@ -264,7 +265,7 @@ import Testing
 
   // MARK: Parameters
 
-  /// Ages are those of that time: the score is the one of a search that was made then.
+  /// Ages are those at the earlier time: the score equals that of a search made then.
   @Test(.timeLimit(.minutes(5))) func recencyCountsFromThatTime() async throws {
     let store = try await place.open(StoreOptions())
     try await store.add((0..<3).map { MemoryDraft(userID: "u", text: "likes tea", createdAt: Self.day(Double($0))) })
@@ -294,7 +295,7 @@ import Testing
     try await store.close()
   }
 
-  /// A mark in the columns and the words that the record does not have.
+  /// The columns and the words have a mark that the record lacks.
   @Test(.timeLimit(.minutes(5))) func aMarkThatTheRecordLacksIsDamage() async throws {
     let store = try await place.open()
     let ids = try await chain(store)
@@ -306,7 +307,7 @@ import Testing
     await expectCode(.corrupted) {
       _ = try store.search(SearchQuery(embedding: TestStore.vector(1), scope: .user("u"), asOf: Self.day(15)))
     }
-    // Those who do not ask do not meet it.
+    // A search without `asOf` does not notice the damage.
     #expect(try store.search(TextQuery("works", scope: .user("u"), mode: .lexical)).map(\.memory.id) == [ids[2]])
     try await store.close()
   }

@@ -21,7 +21,7 @@ import VectorSearch
     }
     let ids = try await store.add(drafts).map(\.id)
     for (draft, id) in zip(drafts, ids) { reference.add(draft, id: id, createdAt: try #require(draft.createdAt)) }
-    // Marks on every tenth.
+    // One memory in ten, at random, is marked as superseded.
     for (draft, id) in zip(drafts, ids) where random.chance(percent: 10) {
       let memory = try await store.update(id, for: draft.userID) { $0.with(supersededBy: MemoryID(high: 1, low: 1)) }
       reference.entries[id]?.memory = memory
@@ -67,7 +67,7 @@ import VectorSearch
     try await store.close()
   }
 
-  /// Certain slots match, impossible ones do not, for columns alone.
+  /// By its columns alone, a slot that certainly matches must match, and one that cannot match must not.
   @Test func masksAgreeWithTheWholeMemory() throws {
     var random = SeededGenerator(seed: 45)
     for count in [0, 1, 60, 128] {
@@ -79,7 +79,7 @@ import VectorSearch
           draft.details.supersededBy = random.chance(percent: 30) ? MemoryID(high: 1, low: 1) : nil
         }
         reference.add(draft, id: MemoryID(high: random.next(), low: random.next()), createdAt: draft.createdAt ?? Date())
-        // One was added.
+        // The reference has one memory.
         return reference.entries.values.first!.memory
       }
       var columns = BlockColumns()

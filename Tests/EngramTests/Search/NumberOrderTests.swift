@@ -24,7 +24,7 @@ import Testing
     return values
   }()
 
-  /// Exact: a decimal of 38 digits holds each of the values that matter, and the others are far apart.
+  /// The exact value: `Int128` holds every value up to 38 digits, and larger ones are clamped, which keeps their order with the others.
   private func exact(_ value: MetadataValue) -> (whole: Int128, fraction: Double)? {
     switch value {
     case .integer(let integer): return (Int128(integer), 0)

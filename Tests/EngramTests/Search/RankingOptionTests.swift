@@ -3,7 +3,7 @@ import Testing
 
 @testable import Engram
 
-/// What a query may ask for beside words and meaning, and what comes with a result.
+/// The options of a query's ranking, and the explanation that comes with a result.
 @Suite(.serialized) struct RankingOptionTests {
   private let place = TestStore()
 
@@ -22,7 +22,7 @@ import Testing
     let (store, ids) = try await filled()
     var query = TextQuery("tea", scope: .user("u"), limit: 3, includesExplanation: true)
     let plain = try store.search(query)
-    // Equal scores come in the order of ids, which is that of adding.
+    // Equal scores are in the order of ids, which is the order of adding.
     #expect(plain.map(\.memory.id) == Array(ids[0..<3]) && Set(plain.map(\.score)).count == 1)
     query.ranking.recency = .init(halfLife: .seconds(2 * 86_400), weight: 0.5)
     let recent = try store.search(query)
@@ -36,7 +36,7 @@ import Testing
     let important = try store.search(query)
     #expect(important.map(\.memory.id) == [ids[4], ids[0], ids[1]])
     #expect(important[0].explanation?.parts?.importance == 0.4 && abs(important[1].score - plain[0].score - 0.1) < 1e-6)
-    // The reading of records that may not enter is saved, and changes nothing.
+    // Records that cannot be among the results are not read; the results stay the same.
     query.limit = 20
     query.filter = .importance(atLeast: 0.5)
     #expect(try store.search(query).map(\.memory.id) == [ids[4]])
@@ -95,7 +95,7 @@ import Testing
     try await store.close()
   }
 
-  /// Whole memories, at least one, and what was left out is named.
+  /// A budget returns whole memories, at least one, and returns those that were left out.
   @Test(.timeLimit(.minutes(5))) func resultsFitIntoABudget() async throws {
     let store = try await place.open(StoreOptions())
     for text in ["tea", "tea " + String(repeating: "leaf ", count: 40), "tea with milk", "日本のお茶 tea"] {

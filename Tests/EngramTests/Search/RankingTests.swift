@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// The search by text against the reference of its ranking: every term and every score.
+/// Searches by text compared with the reference of the ranking: every term and every score.
 @Suite struct RankingTests {
   private struct Fixture: Decodable {
     struct Scope: Decodable {
@@ -51,11 +51,11 @@ import Testing
 
   @Test func theTermsOfATextAreThoseOfTheReference() throws {
     let english = try TermReader(.english, seed: 5)
-    // Takes each word as it is.
+    // This reader does not stem words.
     let plain = try TermReader(.none, seed: 5)
     let fixture = try Self.fixture()
     try #require(fixture.terms.count > 900)
-    // Twice: the second time every word was met before.
+    // Twice: the second time, every word is already in the cache.
     for _ in 0..<2 {
       for example in fixture.terms {
         #expect(english.terms(of: example.text).said == example.terms.map { plain.terms(of: $0).said[0] }, "\(example.text)")
@@ -76,7 +76,7 @@ import Testing
         (draft.sessionID, draft.speaker, draft.caption) = (entry.session, entry.author, entry.extra)
         drafts.append(draft)
       }
-      // In another order than that of time, beside a user with the same sessions.
+      // Added in reverse order of time; another user has the same sessions.
       let ids = try await store.add(drafts.reversed()).map(\.id).reversed()
       try await store.add(
         drafts.map { draft in
@@ -93,7 +93,7 @@ import Testing
           var scores = [Double?](repeating: nil, count: expected.count)
           for hit in found { scores[try #require(places[hit.memory.id])] = Double(hit.score) }
           for (score, expected) in zip(scores, expected) {
-            // What has nothing in common with the query is not found by words.
+            // A memory that shares no term with the query is not found by words.
             #expect(abs((score ?? min(0, expected)) - expected) < 1e-5, "\(query.text) \(mode): \(score ?? .nan) against \(expected)")
           }
           if mode == .hybrid { #expect(found.count == expected.count) }

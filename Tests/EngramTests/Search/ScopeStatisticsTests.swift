@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// What counts in a search by text: the scope, all of it and nothing else.
+/// The statistics of a search by text come from the whole scope and from nothing else.
 @Suite(.serialized) struct ScopeStatisticsTests {
   private let place = TestStore()
 
@@ -33,8 +33,9 @@ import Testing
     return scores
   }
 
-  /// The bug: a session all of whose memories have expired or were replaced counted among the sessions, by the index and not by the records. The cause: a
-  /// record of words names its sessions, and each was counted. The fix: a session counts with its first memory that does.
+  /// The bug: a session whose memories have all expired or been replaced counted among the sessions if the index was used, but not if the
+  /// records were read. The cause: a record of words names its sessions, and each was counted. The fix: a session counts only if one of its
+  /// memories counts.
   @Test(.timeLimit(.minutes(5))) func aSessionWithoutCurrentMemoriesCountsNowhere() async throws {
     let store = try await place.open()
     try await store.add((0..<6).map { draft("u", $0) })
@@ -61,23 +62,23 @@ import Testing
     expired.expiresAt = Date(timeIntervalSinceNow: -10)
     try await store.add(expired)
     #expect(try scores(store) == before)
-    // Replaced by a copy of itself: nothing changes, although there are more memories.
+    // Replaced by a copy of itself: the scores stay the same, although there are more memories.
     var copy = draft("u", 5)
     copy.replaces = try #require(try store.memories(for: "u").first { $0.text == Self.texts[5] }).id
     try await store.add(copy)
     #expect(try scores(store) == before)
-    // What the filter leaves out counts, and a scope of the one user is the same scope.
+    // Memories that the filter excludes still count, and `.users` of one user is the same scope as `.user`.
     let filtered = try scores(store, filter: .speaker("Ada"))
     #expect(filtered.count == 3 && filtered.allSatisfy { before[$0.key] == $0.value })
     #expect(try scores(store, .users(["u"])) == before)
-    // With the other user's memories the statistics are others.
+    // With the other user's memories the statistics differ.
     #expect(try scores(store, .users(["u", "v"])) != before && scores(store, .all) != before)
     try await store.close()
   }
 
   @Test(.timeLimit(.minutes(5))) func sessionsOfTheSameNameAreTheUsersOwn() async throws {
     let store = try await place.open()
-    // In the session of another user there is the word beside: it must not rub off.
+    // Another user's session of the same name has the word: its neighbours there gain from that, but not this user's memory.
     try await store.add(
       [("u", "quiet"), ("v", "ramen"), ("v", "loud")].enumerated().map { number, entry in
         var draft = MemoryDraft(userID: entry.0, text: entry.1)
@@ -96,7 +97,7 @@ import Testing
     var store = try await place.open(StoreOptions(dimension: 8, language: .german))
     try await store.add([MemoryDraft(userID: "u", text: "viele Häuser"), MemoryDraft(userID: "u", text: "the of and")])
     #expect(try store.search(TextQuery("des Hauses", scope: .user("u"))).map(\.memory.text) == ["viele Häuser"])
-    // English stop words are words here.
+    // The language is German, so English stop words are ordinary words.
     #expect(try store.search(TextQuery("the", scope: .user("u"))).map(\.memory.text) == ["the of and"])
     #expect(store.identity.language == .german)
     await expectCode(.storeMismatch) { _ = try await place.open(StoreOptions(language: .english)) }
@@ -127,7 +128,7 @@ import Testing
     #expect(try store.search(query).map(\.memory.id) == all.prefix(2).map(\.memory.id))
     query.filter = .session("none")
     #expect(try store.search(query).isEmpty)
-    // Of one instant in a snapshot, too, and as a web request.
+    // A search in one snapshot, with a query that was decoded from JSON, gives the same.
     query.filter = nil
     let json = try JSONDecoder().decode(TextQuery.self, from: JSONEncoder().encode(query))
     #expect(json == query)
@@ -145,8 +146,8 @@ import Testing
     try await store.close()
   }
 
-  /// The embedder gets the speaker and the caption, from the store's own add, from an import and from a change; a store that was pinned before
-  /// goes on with texts alone.
+  /// The embedder gets the speaker and the caption when a memory is added, imported or changed. A store that was pinned to an embedder by
+  /// an earlier version goes on with the texts alone.
   @Test(.timeLimit(.minutes(5))) func theEmbedderGetsWhoSaysItAndWhatIsShown() async throws {
     let embedder = HashingEmbedder(dimension: 64)
     let store = try await place.open(StoreOptions(embedder: embedder))
@@ -162,7 +163,7 @@ import Testing
     #expect(try embedded("Bob: look at this [shares a red bicycle]"))
     try await store.update(id, for: "u") { $0.with(caption: .some(nil)) }
     #expect(try embedded("Bob: look at this"))
-    // What the embedder does not get needs no new embedding; the rest does, inside a write.
+    // Inside a write, a change of a field that the embedder does not get needs no new embedding; a change of the others does.
     try await store.write { _ = try $0.update(id, for: "u") { $0.with(kind: .some("k")) } }
     await expectCode(.embeddingRequired) { try await store.write { _ = try $0.update(id, for: "u") { $0.with(speaker: .some("Cleo")) } } }
     draft.speaker = "Dora"

@@ -2,11 +2,11 @@ import CSearchKernels
 import TestSupport
 import Testing
 
-/// Every level of this processor against a plain loop.
+/// Every instruction set level of this processor, compared with a plain loop.
 @Suite struct SearchKernelTests {
   private static let levels = Array(search_level_portable.rawValue...UInt32(search_best_level())).map(Int32.init)
 
-  /// - Parameter body: Calls the kernel with the terms, which lie at an odd address, and their count.
+  /// - Parameter body: Calls the kernel with the terms, which begin at an odd address, their count, and room for the places.
   private func found(in terms: [UInt32], _ body: (UnsafeRawPointer, Int, UnsafeMutablePointer<UInt32>) -> Int) -> [Int] {
     let bytes = [UInt8](repeating: 0xff, count: 1) + terms.flatMap { term in (0..<4).map { UInt8(truncatingIfNeeded: term >> (8 * $0)) } }
     var places = [UInt32](repeating: .max, count: terms.count + 1)
@@ -22,7 +22,7 @@ import Testing
     var generator = SeededGenerator(seed: 1)
     for count in [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 100, 641] {
       for wantedCount in [1, 2, 3, 24] {
-        // Zero among them: it is what is beyond the end.
+        // Zero is among the terms, because the kernel may read zeros beyond their end.
         let terms = (0..<count).map { _ in UInt32.random(in: 0..<60, using: &generator) &* 0x0101_0101 }
         let wanted = (0..<wantedCount).map { _ in UInt32.random(in: 0..<60, using: &generator) &* 0x0101_0101 }
         let places = unsafe found(in: terms) { unsafe search_find_terms(level, $0, $1, wanted, wantedCount, $2) }

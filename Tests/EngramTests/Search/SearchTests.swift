@@ -19,7 +19,7 @@ import VectorSearch
       let embedding = random.chance(percent: 5) ? nil : vector(&random)
       drafts.append(RandomFilter.draft(user: random.element(of: users), embedding: embedding, &random))
     }
-    // Not in one go, so that runs of several sizes come to be.
+    // Added in several calls, so that runs of several sizes are made.
     var start = 0
     while start < count {
       let end = min(count, start + Int.random(in: 1...max(2, count / 3), using: &random))
@@ -59,8 +59,8 @@ import VectorSearch
     return (Key(cursor.key), try cursor.valueBytes())
   }
 
-  /// Bug: a block behind the last row, under a checksum that matches, ended the process: the map goes on behind the end of the file. Fix: a
-  /// search compares each block with the rows that there are.
+  /// Bug: a block behind the last row, in a record with a correct checksum, ended the process, because the map is longer than the file.
+  /// Fix: a search compares each block with the number of rows.
   @Test func aBlockBehindTheLastRowIsAnErrorAndNoSignal() async {
     await #expect(processExitsWith: .success) {
       let place = TestStore()
@@ -193,7 +193,7 @@ import VectorSearch
       let isKept = abs(squared - 1) <= 1e-6 || metric == .dot
       if isKept { kept += 1 }
       #expect(stored.map(\.bitPattern) == (isKept ? values : values.map { Float(Double($0) / squared.squareRoot()) }).map(\.bitPattern))
-      // What was stored once is stored unchanged again: an export and its import change nothing.
+      // Stored components are stored unchanged again: an export and its import change nothing.
       let again = try #require(
         try store.embedding(of: try await store.add(MemoryDraft(userID: "v", text: "t", embedding: Embedding(stored))).id, for: "v"))
       #expect(again.values.map(\.bitPattern) == stored.map(\.bitPattern))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// Rows and records of one instant.
+/// A snapshot shows rows and records of one instant.
 @Suite(.serialized) struct SnapshotSearchTests {
   private let scratch = ScratchStore()
 
@@ -57,7 +57,7 @@ import Testing
         }
       }
       if round % 10 == 9 {
-        // A user who is gone and comes back gets fresh rows, too.
+        // A user who is deleted and added again gets new rows, too.
         try await store.delete(where: .and([]), scope: .user("u0"))
         live = try live.filter { try store.memory($0.id, for: $0.user) != nil }
       }

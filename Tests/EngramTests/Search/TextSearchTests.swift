@@ -49,7 +49,7 @@ import Testing
       #expect(await storeErrorCode { _ = try await store.search("ramen", scope: scope, mode: .dense) } == .embedderRequired)
     }
     #expect(await storeErrorCode { _ = try store.search(TextQuery("ramen", scope: .all, mode: .dense)) } == .embeddingRequired)
-    // A vector that does not fit is refused by name, in a hybrid search as well.
+    // A vector of the wrong dimension is refused, in a hybrid search as well.
     #expect(await storeErrorCode { _ = try store.search(TextQuery("ramen", embedding: [1], scope: .all)) } == .dimensionMismatch)
     try await store.close()
     let plain = try await MemoryStore.open(at: scratch.url.deletingLastPathComponent().appendingPathComponent("plain"))
@@ -75,7 +75,7 @@ import Testing
     }
     store = try await scratch.open()
     #expect(try store.status.embedder?.name == "hashing")
-    // While it is open here, too.
+    // Also while the store is open in this process.
     #expect(await storeErrorCode { _ = try await scratch.open(embedder: NamedEmbedder(identity: others[0])) } == .embedderMismatch)
     try await store.close()
   }

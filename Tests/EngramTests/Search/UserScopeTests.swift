@@ -4,12 +4,12 @@ import Testing
 
 @testable import Engram
 
-/// A scope of several users: what the single users give, merged.
+/// A scope of several users gives the merged results of the single users.
 @Suite(.serialized) struct UserScopeTests {
   private static let users = (0..<12).map { "user\($0)" }
   private let scratch = ScratchStore()
 
-  /// Whole numbers, so that many scores are equal; some memories have expired, and the sweep has not come.
+  /// Components are whole numbers, so that many scores are equal. Some memories have expired, and the sweep has not removed them.
   private func filled(_ random: inout SeededGenerator) async throws -> (store: MemoryStore, ids: [MemoryID]) {
     let store = try await scratch.open(dimension: 2, metric: .dot, clock: TestClock(bootHoursPerLook: 0).clock)
     let drafts = (0..<900).map { index in
@@ -45,7 +45,7 @@ import Testing
         .sorted { $0.score != $1.score ? $0.score > $1.score : $0.memory.id < $1.memory.id }.prefix(query.limit)
       let found = try store.search(query)
       #expect(found.map(\.memory) == expected.map(\.memory) && found.map(\.score) == expected.map(\.score), "\(users)")
-      // No row of another user is even looked at.
+      // The search reads no row of another user.
       if let explanation = found.first?.explanation, single.allSatisfy({ !$0.isEmpty }) {
         #expect(explanation.rowsInScope == single.compactMap { $0.first?.explanation?.rowsInScope }.reduce(0, +))
       }
@@ -96,7 +96,7 @@ import Testing
     #expect(try search([]) == 0 && store.count(scope: .users([])) == 0)
     #expect(try await store.delete(where: .and([]), scope: .users([])) == 0)
     #expect(try search(many) == store.search(SearchQuery(embedding: [1, 1], scope: .all, limit: 1_000)).count)
-    // A user who is named again counts once.
+    // A user who is named twice counts once.
     #expect(try search(many + many) == search(many))
     for scope in [SearchScope.users(many + ["one more"]), .users(["user1", ""])] {
       let code: StoreError.Code = scope == .users(["user1", ""]) ? .invalidUserID : .invalidArgument

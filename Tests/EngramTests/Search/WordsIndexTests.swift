@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// The index of words: it holds what the records say after any sequence of changes, and a search by it is the search without it.
+/// After any sequence of changes the index of words agrees with the records, and a search gives the same with it and without it.
 @Suite(.serialized) struct WordsIndexTests {
   private let place = TestStore()
 
@@ -24,7 +24,7 @@ import Testing
     draft.sessionID = [nil, "s", "t", "x"][Int.random(in: 0..<4, using: &generator)]
     draft.speaker = [nil, "Ada", "Bob"][Int.random(in: 0..<3, using: &generator)]
     draft.caption = Bool.random(using: &generator) ? text(&generator, most: 5) : nil
-    // Mostly in order, sometimes long before, often at one time.
+    // Mostly in order of time, sometimes long before; many times are equal.
     draft.createdAt = Date(timeIntervalSince1970: Double(1_601_800_000 + Int.random(in: 0..<200, using: &generator) * 3600))
     if Int.random(in: 0..<9, using: &generator) == 0 {
       draft.expiresAt = Date(timeIntervalSinceNow: Double(Int.random(in: -9...9, using: &generator)))
@@ -34,7 +34,7 @@ import Testing
 
   private func queries(_ generator: inout SeededGenerator) -> [TextQuery] {
     [SearchScope.user("u"), .user("v"), .users(["u", "w"]), .all, .user("nobody")].flatMap { scope in
-      // Few terms, and so many that they are found by a filter.
+      // Queries with few terms, and with so many that a filter finds them.
       [(SearchMode.lexical, 8), (.hybrid, 8), (.lexical, 400)].map { mode, most in
         TextQuery(
           Self.text(&generator, most: most), embedding: TestStore.vector(Int.random(in: 0..<500, using: &generator)), scope: scope,
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  /// Adds, changes, deletes and replaces at random; then with the index and without it, and after a rebuild, every search is the same.
+  /// Random adds, changes, deletions and replacements; then every search gives the same with the index, without it, and after a rebuild.
   @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 3]) func theIndexFollowsEveryChange(seed: UInt64) async throws {
     let store = try await place.open()
     var generator = SeededGenerator(seed: seed)
@@ -66,7 +66,7 @@ import Testing
           (draft.userID, draft.replaces) = (user, id)
           ids.append((try await store.add(draft).id, user))
         default:
-          // Undone as a whole.
+          // The body is undone as a whole.
           await #expect(throws: CancellationError.self) {
             try await store.write { transaction in
               try transaction.delete(id, for: user)
@@ -78,7 +78,7 @@ import Testing
     }
     #expect(try await store.verify().problems == [])
     let queries = queries(&generator)
-    // Of one instant, so that nothing expires in between.
+    // One snapshot, so that nothing expires in between.
     let found = try store.read { snapshot in
       let indexed = try queries.map { try snapshot.search($0) }
       let unindexed = try queries.map { try snapshot.searchIgnoringIndex($0) }
@@ -161,7 +161,7 @@ import Testing
     }
   }
 
-  /// What was forgotten is in no record of words, and its terms are hashes in any case.
+  /// A forgotten memory is in no record of words; the records contain only hashes of its terms in any case.
   @Test(.timeLimit(.minutes(5))) func forgettingTakesTheWordsAlong() async throws {
     let store = try await place.open()
     let id = try await store.add(MemoryDraft(userID: "u", text: "zanzibar")).id

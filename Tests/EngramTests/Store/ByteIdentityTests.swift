@@ -5,11 +5,12 @@ import TestSupport
 
 @testable import Engram
 
-/// Identity is bytes: pairs of strings that Swift takes for equal go through every public entry, and none of them is taken for the other.
+/// Strings are identified by their bytes: pairs of strings that Swift considers equal are passed to every public call, and none is taken
+/// for the other.
 ///
-/// Bug: two memories of a user with the kind é, composed and decomposed, made `verify` tell of damage, and `backup` and `repair` refuse.
-/// Cause: the columns of a block kept one of two kinds that are canonically equal, the record the other. The same comparison stood in
-/// filters, updates, the log, the audit and every `==` of a public type. Fix: one rule in one file, `ByteIdentity`.
+/// Bug: if two memories of a user had the kind é, composed and decomposed, `verify` reported damage, and `backup` and `repair` refused.
+/// Cause: the columns of a block kept only one of two kinds that are canonically equal, and a record had the other. Filters, updates, the
+/// log, the audit and every `==` of a public type compared in the same way. Fix: one rule in one file, `ByteIdentity`.
 @Suite(.serialized) struct ByteIdentityTests {
   private let scratch = ScratchStore()
 
@@ -151,11 +152,11 @@ import TestSupport
       try await store.write(token: name) { _ = try $0.put(UserContext(userID: pair.first, conversationsCount: 9)) }
       await expectCode(.conflict) { try await store.write(token: name) { _ = try $0.put(UserContext(userID: pair.first)) } }
     }
-    // A range of strings is one of bytes.
+    // A range of strings is a range of bytes.
     let low = pair.first.precedesInBytes(pair.second) ? pair.first : pair.second
     let inRange = try await store.ids(scope: scope, filter: .metadataRange("field", from: .string(low), to: .string(low + "\0")))
     #expect(inRange.count == 1)
-    // Another composition is another text, and so wants another embedding.
+    // A text that is composed differently is another text, so it needs another embedding.
     await expectCode(.embeddingRequired) { try await store.update(own[2], for: pair.first) { $0.with(text: pair.second) } }
     let second = pair.second
     try await store.update(own[0], for: pair.first) { $0.with(kind: second) }
@@ -215,7 +216,7 @@ import TestSupport
     }
   }
 
-  /// A dictionary cannot hold both; what would be lost is refused.
+  /// A dictionary cannot hold both keys, so input that would lose one is refused.
   @Test(arguments: pairs) func keysThatADictionaryCannotHoldBothAreRefused(_ pair: Pair) async throws {
     let places = TemporaryDirectory()
     let store = try await scratch.open()
@@ -229,7 +230,7 @@ import TestSupport
     #expect(try await refusal(#"{"type":"memory","userID":"u","text":"t","metadata":\#(entries)}"#)?.code == .invalidImport)
     let context = #"{"type":"context","recordType":"UserContext","userID":"u","value":{"firstSeen":0,"preferences":\#(entries)}}"#
     #expect(try await refusal(context)?.code == .decodingFailed)
-    // A record of another type is kept whole: only what reads it into a dictionary is refused.
+    // A record of another type keeps both: only reading it into a dictionary is refused.
     #expect(try await refusal(#"{"type":"context","recordType":"Table","userID":"u","value":{"cells":\#(entries)}}"#) == nil)
     await expectCode(.decodingFailed) { _ = try store.context(Table.self, for: "u") }
     var exported: [UInt8] = []
@@ -260,7 +261,8 @@ import TestSupport
     #expect(!set)
   }
 
-  /// A store's neighbour whose name is another composition of its own is outside of it, and what begins with a combining mark is inside.
+  /// A path beside the store whose name is canonically equal to the store's is outside of it; a path below the store is inside even if its
+  /// name begins with a combining mark.
   @Test func pathsAreComparedByBytes() async throws {
     #expect("/a/store/\u{301}b/".hasBytePrefix("/a/store/"))
     #expect(!"/a/caf\u{E9}/".hasBytePrefix("/a/cafe\u{301}/"))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// What leaves a process as JSON and comes back, and the lines for a log.
+/// Values that leave a process as JSON and are read again, and the descriptions for a log.
 @Suite(.serialized) struct CodingTests {
   private let scratch = ScratchStore()
   private let directory = TemporaryDirectory()
@@ -19,7 +19,7 @@ import Testing
     try JSONDecoder().decode(type, from: Data(json.utf8))
   }
 
-  /// The value after a journey through JSON; what it becomes must be the same JSON.
+  /// Encodes and decodes a value as JSON, and expects that encoding the result gives the same JSON.
   @discardableResult
   private func roundTrip<Value: Codable>(_ value: Value, sourceLocation: SourceLocation = #_sourceLocation) throws -> Value {
     let json = try Self.json(value)
@@ -48,7 +48,7 @@ import Testing
     var random = SeededGenerator(seed: 91)
     let ids = (0..<30).map { _ in MemoryID() }
     for sort in 0..<RandomFilter.leafCount {
-      // A double that is a whole number comes back as an integer, as in every JSON.
+      // A double that is a whole number is decoded as an integer, because JSON does not distinguish them.
       for _ in 0..<40 { try roundTrip(RandomFilter.leaf(sort, ids, &random)) }
     }
     for _ in 0..<200 { try roundTrip(RandomFilter.tree(ids, &random)) }
@@ -56,7 +56,7 @@ import Testing
     #expect(try roundTrip(filter) == filter)
   }
 
-  /// Else a comparison after a round trip would not see that a field was lost.
+  /// Otherwise a comparison after a round trip would not notice a lost field.
   @Test func draftsDifferIfAnyFieldDoes() {
     let changes: [String: (inout MemoryDraft) -> Void] = [
       "id": { $0.id = MemoryID() }, "userID": { $0.userID = "bob" }, "text": { $0.text = "u" }, "embedding": { $0.embedding = [1] },

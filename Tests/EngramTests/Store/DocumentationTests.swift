@@ -4,7 +4,7 @@ import Testing
 
 @testable import Engram
 
-/// The code that people try first.
+/// The code of the documentation that people try first.
 @Suite struct DocumentationTests {
   private let directory = TemporaryDirectory()
 
@@ -17,7 +17,7 @@ import Testing
 
   private func text(_ path: String) throws -> String { try String(contentsOf: Self.root.appending(path: path), encoding: .utf8) }
 
-  /// A question of an example shares words with what it is to find: the embedder of the examples knows no synonyms.
+  /// Each question shares words with the text that it must find, because the embedder of the examples knows no synonyms.
   @Test(arguments: [
     ("README.md", "loves ramen with extra egg", "which ramen does she love?"),
     ("Sources/Engram/Documentation.docc/Engram.md", "loves ramen with extra egg", "which ramen does she love?"),

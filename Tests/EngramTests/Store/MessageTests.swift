@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What the library says.
+/// The texts of the library's messages.
 @Suite struct MessageTests {
   private static let sources: URL = {
     // From Tests/EngramTests/Store/ to the package's root.
@@ -10,8 +10,8 @@ import Testing
     return url.appending(path: "Sources")
   }()
 
-  /// The bug: messages of the library named commands and options of memtool, which a program that embeds the library does not have. The fix: the
-  /// library says what is wrong, and memtool adds the option.
+  /// The bug: messages of the library named commands and options of memtool, which a program that embeds the library does not have. The
+  /// fix: the library says what is wrong, and memtool adds its option.
   @Test func noMessageNamesAnOptionOrACommandOfATool() throws {
     let files = try #require(FileManager.default.enumerator(at: Self.sources, includingPropertiesForKeys: nil))
     var count = 0
@@ -20,7 +20,7 @@ import Testing
       for (number, line) in try String(contentsOf: file, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
         .enumerated()
       {
-        // No code names one, so what is left of the comments is a message. A comment begins a line or follows two blanks.
+        // Code never contains them, so outside of comments only messages can. A comment begins a line or follows two spaces.
         let code = line.drop { $0 == " " }.hasPrefix("//") ? "" : line.components(separatedBy: "  // ")[0]
         let place = "\(file.lastPathComponent):\(number + 1): \(line)"
         #expect(!code.contains("memtool"), "\(place)")

@@ -4,10 +4,11 @@ import Testing
 
 @testable import Engram
 
-/// Every time, number and duration of the public surface that is not finite or out of its range is refused by name, and changes nothing.
+/// Every time, number and duration of the public surface that is not finite or out of its range is refused by name, and the call changes
+/// nothing.
 ///
-/// Bug: a NaN in a date filter deleted everything. Cause: NaN became the smallest `Int64`, from which on every memory was created; a duration
-/// near the largest `Int64` overflowed an instant and ended the process. Fix: `Limits+Arguments.swift` looks at all of them at the door.
+/// Bug: a NaN in a date filter deleted everything. Cause: NaN became the smallest `Int64`, and every memory was created after that time. A
+/// duration near the largest `Int64` overflowed an instant and ended the process. Fix: `Limits+Arguments.swift` checks all arguments first.
 @Suite(.serialized) struct NonFiniteInputTests {
   private let scratch = ScratchStore()
 
@@ -54,7 +55,7 @@ import Testing
         await expectRefused(names) { _ = try store.memories(for: "u", filter: filter) }
       }
     }
-    // Open sides and far times are no fault.
+    // Ranges without a limit and far times are valid.
     for date in [Date.distantPast, .distantFuture, Date(timeIntervalSince1970: 1e14)] {
       #expect(try await store.count(scope: .all, filter: .created(from: nil, to: date)) == (date == .distantPast ? 0 : 1))
     }

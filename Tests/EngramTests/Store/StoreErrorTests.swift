@@ -25,7 +25,7 @@ import Testing
     #expect("\(StoreError.Code.storeMoved)" == "storeMoved" && StoreError.Code.storeMoved.rawValue == "storeMoved")
     #expect(StoreError.Code(rawValue: "diskFull") == .diskFull && StoreError.Code(rawValue: "later") != .diskFull)
     #expect(Set([StoreError.Code.diskFull, .init(rawValue: "diskFull"), .closed]).count == 2)
-    // Composed and decomposed names are different codes, though Swift takes the strings for equal.
+    // Composed and decomposed names are different codes, although Swift considers the strings equal.
     #expect(StoreError.Code(rawValue: "\u{E9}") != StoreError.Code(rawValue: "e\u{301}"))
   }
 }

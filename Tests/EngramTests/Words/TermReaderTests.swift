@@ -4,10 +4,11 @@ import Testing
 
 @testable import Engram
 
-/// Terms of texts: what is a word, what is left out, and how sentences end. Those of ASCII are compared with a reference in ``RankingTests``.
+/// The terms of texts: what is a word, what is left out, and where sentences end. ``RankingTests`` compares the terms of ASCII texts with a
+/// reference.
 @Suite struct TermReaderTests {
   private let english: TermReader
-  /// Takes each word as it is.
+  /// This reader does not stem words.
   private let plain: TermReader
 
   init() throws {
@@ -29,7 +30,7 @@ import Testing
     }
   }
 
-  /// Scripts without spaces give pairs of characters, so that a part of a text finds the whole.
+  /// Scripts without spaces give pairs of characters, so that a query for a part of a text finds the text.
   @Test func scriptsWithoutSpacesGivePairs() {
     let whole = plain.terms(of: "我喜欢吃拉面").said
     #expect(whole.count == 5 && Set(whole).count == 5)
@@ -51,7 +52,7 @@ import Testing
       let reader = try TermReader(language, seed: 1)
       #expect(reader.terms(of: "word").said.count == 1, "\(language)")
     }
-    // Other stores have other hashes of the same words.
+    // Another store has other hashes of the same words.
     #expect(try TermReader(.english, seed: 10).terms(of: "ramen").said != english.terms(of: "ramen").said)
   }
 
@@ -70,7 +71,7 @@ import Testing
 
   @Test func aLongTextIsCutAtTheLimit() {
     #expect(plain.terms(of: String(repeating: "a ", count: 9000)).said.count == TermReader.tokenLimit)
-    // More words than are remembered, and each has its own term all the same.
+    // More words than the cache holds: each still has its own term.
     let many = (0..<40_000).map { "w\($0)" }
     #expect(Set(many.map { english.terms(of: $0).said[0] }).count > 39_990)
     #expect(english.terms(of: "w17").said == words("w17"))
@@ -83,7 +84,7 @@ import Testing
     for _ in 0..<2000 {
       let milliseconds = Int64.random(in: -62_135_596_800_000...253_402_300_799_999, using: &generator)
       let parts = calendar.dateComponents([.day, .month, .year, .era], from: Date(milliseconds: milliseconds))
-      // Foundation has the Julian calendar before 1582.
+      // Before 1582 Foundation uses the Julian calendar.
       guard milliseconds > -12_219_292_800_000 else { continue }
       let date = DateTerms.civil(milliseconds)
       #expect(date.day == parts.day && date.month == parts.month && date.year == parts.year)
