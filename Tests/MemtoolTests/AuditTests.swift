@@ -6,7 +6,7 @@ import TestSupport
 
 @testable import Engram
 
-/// What `memtool audit` prints.
+/// The output of `memtool audit`.
 @Suite struct AuditTests {
   private let tool: Tool
   private let store: String
@@ -33,7 +33,7 @@ import TestSupport
     #"{"type":"memory","id":"\#(id(number))","userID":"\#(user)","text":"\#(text)","createdAt":"2026-01-0\#(number)T00:00:00Z"\#(rest)}"#
   }
 
-  /// The output of an audit without its time, the first thing in it.
+  /// The output of an audit without the time at its beginning.
   private func audit(_ arguments: String...) throws -> String {
     let output = try tool.run(["audit", store] + arguments)
     #expect(output.standardError.isEmpty)
@@ -135,7 +135,7 @@ import TestSupport
     #expect(try JSONSerialization.jsonObject(with: Data(output.utf8)) is [String: Any])
   }
 
-  /// What the library says, field by field through the printed object.
+  /// The JSON object has every field of the library's report, with the same values.
   @Test func theObjectHoldsTheLibrarysReport() async throws {
     let lines = SampleLines.jsonLines(count: 120, seed: 8) { index, generator in
       index % 7 == 0 ? nil : (0..<2).map { _ in Float.random(in: 0.1...1, using: &generator) }
@@ -246,7 +246,7 @@ import TestSupport
       try tool.run("audit", store, exit: 3).standardError
         == "memtool: memory \(Self.id(2)) names row 1, which the store does not have\n")
   }
-  /// An empty one if there is none.
+  /// The state record; a new one if there is none.
   private static func state(_ transaction: borrowing EnvironmentTransaction, _ schema: Schema) throws -> StateRecord {
     guard let value = try transaction.view.value(MetaKey.state.encoded, in: schema[Tables.Meta.self]) else { return StateRecord() }
     return try StateRecord(value)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Exact messages and exit codes; the store is as it was before.
+/// Exact messages and exit codes for invalid input; the store stays as it was.
 @Suite struct BadInputTests {
   private let tool: Tool
   private let store: String
@@ -81,7 +81,7 @@ import Testing
     ),
   ])
   func wrongLineIsNamed(_ line: String, _ message: String) throws {
-    // A store line must come first; the others come after a good one.
+    // A store line must be the first line; every other line comes after a valid one.
     let isStore = line.contains(#""type":"store""#)
     let good = #"{"type":"memory","userID":"new","text":"good","embedding":[0,1]}"# + "\n"
     let before = try tool.export(store)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The single operations, and the shapes of their JSON.
+/// The commands on single memories and contexts, and the keys of their JSON.
 @Suite struct CommandTests {
   private let tool: Tool
   private let store: String
@@ -58,7 +58,7 @@ import Testing
     let shown = try tool.run("get", store, new).standardOutput
     for words in ["city, home", "chat", "high", "a map", "2026-01-01", "2027-01-01", old] { #expect(shown.contains(words), "\(shown)") }
     #expect(try tool.run("get", store, old).standardOutput.contains(new))
-    // The mark has made a second version of the older one.
+    // The successor's mark has made a second version of the older memory.
     let withHistory = try object(try tool.run("get", store, old, "--history", "--json").standardOutput)
     let versions = try #require(withHistory["history"] as? [[String: Any]])
     #expect(withHistory["version"] as? Int == 2 && versions.map { $0["version"] as? Int } == [1])
@@ -108,7 +108,7 @@ import Testing
     #expect(try tool.run("context", "get", store, "--user", "b", "--type", "Mood").standardOutput == #"{"x":{"$bytes":"AAE="}}"# + "\n")
   }
 
-  /// By words, by vectors, or by both; each with what its score is made of.
+  /// Searches by words, by vectors and by both; each result has the parts of its score.
   @Test func aTextIsSearchedForInEveryMode() throws {
     _ = try add("--user", "maya", "--speaker", "Maya", "she likes ramen")
     _ = try add("--user", "maya", "he repairs bicycles")

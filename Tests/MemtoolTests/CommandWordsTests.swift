@@ -14,7 +14,7 @@ import Testing
     store = try tool.store("s.memory", "--embedder", "hashing")
   }
 
-  /// The bug: the parser took every word with a hyphen at its beginning for an option: negative numbers, ids of Telegram groups, list items.
+  /// The bug: the parser treated every word that begins with a hyphen as an option: negative numbers, ids of Telegram groups, list items.
   @Test func valuesAndTextsMayBeginWithAHyphen() throws {
     try tool.run("add", store, "--user", "-100123", "- buy milk")
     try tool.run("add", store, "-5 degrees in Oslo", "--user", "-100123")
@@ -30,7 +30,7 @@ import Testing
     try tool.run("export", store, "-o", "-", "--user", "w")
   }
 
-  /// The bug: a misspelled command was an unexpected argument, and a misspelled option was hidden behind the complaint about its absence.
+  /// The bug: a misspelled command was reported as an unexpected argument, and a misspelled option only as a missing one.
   @Test func aMisspelledWordIsNamedWithTheNearestOne() throws {
     let cases: [([String], String)] = [
       (["serach", store, "x"], "There is no command 'serach'. Did you mean 'search'?\nUsage: memtool <subcommand>\n"),

@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// What is not recognised is read as JSON Lines, as before; files of both kinds are not mixed.
+  /// A file in no known format of conversations is read as JSON Lines, as before. Files of both kinds cannot be mixed.
   @Test(.timeLimit(.minutes(1))) func linesOfEngramAreStillLines() throws {
     let memory = #"{"type":"memory","userID":"u","text":"t"}"# + "\n"
     let (lines, export) = (try tool.write(memory, to: "conversations.json"), try tool.write(Self.claude, to: "lines.jsonl"))

@@ -7,7 +7,7 @@ import TestSupport
 
 @testable import Engram
 
-/// `verify --deep` finds every damage that is made by hand, and never dies of one.
+/// `verify --deep` finds every damage that the tests make, and never dies of it.
 @Suite struct DeepVerifyTests {
   private let tool: Tool
   private let store: String
@@ -42,7 +42,7 @@ import TestSupport
     return value
   }
 
-  /// The state that the store is in, and where its pages lie.
+  /// The meta page of the store's last commit.
   private func meta() throws -> MetaPage { try #require(try MetaPair.read(try FileHandle(path: data, access: .read)).newestValid) }
 
   private func expectDamage(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
@@ -58,14 +58,14 @@ import TestSupport
     #expect(outcome.standardOutput.contains(" pages, "))
   }
 
-  /// One bit of one value of each kind; the key and the checksum stay.
+  /// Flips one bit of one value of each kind; the key and the checksum stay.
   @Test(arguments: Tables.names) func aFlippedBitOfAValueIsFound(_ name: String) throws {
     let pattern = try withDatabase { transaction, databases -> [UInt8] in
       let database = try #require(databases[name])
       if name == "tokens" {
         try transaction.put(TokenKey.token(UserKey(high: 1, low: 2)).encoded, [1, 2, 3, 4, 5, 6, 7, 8, 9], in: database)
       }
-      // As it is in the file: with its checksum at the end, which is all that a value without bytes has.
+      // The value as it is in the file, with its checksum at the end; an empty value consists of the checksum only.
       var cursor = try transaction.view.cursor(in: database)
       try #require(try cursor.first())
       let (key, value) = (Key(cursor.key), try cursor.valueBytes())
@@ -121,7 +121,7 @@ import TestSupport
     try expectDamage(problem)
   }
 
-  /// A record without its row, a mask, a count: each value has its checksum, and they contradict each other.
+  /// A record without its row, a mask, a count: each value has the right checksum, but they contradict each other.
   @Test func contradictionsAreFound() throws {
     try withDatabase { transaction, databases in
       let (memories, users, blocks) = (
@@ -144,7 +144,7 @@ import TestSupport
       user.encode(into: &userWriter)
       let (blockKey, blockValue) = try first(blocks)
       var block = try BlockRecord(unsafe blockValue.span.bytes)
-      // Two of them: one may be the row of the record above, which names another now.
+      // Clears two bits: one may be the row of the record above, which now names another row.
       block.live &= block.live - 1
       block.live &= block.live - 1
       var blockBytes: [UInt8] = []
@@ -179,7 +179,7 @@ import TestSupport
     }
   }
 
-  /// A crafted meta page is SIGFPE, SIGABRT or SIGBUS to LMDB.
+  /// LMDB dies of SIGFPE, SIGABRT or SIGBUS when it reads such a meta page.
   @Test func damagedMetaPagesAreFoundByEveryCommand() throws {
     let sound = try Data(contentsOf: URL(fileURLWithPath: data))
     let slot = try meta().slot * 4096
@@ -197,7 +197,7 @@ import TestSupport
     }
   }
 
-  /// Whatever is changed, the command ends by itself: with damage found, or none if the byte means nothing.
+  /// Whatever bytes are changed, the command ends by itself: it finds damage, or none if the byte has no meaning.
   @Test(.timeLimit(.minutes(8))) func noByteEndsTheCommandByASignal() throws {
     let sound = Array(try Data(contentsOf: URL(fileURLWithPath: data)))
     let used = (Int(try meta().lastPage) + 1) * 4096
@@ -207,7 +207,7 @@ import TestSupport
       try change(data) { bytes in
         bytes = sound
         for _ in 0..<Int.random(in: 1...3, using: &generator) {
-          // Headers and pointers more often than the rest of a page.
+          // Headers and pointers are changed more often than the rest of a page.
           let offset =
             Bool.random(using: &generator) ? Int.random(in: 0..<64, using: &generator) : Int.random(in: 0..<4096, using: &generator)
           bytes[Int.random(in: 0..<(used / 4096), using: &generator) * 4096 + offset] = UInt8.random(in: 0...255, using: &generator)

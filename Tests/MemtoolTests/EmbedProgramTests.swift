@@ -5,11 +5,11 @@ import Testing
 
 @testable import memtool
 
-/// Programs that embed, well and badly.
+/// Embedding programs that work and that fail.
 @Suite(.timeLimit(.minutes(3))) struct EmbedProgramTests {
   private let directory = TemporaryDirectory()
 
-  /// Answers each line with its length and two more components.
+  /// Answers each line with a vector of three components, of which the first is the line's length.
   private static let good = #"while read -r line; do echo "[${#line},1,2]"; done"#
 
   private func answers(_ script: String, _ texts: [String], silence: Duration = .seconds(60)) async throws -> [[Float]] {
@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test func everyTextIsALineAndEveryLineAVector() async throws {
-    // The file has a line before it is answered.
+    // The program appends a line to the file before it answers it.
     let script = #"while read -r line; do printf '%s\n' "$line" >> '\#(directory.path("input"))'; echo "[${#line},1,2]"; done"#
     let texts = ["tea", "", "two\nlines \"quoted\" \u{1F98A}"]
     let program = try EmbedProgram(script, silence: .seconds(60))
@@ -28,8 +28,8 @@ import Testing
     #expect(lines[2].contains(#"two\nlines \"quoted\""#) && vectors[0][0] == Float(lines[0].utf8.count))
   }
 
-  /// The bug: a program whose value was let go was never waited for, stayed in the table of processes, and the runner of tests, which waits for any child,
-  /// found it again and again and nothing else.
+  /// The bug: when an `EmbedProgram` was released, nothing waited for its process, which stayed in the table of processes. The runner of
+  /// the tests, which waits for any child, got this process again and again and no other.
   @Test(arguments: [#"read -r line; echo "[$$,1,2]"; cat"#, #"read -r line; echo "[$$,1,2]"; exec sleep 600"#])
   func aProgramThatIsNoLongerUsedIsWaitedFor(_ script: String) async throws {
     let process = Int(try await answers(script, ["a"])[0][0])
@@ -40,7 +40,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: "/proc/\(process)"))
   }
 
-  /// More than the pipes hold in both directions.
+  /// More bytes than the pipes hold, in both directions.
   @Test func aLargeBatchDoesNotBlock() async throws {
     let answer = "[" + [String](repeating: "0.125", count: 400).joined(separator: ",") + "]"
     let program = try EmbedProgram("while read -r line; do echo '\(answer)'; done", silence: .seconds(60))
@@ -83,12 +83,12 @@ import Testing
     let error = await #expect(throws: StoreError.self) { _ = try await program.answers(to: ["a", "b"], .passage, dimension: 3) }
     #expect(error?.code == code && error?.message.contains(words) == true, "\(error?.message ?? "")")
     #expect(error?.message.contains("the embed command '") == true)
-    // It is of no further use.
+    // The program is not used any more.
     let again = await #expect(throws: StoreError.self) { _ = try await program.answers(to: ["a"], .passage, dimension: 3) }
     #expect(again?.message == error?.message)
   }
 
-  /// What is written to it would be a signal that ends this process.
+  /// Writing to it would raise a signal that ends this process.
   @Test func aProgramThatEndsWhileTextsAreWrittenIsAnError() async throws {
     let texts = [String](repeating: String(repeating: "text ", count: 400), count: 400)
     let error = await #expect(throws: StoreError.self) { _ = try await answers("read -r line; exit 7", texts) }
@@ -125,13 +125,13 @@ import Testing
     #expect(try await CommandEmbedder(Self.good).identity == EmbedderIdentity(name: "command", dimension: 3, version: "1"))
   }
 
-  /// Waits until the process is gone whose number a file has.
+  /// Waits until the process has ended whose number is in the file.
   private func expectEnd(_ file: String) async throws {
     let process = try #require(Int32(String(contentsOfFile: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)))
     while kill(process, 0) == 0, !Self.isZombie(process) { try await Task.sleep(for: .milliseconds(2)) }
   }
 
-  /// Ended, but init has not looked yet.
+  /// Whether the process has ended, but its parent has not waited for it yet.
   private static func isZombie(_ process: Int32) -> Bool {
     let stat = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
     return stat.split(separator: ")").last?.hasPrefix(" Z") == true

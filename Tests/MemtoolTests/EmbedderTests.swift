@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test func helpListsTheTable() throws {
-    // Without the breaks of lines.
+    // Without the line breaks of the help.
     let help = try tool.run("create", "--help").standardOutput.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     #expect(help.contains("--embedder <\(Embedders.forms)>"))
     for maker in Embedders.all { #expect(help.contains("\(maker.form): \(maker.summary)"), "\(maker.form)") }
@@ -32,7 +32,8 @@ import Testing
     #expect(Set(Embedders.all.map(\.name)).count == Embedders.all.count)
   }
 
-  /// What a store is pinned to is made again; of what no maker knows, the use fails by name.
+  /// An embedder is made from the identity that the store is pinned to; for an unknown identity, embedding fails with an error that names
+  /// it.
   @Test func theEmbedderOfAStoreIsFoundByItsIdentity() async throws {
     let known = HashingEmbedder(dimension: 64)
     #expect(try await Embedders.embedder(for: known.identity, named: nil) is HashingEmbedder)
@@ -41,7 +42,7 @@ import Testing
     #expect(missing.identity == unknown)
     let error = await #expect(throws: StoreError.self) { try await missing.embed("text") }
     #expect(error?.code == .embedderRequired && error?.message.contains("bert, version 1") == true)
-    // The environment may name one, which must be the same.
+    // The environment may name an embedder, which must have the same identity.
     #expect(try await Embedders.embedder(for: known.identity, named: "bert:/nothing") is HashingEmbedder)
     let refused = await #expect(throws: StoreError.self) { try await Embedders.embedder(for: unknown, named: "hashing") }
     #expect(refused?.code == .embedderMismatch)

@@ -43,10 +43,10 @@ import Testing
       cells[category] = object.compactMapValues { ($0 as? NSNumber)?.doubleValue }
     }
     #expect(cells.keys.sorted() == ["1", "2", "4", "all"])
-    // Nobody in the second conversation has said the word.
+    // Nothing in the second conversation contains the word.
     #expect(cells["1"]?["recall@5"] == 0.5 && cells["1"]?["questions"] == 2)
     #expect(cells["2"]?["recall@10"] == 1 && cells["2"]?["MRR@10"] == 1 && cells["2"]?["nDCG@10"] == 1)
-    // Of two turns only the one with the caption is found, in the first place.
+    // Of two turns only the one with the caption is found, at the first place.
     #expect(cells["4"]?["recall@5"] == 0.5 && cells["4"]?["hit@5"] == 1)
     #expect(abs((cells["4"]?["nDCG@10"] ?? 0) - 1 / (1 + 1 / log2(3))) < 1e-9)
     #expect(cells["all"]?["recall@5"] == (0.5 * 2 + 1 + 0.5) / 4 && cells["all"]?["questions"] == 4)

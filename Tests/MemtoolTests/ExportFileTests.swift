@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Where an export may go, and what is there when it does not come to its end.
+/// Where an export may be written, and what the file holds if the export does not finish.
 @Suite struct ExportFileTests {
   private let tool: Tool
   private let store: String
@@ -17,8 +17,8 @@ import Testing
     get throws { try FileManager.default.contentsOfDirectory(atPath: tool.path(".")).filter { $0.contains(".tmp-") } }
   }
 
-  /// The bug: the file was renamed to whatever was named, so that `-o /dev/null`, as root, put a file in the place of the device, and a
-  /// link or a pipe was gone. They are refused before anything is written.
+  /// The bug: the export was renamed to any path that was named. As root, `-o /dev/null` replaced the device by a file, and a link or a
+  /// pipe was replaced, too. Such paths are now refused before anything is written.
   @Test(.timeLimit(.minutes(5)), arguments: ["jsonl", "csv", "npy"]) func nothingButAFileIsReplaced(format: String) throws {
     let made = try tool.shell(#"mkfifo "$1/pipe"; mkdir "$1/directory"; echo precious > "$1/target"; ln -s "$1/target" "$1/link""#)
     #expect(made.termination == .exited(0))
@@ -38,7 +38,7 @@ import Testing
     #expect(try leftovers.isEmpty)
   }
 
-  /// Root makes a device of its own: a mistake must not cost the machine's. Nobody else can replace that.
+  /// Root makes its own device, so that a mistake does not cost the machine's `/dev/null`. Other users cannot replace that.
   private func device() throws -> String {
     guard geteuid() == 0 else { return "/dev/null" }
     let made = try tool.shell(#"mknod "$1/device" c 1 3"#)
@@ -64,7 +64,7 @@ import Testing
   }
 
   #if os(Linux)
-    /// Killed before each call that changes a file: what was there is there, or the whole new file is.
+    /// Killed before each call that changes a file: the path holds the old file or the whole new one.
     @Test(.timeLimit(.minutes(6)), arguments: ["pwrite64", "fchmod", "fsync", "renameat"]) func aKilledExportLeavesTheOldFile(
       call: String
     ) throws {
@@ -79,7 +79,7 @@ import Testing
           ])
         #expect(outcome.termination == .signalled(SIGKILL), "\(outcome)")
         #expect(try tool.text("out") == "precious")
-        // What was written so far is as private as the file would have been.
+        // The incomplete file is as private as the finished one would have been.
         for name in try leftovers {
           let mode = try FileManager.default.attributesOfItem(atPath: tool.path(name))[.posixPermissions] as? Int
           #expect(mode == 0o600)

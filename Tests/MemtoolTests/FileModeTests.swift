@@ -3,7 +3,7 @@
   import TestSupport
   import Testing
 
-  /// Whatever memtool makes is its owner's alone, under every umask.
+  /// Only the owner can access the files that memtool makes, under every umask.
   @Suite struct FileModeTests {
     private let tool: Tool
 
@@ -32,14 +32,14 @@
 
     @Test(.timeLimit(.minutes(6)), arguments: ["000", "022", "077", "0777"]) func everythingIsTheOwnersAlone(umask: String) throws {
       let entries = try made(under: umask)
-      // Three stores of a directory, five files, a generation with its three; four files of exports.
+      // Each of the three stores has a directory, five files, and a generation with three; the exports are four files.
       #expect(entries.count == 3 * 10 + 4, "\(entries)")
       for entry in entries { #expect(entry.hasPrefix("d 700 ") || entry.hasPrefix("f 600 "), "umask \(umask): \(entry)") }
       #expect(entries.contains { $0.hasSuffix(" ./s.memory/gen-2/rows.f32") } && entries.contains { $0.hasSuffix(" ./export.npy.ids.txt") })
     }
 
-    /// The bug: LMDB made its files under the umask and opened one of them a second time, which only root may if the umask takes all
-    /// bits: no store could be made. They are made for it now. Root runs a copy of memtool as somebody else.
+    /// The bug: LMDB made its files under the umask and opened one of them a second time, which only root may do if the umask removes all
+    /// permissions: no store could be made. Now the files are made before LMDB opens them. Root runs a copy of memtool as another user.
     @Test(.timeLimit(.minutes(6)), arguments: ["0177", "0777"]) func anOrdinaryUserCanMakeAStoreUnderEveryUmask(umask: String) throws {
       let script = Self.script.replacingOccurrences(of: "MASK", with: umask)
       guard geteuid() == 0 else {
@@ -57,25 +57,25 @@
       #expect(entries.count == 34 && entries.allSatisfy { $0.hasPrefix("d 700 ") || $0.hasPrefix("f 600 ") }, "\(entries)")
     }
 
-    /// Files that are gone at the end: spooled input, what is renamed, what a repair builds beside its place. Each is made with O_EXCL and
-    /// mode 0600, and never opened by a name that another process could have put there.
+    /// Includes files that are gone at the end: spooled input, files that are renamed, and those that a repair builds beside its
+    /// destination. Each is made with O_EXCL and mode 0600, and never opened by a name that another process could have created.
     @Test(.timeLimit(.minutes(6))) func everyFileIsMadeNewAndPrivate() throws {
       let log = tool.path("calls")
       let script = Self.script.replacingOccurrences(of: "MASK", with: "000").replacingOccurrences(of: "\"$0\"", with: "traced \"$0\"")
-      // Where coverage is measured, no process writes its own down: the directories of that file would be among the calls.
+      // If coverage is measured, no process writes its profile: the directories of that file would be among the calls.
       let traced = #"traced() { LLVM_PROFILE_FILE=/dev/null strace -f -qq -o "$1.calls" -A -e trace=openat,open,creat,mkdir "$@"; }"#
         .replacingOccurrences(of: "\"$1.calls\"", with: "'\(log)'")
       let outcome = try tool.shell(traced + "\n" + script)
       #expect(outcome.termination == .exited(0), "\(outcome)")
       let calls = try tool.text("calls").split(separator: "\n")
-      // The thread sanitizer makes a file of its own.
+      // The thread sanitizer makes a file of its own, which is left out.
       let making = calls.filter { call in call.contains("O_CREAT") && !["\"/dev/null\"", "/tsan.rodata."].contains(where: call.contains) }
       #expect(making.count { $0.contains("/engram-import-") } == 1 && making.count { $0.contains("export.jsonl.tmp-") } == 1, "\(making)")
-      // A call that another thread's comes between is printed in two parts: its arguments are in the first.
+      // If a call of another thread comes in between, strace prints a call in two parts: the arguments are in the first.
       func hasMode(_ call: Substring, _ mode: String) -> Bool { call.contains(", \(mode))") || call.contains(", \(mode) <unfinished") }
       for call in making {
         #expect(hasMode(call, "0600"), "\(call)")
-        // LMDB opens the two that were made for it so.
+        // LMDB opens, without O_EXCL, the two files that were made for it.
         let isLMDB = call.contains("/data.mdb\"") || call.contains("/lock.mdb\"")
         #expect(call.contains("O_EXCL|") && call.contains("O_NOFOLLOW") || isLMDB && !call.contains("O_EXCL"), "\(call)")
       }

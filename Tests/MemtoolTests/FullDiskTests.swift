@@ -3,11 +3,11 @@
   import TestSupport
   import Testing
 
-  /// Each command on a disk that is full: an error that says so, and nothing lost.
+  /// Each command on a full disk: the error says that the disk is full, and nothing is lost.
   ///
-  /// The bug: LMDB extends `lock.mdb` with a hole and writes it through a map. On a full disk the hole got no block, which is SIGBUS: a compaction, a
-  /// forget, a creation, a backup and a repair killed the process, and after a forget so did each opening that went on with it. The cause:
-  /// nothing took the file's blocks before it was mapped. They are taken now.
+  /// The bug: LMDB extends `lock.mdb` with a hole and writes it through a map. On a full disk the hole got no block, which raises SIGBUS. A
+  /// compaction, a forget, a creation, a backup and a repair killed the process, and after a forget so did each opening that continued it.
+  /// The cause: the file's blocks were not allocated before it was mapped. The fix: they are.
   @Suite(.enabled(if: SmallDisk.isPossible, "full disks are mounted by root only"), .serialized) struct FullDiskTests {
     private let disk: SmallDisk
     private let executable: String
@@ -25,7 +25,7 @@
 
     @discardableResult
     private func run(_ arguments: [String], exit: Int32, sourceLocation: SourceLocation = #_sourceLocation) throws -> Subprocess.Outcome {
-      // A build that counts coverage would take the last room for its counts.
+      // A build that measures coverage would use the last free blocks for its profile.
       let outcome = try Subprocess.run(executable, arguments, environment: ["LLVM_PROFILE_FILE": "/dev/null"])
       #expect(outcome.termination == .exited(exit), "\(arguments): \(outcome)", sourceLocation: sourceLocation)
       return outcome
@@ -35,7 +35,7 @@
       get throws { try FileManager.default.contentsOfDirectory(atPath: disk.path).sorted() }
     }
 
-    /// The tier `space` of the torture harness has all the levels.
+    /// The tier `space` of the torture harness tries many more amounts of free space.
     @Test(arguments: [0, 5, 17, 60]) func everyCommandOnAFullDiskFailsByNameAndLeavesNothing(blocks: Int) throws {
       let attempts = [
         ["compact", store], ["forget", store, "--user", "a", "--yes"], ["create", disk.path("s2"), "--dimension", "4"],
@@ -50,7 +50,7 @@
             outcome.standardError.contains("No space left on device") || outcome.standardError.contains("free"), "\(arguments): \(outcome)")
           #expect(try entries == ["filler", "s"], "\(arguments) left something")
         } else {
-          // With more room some succeed.
+          // With more free space some commands succeed.
           #expect(outcome.termination == .exited(0) && blocks > 1, "\(arguments): \(outcome)")
         }
         for copy in ["s2", "b", "r"] where FileManager.default.fileExists(atPath: disk.path(copy)) {
@@ -62,7 +62,7 @@
       try disk.makeRoom()
       try run(["verify", store, "--deep"], exit: 0)
       try run(["compact", store], exit: 0)
-      // Whoever opens the store next removes a generation that was left.
+      // The next opening removes a generation that was left.
       try run(["add", store, "three", "--user", "b", "--vector", "[1,0,0,0]"], exit: 0)
       #expect(try FileManager.default.contentsOfDirectory(atPath: store).count { $0.hasPrefix("gen-") } == 1)
     }
@@ -71,7 +71,7 @@
       try disk.fill()
       try run(["forget", store, "--user", "a", "--yes"], exit: 1)
       for number in 0..<3 {
-        // Room for the write, not for a rebuild.
+        // Leaves enough space for the write, but not for a rebuild.
         try disk.fill(leavingBlocks: 60)
         try run(["add", store, "more \(number)", "--user", "b", "--vector", "[1,0,0,0]"], exit: 0)
         try run(["inspect", store], exit: 0)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The examples of all help texts, pasted into a real shell.
+/// The examples of all help texts, run in a real shell.
 @Suite struct HelpExampleTests {
   private let tool: Tool
 
@@ -13,7 +13,7 @@ import Testing
     ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"],
   ]
 
-  /// The lines below EXAMPLES, as they stand in the help.
+  /// The lines below EXAMPLES, as the help prints them.
   private func examples(_ command: [String], columns: Int? = nil) throws -> [String] {
     let help = try Subprocess.run(
       tool.executable, command + ["--help"], environment: columns.map { ["COLUMNS": "\($0)"] } ?? [:]
@@ -23,7 +23,7 @@ import Testing
     return Array(lines[(start + 1)...].prefix { !$0.isEmpty })
   }
 
-  /// Lines that a shell reads as one command.
+  /// Joins lines that a shell reads as one command.
   private func commands(_ lines: [String]) -> [String] {
     var commands: [String] = []
     var isOpen = false
@@ -45,7 +45,7 @@ import Testing
 
     """
 
-  /// Everything that the examples name, in a directory that each of them gets a copy of.
+  /// Makes everything that the examples name, in a directory that is copied for each example.
   private func makeSample() throws {
     _ = try tool.write(Self.seed, to: "seed.jsonl")
     let zeros = [String](repeating: "0", count: 383).joined(separator: ",")
@@ -72,7 +72,7 @@ import Testing
 
   private func contents() throws -> String { try tool.export(tool.path("run/bot.memory")) }
 
-  /// The bug: the help wrapped long examples without a backslash, so that pasting the dry run of `delete --help` deleted.
+  /// The bug: the help wrapped long examples without a backslash, so that the dry run of `delete --help`, when pasted, deleted memories.
   @Test(.timeLimit(.minutes(5))) func everyExampleRunsAsItIsPasted() throws {
     try makeSample()
     let before = try tool.export(tool.path("sample/bot.memory"))

@@ -6,11 +6,11 @@ import TestSupport
 
 @testable import Engram
 
-/// Data, names and arguments that try to steer a terminal, and a secret that nobody may see: through every command.
+/// Data, names and arguments that try to control a terminal, and a secret that must never be printed, passed through every command.
 @Suite(.serialized) struct HostileDataTests {
   private let tool: Tool
   private let store: String
-  /// Everything that was printed.
+  /// Everything that the commands printed.
   private let printed = Printed()
 
   private static let id = "00000000-0000-7000-8000-000000000001"
@@ -57,7 +57,7 @@ import TestSupport
     return outcome
   }
 
-  /// What a terminal obeys, or reorders by. What merely shows nothing may stand in JSON.
+  /// Whether a terminal obeys the character, or reorders text by it. Characters that are only invisible may be in JSON.
   private static func steers(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0x0A: false
@@ -67,7 +67,7 @@ import TestSupport
   }
 
   private func expectNoSecret(_ secret: [UInt8], sourceLocation: SourceLocation = #_sourceLocation) {
-    // Any twelve bytes of it, in the spellings that a program might choose.
+    // Parts of twelve bytes, in the spellings that a program might choose.
     for start in stride(from: 0, to: secret.count, by: 12) {
       let part = Array(secret[start..<start + 12])
       let spellings = [
@@ -117,7 +117,7 @@ import TestSupport
     }
     try run(["export", store], exit: 0)
     try run(["export", store, "--vectors", "array", "--user", evil], exit: 0)
-    // What goes wrong quotes data, names and arguments.
+    // Errors quote data, names and arguments.
     let arguments: [[String]] = [
       ["inspect", missing], ["inspect", store, "--user", "\(evil)?"], ["inspect", store, "--record", "\(evil)?/Mood"],
       ["inspect", store, "--record", evil], ["context", "get", store, "--user", evil, "--type", evil],
@@ -160,7 +160,7 @@ import TestSupport
       ["import", store, try tool.write(#"{"type":"memory","userID":"u","text":"t",\#(evil):1}"# + "\n", to: name), "--dry-run"], exit: 0)
   }
 
-  /// Damage is reported with what the record says about itself.
+  /// Damage is reported, with values from the damaged record.
   @Test(.timeLimit(.minutes(8))) func damageIsToldWithoutIt() async throws {
     let rows = try FileHandle(path: "\(store)/gen-1/rows.f32", access: .readWrite)
     let size = try rows.status().sizeBytes
@@ -175,7 +175,7 @@ import TestSupport
     try run(["get", store, Self.id, "--vector"], exit: 3)
     let data = try FileHandle(path: "\(store)/gen-1/data.mdb", access: .readWrite)
     var bytes = try data.read(count: try data.status().sizeBytes, at: 0)
-    // One byte of each value that holds the texts: its checksum no longer fits.
+    // Changes one byte of each value that holds the texts, so that its checksum no longer matches.
     let needle = Array("owned".utf8)
     var index = 0
     while index < bytes.count - needle.count {
@@ -195,7 +195,7 @@ import TestSupport
     try run(["export", store], exit: 3)
   }
 
-  /// A pipe gets what the file would hold; a terminal does not.
+  /// A pipe gets the same bytes as a file; on a terminal they are escaped.
   @Test(.timeLimit(.minutes(5))) func aTableOfValuesIsEscapedOnATerminalOnly() throws {
     let piped = try tool.run("export", store, "--format", "csv").standardOutput
     #expect(piped.unicodeScalars.contains("\u{1B}") && piped.unicodeScalars.contains("\u{202E}"))
@@ -214,7 +214,7 @@ import TestSupport
     let outcome = try run(["import", store, try tool.write(line, to: "secret.jsonl")], exit: 0)
     #expect(outcome.standardError == "memtool: unknown keys were ignored 2 times: 'secret', 'storeID'\n")
     #expect(try await secret() == before)
-    // Two stores never share one, and a copy that is opened beside its original keeps it: its keys are made with it.
+    // Two stores never have the same secret. A copy of a store keeps it, because the keys in the copy were made with it.
     let other = try tool.store("other.memory")
     let opened = try await MemoryStore.open(at: URL(fileURLWithPath: other))
     #expect(opened.core.generation.store.secret != before)

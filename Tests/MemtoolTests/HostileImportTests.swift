@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// One line that is made to take much memory or time: refused by name, within bounds of both.
+/// A single line that is made to use much memory or time: it is refused by name, within limits of both.
 @Suite(.serialized) struct HostileImportTests {
   private let tool: Tool
   private let store: String
@@ -26,12 +26,12 @@ import Testing
     return text
   }
 
-  /// What memtool may take at most: a multiple under a sanitizer, which keeps what is freed for a while and shadows what is not.
+  /// The most memory that memtool may use: more under a sanitizer, which keeps freed memory for a while and adds shadow memory.
   private static func bound(_ mebibytes: Int) -> Int {
     mebibytes * (TestProcess.hasThreadSanitizer ? 4 : TestProcess.hasShadowMemory ? 2 : 1)
   }
 
-  /// Runs memtool with `line` as its input, and tells the memory that it took at most.
+  /// Runs memtool with `line` as its input; returns the outcome and the most memory that it used.
   private func run(_ arguments: [String], _ line: String) throws -> (outcome: Subprocess.Outcome, mebibytes: Int) {
     let file = try tool.write(line + "\n", to: "hostile.jsonl")
     let script = """
@@ -46,8 +46,8 @@ import Testing
     return (outcome, try #require(Int(last)) >> 10)
   }
 
-  /// The bug: what a line says was kept before it was measured: a line of 64 MiB took up to 1.5 GB and two minutes, and an error that quoted
-  /// one had 64 MiB. Lists are now cut off when no record could hold them, and quotations after 64 characters.
+  /// The bug: a line was kept whole before it was checked: a line of 64 MiB used up to 1.5 GB and two minutes, and an error that quoted a
+  /// line had 64 MiB. Now lists are cut off when no record could hold them, and quotations after 64 characters.
   @Test(
     .timeLimit(.minutes(10)),
     arguments: [
@@ -94,8 +94,8 @@ import Testing
     #expect(try tool.run("verify", store).standardOutput.hasPrefix("ok: 0 memories, 0 contexts, "))
   }
 
-  /// The bug: a key of a `$map` was spelled and hashed once for each level that it is nested in; and every key that was written held a copy
-  /// of all the text before it, so that a map of numbers took memory with the square of its size.
+  /// The bug: a key of a `$map` was encoded and hashed once for each level of nesting, and every key that was written held a copy of all
+  /// the text before it, so that a map of numbers used memory with the square of its size.
   @Test(.timeLimit(.minutes(8))) func keysThatAreNoTextsTakeLinearTimeAndMemory() throws {
     let nested =
       String(repeating: #"{"$map":[["#, count: 60) + #"{"$bytes":""# + String(repeating: "AAAA", count: 1 << 18) + #""}"#
@@ -112,7 +112,7 @@ import Testing
     }
   }
 
-  /// The bug: an input that is read whole was read whole, whatever its size: /dev/zero took all memory.
+  /// The bug: an input that is read as a whole had no limit of size: /dev/zero used all memory.
   @Test(
     .timeLimit(.minutes(6)),
     arguments: [["search", "STORE", "--all", "--vector", "/dev/zero"], ["add", "STORE", "--user", "u", "t", "--vector", "/dev/zero"]])

@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func replaceTakesWhatIsNew() throws {
-    // The second line takes the place of two memories: one has its id, one its dedupe key.
+    // The second line replaces two memories: one has its id, the other its dedupe key.
     let file = try tool.write(
       Self.line(4, "four", dedupe: "m") + Self.line(1, "new", dedupe: "m") + Self.line(nil, "free again", dedupe: "k") + Self.context(2),
       to: "f.jsonl")
@@ -63,7 +63,7 @@ import Testing
     #expect(try tool.export(store) == before)
   }
 
-  /// Not even in that of the lines after it.
+  /// An expired memory does not conflict with the lines after it either.
   @Test(arguments: ["fail", "skip", "replace"]) func whatHasExpiredStandsInNobodysWay(policy: String) throws {
     let expired = #"{"type":"memory","id":"\#(Self.id(8))","userID":"u","text":"gone","dedupeKey":"e","expiresAt":"1999-01-01"}"# + "\n"
     let file = try tool.write(expired + Self.line(8, "eight") + Self.line(nil, "nine", dedupe: "e"), to: "f.jsonl")

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// SIGINT and SIGTERM: what was begun is removed, and the exit code tells.
+/// SIGINT and SIGTERM: unfinished files are removed, and the exit code names the signal.
 @Suite(.serialized) struct InterruptionTests {
   private let tool: Tool
   private let store: String
@@ -17,7 +17,7 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: URL(fileURLWithPath: store).deletingLastPathComponent().path).sorted()
   }
 
-  /// Starts memtool, and sends the signal once something has appeared that it will have to remove.
+  /// Starts memtool, and sends the signal once `isBegun` sees a file that memtool will have to remove.
   private func interrupt(_ words: [String], with signal: Int32, once isBegun: () throws -> Bool) throws -> Subprocess.Outcome {
     let child = try Subprocess(tool.executable, words)
     while try !isBegun() { usleep(200) }
@@ -27,7 +27,8 @@ import Testing
 
   private func isBuilding(_ number: Int) -> Bool { FileManager.default.fileExists(atPath: "\(store)/gen-\(number)") }
 
-  /// The bug: a signal ended the program at once: temporary copies stayed, a bar stood on the terminal, and nothing said what had become of it.
+  /// The bug: a signal ended the program at once: temporary copies stayed, a progress bar stayed on the terminal, and nothing said what had
+  /// been done.
   @Test(.timeLimit(.minutes(5)), arguments: [SIGINT, SIGTERM]) func whatWasBegunIsRemoved(signal: Int32) throws {
     let before = try names()
     let export = try tool.export(store)
@@ -37,7 +38,7 @@ import Testing
       ["export", store, "-o", tool.path("all.jsonl")], ["compact", store],
     ] {
       let outcome = try interrupt(words, with: signal) { try words[0] == "compact" ? isBuilding(2) : names() != before }
-      // The command may have been faster.
+      // The command may have finished before the signal.
       guard outcome.termination != .exited(0) else {
         for name in try names() where !before.contains(name) { try FileManager.default.removeItem(atPath: tool.path(name)) }
         continue
@@ -74,7 +75,7 @@ import Testing
     #expect(try child.finish().termination == .exited(143))
   }
 
-  /// The screen, byte by byte: bars, then nothing in their line, then what became of the command.
+  /// The screen, byte by byte: progress bars, then an empty line in their place, then how the command ended.
   @Test(.timeLimit(.minutes(5)), arguments: [SIGINT, SIGTERM]) func aTerminalIsLeftWithoutTheBar(signal: Int32) throws {
     let before = try names()
     let lines = (0..<20_000).map { #"{"type":"memory","userID":"v\#($0 % 50)","text":"number \#($0)","embedding":[1,\#($0)]}"# }
@@ -84,7 +85,7 @@ import Testing
       (["backup", store, tool.path("copy.memory")], "copying"), (["compact", store], "copying"),
       (["repair", store, "--into", tool.path("repaired.memory")], "salvaging"), (["import", store, file], "checking"),
     ] {
-      // A carriage return, the rest of the line cleared.
+      // A carriage return and the sequence that clears the rest of the line.
       let start = "\r\u{1B}[K"
       let outcome = try tool.onTerminal(interruptedBy: signal, once: start + phase, words)
       #expect(outcome.termination == .exited(128 + signal), "\(words): \(outcome)")

@@ -5,7 +5,7 @@ import Testing
 @testable import memtool
 import Engram
 
-/// What reaches terminals, files and pipes.
+/// The output of memtool to terminals, files and pipes.
 @Suite struct OutputTests {
   private let tool: Tool
 

@@ -4,9 +4,9 @@
   import TestSupport
   import Testing
 
-  /// The bug: `search`, `export`, `inspect` and `verify` failed at `open.lock` on a read-only mount and in directories without the right to write. The
-  /// cause: locks were opened for writing, and LMDB's lock table is written to. The fix: if that table cannot be written, a read takes a share in
-  /// `writer.lock`, through a reading descriptor; with `--immutable` it takes no lock.
+  /// The bug: `search`, `export`, `inspect` and `verify` failed at `open.lock` on a read-only mount and in directories without write
+  /// permission. The cause: locks were opened for writing, and LMDB's lock table is written to. The fix: if that table cannot be written, a
+  /// read takes a shared lock on `writer.lock` through a read-only descriptor; with `--immutable` it takes no lock.
   @Suite(.serialized, .enabled(if: SmallDisk.isPossible, "file systems are mounted by root only")) struct ReadOnlyMediumTests {
     private let disk: SmallDisk
     private let elsewhere = TemporaryDirectory()
@@ -62,7 +62,7 @@
       }
     }
 
-    /// The same files can be written through another mount: no writer is at work while a read lasts, and the other way round.
+    /// The same files can be written through another mount: no writer runs while such a read lasts, and no such read while a writer runs.
     @Test func aWriterByAnotherMountIsKeptOut() async throws {
       let other = elsewhere.path("mount")
       let script = "mkdir '\(other)' && mount --bind '\(disk.path)' '\(other)' && mount -o remount,ro,bind '\(other)'"
@@ -74,7 +74,7 @@
       #expect(read.standardOutput.contains("three"))
       let (executable, path) = (executable, "\(other)/s")
       let refused = try await writer.write { _ in
-        // With writer.lock held.
+        // Runs while writer.lock is held.
         try Subprocess.run(
           executable, ["search", path, "--user", "b", "--vector", "[1,0,0,0]"], environment: ["LLVM_PROFILE_FILE": "/dev/null"])
       }
@@ -82,7 +82,7 @@
       #expect(
         refused.standardError.contains("process \(ProcessInfo.processInfo.processIdentifier) writes")
           && refused.standardError.contains("--immutable"), "\(refused)")
-      // Without locks it is read all the same.
+      // Without locks the store can be read all the same.
       try run(["search", path, "--user", "b", "--vector", "[1,0,0,0]", "--immutable"])
       try await writer.close()
     }

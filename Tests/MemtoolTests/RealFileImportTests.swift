@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  /// The bug: an import stopped at the first line at fault, so that a file with many took as many runs.
+  /// The bug: an import stopped at the first invalid line, so a file with many of them needed as many runs.
   @Test func theFirstTwentyFaultsAreNamedWithTheirLinesAndAllAreCounted() throws {
     let lines = (1...60).map { $0 % 2 == 0 ? Self.memory(#""text":"\#($0)""#) : Self.memory(#""txt":"\#($0)""#) }
     let file = try tool.write(lines.joined(separator: "\n"), to: "faulty.jsonl")
@@ -59,7 +59,7 @@ import Testing
     try tool.run("import", store, file, "--rejects", tool.path("r"), exit: 64)
   }
 
-  /// What a store line says holds for all lines after it: it is never left out.
+  /// A store line applies to all lines after it, so `--skip-invalid` never skips it.
   @Test func aStoreLineThatDoesNotFitIsNotLeftOut() throws {
     let good = Self.memory(#""text":"t""#)
     for line in [#"{"type":"store","format":1,"dimension":3}"#, #"{"type":"store","format":2}"#] {

@@ -4,13 +4,13 @@ import Testing
 
 @testable import memtool
 
-/// memtool with a server, and with a program, that embeds.
+/// memtool with embeddings from a server or from a program.
 @Suite(.timeLimit(.minutes(3))) struct RemoteEmbedderTests {
   private let tool: Tool
 
   init() throws { tool = try Tool() }
 
-  /// Vectors of two components: the length of a text, and one.
+  /// A server whose vectors have two components: the length of the text, and one.
   private static func server(_ reply: @escaping @Sendable (LocalServer.Request) -> LocalServer.Reply? = { _ in nil }) -> LocalServer {
     LocalServer { request in
       if let reply = reply(request) { return reply }
@@ -37,7 +37,7 @@ import Testing
     #expect(outcome.termination == .exited(0), "\(outcome)")
     #expect(outcome.standardOutput.contains("(2 dimensions, cosine, embedder: http:tiny)"), "\(outcome.standardOutput)")
     #expect(outcome.standardOutput.contains(#""text":"green tea""#), "\(outcome.standardOutput)")
-    // The dimension is asked for when the store is made, and known later.
+    // The dimension is requested when the store is made; later it is known.
     #expect(server.requests.map(Self.texts) == [["dimension"], ["p: green tea"], ["q: tea"]])
     #expect(server.requests.allSatisfy { $0.headers["authorization"] == "Bearer top-secret" })
   }
@@ -84,12 +84,12 @@ import Testing
     #expect(
       outcome.standardError.contains(#"{"text":"green tea","kind":"passage"}"#) && outcome.standardError.contains(#""kind":"query"}"#))
     #expect(outcome.standardError.contains("Give either --embedder or --embed-command, not both."))
-    // A program that names another model.
+    // The program has another identity than the store's embedder.
     let other = try tool.shell(#"MEMTOOL_EMBEDDER="command:while read -r l; do echo '[1,2]'; done" "$0" add "$1/s" --user ada text"#)
     #expect(other.termination == .exited(1) && other.standardError.contains("'command, version 1, 2 dimensions'"), "\(other)")
   }
 
-  /// Nothing tells the program but the end of its input.
+  /// If memtool is killed, the program only sees the end of its input.
   @Test func theProgramEndsIfMemtoolIsKilled() async throws {
     let state = tool.path("state")
     let program = "read -r a; echo '[1,2]'; read -r b; echo waits > '\(state)'; read -r c; echo ended > '\(state)'"
@@ -102,7 +102,7 @@ import Testing
     #expect(try child.finish().termination == .signalled(SIGKILL))
   }
 
-  /// A program that does not read on is killed a second after the work is done.
+  /// If the program does not end by itself, it is killed a second after the work is done.
   @Test func aProgramThatGoesOnIsEndedWithMemtool() throws {
     let program = "trap '' TERM; while read -r line; do echo '[1,2]'; sleep 1000 & echo $! > '\(tool.path("pid"))'; wait; done"
     try tool.run("create", tool.path("s"), "--embed-command", program)
@@ -111,7 +111,7 @@ import Testing
     #expect(kill(process, 0) != 0 || stat.contains(") Z"), "\(stat)")
   }
 
-  /// Waits until a file has this text; the time limit of the test bounds it.
+  /// Waits until a file has this text. The test's time limit ends the wait.
   private func expect(_ text: String, in file: String) async throws {
     while (try? String(contentsOfFile: file, encoding: .utf8)) != text { try await Task.sleep(for: .milliseconds(2)) }
   }

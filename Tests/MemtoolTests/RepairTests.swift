@@ -5,7 +5,7 @@ import Testing
 
 @testable import Engram
 
-/// `memtool repair`: what it prints and how it ends.
+/// `memtool repair`: its output and its exit codes.
 @Suite struct RepairTests {
   private let tool: Tool
   private let store: String
@@ -24,7 +24,7 @@ import Testing
     try handle.write([try handle.read(count: 1, at: offset)[0] ^ 1], at: offset)
   }
 
-  /// Where the bytes of a text stand in the data file.
+  /// The offset of a text's bytes in the data file.
   private func offset(of text: String) throws -> Int {
     try #require(try tool.bytes("s.memory/gen-1/data.mdb").firstRange(of: Array(text.utf8))).lowerBound
   }

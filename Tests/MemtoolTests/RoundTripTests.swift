@@ -17,7 +17,7 @@ import Testing
     #expect(exported.split(separator: "\n").count == 1 + 8 + 200)
     let second = try tool.store("second.memory", "--dimension", "5", "--metric", metric, lines: exported)
     #expect(try tool.export(second, "--vectors", vectors) == exported)
-    // Both spellings of a vector stand for the same floats.
+    // Both formats of a vector represent the same floats.
     #expect(try tool.export(second) == tool.export(first))
     try tool.run("verify", second)
   }
@@ -52,7 +52,7 @@ import Testing
     #expect(exported.count { $0.contains(#""embedding":null"#) && $0.contains(#""type":"memory""#) } == 1)
     let hits = try tool.run("search", store, "ramen", "--all", "--json").standardOutput.split(separator: "\n")
     #expect(hits.count == 1 && hits[0].contains("loves ramen"))
-    // Without its vectors a file fits any store, whose embedder makes new ones.
+    // A file without vectors can be imported into any store, whose embedder makes new ones.
     let plain = try tool.export(store, "--vectors", "none")
     #expect(!plain.contains("\"embedding\""))
     let other = try tool.store("other.memory", "--embedder", "hashing", "--dimension", "64", lines: plain)
@@ -85,7 +85,7 @@ import Testing
   @Test func importReadsSeveralFilesAndStandardInput() throws {
     let store = try tool.store("s.memory")
     _ = try tool.write(#"{"type":"memory","userID":"u","text":"one"}"# + "\n", to: "1.jsonl")
-    // Neither a line feed at the end nor one kind of line end is demanded.
+    // The last line needs no line feed, and lines may end in either way.
     _ = try tool.write(
       "\r\n" + #"{"type":"memory","userID":"u","text":"two"}"# + "\r\n" + #"{"type":"memory","userID":"u","text":"three"}"#, to: "2.jsonl")
     let result = try tool.shell(

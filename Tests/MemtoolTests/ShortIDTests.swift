@@ -5,7 +5,7 @@ import Testing
 
 @testable import memtool
 
-/// Tables on a terminal, and the ends of ids that they show.
+/// Tables on a terminal, and the ends of ids that the tables show.
 @Suite struct ShortIDTests {
   private let tool: Tool
   private let store: String
@@ -29,7 +29,7 @@ import Testing
     outcome.standardOutput.split(whereSeparator: \.isNewline).map(String.init)
   }
 
-  /// The bug: the table of a search spent 80 columns on the id and the time, and showed nothing of any text.
+  /// The bug: the table of a search used all 80 columns for the id and the time, and showed no text.
   @Test func aSearchOnATerminalShowsTheTextAndTheEndOfTheID() throws {
     for (columns, scope) in [(80, ["--user", "maya"]), (80, ["--all"]), (60, ["--user", "maya"]), (44, ["--all"]), (200, ["--all"])] {
       let script = ["search", store, "green tea with honey"] + scope + (columns < 80 ? [] : ["--explain"])

@@ -35,7 +35,7 @@ struct Tool {
 
   /// Runs memtool on a terminal, to which its output and its errors go.
   ///
-  /// - Parameter typing: What a person types once the program waits for it.
+  /// - Parameter typing: The input that is typed once the program waits for it.
   func onTerminal(columns: Int = 80, typing: String = "", _ arguments: String...) throws -> Subprocess.Outcome {
     try onTerminal(columns: columns, typing: typing, arguments)
   }
@@ -61,7 +61,7 @@ struct Tool {
 
   /// Runs memtool on a terminal, and sends it a signal as soon as the terminal has shown `text`.
   ///
-  /// - Returns: What the terminal got, byte by byte, as standard output.
+  /// - Returns: An outcome whose standard output is everything the terminal received, byte by byte.
   func onTerminal(interruptedBy signal: Int32, once text: String, _ arguments: [String]) throws -> Subprocess.Outcome {
     let script = """
       import fcntl, os, pty, struct, sys, termios
@@ -105,7 +105,7 @@ struct Tool {
   func export(_ store: String, _ options: String...) throws -> String { try run(["export", store] + options).standardOutput }
 }
 
-/// Lines of every kind of content: what an export must bring back.
+/// Lines with every kind of content, which an export and import must keep.
 enum SampleLines {
   /// - Parameter embedding: Makes the components of the i-th memory; nil for one without.
   static func jsonLines(count: Int, seed: UInt64, embedding: (Int, inout SeededGenerator) -> [Float]?) -> String {

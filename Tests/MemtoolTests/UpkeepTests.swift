@@ -13,8 +13,8 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: store).filter { $0.hasPrefix("gen-") }.sorted()
   }
 
-  /// The bug: closing a store ends the rebuild that opening it has begun, so that no number of short commands finished an erasure that was
-  /// broken off. The fix: a command that writes finishes it before it returns.
+  /// The bug: closing a store ends the rebuild that its opening has begun, so a series of short commands never finished an interrupted
+  /// erasure. The fix: a command that writes finishes it before it returns.
   @Test(.timeLimit(.minutes(5))) func aWritingCommandFinishesAnErasureThatWasBrokenOff() throws {
     let commands: [[String]] = [
       ["add", "STORE", "--user", "u", "text"], ["delete", "STORE", "--all", "--kind", "fact"],
@@ -41,7 +41,8 @@ import Testing
     }
   }
 
-  /// The bug: a store used from the command line only never compacted: twelve commands each began a rebuild, and dropped it when they closed.
+  /// The bug: a store used only from the command line was never compacted: twelve commands each began a rebuild and gave it up when they
+  /// closed.
   @Test(.timeLimit(.minutes(5))) func aDueCompactionRunsBeforeTheCommandReturns() async throws {
     let store = try tool.store("s.memory", "--dimension", "32768")
     var vector = [Float](repeating: 0, count: 32_768)

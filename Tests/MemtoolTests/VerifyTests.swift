@@ -151,7 +151,7 @@ import TestSupport
     try expectDamage(", which expires, says that none does")
   }
 
-  /// Both records are looked at: the row is that of one of them.
+  /// Both records are read: the row belongs to one of them.
   @Test func aRowThatTwoRecordsNameIsFound() throws {
     var second: MemoryID?
     try withDatabase { transaction, schema in
