@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The page about the exchange format says what an export has.
+/// The page about the exchange format lists exactly the keys of an export.
 @Suite struct InterchangeTests {
   private let directory = TemporaryDirectory()
 
@@ -49,13 +49,13 @@ import Testing
     }
   }
 
-  /// A null would hide that a field is not written.
+  /// If a field were null, a key that is not written would go unnoticed.
   @Test func everyFieldOfTheMemoryIsSet() async throws {
     let memory = try #require(try await exported().last)
     for (key, value) in memory { #expect(!(value is NSNull), "\(key)") }
   }
 
-  /// What `json` of a memory has is what its line has, but for the type and the embedding.
+  /// The `json` of a memory has the keys of its line except the type and the embedding.
   @Test func theJSONOfAMemoryHasTheKeysOfItsLine() async throws {
     let line = try #require(try await exported().last)
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: directory.path("bot.memory")))

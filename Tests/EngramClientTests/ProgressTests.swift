@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The progress that a program receives during long work.
+/// The progress that a program receives during long operations.
 @Suite struct ProgressTests {
   private let directory = TemporaryDirectory()
   private static let memories = 3_000
@@ -17,9 +17,9 @@ import Testing
 
   private typealias Progress = @Sendable (OperationProgress) -> Void
 
-  /// Every phase is reported, never goes beyond its total, and ends at it.
+  /// Expects that every phase is reported, never exceeds its total, and reaches it at the end.
   ///
-  /// - Parameter ownPhase: One that the store's own housekeeping may do first, and then without a report to this call.
+  /// - Parameter ownPhase: A phase that the store's own housekeeping may complete first; it is then not reported to this call.
   @discardableResult
   private func expecting<Value>(
     _ phases: Set<OperationProgress.Phase>, or ownPhase: OperationProgress.Phase? = nil, sourceLocation: SourceLocation = #_sourceLocation,
@@ -78,13 +78,13 @@ import Testing
     try await expecting([.salvaging, .copying, .verifying]) { try await MemoryStore.repair(url, into: place("new.memory"), progress: $0) }
   }
 
-  /// Lines that come from no file, and those that are left out of the import.
+  /// Imports lines from a stream, and writes the rejected lines to a file.
   @Test func linesFromAStreamAreImportedAndWrongOnesGoToAFile() async throws {
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: directory.path("bot.memory")))
     let text = #"{"type":"memory","userID":"ada","text":"loves ramen"}"# + "\nnonsense\n"
     var rest = Array(text.utf8)[...]
     let source = try ImportSource.stream(name: "the chat") {
-      // In parts that end anywhere.
+      // The parts may end anywhere in a line.
       defer { rest = rest.dropFirst(7) }
       return Array(rest.prefix(7))
     }
@@ -100,7 +100,7 @@ import Testing
     }
     #expect(refused?.code == .invalidArgument)
     #expect(try store.count() == 1)
-    // The folder of the file goes while the lines are written: they are imported, and the error says so.
+    // The folder of the file is removed while the lines are written: they are imported, and the error says so.
     let folder = directory.path("folder")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     let lost = await #expect(throws: StoreError.self) {
@@ -115,7 +115,7 @@ import Testing
     try await store.close()
   }
 
-  /// What `memtool inspect` shows, as values.
+  /// Everything that `memtool inspect` shows is available as values.
   @Test func aProgramCanInspectAStore() async throws {
     let store = try await MemoryStore.open(
       at: URL(fileURLWithPath: directory.path("bot.memory")), options: StoreOptions(embedder: HashingEmbedder(dimension: 8)))

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the system that Engram replaces promised, seen from a program that uses the library like anybody else.
+/// The promises of the system that Engram replaces, tested by a program that sees only the public surface.
 @Suite struct SeedPromiseTests {
   private let directory = TemporaryDirectory()
   private var url: URL { URL(fileURLWithPath: directory.path("bot.memory")) }
@@ -12,13 +12,13 @@ import Testing
     try await MemoryStore.open(at: url, options: StoreOptions(embedder: HashingEmbedder(dimension: 64)))
   }
 
-  /// A personality: a context of a type of the program's own.
+  /// A personality: a context of a type that the program defines.
   struct Personality: ContextRecord, Equatable {
     let userID: String
     let traits: [String: Double]
   }
 
-  /// Frozen contexts: what was read stays as it was, and a change is a copy.
+  /// Frozen contexts: a context that was read stays as it was, and a change is a copy.
   @Test func aContextIsFrozen() async throws {
     let store = try await open()
     let first = try await store.updateContext(for: "ada", message: "Hi", response: "Hello!")
@@ -31,7 +31,7 @@ import Testing
     try await store.close()
   }
 
-  /// `get_user_context`: a synchronous read, also while a write is under way, and of what is committed only.
+  /// `get_user_context`: a synchronous read, also while a write is under way; it sees committed data only.
   @Test(.timeLimit(.minutes(1))) func readsAreSynchronousAndWaitForNoWriter() async throws {
     let store = try await open()
     try await store.updateContext(for: "ada") { $0.with(friendshipLevel: 1) }
@@ -46,7 +46,7 @@ import Testing
     try await store.close()
   }
 
-  /// `update_context`: atomic, none lost, and nothing of one that throws.
+  /// `update_context`: each update is atomic, none is lost, and one that throws changes nothing.
   @Test(.timeLimit(.minutes(2))) func noUpdateIsLost() async throws {
     struct Refused: Error {}
     let store = try await open()
@@ -76,7 +76,7 @@ import Testing
     try await store.close()
   }
 
-  /// `retrieve_memory`: per user or over all, exact.
+  /// `retrieve_memory`: of one user or of all users, exact.
   @Test func memoriesAreRetrievedPerUserOrOverAll() async throws {
     let store = try await open()
     try await store.add(
@@ -85,7 +85,7 @@ import Testing
     let mine = try await store.search("tea number 3", scope: .user("ada"), mode: .dense, limit: 100)
     let all = try await store.search("tea number 3", scope: .all, mode: .dense, limit: 100)
     #expect(mine.count == 20 && mine.allSatisfy { $0.memory.userID == "ada" } && all.count == 40)
-    // The user's results are those of all, in the same order with the same scores.
+    // The results of the user are among those of all users, in the same order with the same scores.
     #expect(all.filter { $0.memory.userID == "ada" }.map(\.memory.text) == mine.map(\.memory.text))
     let embedder = HashingEmbedder(dimension: 64)
     func score(_ text: String) -> Float { zip(embedder.embedding(of: text).values, query).reduce(0) { $0 + $1.0 * $1.1 } }
@@ -95,13 +95,13 @@ import Testing
     try await store.close()
   }
 
-  /// Auto-save: what was acknowledged is in the files, without any call to save it, as a copy of the files at that moment shows.
+  /// Auto-save: an acknowledged write is in the files without a call that saves it, as a copy of the files shows.
   @Test func whatWasAcknowledgedIsOnDisk() async throws {
     let store = try await open()
     try await store.updateContext(for: "ada", message: "Hi", response: "Hello!")
     try await store.add(MemoryDraft(userID: "ada", text: "loves ramen"))
     let copied = URL(fileURLWithPath: directory.path("copy.memory"))
-    // As a crash would leave them: the store is still open, and nothing writes.
+    // The state of the files after a crash: the store is still open, and nothing writes.
     try FileManager.default.copyItem(at: url, to: copied)
     let copy = try await MemoryStore.open(at: copied)
     #expect(try copy.context(for: "ada")?.lastResponse == "Hello!")
@@ -111,7 +111,7 @@ import Testing
     try await store.close()
   }
 
-  /// Personality contexts: a type of the program's own, and an export that has it whole.
+  /// Personality contexts: the program defines the type, and an export has the whole record.
   @Test func aContextOfAnyTypeIsStoredAndExported() async throws {
     let store = try await open()
     let personality = Personality(userID: "ada", traits: ["warm": 0.75])

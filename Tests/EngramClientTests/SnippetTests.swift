@@ -2,11 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The code of the pages that people read first.
+/// The code of the README and of the guides.
 @Suite struct SnippetTests {
   private let directory = TemporaryDirectory()
 
-  /// What each page's code prints, line by line, a prefix of each: only what is worth the comparison.
+  /// Prefixes of the lines that each page's code prints; an empty prefix accepts any line.
   @Test(
     arguments: [
       ("README.md", ["1", "", "", "erased user ada: 2 memories, 2 embeddings, 1 context, 1 earlier version"]),
@@ -29,7 +29,8 @@ import Testing
     if page == "Lifecycle.md" { #expect(lines.last == "gone" && lines.contains { $0.hasPrefix("copying ") }, "\(outcome)") }
   }
 
-  /// The bug: the first snippet did not compile, because `URL` needs Foundation. The fix: all code of the pages is compiled and run as it is printed.
+  /// The bug: the first snippet did not compile, because `URL` needs Foundation. The fix: all code of the pages is compiled and run as the
+  /// pages print it.
   @Test func theCodeThatRunsIsWhatThePagesPrint() throws {
     let program = try compiled()
     var printed: [String: [String]] = [:]
@@ -41,7 +42,7 @@ import Testing
     for (name, block) in printed { #expect(program[name] == block, "\(name)") }
   }
 
-  /// The blocks of Swift code of a page but for those of a manifest, without imports.
+  /// The blocks of Swift code of a page, without those of a manifest and without imports.
   private func blocks(_ page: URL) throws -> [[String]] {
     let parts = try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```swift\n").dropFirst()
     return parts.map { lines($0.components(separatedBy: "```")[0]).filter { !$0.hasPrefix("import ") } }
@@ -65,7 +66,7 @@ import Testing
     return found
   }
 
-  /// Without blanks at the ends, and with one blank for several, as `swift format` leaves it.
+  /// Lines without blanks at the ends and with single blanks inside, so that the layout of `swift format` does not matter.
   private func lines(_ text: String) -> [String] {
     text.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }.filter { !$0.isEmpty }
   }

@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func aFailedCommitLeavesNoTemporaryFile() throws {
-    // A directory with something in it cannot be replaced by a file.
+    // A directory that is not empty cannot be replaced by a file.
     try Directories.create(path)
     try Directories.create(directory.path("file/inner"))
     do {

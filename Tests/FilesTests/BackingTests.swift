@@ -2,7 +2,7 @@ import Files
 import TestSupport
 import Testing
 
-/// Disk blocks, holes and free room, on whatever file system the temporary directory is.
+/// Disk blocks, holes and free space, on the file system of the temporary directory.
 struct BackingTests {
   private let directory = TemporaryDirectory()
 

@@ -94,7 +94,7 @@ import Testing
     }
     let error = #expect(throws: FileError.self) { _ = try FileHandle(path: path, access: .createNew) }
     #expect(error?.isExisting == true)
-    // `create` keeps what is there.
+    // `create` keeps the contents of an existing file.
     let file = try FileHandle(path: path, access: .create)
     #expect(try file.read(count: 2, at: 0) == [7])
     let reader = try FileHandle(path: path, access: .read)
@@ -125,7 +125,7 @@ import Testing
       #expect(fcntl(descriptor, F_GETFD) & FD_CLOEXEC != 0)
       #expect(inode(ofOpen: descriptor) == (try file.status().id.inode))
     }
-    // Another test may have been given the number since: then it is another file.
+    // Another test may have been given the number since: then it refers to another file.
     let status = try #require(try Directories.status(directory.path("file")))
     #expect(inode(ofOpen: descriptor) != status.id.inode)
   }
@@ -154,14 +154,14 @@ import Testing
     #expect(!FileError(errno: EIO, call: "", path: "").isNoSpace && !FileError(errno: EIO, call: "", path: "").isMissing)
   }
 
-  /// In a child, whose files may have 4096 bytes at most.
+  /// Runs in a child whose files may have at most 4096 bytes.
   @Test func aFullDiskIsAnErrorOfTheWrite() throws {
     let outcome = try Subprocess.run(TestProcess.executable("TestChild"), ["fill-file", directory.path("file"), "4096"])
     #expect(outcome.standardOutput == "full\n", "\(outcome)")
     #expect(try Directories.status(directory.path("file"))?.sizeBytes == 4096)
   }
 
-  /// The bug: opening a pipe for reading waited for a writer, for ever, and a device was as good as a file.
+  /// The bug: opening a pipe for reading waited for a writer without a limit, and devices were accepted like files.
   @Test(.timeLimit(.minutes(5)), arguments: [FileHandle.Access.read, .readWrite, .create])
   func onlyRegularFilesAreOpened(access: FileHandle.Access) throws {
     let pipe = directory.path("pipe")
@@ -169,7 +169,7 @@ import Testing
     for path in [pipe, "/dev/null"] {
       #expect(throws: FileError(errno: EINVAL, call: "open", path: path)) { _ = try FileHandle(path: path, access: access) }
     }
-    // For writing the system itself refuses a directory.
+    // The system itself refuses to open a directory for writing.
     #expect(throws: FileError(errno: EISDIR, call: "open", path: directory.path)) {
       _ = try FileHandle(path: directory.path, access: access)
     }

@@ -37,7 +37,7 @@ import Testing
       try holder.lock(.exclusive)
       #expect(try !waiter.tryLock(.exclusive))
     }
-    // Not `tryLock`: a process being started by another test has a copy of the descriptor until its exec.
+    // `tryLock` could fail: a process that another test starts has a copy of the descriptor until its exec.
     try waiter.lock(.exclusive)
     let other = try FileLock(path: path)
     #expect(try !other.tryLock(.shared))
@@ -53,7 +53,7 @@ import Testing
     #expect(ContinuousClock.now - start >= .milliseconds(100))
     let other = #expect(throws: FileError.self) { try lock.lock(.shared, atMost: .milliseconds(10)) {} }
     #expect(other?.isTimeout == true)
-    // Nothing is left of the attempts: the lock works as before.
+    // The failed attempts leave nothing behind: the lock works as before.
     #expect(try child.finish().termination == .exited(0))
     try lock.lock(.exclusive, atMost: .seconds(20))
   }

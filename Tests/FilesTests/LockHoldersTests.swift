@@ -2,7 +2,7 @@ import Testing
 
 @testable import Files
 
-/// Who holds a lock, by the text of `/proc/locks`.
+/// The holders of a lock, parsed from the text of `/proc/locks`.
 @Suite struct LockHoldersTests {
   private func holders(_ table: String) -> Set<Int32> { LockHolders.processes(in: table, major: 0xFD, minor: 1, inode: 77) }
 
@@ -20,7 +20,8 @@ import Testing
     #expect(holders("") == [] && holders("\n\n") == [])
   }
 
-  /// Bug: a carriage return and the line feed behind it are one character, so the line after them was not found. Fix: lines are cut by bytes.
+  /// Bug: in Swift a carriage return and the line feed after it are one character, so the next line was not found. Fix: lines are split by
+  /// bytes.
   @Test func aCarriageReturnHidesNoLine() {
     #expect(holders("x\r\n9: FLOCK  ADVISORY  WRITE 4242 fd:01:77 0 EOF\n") == [4242])
   }

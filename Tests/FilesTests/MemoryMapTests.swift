@@ -45,7 +45,7 @@ import Testing
   @Test func aRefusedSizeIsQuarteredUntilItFits() throws {
     let file = try FileHandle(path: directory.path("file"), access: .createNew)
     let map = try MemoryMap(file, preferredBytes: 1 << 60, minimumBytes: 1 << 20)
-    // 2⁶⁰ is beyond every address space; each step takes two bits off.
+    // 2⁶⁰ is beyond every address space; each retry asks for a quarter.
     #expect(map.reservedBytes < 1 << 60 && map.reservedBytes >= 1 << 20)
     #expect((60 - map.reservedBytes.trailingZeroBitCount) % 2 == 0 && map.reservedBytes.nonzeroBitCount == 1)
   }
@@ -57,7 +57,7 @@ import Testing
     let command = "ulimit -v \(8 << 20) && exec \"$0\" \"$@\""
     let child = try TestProcess.executable("TestChild")
     let outcome = try Subprocess.run("/bin/bash", ["-c", command, child, "map-file", file.path, "\(1 << 40)", "\(1 << 30)"])
-    // 1 TiB, 256, 64 and 16 GiB do not fit into 8 GiB; 4 GiB do.
+    // 1 TiB, 256 GiB, 64 GiB and 16 GiB do not fit into 8 GiB; 4 GiB do.
     #expect(outcome.standardOutput == "\(4 << 30) 42\n")
     let refused = try Subprocess.run("/bin/bash", ["-c", command, child, "map-file", file.path, "\(1 << 40)", "\(1 << 34)"])
     #expect(refused.standardOutput.hasPrefix("failed: mmap"))

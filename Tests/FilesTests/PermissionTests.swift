@@ -2,7 +2,7 @@ import Files
 import TestSupport
 import Testing
 
-/// The umask belongs to the whole process, so a child sets it.
+/// The umask applies to the whole process, so a child sets it.
 @Suite struct PermissionTests {
   let directory = TemporaryDirectory()
 

@@ -1,17 +1,18 @@
 import Foundation
 
-/// The process that made a temporary directory, as the directory's name says it: a later process can look whether it still runs.
+/// The process that made a temporary directory, according to the directory's name: a later process can check whether it still runs.
 ///
-/// A pid alone is given out again, so its start is in the name; and the pid namespace, because a pid of another one means nothing here.
+/// A process ID can be reused, so the name has the start of the process, too. It also has the PID namespace, because an ID of another
+/// namespace means nothing here.
 package struct DirectoryMaker: Sendable, Equatable {
   let namespace: UInt64
   let process: Int32
   let start: UInt64
 
-  /// This process; nil if the system has no /proc: nothing is then cleaned up for others.
+  /// This process; nil if the system has no /proc: directories of other processes are then not removed.
   package static let own = DirectoryMaker(process: ProcessInfo.processInfo.processIdentifier)
 
-  /// Nil if there is no such process.
+  /// Nil if the process does not exist.
   package init?(process: Int32) {
     guard let namespace = Self.namespace, let start = Self.start(of: process) else { return nil }
     (self.namespace, self.process, self.start) = (namespace, process, start)
@@ -19,7 +20,7 @@ package struct DirectoryMaker: Sendable, Equatable {
 
   init(namespace: UInt64, process: Int32, start: UInt64) { (self.namespace, self.process, self.start) = (namespace, process, start) }
 
-  /// Nil for a name that says nothing of its maker.
+  /// Nil if the name does not identify its maker.
   init?(directoryName name: Substring) {
     let fields = name.split(separator: "-", omittingEmptySubsequences: false)
     guard fields.count >= 5, fields[0] == "engram", let namespace = UInt64(fields[2]), let process = Int32(fields[3]) else { return nil }
@@ -27,13 +28,13 @@ package struct DirectoryMaker: Sendable, Equatable {
     (self.namespace, self.process, self.start) = (namespace, process, start)
   }
 
-  /// "engram-USE-…": what a temporary directory of the process begins with.
+  /// "engram-USE-…": the beginning of the names of this process's temporary directories.
   package static func prefix(_ use: String) -> String {
     guard let own else { return "engram-\(use)" }
     return "engram-\(use)-\(own.namespace)-\(own.process)-\(own.start)"
   }
 
-  /// Whether it has certainly ended.
+  /// Whether the process has certainly ended. False if it belongs to another PID namespace.
   var isGone: Bool { namespace == Self.namespace && Self.start(of: process) != start }
 
   private static let namespace: UInt64? = {
@@ -42,10 +43,10 @@ package struct DirectoryMaker: Sendable, Equatable {
     return link.flatMap { UInt64($0.filter(\.isNumber)) }
   }()
 
-  /// In clock ticks since the machine was started.
+  /// The start of a process in clock ticks since the machine was started; nil if it does not exist.
   private static func start(of process: Int32) -> UInt64? {
     guard let line = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8) else { return nil }
-    // The name of the program is in parentheses, and may hold anything.
+    // The program's name is in parentheses and may contain any character.
     guard let end = line.lastIndex(of: ")") else { return nil }
     let fields = line[line.index(after: end)...].split(separator: " ")
     return fields.count > 19 ? UInt64(fields[19]) : nil
@@ -53,10 +54,10 @@ package struct DirectoryMaker: Sendable, Equatable {
 }
 
 extension DirectoryMaker {
-  /// An entry that keeps a directory from being removed: somebody will want to look at what is in it.
+  /// The name of an entry that keeps a directory from being removed, because a person will want to look at its contents.
   package static let keepMark = "kept"
 
-  /// Removes the temporary directories of processes that have ended, which had no time to do so: they were killed.
+  /// Removes the temporary directories of processes that have ended without doing so, because they were killed.
   package static func removeAbandoned(in base: String) {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: base)) ?? []
     for name in names where DirectoryMaker(directoryName: name[...])?.isGone ?? false {
@@ -67,12 +68,12 @@ extension DirectoryMaker {
       }
       if FileManager.default.fileExists(atPath: "\(path)/\(keepMark)") { continue }
       unmount(below: path)
-      // Another process may be at it, too; what neither can remove is left to the next.
+      // Another process may be removing it, too. The next process tries again if some of it remains.
       try? FileManager.default.removeItem(atPath: path)
     }
   }
 
-  /// A disk that was mounted for a test would be emptied with the directory, and stay.
+  /// Otherwise a disk that was mounted for a test would be emptied with the directory, and would stay mounted.
   private static func unmount(below path: String) {
     #if os(Linux)
       let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""

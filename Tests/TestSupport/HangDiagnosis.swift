@@ -1,19 +1,20 @@
 import Foundation
 
-/// What the threads of a process that hangs wait for: a mutex of LMDB, whose holder it names.
+/// Finds the thread of a hanging process that waits for a mutex of LMDB, and names the mutex's holder.
 ///
-/// A sound process never waits for the write mutex: it begins a write transaction only while it holds `writer.lock`. It may wait for the mutex of
-/// the reader table, but not for one that it holds itself, or whose holder has ended: the kernel marks such a mutex, and the next thread gets it.
-/// Linux on x86-64 and arm64 only, and processes of this pid namespace; elsewhere nothing is known.
+/// A correct process never waits for the write mutex: it begins a write transaction only while it holds `writer.lock`. It may wait for the
+/// mutex of the reader table, but not for one that it holds itself. A mutex whose holder has ended does not block: the kernel marks it, and
+/// the next thread gets it. Works on Linux on x86-64 and arm64 only, for processes of this PID namespace; otherwise the result is nil.
 enum HangDiagnosis {
-  /// The numbers of futex(2) on the two.
+  /// The numbers of futex(2) on x86-64 and arm64.
   private static let futex: Set<Substring> = ["202", "98"]
 
-  /// Nil if no thread waits in vain.
+  /// A description of the first such thread; nil if there is none.
   static func text(of process: Int32) -> String? {
     let threads = ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []).compactMap { Int32($0) }
     for thread in threads {
-      // A thread that waits in both looks did so in between as well: then what the mutex says of its holder belongs to this wait.
+      // If both looks show the same wait, the thread waited in between as well, so the holder that was read in between belongs to this
+      // wait.
       guard let wait = Wait(thread, of: process), let mutex = Mutex(at: wait.address, in: process),
         let holder = WriteMutex.word("/proc/\(process)/mem", at: wait.address).flatMap(WriteMutex.holder),
         Wait(thread, of: process) == wait
@@ -29,15 +30,15 @@ enum HangDiagnosis {
     return nil
   }
 
-  /// A thread that waits at a futex.
+  /// A thread that waits for a futex.
   private struct Wait: Equatable {
     let address: Int
-    /// How often the thread has gone to sleep so far.
+    /// How often the thread has blocked so far.
     private let sleeps: Substring
 
-    /// Nil if the thread does anything else.
+    /// Nil if the thread does not wait for a futex.
     init?(_ thread: Int32, of process: Int32) {
-      // In this order: a thread that wakes up, and waits again before the next look, is counted there.
+      // The call is read before the count: if the thread wakes up and waits again in between, the count differs at the next look.
       let call = contents("/proc/\(process)/task/\(thread)/syscall").split(separator: " ")
       guard call.count > 1, futex.contains(call[0]), let address = Int(call[1].dropFirst(2), radix: 16),
         let sleeps = contents("/proc/\(process)/task/\(thread)/status").split(separator: "\n").first(where: {
@@ -48,7 +49,8 @@ enum HangDiagnosis {
     }
   }
 
-  /// All of a file in /proc; empty if it cannot be read. Foundation takes the first few kilobytes that `read` returns for the whole.
+  /// The whole contents of a file in /proc; empty if it cannot be read. Foundation returns only what the first `read` returns, a few
+  /// kilobytes.
   private static func contents(_ path: String) -> String {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if file < 0 { return "" }
@@ -66,10 +68,10 @@ enum HangDiagnosis {
   /// A mutex in the map of a `lock.mdb`.
   private struct Mutex {
     let file: String
-    /// Otherwise it is that of the reader table.
+    /// Whether it is the write mutex; otherwise it is that of the reader table.
     let isOfWriters: Bool
 
-    /// Nil for an address of anything else.
+    /// Nil if the address is not that of such a mutex.
     init?(at address: Int, in process: Int32) {
       for line in contents("/proc/\(process)/maps").split(separator: "\n") {
         let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)

@@ -7,27 +7,27 @@ import Synchronization
   import Darwin
 #endif
 
-/// A real HTTP server on this machine, which answers well or badly, as a test wants it. It ends with the value.
+/// A real HTTP server on this machine, which answers correctly or not, as a test wants. It stops when it is released.
 package final class LocalServer: Sendable {
   package struct Request: Sendable {
     package let method: String
-    /// With the query.
+    /// The path with the query.
     package let path: String
-    /// Names in lower case.
+    /// By their names in lower case.
     package let headers: [String: String]
     package let body: [UInt8]
   }
 
   package enum Reply: Sendable {
-    /// A whole answer; the connection stays open.
+    /// A complete answer; the connection stays open.
     case answer(Int, headers: [String: String] = [:], String)
-    /// These bytes as they are, then the connection ends.
+    /// Sends these bytes as they are, then closes the connection.
     case bytes(String)
-    /// The first bytes, then the second ones again and again, until the client ends the connection.
+    /// Sends the first bytes, then the second ones again and again, until the client closes the connection.
     case endless(String, String)
-    /// Nothing, until the client ends the connection.
+    /// Sends nothing until the client closes the connection.
     case silence
-    /// The connection is reset.
+    /// Resets the connection.
     case reset
   }
 
@@ -47,7 +47,7 @@ package final class LocalServer: Sendable {
   package let port: Int
 
   /// - Parameters:
-  ///   - reserved: The port to listen at. Nil: a free one.
+  ///   - reserved: The port to listen at; nil: a free one.
   ///   - reply: Called for each request on the thread of its connection, which it may block.
   package init(at reserved: ReservedPort? = nil, _ reply: @escaping @Sendable (Request) -> Reply) {
     let (listener, port) = ReservedPort.bound(to: reserved?.port)
@@ -73,25 +73,25 @@ package final class LocalServer: Sendable {
   }
 
   deinit {
-    // Wakes the threads, which close what they use.
+    // Wakes the threads, which close their own descriptors.
     shutdown(listener, Int32(SHUT_RDWR))
     shared.state.withLock { state in
       state.isClosed = true
-      // Under the lock: none is closed yet, and its number another's.
+      // Under the lock, because no connection is closed while it is held, so every number still belongs to its connection.
       for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
     }
   }
 
-  /// Such as `http://127.0.0.1:34567`.
+  /// For example `http://127.0.0.1:34567`.
   package var address: String { "http://127.0.0.1:\(port)" }
 
-  /// In the order in which they came.
+  /// All requests so far, in the order in which they arrived.
   package var requests: [Request] { shared.state.withLock { $0.requests } }
 
-  /// Replies of silence or without an end that the client ended.
+  /// How many silent or endless replies the client has ended by closing the connection.
   package var abandoned: Int { shared.state.withLock { $0.abandoned } }
 
-  /// A port that nobody else gets, and where nobody listens unless a ``LocalServer`` does.
+  /// A port that no other process gets, and where only a ``LocalServer`` may listen.
   package final class ReservedPort: Sendable {
     private let descriptor: Int32
     package let port: Int
@@ -101,7 +101,7 @@ package final class LocalServer: Sendable {
 
     package var address: String { "http://127.0.0.1:\(port)" }
 
-    /// A socket of this machine that is bound to a port; nil: to a free one.
+    /// A socket of this machine, bound to a port; nil: to a free port.
     fileprivate static func bound(to port: Int?, isShared: Bool = false) -> (Int32, port: Int) {
       #if canImport(Glibc)
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -114,7 +114,7 @@ package final class LocalServer: Sendable {
       address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
       address.sin_port = UInt16(port ?? 0).bigEndian
       var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-      // Not for servers at a free port, which could be that of another one then.
+      // A server at a free port does not set the option: it could then get the port of another server.
       // SAFETY: the option and the address outlive the calls, which read and fill no more than their size.
       if port != nil || isShared { unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, socklen_t(MemoryLayout<Int32>.size)) }
       let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
@@ -127,7 +127,7 @@ package final class LocalServer: Sendable {
     }
   }
 
-  /// One connection, on a thread of its own.
+  /// One connection, served on its own thread.
   private struct Connection {
     let descriptor: Int32
 
@@ -137,7 +137,7 @@ package final class LocalServer: Sendable {
         shared.state.withLock { $0.requests.append(request) }
         guard send(reply(request), shared) else { break }
       }
-      // In this order: the number may be another connection's after the call.
+      // In this order, because the number may belong to another connection after `close`.
       shared.state.withLock { _ = $0.connections.remove(descriptor) }
       close(descriptor)
     }
@@ -195,7 +195,7 @@ package final class LocalServer: Sendable {
       }
     }
 
-    /// Nil at the end of the connection.
+    /// Reads the next request; nil at the end of the connection.
     private func read(_ input: inout [UInt8]) -> Request? {
       let end = Array("\r\n\r\n".utf8)
       var headEnd = input.firstRange(of: end)

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Runs `body` on a fresh thread and waits for what it returns.
+/// Runs `body` on a new thread and waits for its result.
 package func onOwnThread<Success: Sendable>(_ body: @escaping @Sendable () throws -> Success) throws -> Success {
   let outcome = ThreadOutcome<Success>()
   Thread { outcome.finish(Result(catching: body)) }.start()

@@ -1,7 +1,7 @@
 #if os(Linux)
   import Foundation
 
-  /// A small tmpfs of a test's own, unmounted when the value goes. For root only; elsewhere there is none.
+  /// A small tmpfs for one test, unmounted when the value is released. Only root can mount one, on Linux.
   package final class SmallDisk {
     package let path: String
     private let directory = TemporaryDirectory()
@@ -20,14 +20,14 @@
       guard unsafe mount("none", path, "tmpfs", 0, "size=\(megabytes)m,mode=0700") == 0 else { throw Failure(call: "mount", code: errno) }
     }
 
-    // Detached even while a process that a test left has a file open there.
+    // MNT_DETACH also works while a process that a test left behind has a file open there.
     deinit { unsafe _ = umount2(path, Int32(MNT_DETACH)) }
 
     package func path(_ name: String) -> String { "\(path)/\(name)" }
 
     private var filler: String { path("filler") }
 
-    /// Takes all room but so many whole blocks of 4 KiB.
+    /// Fills the disk up to `blocks` free blocks of 4 KiB.
     package func fill(leavingBlocks blocks: Int = 0) throws {
       let file = unsafe open(filler, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
       guard file >= 0 else { throw Failure(call: "open", code: errno) }
@@ -40,7 +40,7 @@
       guard ftruncate(file, max(0, size / 4096 - off_t(blocks)) * 4096) == 0 else { throw Failure(call: "ftruncate", code: errno) }
     }
 
-    /// Nothing can be written there from now on.
+    /// Mounts the disk read-only again.
     package func makeReadOnly() throws {
       // MS_REMOUNT and MS_RDONLY.
       guard unsafe mount("none", path, "tmpfs", 32 | 1, nil) == 0 else { throw Failure(call: "mount", code: errno) }

@@ -9,11 +9,11 @@ import Synchronization
 
 /// A child made by `posix_spawn`, with pipes to its input and output.
 ///
-/// Not by Foundation's `Process`: that reads the table of descriptors of its own process in a way that touches memory beyond the
-/// directory's buffer, and now and then dies of it (SIGSEGV in `Process.run`, seen with several threads that start children).
+/// Foundation's `Process` is not used: it reads this process's table of descriptors in a way that touches memory beyond the directory's
+/// buffer, and sometimes crashes (SIGSEGV in `Process.run`, seen while several threads start children).
 struct SpawnedProcess {
   let processID: Int32
-  /// Writing end of the child's input, and reading end of its output.
+  /// The writing end of the child's input, and the reading end of its output.
   let input: Int32
   let output: Int32
 
@@ -22,7 +22,7 @@ struct SpawnedProcess {
     let code: Int32
   }
 
-  /// - Parameter errorPath: A file that the child's standard error goes to.
+  /// - Parameter errorPath: The file that receives the child's standard error.
   init(_ executable: String, _ arguments: [String], _ environment: [String], errorPath: String) throws {
     let ((inputRead, inputWrite), (outputRead, outputWrite)) = try Self.spawning.withLock { _ in (try Self.pipe(), try Self.pipe()) }
     defer {
@@ -46,7 +46,7 @@ struct SpawnedProcess {
     unsafe posix_spawn_file_actions_adddup2(&actions, inputRead, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, outputWrite, 1)
     unsafe posix_spawn_file_actions_addopen(&actions, 2, errorPath, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    // The signals are those of a fresh process, whatever thread starts it; nothing else of this process is inherited.
+    // The child blocks no signals, whichever thread starts it; nothing else of this process is inherited.
     var none = sigset_t()
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
@@ -72,10 +72,11 @@ struct SpawnedProcess {
     processID = child
   }
 
-  /// Between the making of a pipe and its mark no other child may be made: it would inherit the pipe, which then never ends.
+  /// No child may be started between the making of a pipe and the setting of its close-on-exec flag: it would inherit the pipe, whose end
+  /// would then never be seen.
   private static let spawning = Mutex(())
 
-  /// - Returns: The end to read from and the end to write to.
+  /// - Returns: The end to read from, and the end to write to.
   private static func pipe() throws -> (Int32, Int32) {
     var ends: [Int32] = [-1, -1]
     #if canImport(Darwin)
@@ -89,7 +90,7 @@ struct SpawnedProcess {
   }
 }
 
-/// How a child ended, waited for by a thread of its own.
+/// The end of a child, which a thread of its own waits for.
 final class ProcessEnd: Sendable {
   private let termination = Mutex<Subprocess.Termination?>(nil)
   private let ended = DispatchSemaphore(value: 0)
@@ -108,7 +109,7 @@ final class ProcessEnd: Sendable {
   /// Nil while the child runs.
   var status: Subprocess.Termination? { termination.withLock { $0 } }
 
-  /// Nil if the child runs on after that time.
+  /// Nil if the child still runs after that time.
   func wait(milliseconds: Int) -> Subprocess.Termination? {
     if ended.wait(timeout: .now() + .milliseconds(milliseconds)) == .success { ended.signal() }
     return status

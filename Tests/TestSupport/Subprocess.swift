@@ -1,6 +1,6 @@
 import Foundation
 
-/// A real child process: started by the initialiser, its output collected, killed when the value goes before it has ended.
+/// A real child process: the initialiser starts it, its output is collected, and it is killed if the value is released before it has ended.
 public final class Subprocess {
   public enum Termination: Sendable, Equatable {
     case exited(Int32)
@@ -14,9 +14,9 @@ public final class Subprocess {
   }
 
   public enum Failure: Error, Equatable {
-    /// The child did not do what was waited for in time; it has been killed.
+    /// The child did not do what the caller waited for in time; it has been killed.
     case timedOut(output: String)
-    /// The child closed its output before it had printed the line that was waited for.
+    /// The child closed its output before it printed the awaited line.
     case endOfOutput(errorOutput: String)
   }
 
@@ -32,13 +32,13 @@ public final class Subprocess {
 
   /// - Parameters:
   ///   - arguments: Without the executable's own name.
-  ///   - timeout: From the start to the end of the process; every method gives up, and kills the child, when it has passed.
-  ///   - environment: Variables on top of this process's own.
+  ///   - timeout: The time for the whole process. When it has passed, every method kills the child and throws.
+  ///   - environment: Variables that are added to those of this process, or replace them.
   public init(
     _ executable: String, _ arguments: [String], timeout: Duration = .seconds(60), environment: [String: String] = [:]
   ) throws {
     deadline = ContinuousClock.now + timeout
-    // A backtrace of a child that dies on purpose costs seconds.
+    // The backtrace of a child that crashes on purpose would take seconds.
     let variables = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
       .merging(environment) { $1 }
     let spawned = try SpawnedProcess(
@@ -72,10 +72,10 @@ public final class Subprocess {
     }
   }
 
-  /// Waits until the child prints a further line with this beginning; false if the time passes first. The child is not killed then.
+  /// Waits until the child prints another line that begins with `beginning`; false if the time passes first. The child is not killed then.
   public func prints(_ beginning: String, within time: Duration) throws -> Bool {
     let end = min(deadline, ContinuousClock.now + time)
-    // What it printed before the call does not count.
+    // Lines printed before the call do not count.
     while isReadable(within: 0) { guard try readMore() else { return false } }
     var seen = collected.count
     while true {
@@ -92,26 +92,26 @@ public final class Subprocess {
     return unsafe poll(&poller, 1, Int32(milliseconds)) > 0
   }
 
-  /// Gives the child a line of input.
+  /// Writes a line to the child's standard input.
   public func say(_ line: String) throws {
     try FileHandle(fileDescriptor: input, closeOnDealloc: false).write(contentsOf: Data("\(line)\n".utf8))
   }
 
-  /// Ends the child's input, which the commands of `TestChild` wait for.
+  /// Closes the child's standard input, which the commands of `TestChild` wait for.
   public func closeInput() {
     if isInputOpen { close(input) }
     isInputOpen = false
   }
 
-  /// Whether it has exited or was killed.
+  /// Whether the child has exited or was killed.
   public var hasEnded: Bool { end.status != nil }
 
-  /// Names a thread that waits for a mutex of LMDB which nobody will give back, and the thread that holds it; nil if there is none.
+  /// Names a thread that waits for a mutex of LMDB that will never be released, and the thread that holds it; nil if there is none.
   public var hangDiagnosis: String? { HangDiagnosis.text(of: processID) }
 
   public func kill() { _ = Foundation.kill(processID, SIGKILL) }
 
-  /// Ends the child's input, collects the rest of its output and waits for its end.
+  /// Closes the child's input, collects the rest of its output and waits for its end.
   public func finish() throws -> Outcome {
     closeInput()
     while try readMore() {}
@@ -134,7 +134,7 @@ public final class Subprocess {
     return .timedOut(output: String(decoding: collected, as: UTF8.self) + (diagnosis.map { "\n\($0)" } ?? ""))
   }
 
-  /// Appends what the child has printed since; false at the end of its output.
+  /// Appends the output that has arrived; false at its end.
   private func readMore() throws -> Bool {
     var poller = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
     let ready = unsafe poll(&poller, 1, Int32(remainingMilliseconds()))

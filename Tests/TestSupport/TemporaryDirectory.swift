@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A directory of one test's own, mode 0700; removed with everything in it when the value goes, at the latest at the end of the process. Of a
-/// process that was killed the next one removes it that makes one.
+/// A directory for one test, mode 0700. It is removed with its contents when the value is released, at the latest at the end of the
+/// process. If the process is killed, the next process that makes such a directory removes it.
 ///
 /// Keep it in a stored property of the suite: a local variable may be released after its last use, files and all.
 public final class TemporaryDirectory: Sendable {
@@ -21,7 +21,7 @@ public final class TemporaryDirectory: Sendable {
 
   deinit {
     Self.leftovers.drop(path)
-    // A directory left behind in the system's temporary folder fails no test.
+    // A failure to remove the directory fails no test.
     try? FileManager.default.removeItem(atPath: path)
   }
 
@@ -31,7 +31,7 @@ public final class TemporaryDirectory: Sendable {
   private static var base: String { ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp" }
   private static let leftovers = Leftovers()
 
-  /// The directories whose values are still there: a static property never goes.
+  /// The directories whose values still exist: a value in a static property is never released.
   private final class Leftovers: Sendable {
     private struct State {
       var paths: Set<String> = []
@@ -39,7 +39,7 @@ public final class TemporaryDirectory: Sendable {
     }
 
     private let state = Mutex(State())
-    /// A copy of the process, made by fork, must not remove what is the original's.
+    /// A copy of the process, made by fork, must not remove the original's directories.
     private let process = getpid()
 
     func prepare(_ base: String) {

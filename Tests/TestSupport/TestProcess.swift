@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a test can know about the process it runs in.
+/// Facts about the process in which the tests run.
 public enum TestProcess {
   public static var id: Int32 { ProcessInfo.processInfo.processIdentifier }
 
@@ -15,10 +15,11 @@ public enum TestProcess {
     #endif
   }
 
-  /// Whether a sanitizer is in that needs terabytes of address space for its shadow memory: no limit can be set on that then.
+  /// Whether a sanitizer runs that needs terabytes of address space for its shadow memory: the address space cannot be limited then.
   public static let hasShadowMemory = hasThreadSanitizer || has("__asan_init")
 
-  /// Whether the thread sanitizer is in: all takes a multiple of its time and memory, and each process makes a file and removes it at its start.
+  /// Whether the thread sanitizer runs: everything takes a multiple of its time and memory, and each process makes and removes a file when
+  /// it starts.
   public static let hasThreadSanitizer = has("__tsan_init")
 
   private static func has(_ symbol: String) -> Bool {
