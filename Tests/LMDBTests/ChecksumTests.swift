@@ -4,12 +4,12 @@ import LMDB
 import TestSupport
 import Testing
 
-/// Every value carries a checksum of itself, its key and its database's name. The tests change the closed data file under it.
+/// Every value has a checksum over itself, its key and its database's name. The tests change the closed data file.
 @Suite struct ChecksumTests {
   let directory = TemporaryDirectory()
   var dataPath: String { directory.path("data.mdb") }
 
-  /// Makes an environment with the given values, closed again.
+  /// Makes an environment with the given values, and closes it.
   private func make(_ tables: [[String: [UInt8]]]) throws {
     let environment = try Environment(path: directory.path, databases: ["main", "other"], options: .creating)
     for (index, table) in tables.enumerated() { try commit(table.mapValues { $0 }, to: environment, database: index) }
@@ -23,7 +23,7 @@ import Testing
     return try Environment(path: directory.path, databases: ["main", "other"], options: options)
   }
 
-  /// The one place of `bytes` in the data file.
+  /// The offset of the only occurrence of `bytes` in the data file.
   private func offset(of bytes: [UInt8]) throws -> Int {
     let file = try FileHandle(path: dataPath, access: .read)
     let contents = try file.read(count: file.status().sizeBytes, at: 0)
@@ -46,7 +46,7 @@ import Testing
       error?.description
         == "value of key \(Key(key).bytes.hexadecimal) in \(name): the value does not match its checksum",
       sourceLocation: sourceLocation)
-    // A cursor that meets the value says so, too, and the key itself is still there.
+    // A cursor at the value reports the error, too, and the key itself can still be found.
     var cursor = try snapshot.view.cursor(in: environment.databases[database])
     #expect(try cursor.seek(to: Key(key)), sourceLocation: sourceLocation)
     var cursorError: LMDBError?

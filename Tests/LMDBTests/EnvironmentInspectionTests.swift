@@ -3,7 +3,7 @@ import LMDB
 import TestSupport
 import Testing
 
-/// The look at a file between `mdb_env_open` and the first page of a tree.
+/// The inspection of a file, which runs between `mdb_env_open` and the first read of a tree's page.
 @Suite struct EnvironmentInspectionTests {
   let directory = TemporaryDirectory()
 
@@ -56,7 +56,7 @@ import Testing
     #expect(throws: Refusal()) { _ = try open { _ in throw Refusal() } }
     let error = #expect(throws: LMDBError.self) { _ = try open { _ in throw LMDBError(code: 5, operation: "inspection") } }
     #expect(error?.operation == "inspection")
-    // Nothing was made, and the file can be opened again in this process.
+    // Nothing was created, and this process can open the file again.
     let environment = try open { _ in }
     #expect(try environment.readerTable().slots == [])
     #expect(environment.close())

@@ -142,7 +142,7 @@ import Testing
     #expect(throws: LMDBError.self) { try open(Environment.Options(), databases: ["main"]) }
     #expect(try open(databases: ["main"]).close())
     #expect(throws: LMDBError.self) { try open(Environment.Options(), databases: ["main", "new"]) }
-    // The failed openings made nothing.
+    // The failed openings created nothing.
     let environment = try open(Environment.Options(), databases: ["main"])
     #expect(environment.lastTransactionID == 1)
     try commit(["key": [1]], to: environment)
@@ -199,7 +199,7 @@ import Testing
     #expect(try value("key", snapshot.view, in: environment.databases[0]) == [9])
   }
 
-  /// Regression of a class: the kill falls between any two steps of a commit, and the two keys must not part.
+  /// Regression of a class of bugs: the kill may come between any two steps of a commit, and the values of both keys must stay equal.
   @Test func aKilledWriterLosesNothingItReportedAndTearsNothing() throws {
     var least: UInt32 = 0
     for lines in [1, 3, 8] {

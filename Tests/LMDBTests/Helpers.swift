@@ -1,7 +1,7 @@
 import LMDB
 
 extension Environment.Options {
-  /// What a writer opens a store with that may be new.
+  /// The options with which a writer opens a store that may be new.
   static var creating: Self {
     var options = Self()
     options.createsDatabases = true
@@ -51,7 +51,7 @@ func entries(_ view: borrowing TransactionView, in database: Database) throws(LM
   return entries
 }
 
-/// What `body` throws; nil if it does not.
+/// The error that `body` throws; nil if it throws none.
 func failure(of body: () throws(LMDBError) -> Void) -> LMDBError? {
   do throws(LMDBError) {
     try body()
@@ -61,9 +61,9 @@ func failure(of body: () throws(LMDBError) -> Void) -> LMDBError? {
   }
 }
 
-/// A snapshot that arrays, closures and other threads can hold. It is used by one of them at a time.
+/// A snapshot that arrays, closures and other threads can hold. Only one thread uses it at a time.
 final class HeldSnapshot: @unchecked Sendable {
-  // SAFETY of @unchecked: every test hands the box on and waits; no two threads use it at once.
+  // SAFETY of @unchecked: every test hands the box to another thread and waits; no two threads use it at once.
   var transaction: EnvironmentSnapshot
 
   init(_ environment: Environment) throws(LMDBError) { transaction = try EnvironmentSnapshot(environment) }
@@ -84,9 +84,9 @@ final class HeldSnapshot: @unchecked Sendable {
   }
 }
 
-/// A write transaction that another thread can be given, which is what must trap.
+/// A write transaction that can be given to another thread, whose use there must trap.
 final class HeldWriter: @unchecked Sendable {
-  // SAFETY of @unchecked: used by one thread after the other; the process ends there.
+  // SAFETY of @unchecked: used by one thread after the other; the process ends at the second one's use.
   private var transaction: EnvironmentTransaction?
 
   init(_ environment: Environment) throws(LMDBError) { transaction = try EnvironmentTransaction(environment) }
@@ -95,7 +95,7 @@ final class HeldWriter: @unchecked Sendable {
   func abort() { transaction = nil }
 }
 
-/// Commits `changes`; nil deletes.
+/// Commits `changes`; a nil value deletes its key.
 func commit(_ changes: [String: [UInt8]?], to environment: Environment, database: Int = 0) throws(LMDBError) {
   var transaction = try EnvironmentTransaction(environment)
   for (key, value) in changes.sorted(by: { $0.key < $1.key }) {

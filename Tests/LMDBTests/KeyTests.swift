@@ -63,7 +63,7 @@ import Testing
 
   @Test func theSuccessorOfAPrefixDividesRandomKeys() {
     var generator = SeededGenerator(seed: 12)
-    // Few different bytes, many of them 0xFF, so that prefixes are met.
+    // Few different bytes, many of them 0xFF, so that many keys begin with the prefix.
     func random(_ counts: ClosedRange<Int>) -> [UInt8] {
       (0..<Int.random(in: counts, using: &generator)).map { _ in [0, 1, 0xFE, 0xFF].randomElement(using: &generator) ?? 0 }
     }

@@ -64,7 +64,7 @@ import Testing
     #expect(try environment.readerTable().slots.count == 2)
   }
 
-  // The bug: with the table full of killed readers every opening failed for as long as another process stayed attached. The cause: opening
+  // The bug: if killed readers filled the table, every opening failed for as long as another process stayed attached. The cause: opening
   // begins a transaction for the database handles, and the slots were cleared after it. The fix: they are cleared first.
   @Test(arguments: [false, true]) func openingClearsTheSlotsOfKilledProcessesFirst(inspecting: Bool) throws {
     do { _ = try open(maximumReaders: 4) }
@@ -115,7 +115,7 @@ import Testing
 
   @Test func theFirstOpenerDecidesHowManySlotsThereAre() throws {
     let environment = try open(maximumReaders: 2)
-    // The child asks for more and gets two.
+    // The child asks for 64 slots, but the table has two.
     let child = try Subprocess(TestProcess.executable("TestChild"), ["hold-snapshots", directory.path, "64", "3"])
     #expect(try child.readLine().hasPrefix("failed:"))
     #expect(try child.finish().termination == .exited(1))

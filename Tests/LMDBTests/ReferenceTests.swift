@@ -2,13 +2,13 @@ import LMDB
 import TestSupport
 import Testing
 
-/// Thousands of seeded operations on three databases, against sorted dictionaries.
+/// Thousands of seeded operations on three databases, compared with sorted dictionaries.
 @Suite struct ReferenceTests {
   typealias Table = [[UInt8]: [UInt8]]
 
   let directory = TemporaryDirectory()
 
-  /// Composite keys of every kind of part, few enough to meet again.
+  /// Composite keys with every kind of part, few enough that operations often use the same key.
   private static func keys(_ generator: inout SeededGenerator) -> [[UInt8]] {
     (0..<500).map { _ in
       var key = Key()
@@ -22,7 +22,7 @@ import Testing
   }
 
   private static func randomValue(_ generator: inout SeededGenerator) -> [UInt8] {
-    // Over about 2 KiB a value goes to overflow pages.
+    // A value above about 2 KiB is stored in overflow pages.
     let count = generator.chance(percent: 10) ? Int.random(in: 1_900...9_000, using: &generator) : Int.random(in: 0...60, using: &generator)
     return generator.bytes(count: count)
   }
@@ -52,11 +52,11 @@ import Testing
         try verify(snapshot.view, environment, tables, keys, &generator)
       }
     }
-    // Every old snapshot still sees its own moment.
+    // Every old snapshot still shows the contents of its time.
     for moment in moments {
       try moment.snapshot.withView { try verify($0, environment, moment.tables, keys, &generator) }
     }
-    // Down to nothing, with the pages merging on the way.
+    // Deletes everything, so that pages are merged.
     for index in 0..<3 {
       var writer = try EnvironmentTransaction(environment)
       for key in tables[index].keys.shuffled(using: &generator) {
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  /// One write transaction; its result if it commits, else the tables as they were.
+  /// Runs one write transaction. Returns the tables after it if it commits, and `before` otherwise.
   private func change(
     _ environment: Environment, _ before: [Table], _ keys: [[UInt8]], _ generator: inout SeededGenerator
   ) throws -> [Table] {
@@ -116,7 +116,7 @@ import Testing
     }
   }
 
-  /// One cursor sought from place to place, then moved a few steps either way.
+  /// Seeks one cursor to many keys, and moves it a few steps in either direction each time.
   private func verifyCursor(
     _ view: borrowing TransactionView, _ database: Database, _ expected: [Entry], _ keys: [[UInt8]],
     _ generator: inout SeededGenerator
@@ -166,7 +166,7 @@ import Testing
       isStanding = try cursor.previous()
     }
     #expect(backward == forward.reversed() && forward.count > 2_000)
-    // Byte order is the order of the signed numbers.
+    // The order of bytes equals the order of the signed numbers.
     let numbers = forward.map { Key($0.key).bytes.orderedInt64(at: 1) }
     #expect(numbers == numbers.sorted() && numbers.contains { $0 < 0 } && numbers.contains { $0 > 0 })
   }

@@ -49,7 +49,7 @@ import Testing
   @Test func aSnapshotMovesBetweenThreadsAndOutlivesTheOneItBeganOn() throws {
     let environment = try open()
     try commit(["key": [1]], to: environment)
-    // MDB_NOTLS: the slot belongs to the transaction and not to the thread, which is gone now.
+    // MDB_NOTLS: the slot belongs to the transaction and not to the thread, which has ended by now.
     let held = try onOwnThread { try HeldSnapshot(environment) }
     try commit(["key": [2]], to: environment)
     #expect(try environment.readerTable().slots.map(\.transactionID) == [held.transaction.id])

@@ -1,9 +1,9 @@
-/// What each byte of a sound file means, as far as a checker could notice a change of it.
+/// The role of each byte of an undamaged file: whether a checker can notice a change of it.
 struct ByteRoles {
   enum Role: UInt8 {
     /// Free pages, free space in pages, bytes between nodes, fields that LMDB never looks at.
     case meaningless
-    /// Changes of it need not break a rule: separators, transaction numbers, what only has to be large enough.
+    /// A change need not break a rule: separators, transaction numbers, sizes that only have to be large enough.
     case loose
     /// Any change breaks a rule of the format.
     case structure
@@ -12,10 +12,10 @@ struct ByteRoles {
   }
 
   private(set) var roles: [Role]
-  /// Behind the last byte that must not change.
+  /// The offset after the last byte that must not change.
   private(set) var rigidEnd = 0
 
-  /// Whether a change of the byte breaks a rule for sure.
+  /// Whether a change of the byte certainly breaks a rule.
   func isRigid(_ offset: Int) -> Bool { roles[offset] == .structure || roles[offset] == .content }
 
   init(_ image: FileImage) {
@@ -27,7 +27,7 @@ struct ByteRoles {
         mark(node.pointerOffset..<node.pointerOffset + 2, .structure)
         if page.isBranch {
           mark(node.offset..<node.offset + 6, .structure)
-          // Sizes are rounded up, so that one byte more can go unnoticed.
+          // Sizes are rounded up, so a size that is one byte larger may not be noticed.
           mark(node.offset + 6..<node.offset + 8, .loose)
           if index > 0 { mark(node.key, .loose) }
         } else {
@@ -46,7 +46,7 @@ struct ByteRoles {
     mark(meta + 12..<meta + 16, .meaningless)
     mark(meta + 24..<meta + 32, .meaningless)
     mark(meta + 32..<meta + 40, .loose)
-    // With another transaction it may no longer be the later page.
+    // With another transaction number it may no longer be the later page.
     mark(meta + 144..<meta + 152, .loose)
   }
 

@@ -1,7 +1,7 @@
 import Files
 
-/// A data file in memory, and a naive reader of it that trusts every byte: what the walker is compared with, and how a test finds the
-/// place that it damages.
+/// A data file in memory, and a naive reader of it that trusts every byte: the reference for the walker, and the way a test finds the bytes
+/// to damage.
 struct FileImage {
   static let pageSize = 4096
   static let noPage = UInt64.max
@@ -10,12 +10,12 @@ struct FileImage {
     let offset: Int
     let key: Range<Int>
     let flags: UInt16
-    /// Of a branch.
+    /// The child page; branches only.
     let child: UInt64
     let valueByteCount: Int
-    /// In the page itself.
+    /// The bytes of the value in the page itself.
     let content: Range<Int>
-    /// Where its own entry in the page's array of nodes is.
+    /// The offset of the node's own entry in the page's array of nodes.
     let pointerOffset: Int
   }
 
@@ -53,7 +53,7 @@ struct FileImage {
 
   // MARK: The last commit
 
-  /// Where the meta page of the last commit begins.
+  /// The offset of the meta page of the last commit.
   var meta: Int { number(144, as: UInt64.self) > number(Self.pageSize + 144, as: UInt64.self) ? 0 : Self.pageSize }
   var lastPage: UInt64 { number(meta + 136) }
   var transactionID: UInt64 { number(meta + 144) }
@@ -62,7 +62,7 @@ struct FileImage {
   /// The root of the tree whose record is at `record`.
   func root(_ record: Int) -> UInt64 { number(record + 40) }
 
-  /// Every tree: its name, and the place of its record.
+  /// Every tree: its name, and the offset of its record.
   func trees() -> [(name: String, record: Int)] {
     let named = pages("the main tree", root(mainRecord)).filter { !$0.isBranch }.flatMap(\.nodes)
     return [("the free list", freeListRecord), ("the main tree", mainRecord)]
@@ -104,24 +104,24 @@ struct FileImage {
     return [page] + (page.isBranch ? page.nodes.flatMap { pages(tree, $0.child, level: level + 1) } : [])
   }
 
-  /// The pages of the value that `node` keeps outside of its leaf.
+  /// The pages outside of its leaf that hold the value of `node`; nil if the leaf holds it.
   func run(_ node: Node) -> Range<UInt64>? {
     guard node.flags & 1 != 0 else { return nil }
     let first: UInt64 = number(node.content.lowerBound)
     return first..<first + UInt64(number(Int(first) * Self.pageSize + 12, as: UInt32.self))
   }
 
-  /// The value of a leaf's node, wherever it lies.
+  /// The value of a leaf's node, in the leaf or in overflow pages.
   func value(_ node: Node) -> [UInt8] {
     guard let run = run(node) else { return Array(bytes[node.content]) }
     let start = Int(run.lowerBound) * Self.pageSize + 16
     return Array(bytes[start..<start + node.valueByteCount])
   }
 
-  /// The key and the value of a leaf's node, one behind the other.
+  /// The key of a leaf's node followed by its value.
   func entry(_ node: Node) -> [UInt8] { Array(bytes[node.key]) + value(node) }
 
-  /// Where the free list's pages are named, each an eight-byte number.
+  /// The offsets of the page numbers in the free list, eight bytes each.
   func freeEntryOffsets() -> [Int] {
     leaves(of: "the free list").flatMap(\.nodes).flatMap { node in
       let start = run(node).map { Int($0.lowerBound) * Self.pageSize + 16 } ?? node.content.lowerBound

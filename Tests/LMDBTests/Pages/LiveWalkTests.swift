@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Walks of an environment that is written meanwhile: a reader slot keeps every page of its state.
+/// Walks of an environment while it is written: a reader slot keeps every page of its state.
 @Suite struct LiveWalkTests {
   let directory = TemporaryDirectory()
   let names = ["main", "other"]
@@ -22,9 +22,9 @@ import Testing
     do {
       var pooled = try EnvironmentSnapshot(environment)
       let walker = try walker()
-      // Until the writer has begun, every walk is one of the same transaction.
+      // Until the writer has begun, every walk sees the same transaction.
       while walked.count < 80, !writer.hasEnded {
-        // A slot that has lost its meta page to later commits is moved on by the walk itself.
+        // If later commits have overwritten the meta page of a slot's transaction, the walk itself renews the snapshot.
         if walked.count % 2 == 0 { try pooled.renew() }
         let report = try walker.walkOwnSnapshot(&pooled)
         #expect(report.transactionID == UInt64(pooled.id))
@@ -39,7 +39,7 @@ import Testing
     let child = try Subprocess(TestProcess.executable("TestChild"), ["commit-changes", directory.path])
     #expect(try child.readLine() == "committing")
     var transactions: Set<UInt64> = []
-    // On a busy machine the writer may get no turn during thirty walks.
+    // On a busy machine the writer may commit nothing during thirty walks.
     let limit = ContinuousClock.now + .seconds(120)
     var walks = 0
     while walks < 30 || transactions.count < 2 && .now < limit {
@@ -59,7 +59,7 @@ import Testing
     #expect(transactions.count > 1)
     child.kill()
     _ = try child.finish()
-    // What the killed writer left is whole, too.
+    // The file that the killed writer left is undamaged, too.
     #expect(try walk(dataPath, names).problems == [])
   }
 
@@ -74,7 +74,7 @@ import Testing
     let report = try walker().walk(meta)
     try expectAgreement(report, environment, snapshot.view)
     #expect(report.databases[0].entries == 300)
-    // Its meta page is gone from the file; a walk of its own moves it on.
+    // The snapshot's meta page is no longer in the file; `walkOwnSnapshot` renews the snapshot.
     #expect(try MetaPair.read(Files.FileHandle(path: dataPath, access: .read)).page(ofTransaction: UInt64(id)) == nil)
     let later = try walker().walkOwnSnapshot(&snapshot)
     try expectAgreement(later, environment, snapshot.view)
@@ -102,7 +102,7 @@ import Testing
   }
 }
 
-/// A thread that commits random changes to two databases until it is stopped, or goes.
+/// A thread that commits random changes to two databases until it is stopped or released.
 private final class RestlessWriter: Sendable {
   private final class State: Sendable {
     let isDone = Atomic(false)
@@ -122,10 +122,10 @@ private final class RestlessWriter: Sendable {
 
   deinit { state.isDone.store(true, ordering: .relaxed) }
 
-  /// It has stopped by itself, because a commit failed.
+  /// Whether the thread has ended by itself, because a commit failed.
   var hasEnded: Bool { state.outcome.withLock { $0 != nil } }
 
-  /// Waits for the end, and returns how many commits there were.
+  /// Stops the thread, waits for its end, and returns the number of its commits.
   func stop() throws -> Int {
     state.isDone.store(true, ordering: .relaxed)
     state.finished.wait()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct MetaPageTests {
-  /// A file whose last commit is in the second meta page, or in the first with one commit more.
+  /// Makes a file whose last commit is in the second meta page, or in the first if there is one commit more.
   private static func make(commits: Int = 3) throws -> TemporaryDirectory {
     let directory = TemporaryDirectory()
     let environment = try Environment(path: directory.path, databases: ["main"], options: .creating)
@@ -35,7 +35,7 @@ import Testing
     let directory = TemporaryDirectory()
     #expect(try Environment(path: directory.path, databases: [], options: .creating).close())
     let pair = try MetaPair.read(file(directory))
-    // The handles are opened in a transaction that changes nothing.
+    // The handles are opened in a transaction that changes nothing, so neither page has a transaction number above 0.
     #expect(pair.first.transactionID == 0 && pair.second.transactionID == 0)
     #expect(pair.newestValid?.slot == 0)
     #expect(try MetaPair.validate(file(directory)) == [])
@@ -47,7 +47,7 @@ import Testing
     let offset: Int
     let bytes: [UInt8]
     let problem: String
-    /// Both pages must have it right: LMDB looks at it in both.
+    /// Whether the field must be correct in both pages, because LMDB reads it in both.
     var countsInBoth = false
 
     var testDescription: String { field }
@@ -123,7 +123,7 @@ import Testing
       try MetaPair.validate(file, pageSizeBytes: 16_384) == [
         "meta page 0: the page size is 4096, not 16384", "meta page 1: the page size is 4096, not 16384",
       ])
-    // A size that is possible, but not that of this file.
+    // A size that is possible, but differs from that of this file.
     try file.write([0, 32, 0, 0], at: 40)
     #expect(try !MetaPair.validate(file).isEmpty)
   }
@@ -135,7 +135,7 @@ import Testing
     let runs = pages.filter { !$0.isBranch }.flatMap(\.nodes).compactMap { sample.image.run($0) }
     let lastUsed = try #require((pages.map(\.number) + runs.map { $0.upperBound - 1 }).max())
     #expect(try MetaPair.validate(file) == [])
-    // Down to the last used page only free ones are lost; the free list tells.
+    // Cutting the file after the last used page loses only free pages, according to the free list.
     try file.truncate(to: Int(lastUsed + 1) * 4096)
     #expect(try MetaPair.validate(file) == [])
     let named = Set(sample.image.freeEntryOffsets().map { sample.image.number($0, as: UInt64.self) })
@@ -152,7 +152,8 @@ import Testing
     }
   }
 
-  /// LMDB itself opens whatever passes, and dies of some of what does not; only the meta pages are its concern at that point.
+  /// LMDB opens every file that passes validation without a crash; it dies of some files that do not pass. At this point it uses the meta
+  /// pages only.
   @Test func whatPassesIsOpenedByLMDBWithoutACrash() throws {
     struct Inspected: Error {}
     var generator = SeededGenerator(seed: 61)

@@ -2,7 +2,7 @@ import LMDB
 import TestSupport
 import Testing
 
-/// Each kind of damage to a page has a sentence of its own.
+/// Each kind of damage to a page has its own message.
 @Suite struct PageDamageTests {
   let sample: SampleFile
 
@@ -92,7 +92,7 @@ import Testing
   @Test func aKeyWithoutBytes() throws {
     let page = try leaf
     try expect("page \(page.number), node 2: has a key of 0 bytes") { $0.set(UInt16(0), at: page.nodes[2].offset + 6) }
-    // The lowest node has room for it.
+    // The lowest node is used, because a longer key still fits into the page there.
     let lowest = try #require(page.nodes.indices.min { page.nodes[$0].offset < page.nodes[$1].offset })
     try expect("page \(page.number), node \(lowest): has a key of 600 bytes") { $0.set(UInt16(600), at: page.nodes[lowest].offset + 6) }
   }
@@ -124,7 +124,7 @@ import Testing
       $0.bytes[try #require(page.nodes.last).key.lowerBound] = 255
     }
     let root = try branch
-    // A separator above all keys to its right.
+    // The separator is now above all keys to its right.
     try expect("outside of the bounds that its parent gives") { $0.bytes[root.nodes[2].key.upperBound - 1] += 1 }
   }
 
@@ -153,7 +153,7 @@ import Testing
       image.set(header & ~0xFFFF_FFFF_FFFF | root.nodes[0].child, at: root.nodes[1].offset)
     }
     #expect(problems.first == "database main, page \(root.number): page \(root.nodes[0].child) is used twice")
-    // The page is lost, and with it the large values that it has.
+    // The page is lost, and so are the pages of its large values.
     #expect(problems.dropFirst().allSatisfy { $0.hasSuffix("neither used nor free") } && problems.count > 1)
   }
 
@@ -174,7 +174,8 @@ import Testing
     }
   }
 
-  /// A chain of branches, each with two nodes that lead to the next: without the bitmap 2^n visits, without the limit any depth.
+  /// A chain of branches, each with two nodes that lead to the next: without the bitmap there would be 2^n visits, without the limit any
+  /// depth.
   @Test func aTreeThatIsTooDeepOrTooBushyEnds() throws {
     let leaves = sample.image.leaves(of: "main").map(\.number)
     let record = try #require(sample.image.record(of: "main"))
@@ -229,7 +230,7 @@ import Testing
     try expect("the 4294967295 pages from page \(run.lowerBound) on lead out of the file's pages") {
       $0.set(UInt32.max, at: start + 12)
     }
-    // One page more is another one's, or no page of the database as it is recorded.
+    // One page more belongs to another value, or to no page of the recorded database.
     try expect("") { $0.set(UInt32(run.count + 1), at: start + 12) }
     try expect("leads out of the file's pages") { $0.set(UInt32.max, at: node.offset) }
   }
@@ -319,7 +320,7 @@ import Testing
   @Test func aFileThatEndsBeforeItsPages() throws {
     try expect("lies behind the end of the file") { $0.bytes.removeLast(max(0, $0.bytes.count - 20 * 4096)) }
     try expect("the main tree: page 2 lies behind the end of the file") { $0.bytes.removeLast($0.bytes.count - 8192) }
-    // More pages than the free list of such a file could name.
+    // The meta page says more pages than the free list of such a file could name.
     let last = sample.image.lastPage + 100_000
     try expect("the file is truncated: it has \(sample.image.bytes.count) bytes, its meta page says \(last + 1) pages of 4096") {
       $0.set(last, at: $0.meta + 136)

@@ -3,9 +3,9 @@ import LMDB
 import TestSupport
 import Testing
 
-/// Changes of every kind to a small file: nothing traps or hangs, and what breaks a rule is found.
+/// Changes of every kind to a small file: nothing traps or hangs, and every broken rule is found.
 @Suite struct PageFuzzTests {
-  /// All that a checker would say: about the meta pages, about all others, and about every entry's checksum.
+  /// All problems that a checker reports: of the meta pages, of all other pages, and of the checksums of entries.
   private static func problems(_ path: String) throws -> [String] {
     let checksums = Dictionary(uniqueKeysWithValues: SampleFile.databases.map { ($0, RecordChecksum(database: $0)) })
     var mismatches = 0
@@ -16,7 +16,7 @@ import Testing
     return before + report.problems + (mismatches > 0 ? ["\(mismatches) entries do not match their checksums"] : [])
   }
 
-  /// What the two passes of a repair lend and the checksums confirm, by database.
+  /// The entries that the two passes of a repair lend and whose checksums match, by database.
   private static func salvage(_ path: String) throws -> (taken: [String: [[UInt8]: [UInt8]]], lent: Int) {
     let file = try FileHandle(path: path, access: .read)
     let pair = try MetaPair.read(file)
@@ -40,14 +40,14 @@ import Testing
     return (taken, lent)
   }
 
-  /// - Returns: Where the image may differ now from what it was.
+  /// - Returns: The ranges in which the image may differ from the original.
   private static func mutate(_ image: inout FileImage, _ generator: inout SeededGenerator) -> [Range<Int>] {
     let count = image.bytes.count
     let pages = count / FileImage.pageSize
     let interesting: [UInt64] = [0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 47, 1 << 63, .max, UInt64(pages)]
-    // Half of the places are where most structure is: at the beginning of a page.
+    // Half of the changes are at the beginning of a page, where most of the structure is.
     let near = Int.random(in: 0..<pages, using: &generator) * FileImage.pageSize + Int.random(in: 0..<160, using: &generator)
-    // Numbers stand at even places.
+    // Numbers are at even offsets.
     let offset = min(generator.chance(percent: 50) ? near : Int.random(in: 0..<count, using: &generator), count - 8) & ~1
     let page = { (generator: inout SeededGenerator) in Int.random(in: 0..<pages, using: &generator) * FileImage.pageSize }
     switch Int.random(in: 0..<10, using: &generator) {
@@ -62,7 +62,7 @@ import Testing
       let (left, right) = (image.bytes[first..<first + 4096], image.bytes[second..<second + 4096])
       image.bytes.replaceSubrange(first..<first + 4096, with: right)
       if generator.chance(percent: 50) { image.bytes.replaceSubrange(second..<second + 4096, with: left) }
-      // With the right number it passes for the page of this place.
+      // With its number changed, the page passes for the page of this place.
       if generator.chance(percent: 50) { image.set(UInt64(first / 4096), at: first) }
       return [first..<first + 4096, second..<second + 4096]
     default:
@@ -72,7 +72,7 @@ import Testing
     return [offset..<offset + 8]
   }
 
-  /// Whether a rule is broken for sure: a byte that has to be as it was is changed or cut off.
+  /// Whether a rule is certainly broken: a byte that must not change was changed or cut off.
   private static func isBroken(_ image: FileImage, _ changed: FileImage, _ ranges: [Range<Int>], _ roles: ByteRoles) -> Bool {
     if changed.bytes.count < roles.rigidEnd { return true }
     return ranges.contains { range in
@@ -96,7 +96,7 @@ import Testing
       try changed.write(to: sample.path)
       let problems = try Self.problems(sample.path)
       let salvaged = try Self.salvage(sample.path)
-      // A file of this size has room for no more than this, however its pages are tangled.
+      // A file of this size has room for no more entries, however its pages refer to each other.
       #expect(salvaged.lent < 40_000)
       guard Self.isBroken(sample.image, changed, ranges, roles) else { continue }
       broken += 1
@@ -108,7 +108,7 @@ import Testing
     #expect(broken > 200 && missed == 0)
   }
 
-  /// One byte a time, and as many as there are kinds of.
+  /// Changes one byte at a time: a sample of every kind of byte.
   @Test func aChangeOfAnyByteThatMeansSomethingIsFoundAndCostsOnePageAtMost() throws {
     var generator = SeededGenerator(seed: 62)
     let sample = try SampleFile(entries: 90, seed: 62)
@@ -128,7 +128,7 @@ import Testing
         for (database, entries) in whole {
           let found = taken[database] ?? [:]
           lost += entries.count { found[$0.key] != $0.value }
-          // Nothing is taken that was not there: no deleted entry, no older value.
+          // No entry is taken that the file did not have: no deleted entry, no older value.
           #expect(found.allSatisfy { entries[$0.key] == $0.value }, "byte \(place % 4096) of page \(place / 4096)")
         }
         #expect(lost <= most, "byte \(place % 4096) of page \(place / 4096): \(problems.prefix(3))")

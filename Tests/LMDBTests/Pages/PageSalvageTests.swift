@@ -3,21 +3,21 @@ import LMDB
 import TestSupport
 import Testing
 
-/// What a repair can still read of a damaged file.
+/// The entries that a repair can still read from a damaged file.
 @Suite struct PageSalvageTests {
   private struct Refusal: Error, Equatable {}
 
-  /// What was lent and taken: by database from the trees, by page from lost leaves.
+  /// The entries lent and taken: those of the trees by database, those of lost leaves by page.
   private struct Outcome {
     var entries: [String: [Entry]] = [:]
-    /// With the database that the checksum tells.
+    /// By page, and by the database for which the checksum matches.
     var orphans: [UInt64: [String: [Entry]]] = [:]
     var unknown = 0
     var refused = 0
     var hasOrphans = false
     var problems: [String] = []
 
-    /// All that was taken.
+    /// All entries that were taken, by database.
     var taken: [String: Set<[UInt8]>] {
       var taken = entries.mapValues { Set($0.map { $0.key + $0.value }) }
       for (name, list) in orphans.values.joined() { taken[name, default: []].formUnion(list.map { $0.key + $0.value }) }
@@ -124,11 +124,11 @@ import Testing
     let root = try root
     let outcome = try salvage { $0.bytes[root.nodes[2].key.lowerBound] = 1 }
     #expect(!outcome.problems.isEmpty && outcome.taken == whole)
-    // Separators out of order bound nothing: the leaves need not come back as orphans.
+    // Separators in the wrong order are not used as bounds, so no leaf has to be found as an orphan.
     #expect(outcome.orphans.isEmpty)
   }
 
-  /// The leaf that the wrong pointer leads to is not its own, and is lent when its right pointer comes.
+  /// The wrong pointer leads to a leaf of another parent entry: the leaf is lent when its right pointer is followed.
   @Test func aPointerToALaterLeafLosesOnlyWhatItLedTo() throws {
     let root = try root
     let lost = sample.image.page("main", root.nodes[1].child)
@@ -136,7 +136,7 @@ import Testing
     let outcome = try salvage { image in
       let header: UInt64 = image.number(root.nodes[1].offset)
       image.set(header & ~0xFFFF_FFFF_FFFF | root.nodes[3].child, at: root.nodes[1].offset)
-      // Without orphans.
+      // The free list is damaged, too, so that no orphans are searched for.
       image.set(UInt64(1), at: entry)
     }
     #expect(!outcome.hasOrphans && outcome.taken["other"] == whole["other"])
@@ -189,7 +189,7 @@ import Testing
     }
   }
 
-  /// A free page holds what was deleted or replaced, checksums and all.
+  /// A free page holds deleted or replaced entries with valid checksums.
   @Test func deletedEntriesDoNotComeBack() throws {
     let free = sample.image.freeEntryOffsets().map { sample.image.number($0, as: UInt64.self) }
     let stale = free.filter { page in
@@ -204,13 +204,14 @@ import Testing
         let header: UInt64 = image.number(root.nodes[0].offset)
         image.set(header & ~0xFFFF_FFFF_FFFF | page, at: root.nodes[0].offset)
       }
-      // Either the pointer or the free list is damaged: nothing is taken from pages that only the free list tells from lost ones.
+      // Either the pointer or the free list is damaged: if only the free list distinguishes free pages from lost ones, nothing is taken
+      // from them.
       #expect(!outcome.hasOrphans && outcome.unknown == 0)
       #expect(outcome.taken.allSatisfy { $0.value.isSubset(of: whole[$0.key] ?? []) } && outcome.taken["other"] == whole["other"])
     }
   }
 
-  /// A value is the user's, and may look like a page of the file.
+  /// A value has any bytes that its user stores, and may look like a page of the file.
   @Test func aValueThatLooksLikeALeafIsNoLeaf() throws {
     let leaves = sample.image.leaves(of: "main")
     let (leaf, node) = try #require(
@@ -221,16 +222,16 @@ import Testing
       let start = Int(inner) * FileImage.pageSize
       image.bytes.replaceSubrange(start..<start + 4096, with: image.bytes[model.offset..<model.offset + 4096])
       image.set(inner, at: start)
-      // Nothing leads to the value any longer.
+      // No node leads to the value any longer.
       image.set(UInt16(0), at: leaf.offset + 10)
     }
     #expect(outcome.orphans.isEmpty && outcome.unknown == 0 && outcome.taken["other"] == whole["other"])
   }
 
-  /// A thousand nodes that name one large value would be read a thousand times.
+  /// If a thousand nodes name one large value, it would be read a thousand times.
   ///
-  /// Bug: the budget counted the bytes of the values only, so that small values in a long run cost nothing, and the pages of the run were
-  /// looked at for each: a crafted file of some hundred MiB kept a repair busy for hours. Fix: pages have a budget as well.
+  /// Bug: the budget counted only the bytes of values, so small values in a long run cost nothing, but the pages of the run were checked
+  /// for each. A crafted file of some hundred MiB kept a repair busy for hours. Fix: pages have a budget as well.
   @Test(arguments: [(200_000, "the overflow page"), (11, "the pages from page")]) func valuesThatShareTheirPagesAreReadWithinABudget(
     size: Int, place: String
   ) throws {

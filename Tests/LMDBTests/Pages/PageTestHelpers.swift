@@ -3,7 +3,7 @@ import LMDB
 import TestSupport
 import Testing
 
-/// Walks what LMDB would take for the last commit of a file that nobody writes.
+/// Walks the commit that LMDB would take for the last one. No process may write the file.
 func walk(_ path: String, _ databases: [String], lending visit: PageWalker.Visitor? = nil) throws -> PageReport {
   let pair = try MetaPair.read(FileHandle(path: path, access: .read))
   return try PageWalker(FileHandle(path: path, access: .read), databases: databases)
@@ -26,7 +26,7 @@ func expectAgreement(
   #expect(report.usedPages == pages, sourceLocation: sourceLocation)
 }
 
-/// A made file with branches, overflow values, an empty database and a free list, and what is in it.
+/// A file with branches, overflow values, an empty database and a free list, and its contents.
 struct SampleFile {
   static let databases = ["main", "other", "empty"]
 
@@ -34,7 +34,7 @@ struct SampleFile {
   let image: FileImage
   var path: String { directory.path("data.mdb") }
 
-  /// - Parameter entries: Of the database `main`, in a tree of two levels from about fifty on.
+  /// - Parameter entries: The entries of the database `main`, whose tree has two levels from about fifty on.
   init(entries: Int = 400, seed: UInt64 = 1) throws {
     var generator = SeededGenerator(seed: seed)
     do {
@@ -46,7 +46,7 @@ struct SampleFile {
           try transaction.put(Self.key(number), generator.bytes(count: size), in: environment.databases[0])
           if number % 3 == 0 { try transaction.put(Self.key(number), generator.bytes(count: 30), in: environment.databases[1]) }
         }
-        // What is deleted in the last round stays in the free list.
+        // Pages that the last round frees stay in the free list.
         for number in 0..<(round * entries / 4) { try transaction.delete(Self.key(number), in: environment.databases[1]) }
         try transaction.commit()
       }

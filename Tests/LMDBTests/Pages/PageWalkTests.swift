@@ -11,7 +11,7 @@ import Testing
     try Environment(path: directory.path, databases: databases, options: .creating)
   }
 
-  /// Walks what a new snapshot holds, and compares it with LMDB's numbers.
+  /// Walks a new snapshot, and compares the report with LMDB's numbers.
   private func expectClean(_ environment: Environment, sourceLocation: SourceLocation = #_sourceLocation) throws -> PageReport {
     var snapshot = try EnvironmentSnapshot(environment)
     let walker = try PageWalker(FileHandle(path: dataPath, access: .read), databases: environment.databases.map(\.name))
@@ -45,7 +45,7 @@ import Testing
         if generator.chance(percent: deletions) {
           try transaction.delete(key, in: database)
         } else {
-          // Sizes are rarely large, and values that a transaction makes smaller keep their run of pages.
+          // Large sizes are rare. If a transaction makes a value smaller, the value keeps its run of pages.
           let size = Int.random(in: 0...largest, using: &generator) / (generator.chance(percent: 80) ? 20 : 1)
           try transaction.put(key, generator.bytes(count: size), in: database)
         }
@@ -123,7 +123,7 @@ import Testing
     #expect(report.databases[0].pages == 0)
   }
 
-  /// LMDB keeps the pages of a large value that a transaction makes smaller; the run is longer than what the value needs then.
+  /// If a transaction makes a large value smaller, LMDB keeps its pages: the run is then longer than the value needs.
   @Test func aRunThatIsLongerThanItsValueIsClean() throws {
     let environment = try open()
     var transaction = try EnvironmentTransaction(environment)
@@ -136,8 +136,8 @@ import Testing
     #expect(image.leaves(of: "main")[0].nodes[0].valueByteCount == 11)
   }
 
-  /// A transaction that takes pages at the end of the file and gives them back never writes them: the file ends before the last page
-  /// that its meta page names, and is sound.
+  /// A transaction may take pages at the end of the file and give them back without writing them: the file then ends before the last page
+  /// that its meta page names, and is undamaged.
   @Test func aFileThatEndsInPagesNeverWrittenIsClean() throws {
     let environment = try open()
     for round in UInt8(0)..<20 {
