@@ -13,7 +13,7 @@ struct BertEmbedderTests {
     let cases = try TinyModel.expected()
     #expect(cases.count > 200)
     for item in cases { #expect(embedder.tokenIDs(of: item.text) == item.ids, "\(item.text.debugDescription)") }
-    // The same tokens from the older file.
+    // The older vocabulary file gives the same tokens.
     try model.remove("tokenizer.json")
     let plain = try model.embedder()
     for item in cases { #expect(plain.tokenIDs(of: item.text) == item.ids, "\(item.text.debugDescription)") }
@@ -60,7 +60,7 @@ struct BertEmbedderTests {
     }
   }
 
-  /// A text of the most tokens that this model has positions for is long enough to be computed in parts.
+  /// A text with as many tokens as this model has positions is long enough to be computed in parts.
   @Test(arguments: [1, 2, 3, 64])
   func aLongTextHasOneVectorForAnyNumberOfThreads(threads: Int) async throws {
     let model = try TinyModel()
@@ -82,7 +82,7 @@ struct BertEmbedderTests {
   @Test func aCancelledTaskGetsNoVectors() async throws {
     let embedder = try TinyModel().embedder()
     let task = Task {
-      // The task is that of this closure, for the call.
+      // SAFETY: the task is used during the closure only.
       unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
       return try await embedder.embed([String](repeating: "ramen", count: 500))
     }

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every level of this processor against plain arithmetic in double precision.
+/// Every instruction set level of this processor, compared with plain arithmetic in double precision.
 struct KernelTests {
   static let levels = Array(0...bert_best_level())
 

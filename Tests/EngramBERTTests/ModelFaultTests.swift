@@ -5,9 +5,9 @@ import Testing
 
 @testable import EngramBERT
 
-/// Folders that are no models: each fault is an error that names the file and what is wrong with it.
+/// Folders that are not valid models: each fault is an error that names the file and the reason.
 struct ModelFaultTests {
-  /// - Parameter words: What the message must say, besides the name of the file.
+  /// - Parameter words: What the message must contain besides the name of the file.
   private func expectFault(_ file: String, _ words: String, _ model: TinyModel, line: Int = #line) {
     do {
       _ = try model.embedder()
@@ -71,7 +71,7 @@ struct ModelFaultTests {
   ])
   func aSettingThatIsNotSupportedIsNamed(file: String, old: String, new: String, words: String) throws {
     let model = try TinyModel()
-    // The decoder, which turns tokens back into text, has no part in an embedding.
+    // The decoder turns tokens back into text and is not used for embeddings, so its faults are ignored.
     if words == "'decoder'" {
       try model.replace(old, with: new, in: file)
       _ = try model.embedder()
@@ -175,7 +175,7 @@ struct ModelFaultTests {
     for bits: UInt16 in [0x3C00, 0xC000, 0x3555, 0x0001, 0x83FF, 0x7BFF, 0x0000, 0x3F80, 0xC049] {
       data.append(contentsOf: [UInt8(bits & 0xFF), UInt8(bits >> 8)])
     }
-    // Not at a multiple of four bytes.
+    // This tensor does not begin at a multiple of four bytes.
     data.append(contentsOf: (0..<4).map { UInt8(truncatingIfNeeded: Float(2.5).bitPattern >> (8 * $0)) })
     try data.write(to: URL(fileURLWithPath: path))
     let file = try SafeTensors(path: path)

@@ -18,7 +18,7 @@ final class TinyModel {
 
   static var fixtures: URL { URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures") }
 
-  /// What the reference says.
+  /// The results of the reference.
   static func expected() throws -> [Case] {
     try JSONDecoder().decode([Case].self, from: Data(contentsOf: fixtures.appendingPathComponent("expected.json")))
   }
@@ -33,14 +33,14 @@ final class TinyModel {
   func write(_ data: Data, _ file: String) throws { try data.write(to: url.appendingPathComponent(file)) }
   func remove(_ file: String) throws { try FileManager.default.removeItem(at: url.appendingPathComponent(file)) }
 
-  /// Replaces the first `old`, which must be there.
+  /// Replaces the first occurrence of `old`, which must exist.
   func replace(_ old: String, with new: String, in file: String) throws {
     let text = String(decoding: try data(file), as: UTF8.self)
     let range = try #require(text.range(of: old), "\(file) has no \(old)")
     try write(Data(text.replacingCharacters(in: range, with: new).utf8), file)
   }
 
-  /// Replaces bytes of the header of the weights by as many others.
+  /// Replaces bytes in the header of the weights by the same number of bytes.
   func patchWeights(_ old: String, with new: String) throws {
     precondition(old.utf8.count == new.utf8.count)
     var weights = try data("model.safetensors")

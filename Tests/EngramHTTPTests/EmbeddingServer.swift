@@ -5,11 +5,11 @@ import TestSupport
 
 @testable import EngramHTTP
 
-/// A server of embeddings of four components, and an embedder that asks it.
+/// A server that returns embeddings of four components, and an embedder that uses it.
 struct EmbeddingServer {
   let server: LocalServer
 
-  /// - Parameter misbehave: The reply to the n-th request, from 0; nil: vectors, as they should be.
+  /// - Parameter misbehave: The reply to the n-th request, counted from 0; nil: the right vectors.
   init(
     at reserved: LocalServer.ReservedPort? = nil,
     _ misbehave: @escaping @Sendable (Int, LocalServer.Request) -> LocalServer.Reply? = { _, _ in nil }
@@ -23,7 +23,7 @@ struct EmbeddingServer {
 
   var url: URL { URL(string: server.address)! }
 
-  /// Options that wait for milliseconds.
+  /// Options whose pauses are milliseconds.
   static var options: HTTPEmbedderOptions {
     var options = HTTPEmbedderOptions()
     options.key = .none
@@ -42,7 +42,7 @@ struct EmbeddingServer {
     return try HTTPEmbedder(EmbeddingsClient(url, model: "tiny", options, pauses: pauses, environment: environment), dimension: dimension)
   }
 
-  /// What the server makes of a text.
+  /// The vector that the server returns for a text.
   static func vector(_ text: String) -> [Float] {
     let hash = text.utf8.reduce(7) { ($0 * 31 + Int($1)) % 8191 }
     return [Float(text.utf8.count), Float(hash % 97), Float(hash % 89), -1]
@@ -66,7 +66,7 @@ struct EmbeddingServer {
   }
 }
 
-/// Calls `embed`, and returns the error of the store that it ends with.
+/// Calls `embed`, and returns the ``StoreError`` that it throws.
 func failure(_ embedder: HTTPEmbedder, _ texts: [String] = ["a"]) async throws -> StoreError {
   do {
     _ = try await embedder.embed(texts)
@@ -76,10 +76,10 @@ func failure(_ embedder: HTTPEmbedder, _ texts: [String] = ["a"]) async throws -
   throw Unexpected()
 }
 
-/// A call that should have failed.
+/// Thrown if a call succeeds that should have failed.
 struct Unexpected: Error {}
 
-/// Waits for something that another thread does; the time limit of the test bounds it.
+/// Waits for a change made by another thread. The test's time limit ends the wait.
 func until(_ condition: () -> Bool) async throws {
   while !condition() { try await Task.sleep(for: .milliseconds(1)) }
 }

@@ -45,7 +45,7 @@ import Testing
 
   @Test func aKeyIsReadFromTheEnvironmentAndSent() async throws {
     let server = EmbeddingServer()
-    // The program's own environment, by the public initialiser: HOME is set everywhere, and no line feed is in it.
+    // The public initialiser reads the program's own environment. HOME is set everywhere and contains no line feed.
     var options = EmbeddingServer.options
     options.key = .environment("HOME")
     let home = try #require(ProcessInfo.processInfo.environment["HOME"])

@@ -6,7 +6,7 @@ import Testing
 
 @testable import EngramHTTP
 
-/// Answers that are as they should be, in batches.
+/// Correct answers, in batches.
 @Suite(.timeLimit(.minutes(2))) struct HTTPEmbedderTests {
   @Test func textsAreSentToTheEndpointAndTheirVectorsComeBack() async throws {
     let server = EmbeddingServer()
@@ -70,7 +70,7 @@ import Testing
     let revised = try server.embedder { $0.revision = "2" }
     #expect(Set([plain, embedder, other, revised].map(\.identity)).count == 4)
     #expect(revised.identity.version == "2")
-    // The address, and how the server is asked, make no other vectors.
+    // The address and the way of asking do not change the vectors, so they do not change the identity.
     let elsewhere = try EmbeddingServer().embedder(at: "/v1") { ($0.maximumTexts, $0.key) = (3, .value("k")) }
     #expect(elsewhere.identity == plain.identity)
   }
@@ -80,7 +80,7 @@ import Testing
     let client = try EmbeddingsClient(server.url, model: "tiny", EmbeddingServer.options, pauses: Pauses(), environment: [:])
     let embedder = try await HTTPEmbedder.connect(client)
     #expect(embedder.identity.dimension == 4 && server.server.requests.count == 1)
-    // By the public function.
+    // The same through the public function.
     var options = EmbeddingServer.options
     options.shortenedDimension = 4
     #expect(try await HTTPEmbedder.connect(to: server.url, model: "tiny", options: options).identity == embedder.identity)
@@ -102,7 +102,7 @@ import Testing
     try await store.close()
   }
 
-  /// Twelve calls of five requests each; a request ends when the fourth one has come, or when all that can come are there.
+  /// Twelve calls of five requests each. The first three requests are answered when a fourth has arrived.
   @Test func requestsOfManyTasksAreBounded() async throws {
     let now = Atomic(0)
     let most = Mutex(0)
@@ -110,7 +110,7 @@ import Testing
     let server = EmbeddingServer { number, _ in
       let running = now.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
       most.withLock { $0 = max($0, running) }
-      // The first three wait for the fourth: it must come.
+      // The first three requests wait for the fourth, which must arrive.
       if number == 3 { for _ in 0..<3 { four.signal() } } else if number < 3 { four.wait() }
       usleep(1000)
       now.wrappingSubtract(1, ordering: .sequentiallyConsistent)

@@ -6,9 +6,9 @@ import Testing
 
 @testable import EngramHTTP
 
-/// Failures that pass, pauses, timeouts and cancellation.
+/// Temporary failures, pauses, timeouts and cancellation.
 @Suite(.timeLimit(.minutes(2))) struct RetryTests {
-  /// Time that passes at once, and how long each pause would have been.
+  /// A clock on which every pause ends at once, and the pauses that were asked for.
   private final class Watch: Sendable {
     let pauses = Mutex<[Duration]>([])
     let start = Date(timeIntervalSince1970: 1_767_323_045)
@@ -55,7 +55,8 @@ import Testing
   @Test(arguments: [
     ("7", Duration.seconds(7)), ("0", .milliseconds(100)), ("3600", .seconds(60)), ("1e300", .seconds(60)), ("soon", .milliseconds(100)),
     ("-5", .milliseconds(100)),
-    // Nine seconds after the time of the watch, 2026-01-02T03:04:05Z, in the three forms of a date, and one that has passed.
+    // Nine seconds after the time of the watch, 2026-01-02T03:04:05Z, in the three forms of a date; then a date in the past and one far
+    // ahead.
     ("Fri, 02 Jan 2026 03:04:14 GMT", .seconds(9)), ("Friday, 02-Jan-26 03:04:14 GMT", .seconds(9)),
     ("Fri Jan  2 03:04:14 2026", .seconds(9)),
     ("Fri, 02 Jan 2026 03:04:00 GMT", .milliseconds(100)), ("Fri, 02 Jan 2099 03:04:00 GMT", .seconds(60)),
@@ -67,7 +68,7 @@ import Testing
     #expect(watch.all == [pause])
   }
 
-  /// With real time.
+  /// Uses real time.
   @Test func theServerIsNotAskedBeforeThePauseIsOver() async throws {
     let server = EmbeddingServer { number, _ in number == 0 ? .answer(503, headers: ["Retry-After-Ms": "60"], "") : nil }
     let embedder = try server.embedder { $0.longestPause = .seconds(5) }
@@ -103,7 +104,7 @@ import Testing
     let error = try await failure(
       silent.embedder { ($0.concurrentRequests, $0.timeout, $0.maximumTexts) = (1, .milliseconds(100), 1) }, ["a", "b"])
     #expect(error.code == .embedderFailed && error.message.contains("2 texts were not all embedded within 0.1 seconds"), "\(error.message)")
-    // A pause that ends after the timeout is not begun.
+    // A pause that would end after the timeout is not begun.
     let busy = EmbeddingServer { _, _ in .answer(429, headers: ["Retry-After": "500"], "") }
     let start = ContinuousClock.now
     let refused = try await failure(busy.embedder { ($0.timeout, $0.longestPause) = (.seconds(300), .seconds(600)) })
@@ -126,7 +127,7 @@ import Testing
     #expect(watch.all.count == 2)
   }
 
-  /// The task ends although the server goes on saying nothing, and the connection is closed.
+  /// The task ends although the server stays silent, and the connection is closed.
   @Test func cancellationDuringAnAnswerIsImmediate() async throws {
     let server = EmbeddingServer { _, _ in .silence }
     let embedder = try server.embedder { ($0.maximumTexts, $0.concurrentRequests) = (1, 2) }
@@ -145,7 +146,7 @@ import Testing
     let embedder = try server.embedder { ($0.longestPause, $0.concurrentRequests) = (.seconds(500), 1) }
     let task = Task { try await embedder.embed("a") }
     try await until { server.server.requests.count == 1 }
-    // It waits for the slot of the first one.
+    // The second call waits for the slot of the first one.
     let second = Task { try await embedder.embed("b") }
     let start = ContinuousClock.now
     second.cancel()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EngramHTTP
 
-/// Servers that lie: each answer is an error that names the endpoint and what is wrong, and is not asked for again.
+/// Servers with wrong answers: each is an error that names the endpoint and the reason, and the request is not repeated.
 @Suite(.timeLimit(.minutes(2))) struct WrongAnswerTests {
   private static func data(_ objects: String...) -> String { EmbeddingServer.body(objects) }
   private static let good = EmbeddingServer.object(0, [1, 2, 3, 4])
@@ -64,7 +64,7 @@ import Testing
     #expect(error.message.utf8.count < 700 && server.server.requests.count == 1)
   }
 
-  /// Also with a challenge: Foundation never ends a request whose challenge is neither answered nor rejected.
+  /// Includes replies with a challenge: Foundation never ends a request whose challenge is neither answered nor rejected.
   @Test(arguments: ["", "Basic realm=\"x\"", "Bearer", "nonsense", "Digest realm=\"x\", nonce=\"y\""], [401, 403])
   func aKeyThatIsRefusedIsInNoMessage(challenge: String, status: Int) async throws {
     let server = EmbeddingServer { _, request in
@@ -87,7 +87,7 @@ import Testing
     #expect(error.code == .embedderFailed && error.message.contains("more than 100000 bytes"), "\(error.message)")
     try await until { server.server.abandoned == 1 }
     #expect(server.server.requests.count == 1)
-    // The length alone is enough.
+    // The announced length alone is enough.
     let announced = EmbeddingServer { _, _ in .endless("HTTP/1.1 200 OK\r\nContent-Length: 900000000000\r\n\r\n", " ") }
     #expect(try await failure(announced.embedder()).message.contains("more than 67108864 bytes"))
     try await until { announced.server.abandoned == 1 }

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import VectorSearch
 
-/// Scores of rows anywhere in the file, by the caller alone and with the help of other threads.
+/// Scores of rows anywhere in the file, computed by the caller alone and with the help of other threads.
 @Suite struct BackgroundScoresTests {
   private struct Stop: Error, Equatable {}
 
@@ -37,7 +37,7 @@ import VectorSearch
     #expect(throws: Stop()) { try scores.finish(check: { throw Stop() }) }
   }
 
-  /// A search that fails before its end leaves nobody at the rows and no file open, even if its threads have not begun.
+  /// When a search fails before its end, no thread uses the rows any more and no file stays open, even if its threads have not begun.
   @Test(.timeLimit(.minutes(1))) func abandonedWorkKeepsNoFile() throws {
     for round in 0..<20 {
       weak var released: RowFile?

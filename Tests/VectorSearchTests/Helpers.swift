@@ -10,7 +10,7 @@ func randomVector(_ dimension: Int, _ generator: inout SeededGenerator) -> [Floa
   (0..<dimension).map { _ in Float.random(in: -1...1, using: &generator) }
 }
 
-/// The rows one after the other, each filled up with zeros to its stride.
+/// The rows one after the other, each padded with zeros to its stride.
 func strides(_ rows: [[Float]], _ header: RowFileHeader) -> [Float] {
   rows.flatMap { $0 + [Float](repeating: 0, count: header.strideBytes / 4 - header.dimension) }
 }

@@ -7,7 +7,7 @@ import VectorSearch
 @Suite struct RowFileHeaderTests {
   static let header = RowFileHeader(storeID: Array(0x10..<0x20), generation: 0x0102_0304_0506_0708, dimension: 17, metric: .cosine)
 
-  /// Gives changed bytes a checksum that fits them.
+  /// Replaces the checksum of changed bytes by the right one.
   private func sealed(_ bytes: [UInt8]) -> [UInt8] {
     let checksum = unsafe bytes.withUnsafeBytes { unsafe XXH3.hash64(UnsafeRawBufferPointer(rebasing: $0[..<64])) }
     var bytes = bytes
@@ -77,7 +77,7 @@ import VectorSearch
     }
   }
 
-  /// Bug: a header of dimension 0 was read, and every division by the bytes of its rows trapped. Fix: it is none.
+  /// Bug: a header of dimension 0 was accepted, and every division by the bytes of a row trapped. Fix: it is refused.
   @Test func aHeaderOfNoDimensionIsNone() {
     var bytes = Self.header.encoded()
     for index in 40..<48 { bytes[index] = 0 }

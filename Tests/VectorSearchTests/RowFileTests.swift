@@ -48,8 +48,8 @@ import VectorSearch
     }
   }
 
-  // The bug: a reader whose address space is limited mapped little of the file; when another process had grown it beyond that, reading a
-  // row was a trap (SIGILL). The cause: the map was made once. The fix: a longer one is made when a snapshot names rows beyond it.
+  // The bug: a reader with limited address space mapped little of the file. When another process had grown it beyond that, reading a row
+  // trapped (SIGILL). The cause: the map was made once. The fix: a longer map is made when a snapshot refers to rows beyond it.
   @Test func rowsBeyondTheMapAreMappedWhenTheyAreNamed() throws {
     var generator = SeededGenerator(seed: 7)
     let header = rowHeader(dimension: 16)
@@ -64,7 +64,7 @@ import VectorSearch
     try writer.write(strides: strides(Array(rows[10...]), header), fromRow: 10)
     try reader.cover(rowCount: rows.count)
     for (index, row) in rows.enumerated() { #expect(copy(reader.row(index)) == row && copy(writer.row(index)) == row) }
-    // What was lent before is still readable.
+    // Rows lent before are still readable.
     #expect(copy(early) == rows[9])
     #expect(throws: FileError.self) { try reader.cover(rowCount: 1 << 50) }
     #expect(copy(reader.row(2999)) == rows[2999])
@@ -109,7 +109,7 @@ import VectorSearch
     #expect(try file.sizeBytes >= 4096 + rowCount * 64)
     #expect(copy(file.row(0)) == [Float](repeating: 1, count: 16))
     #expect(copy(file.row(rowCount - 1)) == [Float](repeating: 0, count: 16))
-    // Written zeros, not a hole that a full disk could refuse to fill.
+    // The zeros are written. A hole could not be filled later on a full disk.
     let status = try #require(try Directories.status(path))
     #expect(status.allocatedBytes >= status.sizeBytes)
   }

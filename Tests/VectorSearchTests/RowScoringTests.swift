@@ -38,7 +38,7 @@ import VectorSearch
   @Test func aRowsPaddingAndItsNeighboursDoNotCount() throws {
     let header = rowHeader(dimension: 3)
     let file = try RowFile.make(path: directory.path("rows"), rows: [[8, 8, 8], [1, 2, 3], [8, 8, 8]], header: header)
-    // Padding that is not zero, as a writer with a bug would leave it.
+    // Padding that is not zero, as a faulty writer would leave it.
     try file.write(strides: [1, 2, 3] + [Float](repeating: 1_000, count: 13), fromRow: 1)
     #expect(file.score(query: ([1, 10, 100] as [Float]).span, row: 1) == 321)
   }

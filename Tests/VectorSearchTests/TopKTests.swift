@@ -16,7 +16,7 @@ import VectorSearch
     }
   }
 
-  /// All candidates that may enter, sorted, the first `limit` of them.
+  /// The first `limit` of all candidates at or above the threshold, sorted.
   private func reference(_ candidates: [(score: Float, id: Int)], limit: Int, threshold: Float) -> [Candidate] {
     candidates.filter { $0.score >= threshold }
       .sorted { $0.score != $1.score ? $0.score > $1.score : $0.id < $1.id }
@@ -37,7 +37,7 @@ import VectorSearch
     let few: [Float] = [0, 0.25, 0.5, 1, -1, .infinity, -.infinity, .leastNonzeroMagnitude, .nan]
     for round in 0..<1_500 {
       let count = Int.random(in: 0...60, using: &generator)
-      // Ids are distinct and come in any order; scores are few, so that most are tied.
+      // Ids are distinct and in any order; there are few different scores, so that most are tied.
       let ids = (0..<count).map { $0 * 3 }.shuffled(using: &generator)
       let candidates = ids.map { id in
         (score: round % 3 == 0 ? Float.random(in: -1...1, using: &generator) : few.randomElement(using: &generator) ?? 0, id: id)

@@ -20,7 +20,7 @@ import VectorSearch
       #expect(abs(norm(prepared) - 1) < 1e-6, "round \(round)")
       let length = norm(values)
       for (before, after) in zip(values, prepared) { #expect(abs(Double(before) / length - Double(after)) < 1e-7) }
-      // What was prepared once is never changed again.
+      // A prepared vector is not changed when it is prepared again.
       #expect(try prepare(prepared).map(\.bitPattern) == prepared.map(\.bitPattern))
     }
   }
@@ -63,7 +63,7 @@ import VectorSearch
     let twice = (2 * Double(largest) * Double(largest)).squareRoot()
     #expect(throws: VectorError.normTooLarge(twice)) { try prepare([largest, largest], metric) }
     #expect(throws: VectorError.self) { try prepare([Float](repeating: .greatestFiniteMagnitude, count: 1_000), metric) }
-    // A product of two vectors at the bound is still a number.
+    // The product of two components at the bound is still finite.
     #expect((largest * largest).isFinite)
   }
 
@@ -73,7 +73,7 @@ import VectorSearch
       var values = randomVector(Int.random(in: 1...70, using: &generator), &generator)
       let bad = (0..<Int.random(in: 1...3, using: &generator)).map { _ in Int.random(in: 0..<values.count, using: &generator) }
       for index in bad { values[index] = [.nan, .infinity, -.infinity, .signalingNaN].randomElement(using: &generator) ?? .nan }
-      // A large but finite number before it is not to blame.
+      // A large but finite component before it must not be named.
       if let first = bad.min(), first > 0 { values[0] = .greatestFiniteMagnitude }
       #expect(throws: VectorError.notFinite(index: bad.min() ?? -1)) { try prepare(values, metric) }
     }

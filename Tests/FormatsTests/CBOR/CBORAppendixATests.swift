@@ -2,13 +2,13 @@ import Testing
 
 @testable import Formats
 
-/// RFC 8949 Appendix A. The notation is ours where the RFC shows lengths and widths, which a tree does not keep.
+/// RFC 8949 Appendix A. If the RFC's notation shows lengths and widths, which a tree does not keep, the notation here is ours.
 struct CBORAppendixATests {
   struct Example: Sendable {
     let hex: String
     let value: CBORValue
     let notation: String
-    /// Whether this is also how the value is written.
+    /// Whether writing the value gives these bytes.
     let isDeterministic: Bool
   }
 

@@ -8,7 +8,7 @@ struct CBORCodableErrorTests {
     keys.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
   }
 
-  /// "kind path code" of the error that decoding throws.
+  /// The error that decoding throws, as "kind path code"; "none" if it succeeds.
   private func failure<Value: Decodable>(_ type: Value.Type, _ input: String) -> String {
     do {
       _ = try CBORDecoder().decode(type, from: cborBytes(hex: input))
@@ -101,7 +101,7 @@ struct CBORCodableErrorTests {
     } catch {
       Issue.record("unexpected: \(error)")
     }
-    // Far beyond, where recursion would exhaust the stack.
+    // This depth is far beyond the limit: recursion would exhaust the stack.
     #expect(throws: EncodingError.self) { try CBOREncoder().encode(Endless()) }
   }
 

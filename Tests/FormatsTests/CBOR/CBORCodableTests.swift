@@ -133,7 +133,7 @@ struct CBORCodableTests {
       for (key, value) in pairs.shuffled(using: &random) { map[key] = value }
       #expect(try CBOREncoder().encode(map) == expected)
     }
-    // Sorted: a tree of the same bytes is written back unchanged.
+    // The keys are sorted, so a tree of the same bytes is written back unchanged.
     #expect(try cborEncoding(of: CBORReader.value(of: expected)) == expected)
   }
 

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Formats
 
-/// The containers of `Encoder` and `Decoder` used by hand, in the ways that synthesized conformances do not.
+/// The containers of `Encoder` and `Decoder`, used in ways that synthesized conformances do not use.
 struct CBORContainerTests {
   class Animal: Codable {
     var name: String
@@ -11,7 +11,7 @@ struct CBORContainerTests {
 
   final class Dog: Animal {
     var tricks: [String]
-    /// Whether the superclass has a map of its own, and under which key.
+    /// How the superclass is encoded: in the same map, or in its own map under the key `super` or `parent`.
     enum Style: String, Codable { case shared, superKey, ownKey }
     var style: Style
     enum CodingKeys: String, CodingKey { case tricks, style, parent }
@@ -112,7 +112,7 @@ struct CBORContainerTests {
       try innerMap.encodeNil(forKey: .a)
       try inner.encodeNil()
       try list.encode(["k": 1])
-      // Asking again for the same key continues the same container.
+      // Asking again for the container of a key continues the same container.
       var again = map.nestedContainer(keyedBy: Key.self, forKey: .c)
       try again.encode(3, forKey: .d)
       #expect(list.count == 5 && inner.count == 2)
@@ -180,7 +180,7 @@ struct CBORContainerTests {
     #expect(text == #"{"a": 1, "c": [5]}"#)
   }
 
-  /// Runs what `userInfo` holds on the decoder that it gets.
+  /// Runs the body that `userInfo` holds, with the decoder that it gets.
   struct Reader: Decodable {
     struct Body: Sendable { let run: @Sendable (any Decoder) throws -> Void }
     static var key: CodingUserInfoKey? { CodingUserInfoKey(rawValue: "body") }
@@ -246,7 +246,7 @@ struct CBORContainerTests {
   }
 
   @Test func mapsOfManyKeysAreSearchedInAnyOrder() throws {
-    // Keys of lengths 1 to 300 in the wrong order, some in chunks.
+    // Keys of lengths 1 to 300 in descending order, some of them in chunks.
     var writer = CBORWriter()
     writer.map(count: 300)
     for length in (1...300).reversed() {

@@ -48,7 +48,7 @@ struct CBORFoundationTypesTests {
       let date = Date(timeIntervalSinceReferenceDate: value)
       #expect(try roundTrip(date) == date)
     }
-    // The complement of its integer lies between two doubles, and must not be rounded by itself.
+    // The complement of its integer lies between two doubles, so it must not be rounded alone.
     let tie = Date(timeIntervalSince1970: Double(bitPattern: 0xC34B_0B00_0000_00AF))
     #expect(try roundTrip(tie) == tie)
     #expect(try roundTrip(Date(timeIntervalSince1970: .nan)).timeIntervalSince1970.isNaN)

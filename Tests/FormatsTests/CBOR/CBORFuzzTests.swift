@@ -56,7 +56,7 @@ struct CBORFuzzTests {
     }
   }
 
-  /// Trees, the skipping reader and the index of the decoder are three parsers: whatever one accepts, the others must.
+  /// Trees, the skipping reader and the index of the decoder are three parsers: an input that one accepts must be accepted by all.
   @Test func randomBytesNeverTrapAndParsersAgree() throws {
     var random = CBORTestGenerator(seed: 6)
     var accepted = 0
@@ -95,14 +95,14 @@ struct CBORFuzzTests {
     if let tree {
       #expect(skipped != nil, "\(cborHex(input))")
       if case .failure(let error) = walked {
-        // The one thing that the decoder is stricter about.
+        // Only here the decoder is stricter than the reader.
         #expect("\(error)".contains("as keys"), "\(cborHex(input)) \(error)")
       }
       let encoded = try cborEncoding(of: tree)
       #expect(try cborEncoding(of: CBORReader.value(of: encoded)) == encoded, "\(cborHex(input))")
       #expect(encoded.count <= input.count, "the shortest encoding is longer: \(cborHex(input))")
     } else if case .success = walked, cborReadError(hex: cborHex(input)) != .invalidUTF8 {
-      // Text inside a tag that no type asks for is not looked at.
+      // The decoder does not read a text inside a tag that no type asks for.
       Issue.record("the decoder accepts what the reader refuses: \(cborHex(input))")
     }
     return tree != nil
@@ -119,7 +119,7 @@ struct CBORFuzzTests {
       if let map = try Self.ifMap({ try decoder.container(keyedBy: AnyKey.self) }) {
         for key in map.allKeys { _ = try map.decode(AnyItem.self, forKey: key) }
       } else if !single.decodeNil() {
-        // A text must be valid; what other scalars are does not matter here.
+        // A text must be valid; other scalars are not checked here.
         do {
           _ = try single.decode(String.self)
         } catch DecodingError.typeMismatch {}

@@ -29,7 +29,7 @@ struct CBORHostileInputTests {
   }
 
   @Test func invalidUTF8IsRefused() {
-    // The last two have as many bytes as their repair with U+FFFD would have.
+    // The last two have as many bytes as the same texts repaired with U+FFFD.
     for input in ["61ff", "62c080", "63eda080", "64f4908080", "61c3", "a161ff00", "63f09f98", "6461f09f98"] {
       #expect(cborReadError(hex: input) == .invalidUTF8, "\(input)")
     }
@@ -37,7 +37,7 @@ struct CBORHostileInputTests {
     #expect(throws: DecodingError.self) { try CBORDecoder().decode(String.self, from: cborBytes(hex: "61ff")) }
   }
 
-  /// Each claims far more than is there; nothing may be reserved by the claim.
+  /// Each length claims far more than the input has; no memory may be reserved according to the claim.
   @Test func claimsBeyondTheInputAreRefused() {
     let lengths = ["1a7fffffff", "1b7fffffffffffffff", "1bffffffffffffffff", "1b0000000100000000"]
     for length in lengths {
@@ -100,7 +100,7 @@ struct CBORHostileInputTests {
     _ = try CBORDecoder().decode([String: Int].self, from: cborBytes(hex: input))
   }
 
-  /// A megabyte of each shape that could be quadratic: generous limits, since a quadratic algorithm would need minutes.
+  /// A megabyte of each shape that could take quadratic time. The limits are generous, since a quadratic algorithm would need minutes.
   @Test(.timeLimit(.minutes(5)))
   func megabytesOfHostileInputAreHandledInTime() throws {
     let million = 1_000_000
@@ -112,7 +112,7 @@ struct CBORHostileInputTests {
       [0x5f] + [UInt8](repeating: 0x40, count: million) + [0xff],
       [0x9f] + [UInt8](repeating: 0x80, count: million) + [0xff],
     ]
-    // Many keys in descending order, so that the fast path is left at once; then with a duplicate at the end.
+    // Many keys in descending order, so that the fast path is not used; then the same with a duplicate at the end.
     var descending = CBORWriter()
     let count = 150_000
     descending.map(count: count)
@@ -129,7 +129,7 @@ struct CBORHostileInputTests {
       prefixed.null()
     }
     inputs.append(prefixed.bytes)
-    // Keys in keys in keys, all of them in the wrong order and not in shortest form, around a large innermost key.
+    // Nested keys, all of them in the wrong order and not in shortest form, around a large innermost key.
     var nested: [UInt8] = [0x9f] + [UInt8](repeating: 0x00, count: million) + [0xff]
     for _ in 0..<100 { nested = [0xa2] + nested + [0x00, 0x00, 0x00] }
     inputs.append(nested)

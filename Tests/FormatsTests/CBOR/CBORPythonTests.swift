@@ -40,7 +40,7 @@ struct CBORPythonTests {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = [name, "-X", "utf8", "-c", script]
-    // From a file and not a pipe: a process that ends early must give its status, not a broken pipe to write to.
+    // The input is a file and not a pipe: a process that ends early must be reported by its status, not by a broken pipe.
     let directory = TemporaryDirectory()
     let input = URL(filePath: directory.path("commands"))
     try commands.joined(separator: "\n").write(to: input, atomically: false, encoding: .utf8)
@@ -157,7 +157,7 @@ struct CBORPythonTests {
     for answer in answers { #expect(try CBORDecoder().decode(Person.self, from: cborBytes(hex: answer)) == Person()) }
   }
 
-  /// Python decodes random trees and encodes them canonically, which must give back the same bytes.
+  /// Python decodes random trees and encodes them canonically, which must give the same bytes.
   @Test func pythonRecodesRandomTreesUnchanged() throws {
     var generator = CBORTreeGenerator(seed: 41, isPortable: true)
     let encodings = try (0..<2_000).map { _ in cborHex(try cborEncoding(of: generator.tree())) }

@@ -59,7 +59,7 @@ struct CBORReaderTests {
     writer.bool(true)
     let expected = Record(name: "Ünal", count: -300, ratio: 0.1, isOpen: true, blob: [1, 2], note: nil)
     #expect(try read(writer.bytes) == expected)
-    // The deterministic encoding is what a tree of the same record gives.
+    // A tree of the same record gives the same deterministic encoding.
     #expect(try cborEncoding(of: CBORReader.value(of: writer.bytes)) == writer.bytes)
     // An indefinite map, strings in chunks, a float for an integer.
     let foreign = cborBytes(
@@ -115,7 +115,7 @@ struct CBORReaderTests {
       } else {
         let expected = [0xf9, UInt8(pattern >> 8), UInt8(pattern & 0xff)]
         if writer.bytes != expected { Issue.record("\(value): \(cborHex(writer.bytes))") }
-        // Half-way to the next one, a single float is needed.
+        // A value half-way to the next one needs a single float.
         if value.isFinite, pattern & 0x7fff < 0x7bff {
           let between = (value + CBORHalfFloat.value(pattern + 1)) / 2
           writer.removeAll()
@@ -124,7 +124,7 @@ struct CBORReaderTests {
         }
       }
     }
-    // Known values at the edges, so that the two directions cannot be wrong together.
+    // Known values at the limits, so that errors in both directions cannot cancel out.
     #expect(CBORHalfFloat.value(0x0001) == 0x1p-24)
     #expect(CBORHalfFloat.value(0x03ff) == 0x1p-14 - 0x1p-24)
     #expect(CBORHalfFloat.value(0x0400) == 0x1p-14)

@@ -47,10 +47,11 @@ func cborReadError(hex: String, sourceLocation: SourceLocation = #_sourceLocatio
   cborCode({ () throws(CBORError) in _ = try CBORReader.value(of: cborBytes(hex: hex)) }, sourceLocation: sourceLocation)
 }
 
-/// Random trees in the form that reading gives back: maps sorted by encoded key and without duplicates, no aliases of other cases.
+/// Random trees as reading gives them back: maps sorted by encoded key and without duplicates, no two cases for the same value.
 struct CBORTreeGenerator {
   var random: CBORTestGenerator
-  /// Only what every library agrees about: maps with keys of one simple type, no tags but big numbers, no simple values.
+  /// Whether only values are made that every library treats alike: maps with keys of one simple type, no tags but big numbers, no simple
+  /// values.
   var isPortable = false
 
   init(seed: UInt64, isPortable: Bool = false) {
@@ -102,7 +103,7 @@ struct CBORTreeGenerator {
     return (0..<Int.random(in: 0..<12, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "" }.joined()
   }
 
-  /// Every width of float; NaN is left to tests of its own because it does not equal itself.
+  /// A float of any width. NaN has its own tests, because it does not equal itself.
   private mutating func float() -> Double {
     let value: Double =
       switch Int.random(in: 0..<4, using: &random) {

@@ -75,7 +75,7 @@ import Testing
       let read = try cbor(text)
       #expect(read == value)
       #expect(try json(read) == text)
-      // It is plain JSON too.
+      // The text is also plain JSON.
       _ = try jsonValue(text)
     }
   }
@@ -148,7 +148,7 @@ import Testing
       #expect(writer.string == "[1,2]")
       #expect(writer.depth == 0)
     }
-    // Canonically equivalent keys are two keys.
+    // Canonically equivalent keys stay two keys.
     let accents = map((.text("\u{E9}"), .unsigned(1)), (.text("e\u{301}"), .unsigned(2)))
     #expect(try cbor(json(accents)) == accents)
   }

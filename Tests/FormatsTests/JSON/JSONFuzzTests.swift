@@ -38,7 +38,7 @@ import Testing
       let text = written(value)
       let read = try JSONReader.read(text) { try $0.readValue() }
       #expect(read == value)
-      // String equality is canonical equivalence; the bytes are the stronger check.
+      // Strings are equal if they are canonically equivalent, so the bytes are compared, too.
       #expect(written(read) == text)
       try JSONReader.read(text) { try $0.skipValue() }
       #expect(!text.contains { $0 < 0x20 })
@@ -129,7 +129,7 @@ import Testing
       return elements.count == others.count && zip(elements, others).allSatisfy { matches($0, $1) }
     case (.object(let members), .object(let others)):
       return members.allSatisfy { member in
-        // Foundation's dictionary takes canonically equivalent keys for one.
+        // Foundation's dictionary treats canonically equivalent keys as one.
         let isAlone = members.filter { $0.key == member.key }.count == 1
         return !isAlone || others[member.key].map { matches(member.value, $0) } ?? false
       }
@@ -138,7 +138,7 @@ import Testing
   }
 }
 
-/// What Foundation's decoder makes of a value. (Its JSONSerialization is no reference: it rounds many doubles wrongly.)
+/// A value as Foundation's decoder reads it. (Its JSONSerialization is no reference: it rounds many doubles incorrectly.)
 private enum Foreign: Decodable {
   case null
   case bool(Bool)

@@ -54,7 +54,7 @@ import Testing
       let actual = try float(text)
       if actual.bitPattern != expected.bitPattern { Issue.record("\(text) read as \(actual), not \(expected)") }
     }
-    // Rounding to a double first and to a float then gives the neighbour.
+    // Rounding to a double first and then to a float would give the neighbour.
     #expect(try float("7.038531e-26") == Float("7.038531e-26"))
     #expect(Float(try double("7.038531e-26")) != Float("7.038531e-26"))
     #expect(try float("16777217") == 16_777_216)
@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test func tiesAndBoundariesRoundToEven() throws {
-    // 2^53 + 1 and its neighbours, with digits that decide far behind the point.
+    // 2^53 + 1 and its neighbours, with digits far behind the point that decide the rounding.
     #expect(try double("9007199254740993") == 9_007_199_254_740_992)
     #expect(try double("9007199254740993.0000000000000000000000000001") == 9_007_199_254_740_994)
     #expect(try double("9007199254740992999999e-6") == 9_007_199_254_740_992)
@@ -105,7 +105,7 @@ import Testing
     for count in 1...19 {
       for _ in 0..<200 {
         let text = "0." + digits(count, &random)
-        // In an array the bytes after the number are no digits, but near them in value.
+        // The bytes after the number are no digits, but in an array they have values close to those of digits.
         for follower in [",1]", "]", " ]", "e0]"] {
           let array = try JSONReader.read(Array(("[" + text + follower).utf8)) { try $0.readValue() }
           let expected = try #require(Double(text))

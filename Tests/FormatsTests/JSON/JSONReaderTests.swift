@@ -65,7 +65,7 @@ import Testing
   ])
   func refusesWhatIsNotJSON(text: String, code: JSONError.Code) {
     #expect(refusal(text) == code)
-    // Skipping is as strict, except that it compares no keys.
+    // Skipping is as strict as reading, except that it does not compare keys.
     if code != .duplicateKey {
       #expect(jsonError { try JSONReader.read(Array(text.utf8)) { try $0.skipValue() } }?.code == code)
     }
@@ -115,7 +115,7 @@ import Testing
     #expect(refusal("[" + atLimit + "]") == .depthExceeded)
     #expect(refusal(String(repeating: "[", count: 1_000_000)) == .depthExceeded)
     #expect(refusal(String(repeating: "{\"a\":", count: 1_000_000)) == .depthExceeded)
-    // Closed containers do not count.
+    // Closed containers do not count towards the depth.
     #expect(refusal("[" + String(repeating: "[[]],", count: 1000) + "1]") == nil)
   }
 

@@ -54,7 +54,7 @@ func jsonError(_ body: () throws -> Void) -> JSONError? {
 /// Reads `text` as one value.
 func jsonValue(_ text: String) throws -> JSONValue { try JSONReader.read(Array(text.utf8)) { try $0.readValue() } }
 
-/// The code with which `text` is refused, or nil when it is accepted.
+/// The code with which `text` is refused; nil if it is accepted.
 func refusal(_ text: [UInt8]) -> JSONError.Code? { jsonError { _ = try JSONReader.read(text) { try $0.readValue() } }?.code }
 
 func refusal(_ text: String) -> JSONError.Code? { refusal(Array(text.utf8)) }

@@ -37,7 +37,7 @@ import Testing
     #expect(written { $0.write("\u{0}\u{8}\t\n\u{B}\u{C}\r\u{1F}") } == #""\u0000\b\t\n\u000b\f\r\u001f""#)
     #expect(written { $0.write("x\u{2027}\u{2028}\u{2029}\u{202A}") } == "\"x\u{2027}\\u2028\\u2029\\u202a\"")
     #expect(written { $0.write("") } == "\"\"")
-    // Every position in a word of eight, and beyond.
+    // Every position in a word of eight bytes, and positions beyond it.
     for position in 0..<20 {
       let before = String(repeating: "a", count: position)
       #expect(written { $0.write(before + "\n" + before) } == "\"\(before)\\n\(before)\"")
@@ -45,8 +45,8 @@ import Testing
     }
   }
 
-  /// The bug: C1 controls, DEL and bidirectional controls of the data stood in the output as they were, so that `memtool get --json` let a
-  /// memory steer the terminal. They are escaped now, and nothing else of Unicode is.
+  /// The bug: C1 controls, DEL and bidirectional controls of the data were written unchanged, so that with `memtool get --json` a memory
+  /// could control the terminal. The fix: they are escaped, and no other characters beyond ASCII are.
   @Test func whatSteersATerminalIsEscapedAndNothingElse() throws {
     let ranges: [ClosedRange<UInt32>] = [
       0...0x1F, 0x22...0x22, 0x5C...0x5C, 0x7F...0x9F, 0x61C...0x61C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069,

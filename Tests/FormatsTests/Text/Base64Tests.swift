@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test func exactlyTheCanonicalTextsAreAccepted() throws {
-    // Of the two letters before "==", the second has four bits that belong to no byte.
+    // The second of the two letters before "==" has four bits that belong to no byte.
     let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
     var accepted = 0
     for first in letters {

@@ -17,7 +17,7 @@ import Testing
       0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0x3164...0x3164, 0xFE00...0xFE0D, 0xFEFF...0xFEFF, 0xFFA0...0xFFA0,
       0xFFF0...0xFFFB, 0x1BCA0...0x1BCA3, 0x1D173...0x1D17A, 0xE0000...0xE0FFF,
     ]
-    // Unicode's own list of what shows nothing is among them, but for what chooses between a text and an emoji.
+    // All characters that Unicode lists as ignorable must be among them, except those that select between a text and an emoji.
     for value in UInt32(0)...0x10FFFF where value != 0xFE0E && value != 0xFE0F {
       guard let scalar = Unicode.Scalar(value), scalar.properties.isDefaultIgnorableCodePoint else { continue }
       if !ranges.contains(where: { $0.contains(value) }) { Issue.record("U+\(String(value, radix: 16))") }
