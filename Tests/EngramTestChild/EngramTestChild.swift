@@ -6,7 +6,7 @@ import Engram
   import Darwin
 #endif
 
-/// Another process on the same store, for tests and for the soak.
+/// Another process on a store, for tests and for the soak test.
 ///
 /// `EngramTestChild soak STORE --seconds 60 --writers 3 --readers 5` starts itself as that many processes and prints one line of
 /// JSON; the other commands hold what their arguments name until their input ends, or until they are killed.
@@ -67,7 +67,7 @@ enum EngramTestChild {
   /// Prints a line at once: the parent waits for it.
   static func say(_ line: String) {
     print(line)
-    // Nil means every stream.
+    // Nil flushes all streams.
     fflush(nil)
   }
 

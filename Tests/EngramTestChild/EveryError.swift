@@ -8,13 +8,13 @@ import SurfaceCalls
   import Darwin
 #endif
 
-/// Calls every public function that throws, after something that the store needs has been taken away.
+/// Calls every public function that throws, after a resource that the store needs has been removed.
 enum EveryError {
-  /// Prints how each call ends, as ``SurfaceCalls/outcome(_:)`` names it, and in the end how many calls there were.
+  /// Prints how each call ends, as ``SurfaceCalls/outcome(_:)`` names it, and finally the number of calls.
   static func run(_ path: String, cause: String, scratch: String) async throws {
     let surface = try await SurfaceCalls(path, scratch: scratch, rows: 2000) { EngramTestChild.say("body \($0)") }
     let calls = surface.calls
-    // The pool's own threads are there before anything is taken away.
+    // The threads of the cooperative pool must exist before the resource is removed.
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<8 { group.addTask { usleep(20_000) } }
     }

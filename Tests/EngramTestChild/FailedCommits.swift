@@ -2,21 +2,21 @@ import Engram
 import Foundation
 import Synchronization
 
-/// Commits whose meta page fails, as the test's interposed library arranges, with readers beside them.
+/// Commits whose write of the meta page fails, as arranged by the test's preloaded library, while readers run.
 enum FailedCommits {
-  /// What the parent compares, one line of JSON.
+  /// The results that the parent compares, printed as one line of JSON.
   struct Summary: Encodable {
     /// How the writes of the failed batch ended, counted by code; `ok` for those that returned.
     var outcomes: [String: Int] = [:]
     var messages: Set<String> = []
-    /// What became of a snapshot that was held.
+    /// How a read of the held snapshot ended; in `compaction`, how the second compaction ended.
     var held = ""
     var readErrors: Set<String> = []
-    /// Reads after the failed commit.
+    /// The number of reads after the failed commit.
     var readsAfter = 0
-    /// Counts of the batch's memories that readers saw.
+    /// The different counts of the batch's memories that readers saw.
     var seen: Set<Int> = []
-    /// Whether a reader saw the batch and then did not.
+    /// Whether a reader saw the memories of the batch and later did not.
     var regressed = false
     var committedTokens = 0
     var count = 0
@@ -36,7 +36,7 @@ enum FailedCommits {
     try await MemoryStore.open(at: URL(fileURLWithPath: path), options: options)
   }
 
-  /// From now on meta pages fail; see `MetaFaults` of the tests.
+  /// From now on writes of the meta page fail according to `plan`; see `MetaFaults` in the tests.
   static func arm(_ plan: String) throws {
     guard let path = ProcessInfo.processInfo.environment["ENGRAM_META_PLAN"] else {
       throw StoreError(.invalidArgument, "ENGRAM_META_PLAN is not set")
@@ -55,7 +55,7 @@ enum FailedCommits {
     }
   }
 
-  /// Waits without taking a thread.
+  /// Waits without blocking a thread.
   private static func wait(until condition: () throws -> Bool) async throws {
     while try !condition() { try await Task.sleep(for: .milliseconds(1)) }
   }
@@ -91,7 +91,7 @@ enum FailedCommits {
           var last = 0
           while !self.state.withLock({ $0.isStopped }) {
             do {
-              // Half of them read once, half of them through a snapshot that may be taken away between the two reads.
+              // Even readers read once; odd ones read twice through a snapshot, which may expire between the two reads.
               let count =
                 if number % 2 == 0 {
                   try store.count(scope: .user("batch"))
@@ -125,7 +125,7 @@ enum FailedCommits {
     }
   }
 
-  /// Twenty writes in one batch, the eighth of which throws; the batch's meta page fails.
+  /// Twenty writes in one batch, the eighth of which throws; writing the batch's meta page fails.
   static func batch(_ path: String, plan: String, durability: String) async throws {
     let store = try await open(
       path, StoreOptions(dimension: 8, durability: durability == "eventual" ? .eventual(maxDelay: .milliseconds(50)) : .immediate))
@@ -202,7 +202,7 @@ enum FailedCommits {
 
   // MARK: Reads that do not end
 
-  /// A context that calls back while it is decoded, which is in the middle of a read.
+  /// A context whose decoding calls a hook, in the middle of a read.
   private struct Calling: ContextRecord {
     static let hook = Mutex<(@Sendable () -> Void)?>(nil)
     let userID: String
@@ -217,7 +217,7 @@ enum FailedCommits {
     }
   }
 
-  /// A write fails while a read is under way that itself reads (`nested`), or that does not end (`stuck`).
+  /// A write fails during a read that itself reads (`nested`), or that does not end (`stuck`).
   static func duringRead(_ path: String, kind: String) async throws {
     var options = StoreOptions(dimension: 8)
     options.reopeningPatience = kind == "nested" ? .seconds(2) : .milliseconds(200)
@@ -271,7 +271,7 @@ enum FailedCommits {
   /// A write fails while a backup or a compaction holds a snapshot for its copy.
   static func duringCopy(_ path: String, kind: String, destination: String) async throws {
     let store = try await open(path)
-    // More than a copy writes in one transaction, so that it tells its progress in the middle of a step.
+    // More than a copy writes in one transaction, so that it reports its progress in the middle of a step.
     try await store.add(
       (0..<50).map { number in
         var draft = SoakVector.draft(user: "before", number: number)
@@ -283,7 +283,7 @@ enum FailedCommits {
     let progress: @Sendable (OperationProgress) -> Void = { step in
       guard step.phase == .copying else { return }
       guard failing.withLock({ $0 == nil }) else {
-        // With its snapshot, while the store waits for the snapshot's end.
+        // The copy still holds its snapshot, and the store waits for that snapshot's end.
         if (try? store.status.isReopening) == true { goesOn.store(true, ordering: .relaxed) }
         return
       }

@@ -1,16 +1,16 @@
 import Engram
 import Foundation
 
-/// A process whose flushes fail from some commit on.
+/// A process whose flushes fail, from some commit on.
 enum FailedFlush {
-  /// Closes a store whose flushes are put off until then, and again after that has failed.
+  /// Closes a store whose flushes are deferred until then, and closes it again after that has failed.
   static func atClose(_ path: String) async throws {
     let options = StoreOptions(dimension: 8, durability: .eventual(maxDelay: .seconds(600)))
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: path), options: options)
     for _ in 0..<2 { EngramTestChild.say("close \(await FailedCommits.code { try await store.close() })") }
   }
 
-  /// Writes until a flush fails, then calls everything that writes, and what must still work.
+  /// Writes until a flush fails, then calls everything that writes, and everything that must still work.
   static func everyCall(_ path: String, backup destination: String) async throws {
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: path), options: StoreOptions(dimension: 8))
     var first = "ok"

@@ -1,9 +1,9 @@
 import Engram
 import Foundation
 
-/// Reads a store that other processes grow meanwhile.
+/// Reads a store while other processes add to it.
 enum GrowingReader {
-  /// For each line of input reads the newest memory of the user that it names, and prints how each read ended.
+  /// For each line of input, reads the newest memory of the user named there, and prints how each read ended.
   static func run(_ path: String) async throws {
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: path), options: StoreOptions(access: .readOnly))
     EngramTestChild.say("ready")

@@ -4,8 +4,9 @@ import Synchronization
 
 /// A process that moves a store to another embedder, and stops at the step that its arguments name.
 enum Reembedding {
-  /// Moves the store to a hashing embedder of 16 dimensions. Prints `embedding N` before the N-th call of the embedder and `copying` when the copy begins,
-  /// and waits for the end of its input at the one that `stop` names; prints at last what was made and what was there.
+  /// Moves the store to a hashing embedder of 16 dimensions. Prints `embedding N` before the N-th call of the embedder and `copying` when
+  /// the copy begins; waits for the end of its input at the step that `stop` names. Finally prints how many embeddings were made and how
+  /// many were reused.
   static func run(_ path: String, stop: String) async throws {
     let store = try await MemoryStore.open(at: URL(fileURLWithPath: path), options: StoreOptions(createsIfMissing: false))
     let hasCopied = Atomic(false)

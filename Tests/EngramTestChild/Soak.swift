@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// Several processes on one store: runs the workers, then counts what is there.
+/// Several processes on one store: runs the workers, then counts the contents of the store.
 struct Soak {
   struct Summary: Codable {
     var seconds: Double
@@ -10,7 +10,7 @@ struct Soak {
     var writes = 0
     var hitsVerified = 0
     var errors: [String] = []
-    /// Of a reader's whole call: a snapshot, a search, five rows verified, a context.
+    /// The time of a reader's whole round: a snapshot, a search, five verified rows, a context.
     var readerMaximumMilliseconds = 0.0
     var readerP99Milliseconds = 0.0
     var expectedMemories = 0
@@ -77,7 +77,7 @@ struct Soak {
     }
   }
 
-  /// Runs one worker process to its end. One that ends otherwise than well is an error of the soak.
+  /// Runs one worker process to its end. Any end but a successful one is an error of the soak test.
   private static func worker(_ command: String, _ path: String, _ summary: Summary, _ number: Int) async throws -> SoakWorker.Report {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])

@@ -1,6 +1,6 @@
 import Engram
 
-/// Memories whose text tells their embedding, so that a reader can check one against the other.
+/// Memories whose embeddings are computed from their texts, so that a reader can check one against the other.
 enum SoakVector {
   static func draft(user: String, number: Int) -> MemoryDraft {
     let text = "\(user)/\(number)"

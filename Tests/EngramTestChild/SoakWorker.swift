@@ -1,7 +1,7 @@
 import Engram
 import Foundation
 
-/// One process of the soak: writes or reads until its time is over, then prints what it did as one line of JSON.
+/// One process of the soak test: writes or reads until its time is over, then prints its results as one line of JSON.
 struct SoakWorker {
   struct Report: Codable {
     var operations = 0
@@ -9,7 +9,7 @@ struct SoakWorker {
     /// Memories and context updates that this writer must have left in the store.
     var memories = 0
     var updates = 0
-    /// Sorted milliseconds of a reader's calls, thinned to a few thousand; the last is the greatest.
+    /// The times of a reader's calls in milliseconds, sorted and thinned to a few thousand; the last one is the longest.
     var callMilliseconds: [Double] = []
   }
 

@@ -12,7 +12,7 @@ enum StoreCommands {
     try await MemoryStore.open(at: URL(fileURLWithPath: path), options: options)
   }
 
-  /// Opens the store, making it if it is missing and may be made, says so and holds on.
+  /// Opens the store, creating it if it is missing and access permits that; prints `opened` with the count and keeps it open.
   static func open(_ path: String, access: String) async throws {
     let store = try await store(path, StoreOptions(dimension: 8, access: access == "read-only" ? .readOnly : .readWrite))
     EngramTestChild.say("opened \(try store.count())")
@@ -69,7 +69,7 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Holds snapshots until it gets a line, gives all back at once, says so, and keeps the store open until its input ends.
+  /// Holds snapshots until it reads a line, then releases all at once, prints that, and keeps the store open until its input ends.
   static func burst(_ path: String, count: String) async throws {
     let store = try await store(path)
     var held: [Held] = []
@@ -96,7 +96,7 @@ enum StoreCommands {
     }
   }
 
-  /// Adds a memory a commit until the disk is full; prints each acknowledged id, and why it ended.
+  /// Adds one memory per commit until the disk is full; prints each acknowledged id, and finally the error.
   static func fill(_ path: String) async throws {
     // A write past `ulimit -f` is an error only if the signal is ignored.
     _ = signal(SIGXFSZ, SIG_IGN)
@@ -113,7 +113,7 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Backs the store up, and says so before and after.
+  /// Makes a backup of the store, and prints a line before and after it.
   static func backup(_ path: String, to destination: String) async throws {
     let store = try await store(path, StoreOptions(access: .readOnly))
     EngramTestChild.say("ready")
@@ -122,17 +122,17 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Uses a store when no thread can be started any more, and prints how each call ends.
+  /// Uses a store when no further thread can be started, and prints how each call ends.
   static func withoutThreads(_ path: String) async throws {
     let store = try await store(path)
     let id = try await store.add(SoakVector.draft(user: "u", number: 0)).id
-    // The pool's own threads are there before the limit.
+    // The threads of the cooperative pool must exist before the limit is set.
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<8 { group.addTask { usleep(20_000) } }
     }
     var limit = rlimit(rlim_cur: 0, rlim_max: 0)
     guard unsafe setrlimit(__rlimit_resource_t(__RLIMIT_NPROC.rawValue), &limit) == 0 else { exit(2) }
-    // The limit does not hold for root.
+    // The limit does not apply to root.
     if getuid() == 0, setuid(65534) != 0 { exit(3) }
     EngramTestChild.say("compact \(await FailedCommits.code { try await store.compact() })")
     EngramTestChild.say("open \(await FailedCommits.code { _ = try await self.store(path + "-other") })")
@@ -141,7 +141,7 @@ enum StoreCommands {
     exit(0)
   }
 
-  /// A write past `ulimit -f` is an error only if the signal is ignored.
+  /// Compacts the store once. A write past `ulimit -f` is an error only if the signal is ignored.
   static func compactOnce(_ path: String) async throws {
     _ = signal(SIGXFSZ, SIG_IGN)
     let store = try await store(path)
@@ -150,7 +150,7 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Compacts again and again for a time.
+  /// Compacts again and again for the given time.
   static func compact(_ path: String, seconds: String) async throws {
     let store = try await store(path)
     let end = ContinuousClock.now + .milliseconds(Int((Double(seconds) ?? 0) * 1000))
@@ -163,7 +163,7 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Opens, reads, writes and closes again and again for a time.
+  /// Opens, reads, writes and closes again and again for the given time.
   static func reopen(_ path: String, seconds: String) async throws {
     let end = ContinuousClock.now + .milliseconds(Int((Double(seconds) ?? 0) * 1000))
     var count = 0
@@ -177,10 +177,11 @@ enum StoreCommands {
     EngramTestChild.say("reopened \(count)")
   }
 
-  /// Begins to forget a user, and says so once the commit is done that hides; the rebuild waits for a lock that is held here.
+  /// Begins to forget a user, and prints a line once the commit that hides the user is done. The rebuild then waits for a lock that this
+  /// process holds.
   static func hide(_ path: String, user: String) async throws {
     let store = try await store(path)
-    // Held by its descriptor, which lives as long as the process.
+    // The descriptor, which stays open until the process ends, holds the lock.
     let descriptor = unsafe creat("\(path)/rebuild.lock", 0o600)
     guard flock(descriptor, LOCK_EX) == 0 else { throw StoreError(.inputOutput, "rebuild.lock cannot be locked") }
     let forgetting = Task { try await store.forget(userID: user) }

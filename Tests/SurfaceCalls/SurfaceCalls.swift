@@ -1,31 +1,31 @@
 import Engram
 import Foundation
 
-/// Every public function that throws, each as one call on a store that is open: for tests of the errors that leave the library.
+/// Every public function that throws, each as one call on an open store, to test which errors leave the library.
 ///
 /// Used by one task at a time.
 package final class SurfaceCalls {
   private let store: MemoryStore
   private let held: MemorySnapshot
   private let url: URL
-  /// Where calls make other stores.
+  /// The directory in which calls make other stores.
   private let scratch: String
   private let rows: Int
   private let embedder: HashingEmbedder
   private let id: MemoryID
   private let cursor: PageCursor?
-  /// Has changes to return.
+  /// An iterator that has changes to return.
   private var changes: ChangeSequence.Iterator
-  /// Told of errors that a body of `write` saw and that are none of the library's public ones.
+  /// Receives the errors that a body of `write` caught and that are not public errors of the library.
   private let report: @Sendable (String) -> Void
 
   package typealias Call = (name: String, body: () async throws -> Void)
 
-  /// Opens the store, and adds two memories and a context. What is called later needs no preparation.
+  /// Opens the store, and adds two memories and a context, so that later calls need no preparation.
   ///
   /// - Parameters:
   ///   - rows: How many memories are added and imported at once: 2,000 are three megabytes of rows.
-  ///   - report: Gets the type of an error that a write body saw, if it is no ``StoreError``.
+  ///   - report: Receives the type of an error that a write body caught, if it is not a ``StoreError``.
   package init(_ path: String, scratch: String, rows: Int, report: @escaping @Sendable (String) -> Void) async throws {
     self.rows = rows
     url = URL(fileURLWithPath: path)
@@ -225,13 +225,13 @@ package final class SurfaceCalls {
     ]
   }
 
-  /// Closes the store with all that is held of it.
+  /// Closes the store after ending the held snapshot.
   package func close() async throws {
     held.end()
     try await store.close(timeout: .seconds(5))
   }
 
-  /// What a body sees must be named, too.
+  /// The errors that a write body catches must be public ones, too.
   private static func caught(_ report: (String) -> Void, _ body: () throws -> Void) throws {
     do {
       try body()
@@ -243,7 +243,7 @@ package final class SurfaceCalls {
     }
   }
 
-  /// `ok`, the code of a ``StoreError``, or the type of another error: a code begins with a small letter, a type with a capital.
+  /// `ok`, the code of a ``StoreError``, or the type of another error. A code begins with a small letter, a type with a capital.
   package static func outcome(_ body: () async throws -> Void) async -> String {
     do {
       try await body()

@@ -29,10 +29,11 @@ enum EnvironmentCommands {
     withExtendedLifetime(held) { TestChild.waitForEndOfInput() }
   }
 
-  /// Begins a write transaction and, for each line of input, another one on the same thread, which waits for the first one's end for ever.
+  /// Begins a write transaction and, for each line of input, another one on the same thread, which waits for ever for the first one.
   static func writeTwice(path: String) throws {
     let environment = try Environment(path: path, databases: ["main"], options: creating())
-    // A process of some size: its maps take several reads. Too large for the gaps between others, these come first.
+    // Adds many maps, so that the list of this process's maps takes several reads. Each is too large for a gap between other maps, so they
+    // come first in the list.
     for number in 0..<200 {
       // SAFETY: a new map, which nothing uses. Neighbours that differ in their protection stay two.
       unsafe _ = mmap(nil, 1 << 20, number % 2 == 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -58,8 +59,8 @@ enum EnvironmentCommands {
     TestChild.say("\(environment.mapSizeBytes) \(isStored)")
   }
 
-  /// Forks with an open environment, a snapshot, a pooled one and a writer, and prints what errors the new process gets when it uses
-  /// them, then what the parent still has.
+  /// Forks with an open environment, a snapshot, a pooled snapshot and a writer. Prints the errors that the new process gets when it uses
+  /// them, then what the parent can still do.
   static func useAfterFork(path: String) throws {
     let environment = try Environment(path: path, databases: ["main"], options: creating())
     let database = environment.databases[0]
@@ -69,7 +70,7 @@ enum EnvironmentCommands {
     pooled?.reset()
     var writer = try EnvironmentTransaction(environment)
     try writer.put(key, [1], in: database)
-    // Swift hides fork(2); this process has one thread, so its copy may do anything.
+    // Swift hides fork(2). This process has one thread, so the child may call any function.
     typealias Fork = @convention(c) () -> pid_t
     // SAFETY: fork is in every libc and has this signature.
     let fork = unsafe unsafeBitCast(dlsym(dlopen(nil, RTLD_NOW), "fork"), to: Fork.self)
@@ -85,7 +86,7 @@ enum EnvironmentCommands {
         TestChild.say("commit refused \(error.code == EBADF)")
       }
       pooled = nil
-      // Not exit: the copy must not run the parent's clean-up.
+      // `_exit` and not `exit`: the child must not run the parent's clean-up.
       _exit(0)
     }
     var status: Int32 = 0
@@ -106,7 +107,7 @@ enum EnvironmentCommands {
     }
   }
 
-  /// Commits 1, 2, 3 … under two keys at once, printing each number after its commit, until the process is killed.
+  /// Commits 1, 2, 3 … under two keys in each commit, printing each number after its commit, until the process is killed.
   static func commitPairs(path: String) throws {
     let environment = try Environment(path: path, databases: ["main"], options: creating())
     var (first, second) = (Key(), Key())
@@ -124,7 +125,7 @@ enum EnvironmentCommands {
     }
   }
 
-  /// Puts and deletes small and large values in two databases, as many commits as the disk takes, until the process is killed. Says
+  /// Puts and deletes small and large values in two databases, with as many commits as the disk allows, until the process is killed. Prints
   /// `committing` after the first one.
   static func commitChanges(path: String) throws {
     var options = creating()

@@ -7,7 +7,7 @@ import Files
 #endif
 
 enum FileCommands {
-  /// Takes the lock, leaves a note and holds on.
+  /// Locks the file, writes a note and keeps the lock.
   static func holdLock(path: String) throws {
     let lock = try FileLock(path: path)
     try lock.lock(.exclusive)
@@ -33,7 +33,7 @@ enum FileCommands {
     }
   }
 
-  /// Writes more into a file than the limit of its size allows, and says what the error is.
+  /// Writes more into a file than its limit of size allows, and prints which error results.
   static func fillFile(_ path: String, limit: String) throws {
     // A write past the limit is an error only if the signal is ignored.
     _ = signal(SIGXFSZ, SIG_IGN)

@@ -4,7 +4,7 @@
   import Darwin
 #endif
 
-/// A process for tests that need a second one: holds what its arguments name until its input ends, or until it is killed.
+/// A second process for tests: its arguments name what it holds until its input ends, or until it is killed.
 @main
 enum TestChild {
   static func main() {
@@ -34,7 +34,7 @@ enum TestChild {
   /// Prints a line at once: the parent waits for it.
   static func say(_ line: String) {
     print(line)
-    // Nil means every stream.
+    // Nil flushes all streams.
     fflush(nil)
   }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Torture
 
-/// The disk of the tier `torn`: what it keeps and what it may lose, on recordings written by hand.
+/// The simulated disk of the tier `torn`: what it keeps and what it may lose, on recordings written by hand.
 @Suite struct DiskTests {
   @Test func flushedFileWithAFlushedNameIsInEveryImage() throws {
     var script = Script()
@@ -34,7 +34,7 @@ import Testing
     #expect(images.allSatisfy { $0["a"] != nil })
     #expect(images.contains { $0["a"] == [] })
     #expect(images.contains { $0["a"] == sector(7) })
-    // The size without the bytes: zeros, or anything.
+    // The size may be kept without the bytes: they are zeros, or anything.
     #expect(images.contains { $0["a"] == sector(0) })
     #expect(images.contains { $0["a"]?.count == 512 && $0["a"] != sector(0) && $0["a"] != sector(7) })
   }
@@ -61,7 +61,7 @@ import Testing
     script.write("a", at: 512, sector(3))
     script.write("a", sector(4))
     let images = Set(try script.images().compactMap { $0["a"] })
-    // A sector holds what the file held there at some time.
+    // A sector holds any contents that the file had there at some time.
     var expected: Set<[UInt8]> = []
     for first: UInt8 in [1, 2, 4] {
       for second: UInt8 in [1, 3] { expected.insert(sector(first) + sector(second)) }

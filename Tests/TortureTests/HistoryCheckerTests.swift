@@ -3,7 +3,7 @@ import Testing
 
 @testable import Torture
 
-/// A checker that cannot fail proves nothing: each kind of anomaly must be reported, and nothing else.
+/// A checker that cannot fail proves nothing: each kind of anomaly must be reported, and a correct history must not.
 @Suite struct HistoryCheckerTests {
   private func expect(_ history: MadeHistory, _ text: String, sourceLocation: SourceLocation = #_sourceLocation) {
     let violations = history.violations
@@ -190,7 +190,7 @@ import Testing
   @Test func anOrderAgainstTheTimeIsTold() {
     var history = MadeHistory()
     let (first, second) = (HistoryWrite.appending("a", to: "ada"), HistoryWrite.appending("b", to: "ben"))
-    // The second one reads nothing of the first one and is put before it, though it began when that had ended.
+    // The second transaction reads nothing that the first one wrote, and is placed before it, although it began after the first had ended.
     history.begin(first)
     history.add(.committed(id: "a", position: 2, read: Self.afterSecond(first, second), at: history.tick()))
     history.begin(second)
@@ -305,9 +305,9 @@ import Testing
     #expect(violations(["a", "b"]) == ["transaction b has no place in the order, and its token is known as committed"])
   }
 
-  /// The bugs: a history of more than 16,384 transactions was called wrong, because a store remembers so many tokens; and then one in which the oldest
-  /// commit that is remembered in part had lost a later token than its first. The fix: the first tokens of a long history may be forgotten, and in the
-  /// commit at the bound any of them.
+  /// The bugs: a history of more than 16,384 transactions was called wrong, because a store remembers only that many tokens; then, a
+  /// history was called wrong if the oldest remembered commit had lost a token other than its first. The fix: the first tokens of a long
+  /// history may be forgotten, and any of the commit at the limit.
   @Test func aTokenThatTheStoreNoLongerRemembersIsNotMissed() {
     var history = MadeHistory()
     for id in ["a", "b", "c"] { history.run(.appending(id, to: "ada")) }
@@ -323,7 +323,7 @@ import Testing
     #expect(violations(["a", "b"], batchLimit: 2) == ["transaction c was committed, and its token is not known"])
   }
 
-  /// Whatever one reader sees otherwise is reported: any of its values, spoilt in any way.
+  /// Any wrong value in any snapshot is reported.
   @Test func anyChangeOfAnySnapshotIsTold() {
     for seed in 0..<60 as Range<UInt64> {
       var history = Self.random(seed: seed)

@@ -4,8 +4,8 @@ import Testing
 
 @testable import Torture
 
-/// The bug: the tiers `kill` and `faults` passed with a tracer that did nothing, because they counted what they had tried. The fix: the tracer
-/// logs what it did, a case without that is counted apart, and a tier without any has failed.
+/// The bug: the tiers `kill` and `faults` passed with a tracer that did nothing, because they counted attempts. The fix: the tracer logs
+/// the faults that happened, a case without any is counted separately, and a tier without any fails.
 @Suite struct InjectionTests {
   private let directory = TemporaryDirectory()
 
@@ -15,7 +15,7 @@ import Testing
     return campaign
   }
 
-  /// Counts calls as the real one does; with something to do it only runs the program.
+  /// A tracer that counts calls as the real one does, but injects nothing: it only runs the program.
   private func idleTracer() throws -> String {
     let path = directory.path("idle-tracer")
     let script = """
@@ -25,7 +25,8 @@ import Testing
       shift
       exec "$@"
       """
-    // By another process: a program that a parallel test starts meanwhile would hold the file open for writing, and a busy text file does not start.
+    // Another process writes the script: a program that a parallel test starts meanwhile would inherit the file open for writing, and a
+    // file that is open for writing cannot be executed.
     let written = try Subprocess.run("/bin/sh", ["-c", #"printf %s "$2" >"$1" && chmod 700 "$1""#, "sh", path, script])
     try #require(written.termination == .exited(0), "\(written.standardError)")
     return path

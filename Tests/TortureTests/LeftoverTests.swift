@@ -4,9 +4,9 @@ import Testing
 @testable import TestSupport
 @testable import Torture
 
-/// The bug: tests and tiers left directories in the temporary directory, 112 MB after one run: values in static properties never go, tiers kept
-/// what they had built for all cases, and a process that is killed removes nothing. The fix: what is left is removed at the end of the process, and what
-/// a process leaves that was killed, by the next.
+/// The bug: tests and tiers left directories in the temporary directory, 112 MB after one run. The cause: values in static properties are
+/// never released, tiers kept what they had built for all cases, and a killed process removes nothing. The fix: a process removes its
+/// directories when it ends, and those of a killed process are removed by the next one.
 @Suite struct LeftoverTests {
   private let directory = TemporaryDirectory()
 

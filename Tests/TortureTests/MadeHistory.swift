@@ -1,6 +1,6 @@
 @testable import Torture
 
-/// A history made by hand, right in everything until a test spoils it.
+/// A history made by hand, correct until a test spoils it.
 struct MadeHistory {
   private(set) var events: [HistoryEvent] = []
   private(set) var state = HistoryState.initial
@@ -16,11 +16,11 @@ struct MadeHistory {
 
   mutating func add(_ event: HistoryEvent) { events.append(event) }
 
-  // MARK: What is right
+  // MARK: Correct events
 
   mutating func begin(_ write: HistoryWrite) { add(.invoked(write, at: tick())) }
 
-  /// Commits a transaction that has begun, acknowledged or not.
+  /// Commits a transaction that has begun; `isAcknowledged` says whether the caller learns of it.
   mutating func commit(_ write: HistoryWrite, isAcknowledged: Bool = true) {
     let read = Self.read(write, state)
     state.apply(write)
@@ -44,7 +44,7 @@ struct MadeHistory {
     add(.snapshot(HistorySnapshot(id: id, requestedAt: requestedAt, takenAt: tick(), shows: state)))
   }
 
-  /// The user is forgotten between the two halves of the call.
+  /// Forgets a user; `meanwhile` adds events between the two halves of the call.
   mutating func forget(_ user: String, id: String, meanwhile: (inout MadeHistory) -> Void = { _ in }) {
     add(.forgetInvoked(user: user, id: id, at: tick()))
     state.users[user] = HistoryUser()
@@ -61,7 +61,7 @@ struct MadeHistory {
     return read
   }
 
-  // MARK: What is not
+  // MARK: Spoiled events
 
   mutating func spoilRead(of id: String, _ change: (inout HistoryState) -> Void) {
     for (index, event) in events.enumerated() {
@@ -83,7 +83,7 @@ struct MadeHistory {
 }
 
 extension HistoryWrite {
-  /// Appends its own name to the topics of users.
+  /// A transaction that appends its own name to the topics of users.
   static func appending(_ id: String, to users: String...) -> HistoryWrite {
     HistoryWrite(id: id, users: users, changes: users.map { .appendTopic(user: $0, topic: id) })
   }

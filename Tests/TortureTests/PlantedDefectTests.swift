@@ -4,13 +4,13 @@ import Testing
 
 @testable import Torture
 
-/// The edits in `Tests/Torture/Defects`, without a build.
+/// Checks the edits in `Tests/Torture/Defects` without a build.
 @Suite struct PlantedDefectTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
   private static let defects = root.appending(path: "Tests/Torture/Defects")
   private let directory = TemporaryDirectory()
 
-  /// A change to a line that an edit looks for takes the defect away: the harness would look for it in vain, or not at all.
+  /// If a line changes that an edit looks for, the defect can no longer be planted, and the harness would not test for it.
   @Test func everyDefectAppliesToTheSourcesAsTheyAre() throws {
     let outcome = try plant(["check"])
     #expect(outcome.termination == .exited(0), "\(outcome.standardError)")
@@ -49,7 +49,7 @@ import Testing
   @Test func anEditWithoutItsLineIsNamed() throws {
     let copy = directory.path("copy")
     #expect(try plant(["copy", copy]).termination == .exited(0))
-    // The copy's own applier, for sources in which the flush is another one.
+    // Runs the copy's own `plant.py` on the copy's sources, in which these lines are commented out.
     for (path, line) in [
       ("Sources/Files/Directories.swift", "package static func synchronize("),
       ("Sources/Engram/Writing/RowStaging.swift", "guard needsFlush"),

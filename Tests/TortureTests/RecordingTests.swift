@@ -8,7 +8,7 @@ import Testing
 @Suite struct RecordingTests {
   private let directory = TemporaryDirectory()
 
-  /// Whoever believes the images must know that the recording misses nothing.
+  /// The images of crashes are only valid if the recording misses nothing.
   @Test(arguments: 0..<RecordedWorkload.Kind.allCases.count)
   func replayWithoutACrashIsWhatTheRunLeft(number: Int) throws {
     let campaign = Campaign(seed: 11, directory: directory.path, executables: try Executables())
@@ -24,7 +24,7 @@ import Testing
     #expect(Set(real.keys) == Set(copy.keys))
     #expect(real.keys.contains { $0.hasPrefix("store/gen-") && $0.hasSuffix("/rows.f32") && !$0.contains("gen-1/") })
     #expect(real.keys.contains("backup/gen-1/data.mdb"))
-    // LMDB keeps its readers in a shared map; the first opener makes it anew.
+    // LMDB keeps its readers in a shared map, which the first opening initialises again.
     for name in real.keys where name.hasSuffix("/lock.mdb") {
       #expect(real.removeValue(forKey: name)?.count == copy.removeValue(forKey: name)?.count)
     }

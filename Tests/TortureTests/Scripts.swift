@@ -23,7 +23,7 @@ struct Script {
     add("F\t\(thread)\t\(Self.scope)/\(name)")
   }
 
-  /// The directory itself.
+  /// Flushes the directory itself.
   mutating func flushNames() {
     add("B\t1")
     add("F\t1\t\(Self.scope)")
@@ -36,7 +36,7 @@ struct Script {
     return try Recording(file: path)
   }
 
-  /// The files of many images of a crash at the end of the recording, by name.
+  /// The files, by name, of many images of a crash `end` operations before the end of the recording.
   func images(_ count: Int = 400, isNextUnderWay: Bool = false, before end: Int = 0) throws -> [[String: [UInt8]]] {
     let recording = try recording()
     let disk = Disk(recording, count: recording.operations.count - end, isNextUnderWay: isNextUnderWay)
@@ -48,7 +48,7 @@ struct Script {
     }
   }
 
-  /// All files below a directory, by their paths in it.
+  /// All files below a directory, by their relative paths.
   static func files(_ directory: String) throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for name in try FileManager.default.subpathsOfDirectory(atPath: directory) {
@@ -62,5 +62,5 @@ struct Script {
   }
 }
 
-/// A sector of one byte.
+/// Sectors filled with one byte.
 func sector(_ byte: UInt8, count: Int = 1) -> [UInt8] { [UInt8](repeating: byte, count: DiskFile.sectorBytes * count) }

@@ -5,13 +5,13 @@ import Testing
 
 @testable import Torture
 
-/// Only `StoreError`, `CancellationError` and errors of the caller's own leave the library, whichever system call fails. All of it is the torture tier
-/// `surface`; this is a sample of it.
+/// Whichever system call fails, the library throws only `StoreError`, `CancellationError` and errors of the caller's own. The torture tier
+/// `surface` tests all calls; this is a sample.
 @Suite struct SurfaceTests {
   private let directory = TemporaryDirectory()
-  /// System calls of each public call that fail.
+  /// How many system calls of each public call are made to fail.
   private static let sample = 2
-  /// Public calls that make no system call on files: they read what is mapped, or have nothing to do.
+  /// Public calls that make no system call on files: they read mapped memory, or have nothing to do.
   private static let withoutSystemCalls: Set = [
     "audit", "changes", "changesBegin", "context", "contextJSON", "contexts", "count", "countMatching", "dueUpkeep", "embedding", "end",
     "exportSink", "heldContext", "heldCount", "heldEmbedding", "heldHistory", "heldHistoryOfMemory", "heldMemories", "heldMemory",
@@ -52,21 +52,22 @@ import Testing
     #expect(found.values.flatMap(\.outcome.violations) == [], "seed \(seed)")
     let without = Set(found.filter { $0.value.tried == 0 }.keys)
     #expect(without.isSubset(of: Self.withoutSystemCalls), "seed \(seed): public calls without a system call on files")
-    // A fault that did not happen shows nothing. Maintenance shares the process, so now and then a call makes fewer than were counted.
+    // A fault that did not happen proves nothing. Maintenance runs in the same process, so a call may sometimes make fewer system calls
+    // than were counted.
     let (tried, injected) = found.values.reduce((0, 0)) { ($0.0 + $1.tried, $0.1 + $1.outcome.injected) }
     #expect(injected * 10 >= tried * 9, "seed \(seed): of \(tried) faults \(injected) happened")
   }
 
-  /// The bug: if `writer.lock` could not be released with another error than ENOLCK and ENOMEM, the rebuild of a `forget` waited a minute for it, and it stayed
-  /// held until the process's next commit. The torture tier `surface` found it. The cause: the lock was released again for those two errors only.
-  /// The fix: whatever the error.
+  /// The bug: if `writer.lock` could not be released because of an error other than ENOLCK and ENOMEM, the rebuild of a `forget` waited a
+  /// minute for it, and it stayed locked until the process's next commit. The torture tier `surface` found it. The cause: releasing was
+  /// tried again for those two errors only. The fix: it is tried again after any error.
   @Test(.timeLimit(.minutes(10)), .enabled(if: SurfaceTier.obstacle() == nil))
   func aForgettingDoesNotWaitForALockThatCouldNotBeReleased() throws {
     let walk = try SurfaceWalk(Campaign(seed: 1, directory: try Scratch(directory.path("forget")).path, executables: try Executables()))
     let points = try walk.points(of: "forget").filter {
       $0.systemCall == "flock" && $0.path.hasSuffix("/writer.lock") && $0.fault.code == EIO
     }
-    // Taken and released by the write that hides and by the rebuild.
+    // The write that hides the user and the rebuild each lock and release it.
     #expect(points.count >= 4)
     for point in points {
       let scratch = try Scratch(directory.path("forget-\(point.number)"))

@@ -5,14 +5,15 @@ import Testing
 
 @testable import Torture
 
-/// The bug: the planted defect P11, a commit on another thread, ended in "nobody gave writer.lock back", as any hang may end. Its writer
-/// waited for a mutex that it held itself, but nobody asked there; elsewhere the diagnosis found no map of `lock.mdb`, because Foundation reads
-/// only the first few kilobytes of /proc/PID/maps. The fix: `read` to the end, and a tier that asks at each step what its processes wait for.
+/// The bug: the planted defect P11, a commit on another thread, was reported as "nobody gave writer.lock back", as any hang may be. Its
+/// writer waited for a mutex that it held itself, but the tier did not check that; and the diagnosis of hangs found no map of `lock.mdb`,
+/// because Foundation reads only the first few kilobytes of /proc/PID/maps. The fix: `read` to the end, and a tier that checks at each step
+/// what its processes wait for.
 @Suite struct WriterLockProbeTests {
   private let directory = TemporaryDirectory()
   private var store: String { directory.path("store") }
 
-  /// A store as far as the probe looks, and a process that has begun a write transaction without `writer.lock`.
+  /// Makes the parts of a store that the probe reads, and starts a process that has begun a write transaction without `writer.lock`.
   private func writer() throws -> Subprocess {
     try FileManager.default.createDirectory(atPath: "\(store)/gen-1", withIntermediateDirectories: true)
     try Data("gen-1\n".utf8).write(to: URL(fileURLWithPath: "\(store)/current"))
@@ -25,7 +26,7 @@ import Testing
   @Test func aThreadThatHoldsTheWriteMutexBesideTheHeldLockIsNamed() throws {
     let writer = try writer()
     let probe = WriterLockProbe(store: store, processes: [writer])
-    // The command runs on its process's first thread.
+    // The command runs on the first thread of its process, whose number is the process ID.
     let expected =
       "thread \(writer.processID) holds LMDB's write mutex in \(store)/gen-1/lock.mdb while writer.lock is held by a process that writes nothing"
     #expect(try probe.violations(holdingFor: 0.01) == [expected])
