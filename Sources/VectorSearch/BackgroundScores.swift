@@ -96,17 +96,19 @@ private final class ScorePieces: Sendable {
   func runNext() -> Bool { run(asHelper: false) }
 
   private func run(asHelper: Bool) -> Bool {
-    let taken = state.withLock { state -> (Int, [Int], RowFile, [Float])? in
+    let taken = state.withLock { state -> Piece? in
       guard let source = state.source, state.next < state.rows.count else {
         if asHelper { state.helpers -= 1 }
         return nil
       }
       state.next += 1
       state.running += 1
-      return (state.next - 1, state.rows[state.next - 1], source.file, source.query)
+      return Piece(number: state.next - 1, rows: state.rows[state.next - 1], file: source.file, query: source.query)
     }
-    guard let (number, rows, file, query) = taken else { return false }
-    let scores = rows.map { $0 < 0 ? Float.nan : file.score(query: query.span, row: $0) }
+    guard let taken else { return false }
+    let number = taken.number
+    // Consumes the piece: when the thread reports it as done, it has no reference to the file.
+    let scores = Self.scores(of: consume taken)
     state.withLock { state in
       state.scores[number] = scores
       state.running -= 1
@@ -116,6 +118,18 @@ private final class ScorePieces: Sendable {
       }
     }
     return true
+  }
+
+  private struct Piece: ~Copyable {
+    let number: Int
+    let rows: [Int]
+    let file: RowFile
+    let query: [Float]
+  }
+
+  @inline(never)
+  private static func scores(of piece: consuming Piece) -> [Float] {
+    piece.rows.map { $0 < 0 ? .nan : piece.file.score(query: piece.query.span, row: $0) }
   }
 
   /// Waits for the pieces that are being scored and returns all scores. To be called once every piece was taken.

@@ -67,7 +67,7 @@ struct LaneMemory: Hashable, Sendable {
 
   // MARK: Embedding
 
-  /// The text that the store gives its embedder: Architecture.md has the template.
+  /// The text that the store gives its embedder: FileFormat.md has the template.
   var embedded: String { Self.embedded(text, speaker: speaker, caption: caption) }
 
   static func embedded(_ text: String, speaker: String?, caption: String?) -> String {
