@@ -13,8 +13,8 @@ import Testing
     init(_ store: MemoryStore) throws { snapshot = try store.snapshot() }
   }
 
-  /// Each thread has its own snapshot, and snapshots share no mutable state. `Tools/test` runs this test under the thread sanitizer with a
-  /// planted race, which must be reported.
+  /// Each thread has its own snapshot and uses no other. `Tools/test` runs this test under the thread sanitizer with a planted race, which
+  /// must be reported.
   @Test(.timeLimit(.minutes(5))) func manyThreadsReadTheirOwnSnapshotsAtOnce() async throws {
     let store = try await place.open()
     try await store.add((0..<20).map { TestStore.draft("user\($0 % 2)", $0) })

@@ -115,7 +115,7 @@ import Testing
       for number in 0..<100 { group.addTask { try await store.add(TestStore.draft("u", number)) } }
       var depths: [Int] = []
       try await waitUntil { try store.status.queueDepth >= 16 }
-      // A while longer: a queue without a bound goes on growing.
+      // Watch a while longer: a queue without a limit would keep growing.
       for _ in 0..<50 {
         depths.append(try store.status.queueDepth)
         try await Task.sleep(for: .milliseconds(2))
@@ -125,7 +125,7 @@ import Testing
       return depths
     }
     #expect(depths.max() ?? 0 <= 16)
-    // Those that were suspended outside the queue were let in later.
+    // Writes that were suspended outside the queue were admitted later.
     #expect(try store.count() == 100)
     try await store.close()
   }

@@ -224,7 +224,7 @@ import Testing
     do {
       let store = try await place.open()
       try await store.add(TestStore.draft("u", 1))
-      // Without its lock file the store cannot be locked, so closing fails.
+      // A directory takes the place of the lock file: it cannot be locked, so closing fails.
       try FileManager.default.moveItem(atPath: openLock, toPath: openLock + ".away")
       try FileManager.default.createDirectory(atPath: openLock, withIntermediateDirectories: false)
       try await Task.sleep(for: .milliseconds(50))

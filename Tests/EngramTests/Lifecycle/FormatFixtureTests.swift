@@ -4,8 +4,8 @@ import Testing
 
 @testable import Engram
 
-/// A store of each format is kept, and must open for ever. `format-1-details` is a store of format 1 in which a later version stored memories of
-/// schema 2, `format-1-versions` one in which a version after that changed memories.
+/// A store of each format is kept and must always open. `format-1-details` is a store of format 1 in which a later version stored memories
+/// of schema 2, `format-1-versions` one in which a still later version changed memories.
 @Suite(.serialized) struct FormatFixtureTests {
   private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures")

@@ -26,7 +26,7 @@ import Testing
     }
     let reader = try await place.open(options)
     #expect(outputs.values == ["compacted 1\n"])
-    // The first generation was superseded during its walk: the opening goes on with the next one, and walks that.
+    // The first generation was superseded during its walk: the opening continues with the next one, and walks that one.
     #expect(walks.values.count == 2 && reader.core.generation.number == 2)
     #expect(try reader.count() == 100)
     #expect(try await reader.verify(deep: true).problems == [])

@@ -7,7 +7,7 @@ import VectorSearch
 
 @testable import Engram
 
-/// Which stores open, and which are refused with their name. A refused store is left as it was.
+/// Which stores open, and which are refused with an error that names the cause. A refused store is left as it was.
 @Suite(.serialized) struct OpeningTests {
   private let place = TestStore()
   private let other = TestStore()

@@ -210,9 +210,10 @@ import Testing
     }
   }
 
-  // The bug: of 4,240 failed writes in 621 cases of the torture tier `moved`, 59 threw `.inputOutput`, `.corrupted` or `.unexpectedFile` instead of
-  // `.storeMoved`, and so did 26 of 52 failed openings. The cause: the files were compared at certain points, and a call that failed between two of them threw
-  // its own error. The fix: every error of files or LMDB that leaves the public surface passes one place, which compares the files then.
+  // The bug: of 4,240 failed writes in 621 cases of the torture tier `moved`, 59 threw `.inputOutput`, `.corrupted` or `.unexpectedFile`
+  // instead of `.storeMoved`, and so did 26 of 52 failed openings. The cause: the files were compared at certain points, and a call that
+  // failed between two of them threw its own error. The fix: every error of files or LMDB that leaves the public surface passes one place,
+  // which compares the files at that moment.
 
   /// Overwrites all rows in the open file, so that reading one throws.
   private func damageRows() throws {

@@ -105,8 +105,8 @@ import Testing
     try await store.close()
   }
 
-  /// The bug: two directories that share a data file, as `cp -al` makes them, were two stores to the registry and to the locks: a compaction
-  /// of one named a generation that the other did not have.
+  /// The bug: the registry and the locks treated two directories that share a data file, as `cp -al` makes them, as two stores. A
+  /// compaction of one named a generation that the other did not have.
   @Test(.timeLimit(.minutes(6))) func aFileWithASecondNameIsRefused() async throws {
     try await make()
     for entry in Self.files {

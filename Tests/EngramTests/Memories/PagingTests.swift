@@ -20,7 +20,7 @@ import Testing
     return (store, try zip(ids, drafts).compactMap { try store.memory($0, for: $1.userID) })
   }
 
-  /// All pages, each cursor through JSON and through text.
+  /// Reads all pages; each cursor is converted to JSON and text and back before its use.
   private func pages<Element>(_ page: (PageCursor?) throws -> Page<Element>) throws -> [[Element]] {
     var pages: [[Element]] = []
     var cursor: PageCursor?

@@ -145,8 +145,8 @@
     }
 
     /// The resolving commit is based on the last counted commit and reuses the pages of the failed one, whose meta page is in the file. If
-    /// the process dies meanwhile, the next owner of LMDB's lock determines the last commit again and must not use that page: so the page
-    /// is overwritten first.
+    /// the process dies meanwhile, the next owner of LMDB's lock determines the last commit from the file and must not choose that page: so
+    /// the page first gets a number that makes it the older one.
     @Test(.timeLimit(.minutes(5))) func aKillDuringTheResolutionLeavesTheStoreWholeForOtherProcesses() async throws {
       let child = try await MetaFaults(place.directory).child(["fail-batch", place.path, "WEK", "immediate"])
       #expect(try await child.readLine() == "ready")

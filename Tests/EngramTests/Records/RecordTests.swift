@@ -202,7 +202,7 @@ import TestSupport
       refuses { try withRawSpan(bytes) { _ = try MemoryRecord($0, id: memory.id) } }
       var block: [UInt8] = []
       BlockRecord(firstRow: 0, capacity: 4).encode(into: &block)
-      // A file may hold it, although no record that begins before the first row can be encoded.
+      // The bytes are changed directly, because a record that begins before the first row cannot be encoded.
       for place in 0..<8 { block[place] = UInt8(truncatingIfNeeded: row >> (56 - 8 * place)) }
       refuses { try withRawSpan(block) { _ = try BlockRecord($0) } }
     }

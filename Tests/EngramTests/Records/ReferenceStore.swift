@@ -136,8 +136,9 @@ struct RandomFilter {
     }
   }
 
-  /// One condition of the given sort, 0..<``leafCount``.
+  /// The number of kinds of conditions that ``leaf(_:_:_:)`` makes.
   static let leafCount = 15
+  /// A condition of the kind `sort`, in 0..<``leafCount``.
   static func leaf<Generator: RandomNumberGenerator>(_ sort: Int, _ ids: [MemoryID], _ random: inout Generator) -> Filter {
     func maybe<Value>(_ value: Value, _ random: inout Generator) -> Value? { Int.random(in: 0..<4, using: &random) == 0 ? nil : value }
     let key = keys.randomElement(using: &random) ?? ""

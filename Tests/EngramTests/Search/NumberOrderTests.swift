@@ -4,8 +4,8 @@ import Testing
 
 @testable import Engram
 
-/// Bug: a filter for the integer 1546130668394913822 matched the double 1546130668394913792.0, in `delete` as well. Cause: both were compared
-/// as doubles, which have 53 bits. Fix: integers and doubles are compared exactly.
+/// Bug: a filter for the integer 1546130668394913822 matched the double 1546130668394913792.0, in `delete` as well. Cause: both were
+/// compared as doubles, which have 53 bits. Fix: integers and doubles are compared exactly.
 @Suite(.serialized) struct NumberOrderTests {
   private let scratch = ScratchStore()
 

@@ -51,7 +51,7 @@ import Testing
 
   @Test func theTermsOfATextAreThoseOfTheReference() throws {
     let english = try TermReader(.english, seed: 5)
-    // This reader does not stem words.
+    // This reader removes no endings and leaves out no words.
     let plain = try TermReader(.none, seed: 5)
     let fixture = try Self.fixture()
     try #require(fixture.terms.count > 900)

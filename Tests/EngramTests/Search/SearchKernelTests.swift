@@ -22,7 +22,7 @@ import Testing
     var generator = SeededGenerator(seed: 1)
     for count in [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 100, 641] {
       for wantedCount in [1, 2, 3, 24] {
-        // Zero is among the terms, because the kernel may read zeros beyond their end.
+        // Zero is among the terms, because the kernel also fills its registers with zeros beyond the end of the terms.
         let terms = (0..<count).map { _ in UInt32.random(in: 0..<60, using: &generator) &* 0x0101_0101 }
         let wanted = (0..<wantedCount).map { _ in UInt32.random(in: 0..<60, using: &generator) &* 0x0101_0101 }
         let places = unsafe found(in: terms) { unsafe search_find_terms(level, $0, $1, wanted, wantedCount, $2) }

@@ -34,7 +34,7 @@ import Testing
 
   private func queries(_ generator: inout SeededGenerator) -> [TextQuery] {
     [SearchScope.user("u"), .user("v"), .users(["u", "w"]), .all, .user("nobody")].flatMap { scope in
-      // Queries with few terms, and with so many that a filter finds them.
+      // Queries with few terms, and queries with so many that the search uses a filter to find them.
       [(SearchMode.lexical, 8), (.hybrid, 8), (.lexical, 400)].map { mode, most in
         TextQuery(
           Self.text(&generator, most: most), embedding: TestStore.vector(Int.random(in: 0..<500, using: &generator)), scope: scope,

@@ -8,7 +8,7 @@ import Testing
 /// reference.
 @Suite struct TermReaderTests {
   private let english: TermReader
-  /// This reader does not stem words.
+  /// This reader removes no endings and leaves out no words.
   private let plain: TermReader
 
   init() throws {

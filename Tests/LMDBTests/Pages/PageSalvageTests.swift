@@ -228,7 +228,7 @@ import Testing
     #expect(outcome.orphans.isEmpty && outcome.unknown == 0 && outcome.taken["other"] == whole["other"])
   }
 
-  /// If a thousand nodes name one large value, it would be read a thousand times.
+  /// A large value that a thousand nodes name would be read a thousand times.
   ///
   /// Bug: the budget counted only the bytes of values, so small values in a long run cost nothing, but the pages of the run were checked
   /// for each. A crafted file of some hundred MiB kept a repair busy for hours. Fix: pages have a budget as well.
