@@ -25,7 +25,7 @@ struct TestStore {
   }
 }
 
-/// Keeps every rebuild of a store waiting until `end` is called, as the rebuild of another process does.
+/// Keeps every rebuild of a store waiting, as the rebuild of another process does, until `end` is called or the value is released.
 ///
 /// A store that stays open builds a missing index within moments: a test of the time before that must delay the build.
 final class RebuildHold {
