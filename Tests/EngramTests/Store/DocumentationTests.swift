@@ -36,4 +36,22 @@ import Testing
     #expect(hits.first?.memory.text == memory && (hits.first?.score ?? 0) > 0.2, "\(hits.map { ($0.score, $0.memory.text) })")
     try await store.close()
   }
+
+  /// The first page lists every type by its purpose.
+  @Test func everyPublicTypeIsUnderATopic() throws {
+    let page = try text("Sources/Engram/Documentation.docc/Engram.md")
+    let topics = try #require(page.range(of: "## Topics")).upperBound
+    let named = Set(page[topics...].matches(of: /(?m)^- ``(\w+)``$/).map { String($0.output.1) })
+    let sources = Self.root.appending(path: "Sources/Engram")
+    let files = try #require(FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil))
+    var declared: Set<String> = []
+    for case let file as URL in files where file.pathExtension == "swift" {
+      let code = try String(contentsOf: file, encoding: .utf8)
+      declared.formUnion(
+        code.matches(of: /(?m)^public (?:final |indirect )?(?:struct|class|enum|protocol|actor|typealias) (\w+)/).map {
+          String($0.output.1)
+        })
+    }
+    #expect(declared.count > 50 && declared.subtracting(named).sorted() == [])
+  }
 }
