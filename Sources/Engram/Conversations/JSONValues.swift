@@ -3,7 +3,7 @@ import Files
 /// Returns the elements of a file's only array, or its values one after the other, as bytes. It finds their ends only, and does not check
 /// them.
 struct JSONValues {
-  /// A placeholder without values: while it replaces the values that are read, their buffer has one reference and is not copied.
+  /// No values. They replace the values that are read for as long as these are read, so that their buffer has one reference and is not copied.
   static let empty = JSONValues(nil)
 
   private let source: ImportSource?

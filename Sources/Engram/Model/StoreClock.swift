@@ -1,6 +1,6 @@
 import Files
 
-/// The two clocks of a store. The wall clock decides what has expired. The boot clock, which nobody sets, shows whether the wall clock
+/// The two clocks of a store. The wall clock decides what has expired. The boot clock, which cannot be set, shows whether the wall clock
 /// jumped.
 struct StoreClock: Sendable {
   /// Milliseconds since 1970.

@@ -10,7 +10,7 @@ public struct StoreOptions: Sendable {
     /// If that table cannot be written, because the medium is read-only or the permission is missing, each read takes a shared lock on
     /// `writer.lock` instead. No process can write until the read ends: do not hold a snapshot for long.
     case readOnly
-    /// As ``readOnly``, and without any lock: for files that nobody writes to, such as those of a disk image. If the store changes during a
+    /// As ``readOnly``, and without any lock: for files that no process writes to, such as those of a disk image. If the store changes during a
     /// read nevertheless, the read throws `.snapshotExpired`; what it returned before may be wrong.
     case immutable
   }

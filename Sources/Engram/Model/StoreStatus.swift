@@ -13,7 +13,7 @@ public struct StoreStatus: Sendable, Codable {
   public let batchSequence: UInt64
   /// Nil before the first commit.
   public let lastCommit: Date?
-  /// How far the wall clock has moved since the last commit relative to the machine's boot clock, which nobody sets; nil if that is at most
+  /// How far the wall clock has moved since the last commit relative to the machine's boot clock, which cannot be set; nil if that is at most
   /// an hour, or if the machine has been restarted since. The wall clock was wrong then or is wrong now: memories may seem to have expired.
   public let clockJump: Duration?
   public let durability: StoreOptions.Durability

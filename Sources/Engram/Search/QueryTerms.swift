@@ -54,11 +54,12 @@ struct QueryTerms {
   ///
   /// - Parameter found: Grows as needed, and gets the indices at its beginning.
   /// - Returns: The number of indices.
-  /// - Complexity: O(terms of the record), a tenth of a nanosecond each for a query of few terms, and a nanosecond for one of many.
+  /// - Complexity: O(terms of the record × terms of the query / 16) for a query of few terms, and O(terms of the record) for one of many.
   func find(in record: RawSpan, _ found: inout [UInt32]) -> Int {
     let count = record.byteCount / 4
     if found.count < count { found = [UInt32](repeating: 0, count: count) }
-    guard !terms.isEmpty else { return 0 }
+    // Texts without a word have no terms, and an empty span need not have an address.
+    guard !terms.isEmpty, count > 0 else { return 0 }
     return unsafe record.withUnsafeBytes { record in
       // SAFETY: both buffers have room for `count` numbers, and the functions keep neither.
       filter.isEmpty

@@ -270,7 +270,7 @@ final class StoreCore: Sendable {
     maintenance.withLock { $0?.cancel() }
     coordinator?.queue.close()
     live.closePools()
-    // The lock file is missing if the store's directory was removed. Closing must not fail for that, and nobody else can open the store.
+    // The lock file is missing if the store's directory was removed. Closing must not fail for that, and no other process can open the store.
     let opening = options.access == .immutable ? nil : try FileLock(ifExists: paths.openLock)
     try opening?.lock(.exclusive, atMost: max(.zero, deadline - .now))
     // A failed flush is not tried again: should this one fail, the next call closes without it.

@@ -16,7 +16,7 @@ protocol KeyedElement {
 /// Elements in the order in which they were added, which are found by key.
 ///
 /// A `Dictionary` would hash each key by SipHash, which takes longer than to read a record. The hash here is one multiplication with random
-/// secrets of each table, so that nobody can choose ids that collide.
+/// secrets of each table, so that ids that collide cannot be chosen.
 /// - Complexity: Expected O(1) for each element, with two accesses to memory; 16 to 32 bytes for each beside the element itself.
 struct KeyTable<Element: KeyedElement> {
   /// An element's place is its number. Keys never change.

@@ -3,7 +3,7 @@ import LMDB
 
 /// Sums over the entries of an index: over those that follow from the records, and over those that the table has.
 ///
-/// The sums are of hashes with a seed of this process, which nobody can know ahead: equal sums and counts mean the same entries, in any
+/// The sums are of hashes with a seed of this process, which cannot be known ahead: equal sums and counts mean the same entries, in any
 /// order. So an index of any size is compared with 32 bytes of memory, and its entries are compared one by one only if the sums differ.
 struct IndexSums {
   private static let seed = UInt64.random(in: .min ... .max)

@@ -44,6 +44,21 @@ import Testing
     }
   }
 
+  /// A record of the index whose memories have no words has no terms to look at.
+  @Test(.timeLimit(.minutes(1))) func memoriesWithoutAWordAreSearchedToo() async throws {
+    let store = try await place.open()
+    for text in ["", "!?", "the of"] { try await store.add(MemoryDraft(userID: "u", text: text, embedding: TestStore.vector(1))) }
+    for text in ["ramen", "", (0..<40).map { "word\($0)" }.joined(separator: " ")] {
+      for mode in [SearchMode.lexical, .hybrid] {
+        let query = TextQuery(text, embedding: TestStore.vector(1), scope: .user("u"), mode: mode)
+        let found = try store.search(query)
+        #expect(
+          Set(found.map(\.memory.id)).count == found.count && (mode == .lexical ? found.isEmpty : found.count <= 3), "'\(text)', \(mode)")
+      }
+    }
+    try await store.close()
+  }
+
   /// Random adds, changes, deletions and replacements; then every search gives the same with the index, without it, and after a rebuild.
   @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 3]) func theIndexFollowsEveryChange(seed: UInt64) async throws {
     let store = try await place.open()
