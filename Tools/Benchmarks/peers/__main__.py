@@ -8,10 +8,10 @@ import shutil
 import sys
 import time
 
-from . import machine, report, text
+from . import machine, records, report, text, vectors
 
 # A comparison adds its options to a parser and runs: it returns a report.Comparison.
-COMPARISONS = {"text": text}
+COMPARISONS = {"text": text, "vectors": vectors, "records": records}
 # Relative paths are meant from where the command was called, its own folder is the project's.
 HOME = pathlib.Path(os.environ.get("PEERS_HOME", ".")) / ".build" / "peers"
 
@@ -35,8 +35,8 @@ def main():
     arguments = parser.parse_args()
     arguments.program = os.environ.get("PEERS_PROGRAM")
     processors = sorted(os.sched_getaffinity(0))
-    arguments.threads = arguments.threads or len(processors)
-    arguments.rounds = arguments.rounds or (3 if arguments.quick else 15)
+    arguments.threads = len(processors) if arguments.threads is None else arguments.threads
+    arguments.rounds = (3 if arguments.quick else 15) if arguments.rounds is None else arguments.rounds
     if not 1 <= arguments.threads <= len(processors):
         parser.error(f"--threads is 1 to {len(processors)} here")
     if arguments.rounds < 1:

@@ -1,4 +1,4 @@
-"""Engram's side: a process of store-benchmarks, which runs a round whenever it gets a line."""
+"""Engram's side: a process of store-benchmarks, which runs a round when it gets a line."""
 
 import fcntl
 import json
@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 
 class Failure(Exception):
@@ -13,15 +14,18 @@ class Failure(Exception):
 
 
 class Worker:
-    def __init__(self, program, folders):
+    """A process that takes calls as lines of JSON, and answers each with a line."""
+
+    def __init__(self, command, environment=None):
+        self.command = list(map(str, command))
         self.process = subprocess.Popen(
-            [program, "peer-worker", *map(str, folders)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env={**os.environ, **(environment or {})})
         self.answer()
 
     def answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise Failure(f"store-benchmarks ended with {self.process.wait()}")
+            raise Failure(f"{self.command[0]} ended with {self.process.wait()}")
         return json.loads(line)
 
     def call(self, name, store, **more):
@@ -29,11 +33,26 @@ class Worker:
         self.process.stdin.flush()
         return self.answer()
 
+    def settle(self, longest=120):
+        """Waits until the process has nothing to do in the background, at most `longest` seconds."""
+        ends = time.monotonic() + longest
+        before = None
+        while time.monotonic() < ends:
+            # The 14th and 15th field: ticks in user and kernel mode.
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
+            if fields == before:
+                return
+            before = fields
+            time.sleep(0.3)
+
     def blas(self):
-        """The library that Engram's scores come from, as the process has it mapped."""
+        """The library that Engram's scores come from."""
+        return ", ".join(sorted({os.path.basename(os.path.realpath(path)) for path in self.blas_paths()})) or "no BLAS"
+
+    def blas_paths(self):
+        """The files of that library, as the process has them mapped."""
         maps = pathlib.Path(f"/proc/{self.process.pid}/maps").read_text(encoding="utf-8")
-        found = sorted({os.path.basename(os.path.realpath(path)) for path in re.findall(r"(/\S*(?:openblas|libblas)\S*)", maps)})
-        return ", ".join(found) or "no BLAS"
+        return sorted(set(re.findall(r"(/\S*(?:openblas|libblas)\S*)", maps)))
 
     def end(self):
         self.process.stdin.close()

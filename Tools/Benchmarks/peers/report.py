@@ -18,6 +18,8 @@ class Cell:
     groups: list
     # Where the data can lie between two calls.
     residency: str = ""
+    # The share of the true best ten that a side finds, by its name; empty: not measured.
+    recalls: dict = dataclasses.field(default_factory=dict)
 
     def ratios(self):
         """How many times as long each peer takes as Engram, by name of the peer."""
@@ -28,8 +30,10 @@ class Cell:
             for peer in peers:
                 ratio = self.measured[ours].ratio(self.measured[peer])
                 if ratio < 1 and not is_ours(peer):
+                    # Of a side that finds less than Engram the recall is said.
+                    recall = f" at recall {self.recalls[peer]:.3f}" if self.recalls.get(peer, 1) < 0.9995 else ""
                     yield (
-                        f"{self.title}: {ours} loses to {peer}: {duration(self.measured[ours].median)} against "
+                        f"{self.title}: {ours} loses to {peer}{recall}: {duration(self.measured[ours].median)} against "
                         f"{duration(self.measured[peer].median)}, {1 / ratio:.2g} × as long.")
 
 
@@ -59,10 +63,12 @@ class Comparison:
     seconds: float = 0.0
 
     def plots(self):
-        return {name: bars(f"{self.title}: {title}", cells) for name, (title, cells) in self.plotted.items() if cells}
+        return {name: bars(f"{self.title}: {title}", cells) for name, (title, cells) in self.plotted.items() if cells} | self.drawn
 
-    # Title and cells of each plot, by the end of the file's name.
+    # Title and cells of each plot of bars, by the end of the file's name.
     plotted: dict = dataclasses.field(default_factory=dict)
+    # Other plots as SVG, likewise.
+    drawn: dict = dataclasses.field(default_factory=dict)
 
 
 def is_ours(side):
@@ -74,6 +80,10 @@ def duration(seconds):
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds * 1e6:.3g} µs" if seconds < 0.9995e-3 else "1.00 ms"
+
+
+def row(columns):
+    return f"| {' | '.join(columns)} |"
 
 
 def markdown(comparison):
@@ -90,7 +100,9 @@ def markdown(comparison):
     lines += [f"- {line}" for line in comparison.settings] + [f"- MISSING: {line}" for line in comparison.missing] + [""]
     for cell in comparison.cells:
         lines += [f"## {cell.title}", ""] + ([f"Working set: {cell.residency}.", ""] if cell.residency else [])
-        lines += ["| side | median | fastest and slowest round | threads busy | against Engram |", "| --- | --- | --- | --- | --- |"]
+        recall = ["recall@10"] if cell.recalls else []
+        columns = ["side", "median", "fastest and slowest round", "threads busy", *recall, "against Engram"]
+        lines += [row(columns), row(["---"] * len(columns))]
         ratios = cell.ratios()
         for group in cell.groups:
             for name in group:
@@ -101,8 +113,12 @@ def markdown(comparison):
                     against = f"{ratios[name]:.2f} × as long"
                 else:
                     against = f"**{ratios[name]:.2f} × as long: Engram loses**"
+                recall = [f"{cell.recalls[name]:.3f}"] if cell.recalls else []
                 lines.append(
-                    f"| {name} | {duration(found.median)} | {duration(min(found.rounds))} to {duration(max(found.rounds))} | {found.threads:.1f} | {against} |")
+                    row([
+                        name, duration(found.median), f"{duration(min(found.rounds))} to {duration(max(found.rounds))}", f"{found.threads:.1f}", *recall,
+                        against,
+                    ]))
         lines.append("")
     if comparison.targets:
         lines += ["## Targets", "", "| what | measured | wanted | |", "| --- | --- | --- | --- |"]
@@ -112,7 +128,10 @@ def markdown(comparison):
     losses = [loss for cell in comparison.cells for loss in cell.losses()]
     lines += ["## Where Engram loses", "", "Factors are medians over the rounds.", ""] + ([f"- {loss}" for loss in losses] or ["Nowhere in this run."]) + [""]
     if comparison.notes:
-        lines += ["## What the sides do not do", ""] + [f"- {name}: {note}." for name, note in comparison.notes.items()] + [""]
+        sides = {}
+        for name, note in comparison.notes.items():
+            sides.setdefault(note, []).append(name)
+        lines += ["## What the sides do not do", ""] + [f"- {'; '.join(names)}: {note}." for note, names in sides.items()] + [""]
     return "\n".join(lines)
 
 
@@ -125,6 +144,7 @@ def plain(comparison):
                 "title": cell.title, "residency": cell.residency,
                 "sides": {
                     name: {"median_seconds": found.median, "rounds_seconds": found.rounds, "threads_busy": found.threads}
+                    | ({"recall": cell.recalls[name]} if cell.recalls else {})
                     for name, found in cell.measured.items()
                 },
                 "times_as_long_as_engram": cell.ratios(),

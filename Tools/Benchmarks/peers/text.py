@@ -2,9 +2,8 @@
 
 import gc
 import pathlib
-import subprocess
 
-from . import machine, report
+from . import availability, machine, report
 
 LIMIT = 10
 # Names of the users, which are one word for every tokenizer.
@@ -53,14 +52,9 @@ def run(arguments, work):
             *(f"{dataset.name}: {dataset.origin}" for dataset in searched),
             f"adding: to {prefilled:,} memories of 200 users; durable: Engram's commits are flushed, SQLite has WAL and synchronous=FULL",
             "peers are called from Python, as PyPI has them; the words that Engram leaves out of a question are left out for them, too",
-        ], versions())
-    for peer, modules in PACKAGES.items():
-        lacking = lacks(modules)
-        if lacking:
-            leave_out(comparison, peer, lacking)
-        else:
-            comparison.peers.append(peer)
-    worker = engram.Worker(arguments.program, [work / dataset.name for dataset in [*searched, adding]])
+        ], availability.versions(["apsw", "sqlite-vec", "bm25s", "faiss-cpu", "tantivy", "numpy"]))
+    availability.list_peers(comparison, PACKAGES)
+    worker = engram.Worker([arguments.program, "peer-worker", *(work / dataset.name for dataset in [*searched, adding])])
     try:
         for dataset in searched:
             search(comparison, worker, work, dataset, arguments)
@@ -73,49 +67,6 @@ def run(arguments, work):
         "adding": ("adding", [cell for cell in comparison.cells if not cell.residency]),
     }
     return comparison
-
-
-def lacks(modules):
-    for module in modules:
-        try:
-            __import__(module)
-        except (ImportError, OSError) as error:
-            return f"{module} cannot be loaded ({error})"
-    return None
-
-
-def leave_out(comparison, peer, reason):
-    """Goes on without a peer: the table and the exit code say so."""
-    comparison.missing.append(f"{peer} is not compared: {reason}")
-    machine.say(comparison.missing[-1])
-    if peer in comparison.peers:
-        comparison.peers.remove(peer)
-
-
-def made(comparison, peer, make):
-    """What `make` returns; nothing if the peer is not here, or fails: its interface may have changed."""
-    if peer not in comparison.peers:
-        return []
-    machine.say(f"filling {peer}")
-    try:
-        return make()
-    except Exception as error:  # Whatever a peer throws.
-        leave_out(comparison, peer, f"{type(error).__name__}: {error}")
-        return []
-
-
-def versions():
-    found = {}
-    home = pathlib.Path(__file__).parent
-    commit = subprocess.run(
-        ["git", "-C", home, "describe", "--always", "--dirty", "--abbrev=7"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-    found["Engram"] = commit.stdout.strip() or "unknown"
-    for package in ["apsw", "sqlite-vec", "bm25s", "faiss-cpu", "tantivy", "numpy"]:
-        try:
-            found[package] = machine.version(package)
-        except ImportError:
-            pass
-    return found
 
 
 def search(comparison, worker, work, dataset, arguments):
@@ -153,7 +104,7 @@ def search(comparison, worker, work, dataset, arguments):
         return [("words", tantivy_words.Engine(tantivy_words.Index(work / f"{dataset.name}.tantivy", dataset, count), dataset))]
 
     for peer, make in zip(PACKAGES, [sqlite_sides, memory_sides, tantivy_sides]):
-        for group, side in made(comparison, peer, make):
+        for group, side in availability.made(comparison, peer, make):
             sides[group].append(side)
     comparison.versions["Engram's BLAS"] = worker.blas()
 
@@ -228,7 +179,7 @@ def add(comparison, worker, work, dataset, arguments, prefilled, singles, batche
         database.fill(dataset, prefilled)
         return [sqlite.Adding(database, dataset)]
 
-    for side in made(comparison, "SQLite FTS5 + sqlite-vec", sqlite_sides):
+    for side in availability.made(comparison, "SQLite FTS5 + sqlite-vec", sqlite_sides):
         sides.append(side)
         groups[0].append(side.name)
         comparison.notes[f"{side.name}, adding"] = side.note

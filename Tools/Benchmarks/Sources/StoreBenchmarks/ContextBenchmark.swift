@@ -60,7 +60,7 @@ struct ContextBenchmark {
     let userID: String
   }
 
-  private static func context(_ user: Int) -> UserContext {
+  static func context(_ user: Int) -> UserContext {
     UserContext(
       userID: "user-\(user)", conversationsCount: user, friendshipLevel: user % 10,
       preferences: ["food": "ramen with egg", "language": "English", "tone": "friendly and short"],

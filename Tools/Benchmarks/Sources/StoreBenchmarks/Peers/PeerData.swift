@@ -43,8 +43,8 @@ struct PeerData {
     try Data(contentsOf: file).split(separator: 10).map { try JSONDecoder().decode(Line.self, from: $0) }
   }
 
-  private static func rows(_ file: URL) throws -> [Embedding] {
-    let data = try Data(contentsOf: file)
+  static func rows(_ file: URL) throws -> [Embedding] {
+    let data = try Data(contentsOf: file, options: .alwaysMapped)
     let rowBytes = dimension * MemoryLayout<Float>.stride
     guard data.count % rowBytes == 0 else { throw PeerFailure(message: "\(file.path) has no whole number of rows") }
     return data.withUnsafeBytes { bytes in

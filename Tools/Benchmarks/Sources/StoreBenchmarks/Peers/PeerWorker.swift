@@ -18,29 +18,25 @@ struct PeerWorker: AsyncParsableCommand {
       sets[url.lastPathComponent] = try PeerData(url)
     }
     var stores: [String: MemoryStore] = [:]
-    try answer(PeerAnswer())
+    try PeerAnswer().write()
     while let line = readLine() {
       let call = try JSONDecoder().decode(PeerCall.self, from: Data(line.utf8))
       switch call.call {
       case .open:
         stores[call.store] = try await MemoryStore.open(
           at: URL(fileURLWithPath: call.store), options: StoreOptions(dimension: PeerData.dimension))
-        try answer(PeerAnswer())
+        try PeerAnswer().write()
       case .close:
         try await stores.removeValue(forKey: call.store)?.close()
-        try answer(PeerAnswer())
+        try PeerAnswer().write()
       default:
         guard let store = stores[call.store], let data = call.data.flatMap({ sets[$0] }) else {
           throw PeerFailure(message: "\(call.store) is not open, or there is no data for it: \(line)")
         }
-        try answer(try await call.run(store, data))
+        try await call.run(store, data).write()
       }
     }
     for store in stores.values { try await store.close() }
-  }
-
-  private func answer(_ answer: PeerAnswer) throws {
-    FileHandle.standardOutput.write(try JSONEncoder().encode(answer) + Data("\n".utf8))
   }
 }
 
@@ -108,6 +104,16 @@ struct PeerAnswer: Encodable {
   var processorSeconds = 0.0
   /// The texts that each search found, best first.
   var texts: [[String]] = []
+  /// The scores of the memories that each search by vector found, best first.
+  var scores: [[Float]] = []
+  /// Writes and commits of the store so far.
+  var writes: UInt64?
+  var batches: UInt64?
+
+  /// Writes the answer to standard output, as one line of JSON.
+  func write() throws {
+    FileHandle.standardOutput.write(try JSONEncoder().encode(self) + Data("\n".utf8))
+  }
 
   static func processorTime() -> Double {
     var time = timespec()
