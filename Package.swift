@@ -35,7 +35,7 @@ let package = Package(
     .target(name: "Formats", swiftSettings: strict),
     .target(name: "Files", dependencies: ["CStatfs"], swiftSettings: strict),
     .target(name: "LMDB", dependencies: ["CLMDB", "Checksums", "Files"], swiftSettings: lifetimes),
-    .target(name: "VectorSearch", dependencies: ["CBLAS", "Checksums", "Files"], swiftSettings: lifetimes),
+    .target(name: "VectorSearch", dependencies: ["CBLAS", "CSearchKernels", "Checksums", "Files"], swiftSettings: lifetimes),
     .target(name: "CSearchKernels"),
     .target(
       name: "Engram",

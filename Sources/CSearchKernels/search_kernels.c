@@ -59,7 +59,9 @@ __attribute__((target("avx512f,avx512vl,avx512bw"))) static long find_avx512(
 
 int search_best_level(void) {
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) return search_level_avx512;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vnni"))
+    return search_level_avx512;
   if (__builtin_cpu_supports("avx2")) return search_level_avx2;
   return search_level_portable;
 }

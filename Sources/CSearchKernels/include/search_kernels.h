@@ -11,7 +11,7 @@ enum search_level {
   /// What every processor that the project builds for has.
   search_level_portable = 0,
   search_level_avx2 = 1,
-  /// AVX-512 F, VL and BW.
+  /// AVX-512 F, VL, BW and VNNI.
   search_level_avx512 = 2,
 };
 

@@ -321,6 +321,25 @@ struct GenerationCopy: ~Copyable {
     }
   }
 
+  // MARK: Codes
+
+  /// Writes the codes of the copied rows, if there are enough of them. Those that are copied later get theirs with their rows.
+  ///
+  /// - Parameters:
+  ///   - least: The least number of rows that get codes.
+  ///   - check: Called now and then; an error that it throws ends the copy.
+  func encodeRows(ifAtLeast least: Int, check: @escaping () throws -> Void) throws {
+    guard let level, level.batchSequence > 0, let build = CodeBuild(target, check: check) else { return }
+    do {
+      let snapshot = try EnvironmentSnapshot(target.environment)
+      let reader = RecordReader(snapshot.view, target, now: .min)
+      let state = try reader.state()
+      guard state.rowsLive >= least, state.codesThrough == 0 else { return }
+      try build.encodeAll(reader)
+    }
+    try write(level) { $0.batch.state.codesThrough = level.batchSequence }
+  }
+
   // MARK: The end
 
   /// The last round: replays the rest of the log, and compares the counts.

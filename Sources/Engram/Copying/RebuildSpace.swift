@@ -38,7 +38,14 @@ struct RebuildSpace: Sendable {
       // A user's rows are rounded up to a multiple of four.
       need.rowBytes = RowFileHeader.byteCount + (state.rowsLive + 3 * state.users) * header.strideBytes
     }
+    need.rowBytes += codeBytes(need.rowBytes, target.flatMap { RowFileHeader($0) } ?? reader.generation.rows?.header)
     return need
+  }
+
+  /// Bytes of the codes of so many bytes of rows.
+  private static func codeBytes(_ rowBytes: Int, _ header: RowFileHeader?) -> Int {
+    guard let header, header.dimension <= CodeFileHeader.largestDimension else { return 0 }
+    return CodeFile.sizeBytes(CodeFileHeader(rows: header, bits: 4), rowCount: rowBytes / header.strideBytes)
   }
 
   private func reserve(_ space: DiskSpace) -> Int { isAutomatic ? space.reserveBytes : space.leastReserveBytes }

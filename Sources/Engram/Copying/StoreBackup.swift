@@ -53,6 +53,7 @@ struct StoreBackup {
     do {
       var copy = GenerationCopy(from: source, to: target, progress: checkedProgress)
       try copy.copyAll()
+      try copy.encodeRows(ifAtLeast: live.options.leastCodedRows, check: check)
       state = try copy.finish()
       try target.trim()
       try StoreVerifier.requireIntact(target, checkedProgress)

@@ -93,6 +93,10 @@ struct StoreRebuild {
         try space.requireReserve()
       }
       try copy.copyAll()
+      try copy.encodeRows(ifAtLeast: live.options.leastCodedRows) { [check, space] in
+        try check()
+        try space.requireReserve()
+      }
       try target.trim()
       // Data that was hidden before the copy began leaves all files with this rebuild, also the file of vectors.
       if vectors == nil {

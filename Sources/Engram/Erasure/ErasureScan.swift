@@ -16,6 +16,8 @@ public struct ErasureScan: Sendable, Hashable, Codable {
     case words
     /// A few components of an embedding.
     case embedding
+    /// The code of an embedding: up to 192 bytes.
+    case code
   }
 
   /// An occurrence of a pattern.

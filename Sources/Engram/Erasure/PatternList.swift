@@ -36,6 +36,8 @@ extension PatternList {
   static let leastNonzeroBytes = 8
   /// The most places of a row at which a piece is taken.
   static let rowPieces = 8
+  /// The most bytes of a code that are searched for.
+  static let codePieceBytes = 192
   /// Components other than zero in a piece of a row.
   static let rowPieceComponents = 8
 
@@ -103,6 +105,16 @@ extension PatternList {
       if append(row: row, from: nonzero[next], through: nonzero[next + Self.rowPieceComponents - 1]) { hasPiece = true }
     }
     return hasPiece
+  }
+
+  /// Takes the beginning of a row's code. Codes of other embeddings have short pieces in common with it, so it is one long pattern.
+  mutating func append(code: [UInt8]) {
+    let piece = code.prefix(Self.codePieceBytes)
+    if piece.count(where: { $0 != 0 }) >= Self.textPieceBytes, let telling = Self.telling(piece) {
+      append(.code, telling)
+    } else {
+      countUnsearchable(.code)
+    }
   }
 
   private mutating func append(row: [UInt8], from first: Int, through last: Int) -> Bool {

@@ -1,5 +1,22 @@
 import VectorSearch
 
+/// The codes of rows, as they are in the file.
+struct CodeBytes: Sendable {
+  private let file: CodeFile
+
+  /// Nil in a generation without codes. A file that no commit names yet counts: codes may have been written to it.
+  init?(_ reader: RecordReader) throws {
+    guard let file = reader.generation.codes?.file() else { return nil }
+    self.file = file
+  }
+
+  /// Nil if the file has none.
+  func code(of row: Int) -> [UInt8]? {
+    guard let found = try? file.read(row: row), found.metadata != 0 else { return nil }
+    return found.code
+  }
+}
+
 /// The bytes of rows, as they are in the file.
 struct RowBytes: Sendable {
   private let rows: RowFile

@@ -6,6 +6,7 @@ import VectorSearch
 struct SurvivorWalk: ~Escapable {
   private let reader: RecordReader
   private let rows: RowBytes?
+  private let codes: CodeBytes?
   private let subject: ErasureSubject
   /// The user who is erased, or whose memories are; nil if memories of any user are erased.
   private let user: UserKey?
@@ -14,6 +15,7 @@ struct SurvivorWalk: ~Escapable {
   init(_ reader: RecordReader, without subject: ErasureSubject) throws {
     self.reader = reader
     rows = try RowBytes(reader)
+    codes = try CodeBytes(reader)
     self.subject = subject
     user =
       switch subject {
@@ -22,7 +24,7 @@ struct SurvivorWalk: ~Escapable {
       }
   }
 
-  /// Lends `body` the bytes of every key, every value and every row that stays.
+  /// Lends `body` the bytes of every key, every value, every row and every code that stays.
   ///
   /// - Parameter progress: Called now and then with the entries seen so far; an error that it throws ends the walk.
   /// - Throws: ``StoreError`` `.corrupted` for a damaged entry.
@@ -58,6 +60,7 @@ struct SurvivorWalk: ~Escapable {
     guard rows?.withRow(reference.row, body) != nil else {
       throw StoreError(.corrupted, "memory \(id) names row \(reference.row), which the store does not have")
     }
+    if let code = codes?.code(of: reference.row) { body(unsafe code.span.bytes) }
   }
 
   private func isErased(_ owner: EntryOwner) -> Bool {

@@ -6,11 +6,13 @@ import VectorSearch
 struct TraceCollector: ~Escapable {
   private let reader: RecordReader
   private let rows: RowBytes?
+  private let codes: CodeBytes?
 
   @_lifetime(copy reader)
   init(_ reader: RecordReader) throws {
     self.reader = reader
     rows = try RowBytes(reader)
+    codes = try CodeBytes(reader)
   }
 
   /// - Parameter check: Called now and then; an error that it throws ends the walk.
@@ -115,5 +117,6 @@ struct TraceCollector: ~Escapable {
       list.append(row: unsafe row.withUnsafeBytes { unsafe Array($0) })
     }
     if hasPieces != true, isLive { list.countUnsearchable(.embedding) }
+    if let code = codes?.code(of: row) { list.append(code: code) }
   }
 }

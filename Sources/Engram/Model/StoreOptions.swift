@@ -53,6 +53,8 @@ public struct StoreOptions: Sendable {
   var clock = StoreClock()
   /// How long a read waits for the opening of the generation that has replaced the one this process has open.
   package var followingPatience: Duration = .seconds(2)
+  /// The least number of rows that get codes. With fewer, floats are as fast.
+  package var leastCodedRows = 4096
   /// If set, every page of LMDB's file is checked and reported before the first one is used; damage keeps the store closed.
   var inspectsPages: PageInspection?
 

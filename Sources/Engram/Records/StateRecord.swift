@@ -13,8 +13,11 @@ struct StateRecord: Sendable, Equatable {
   var memories = 0
   var contexts = 0
   var users = 0
-  /// The last batch whose codes were flushed; zero while there are none.
-  var codesSequence: UInt64 = 0
+  /// The last batch of which every live row has a code on the disk; zero while the generation has no codes. A version of Engram that does
+  /// not know it does not store it again, so the codes do not count after its first commit.
+  var codesThrough: UInt64 = 0
+  /// Whether the codes of this generation were lost, so that only the next generation has some.
+  var hasLostCodes = false
   /// The generation that replaced this one; zero while this is the live one.
   var supersededBy: UInt64 = 0
   /// Milliseconds since 1970.
@@ -37,10 +40,13 @@ struct StateRecord: Sendable, Equatable {
 
   init() {}
 
+  /// Ends the use of codes in this generation.
+  mutating func loseCodes() { (codesThrough, hasLostCodes) = (0, true) }
+
   func encode(into writer: inout CBORWriter) {
     // A mark is valid only in the boot of the last commit.
     let mark = expiryMark.flatMap { $0.boot.boot == lastBoot?.boot ? $0 : nil }
-    let optionals = [pendingErasure > 0, rowsDead > 0, !tables.isEmpty].count { $0 }
+    let optionals = [pendingErasure > 0, rowsDead > 0, !tables.isEmpty, codesThrough > 0 || hasLostCodes].count { $0 }
     writer.map(count: 12 + optionals + (lastBoot == nil ? 0 : 2) + (mark == nil ? 0 : 2))
     if let lastBoot {
       writer.key("boot")
@@ -57,6 +63,10 @@ struct StateRecord: Sendable, Equatable {
     if pendingErasure > 0 {
       writer.key("erasing")
       writer.unsigned(pendingErasure)
+    }
+    if codesThrough > 0 || hasLostCodes {
+      writer.key("codesEnd")
+      writer.unsigned(codesThrough)
     }
     writer.key("contexts")
     writer.int(contexts)
@@ -88,8 +98,9 @@ struct StateRecord: Sendable, Equatable {
     writer.unsigned(supersededBy)
     writer.key("batchSequence")
     writer.unsigned(batchSequence)
+    // Reserved: an earlier version stores again what it reads, without writing codes.
     writer.key("codesSequence")
-    writer.unsigned(codesSequence)
+    writer.unsigned(0)
     if let mark {
       writer.key("expiredBefore")
       writer.int(mark.wall)
@@ -132,7 +143,10 @@ struct StateRecord: Sendable, Equatable {
         } else if unsafe key.equals("erasing") {
           state.pendingErasure = try reader.readUInt64()
         } else if unsafe key.equals("codesSequence") {
-          state.codesSequence = try reader.readUInt64()
+          _ = try reader.readUInt64()
+        } else if unsafe key.equals("codesEnd") {
+          state.codesThrough = try reader.readUInt64()
+          state.hasLostCodes = state.codesThrough == 0
         } else if unsafe key.equals("boot") {
           boot = try reader.readBytes()
         } else if unsafe key.equals("bootClock") {
@@ -153,7 +167,7 @@ struct StateRecord: Sendable, Equatable {
       return state
     }
     let counts = [users, tokens, contexts, logCount, memories, rowsDead, rowsHigh, rowsLive]
-    let sequences = [logFirst, supersededBy, batchSequence, pendingErasure, codesSequence]
+    let sequences = [logFirst, supersededBy, batchSequence, pendingErasure, codesThrough]
     guard counts.allSatisfy(Limits.rows.contains), sequences.allSatisfy({ $0 <= Limits.sequence }) else {
       throw StoreError(.corrupted, "the store's state record has a count that cannot be")
     }

@@ -1,6 +1,6 @@
 import VectorSearch
 
-/// Stage 5 of a search: keeps the best of the scored slots. Reads a record only if the columns leave the filter undecided and the score
+/// Stage 6 of a search: keeps the best of the scored slots. Reads a record only if the columns leave the filter undecided and the score
 /// could still enter.
 struct BestHits {
   /// The row of a memory that was found, and its record if the filter had to read it.

@@ -1,7 +1,7 @@
 import Formats
 import VectorSearch
 
-/// Stage 6 of a search: reads the records of the best hits, and compares each with its row and its user.
+/// Stage 7 of a search: reads the records of the best hits, and compares each with its row and its user.
 struct ResultReading: ~Escapable {
   private let reader: RecordReader
   private let rows: RowFile

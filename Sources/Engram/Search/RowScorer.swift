@@ -6,7 +6,7 @@ struct ScoredSlot {
   let score: Float
 }
 
-/// Stage 4 of a search: the exact score of each candidate, by `cblas_sdot` over its row.
+/// Stage 5 of a search: the exact score of each candidate, by `cblas_sdot` over its row.
 struct RowScorer {
   let rows: RowFile
 

@@ -28,13 +28,16 @@ final class Generation: Sendable {
   private final class Held: Sendable {
     /// Nil in a store without embeddings.
     let rows: RowFile?
+    /// Nil in a store without embeddings, or with embeddings too long for codes.
+    let codes: GenerationCodes?
     /// The shared lock on the data file: a process that can lock it exclusively knows that no process has the generation open.
     let presence: FileLock
     /// For growing LMDB's file in advance, and for reading its meta pages.
     let dataFile: Files.FileHandle
 
-    init(rows: RowFile?, presence: consuming FileLock, dataFile: consuming Files.FileHandle) {
+    init(rows: RowFile?, codes: GenerationCodes?, presence: consuming FileLock, dataFile: consuming Files.FileHandle) {
       self.rows = rows
+      self.codes = codes
       self.presence = presence
       self.dataFile = dataFile
     }
@@ -53,11 +56,18 @@ final class Generation: Sendable {
     termReaders = TermReaders(store.language, seed: UserKey("the terms of texts", secret: store.secret).high)
     pinned = Mutex(Pinned(embedder: store.embedder, template: store.template))
     let dataFile = try Files.FileHandle(path: place.appending(Self.dataFileName), access: environment.isReadOnly ? .read : .readWrite)
-    held = Mutex(Held(rows: rows, presence: presence, dataFile: dataFile))
+    let codes = rows.flatMap { rows in
+      rows.header.dimension > CodeFileHeader.largestDimension
+        ? nil : GenerationCodes(place, rows.header, isReadOnly: environment.isReadOnly)
+    }
+    held = Mutex(Held(rows: rows, codes: codes, presence: presence, dataFile: dataFile))
   }
 
   /// Nil in a store without embeddings, and once the store is closed.
   var rows: RowFile? { held.withLock { $0?.rows } }
+
+  /// Nil in a store without embeddings, or with embeddings too long for codes; and once the store is closed.
+  var codes: GenerationCodes? { held.withLock { $0?.codes } }
 
   private func requireHeld() throws(StoreError) -> Held {
     guard let held = held.withLock({ $0 }) else { throw StoreError(.closed, "the store is closed") }
@@ -122,7 +132,9 @@ final class Generation: Sendable {
   /// Truncates the files to the space in use. Must only be called while no other process has the generation open.
   func trim() throws {
     let snapshot = try EnvironmentSnapshot(environment)
-    try rows?.trim(toRowCount: RecordReader(snapshot.view, self, now: .min).state().rowsHigh)
+    let rowsHigh = try RecordReader(snapshot.view, self, now: .min).state().rowsHigh
+    try rows?.trim(toRowCount: rowsHigh)
+    try codes?.file()?.trim(toRowCount: rowsHigh)
     try requireHeld().dataFile.truncate(to: environment.usedBytes)
   }
 

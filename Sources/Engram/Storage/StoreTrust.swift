@@ -36,6 +36,7 @@ enum StoreTrust {
     guard let own = try check(directory, .directory, paths) else { return nil }
     let lock = try check(directory.appending(Generation.lockTableName), .file, paths)
     let rows = try check(directory.appending(Generation.rowFileName), .file, paths)
+    try check(directory.appending(GenerationCodes.fileName), .file, paths)
     guard let data = try check(paths.data(number), .file, paths) else { return nil }
     return GenerationFiles(directory: own, data: data, lock: lock, rows: rows)
   }
@@ -43,6 +44,11 @@ enum StoreTrust {
   /// Whether a directory belongs to this user, and no other user can write in it.
   static func isOwn(_ status: FileStatus) -> Bool {
     status.isDirectory && status.ownerID == MachineIdentity.userID && status.permissions & 0o022 == 0
+  }
+
+  /// Whether a file belongs to this user, nobody else may use it, and it has no other name.
+  static func isOwnFile(_ status: FileStatus) -> Bool {
+    status.isRegularFile && status.ownerID == MachineIdentity.userID && status.permissions & 0o077 == 0 && status.linkCount == 1
   }
 
   // MARK: One name

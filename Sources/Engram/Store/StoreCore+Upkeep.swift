@@ -82,7 +82,9 @@ extension StoreCore {
   }
 
   /// Whether an index is missing that a rebuild would make.
-  func lacksIndex(_ state: StateRecord) -> Bool { state.tables != .known }
+  func lacksIndex(_ state: StateRecord) -> Bool {
+    state.tables != .known || state.hasLostCodes || state.codesThrough > 0 && generation.codes?.file() == nil
+  }
 
   /// Whether an erasure was interrupted, or so many rows are dead that a rebuild is worth its cost.
   func needsRebuild(_ state: StateRecord) -> Bool {

@@ -20,6 +20,8 @@ final class StoreCore: Sendable {
   private let maintenance = Mutex<Task<Void, Never>?>(nil)
   /// Rebuilds and the like that are under way, and whether the store is being closed.
   private let work = Mutex(Work())
+  /// Whether codes are being built or flushed.
+  let isWorkingOnCodes = Atomic(false)
 
   private struct Work {
     var count = 0
@@ -35,11 +37,17 @@ final class StoreCore: Sendable {
     let live = LiveGeneration(files.generation, paths: files.paths, writerLock: files.writerLock, options: options)
     self.live = live
     self.options = options
-    let (commits, ended) = (commits, ended)
+    let (commits, ended, owner) = (commits, ended, Owner())
     writing = Mutex(
       options.access == .readWrite
-        ? try WriteCoordinator(live, options: options, onCommit: { commits.announce() }, onIdle: { ended.announce() }) : nil)
+        ? try WriteCoordinator(
+          live, options: options,
+          onCommit: {
+            commits.announce()
+            owner.core?.flushCodesIfMany()
+          }, onIdle: { ended.announce() }) : nil)
     alive = Mutex(files.alive)
+    owner.core = self
     let task = Task { [weak self] in
       while let self, !Task.isCancelled {
         await self.maintain()
@@ -47,6 +55,17 @@ final class StoreCore: Sendable {
       }
     }
     maintenance.withLock { $0 = task }
+  }
+
+  /// The core that a coordinator belongs to.
+  private final class Owner: Sendable {
+    private struct Reference { weak var core: StoreCore? }
+    private let reference = Mutex(Reference())
+
+    var core: StoreCore? {
+      get { reference.withLock { $0.core } }
+      set { reference.withLock { $0.core = newValue } }
+    }
   }
 
   var coordinator: WriteCoordinator? { writing.withLock { $0 } }
@@ -155,6 +174,7 @@ final class StoreCore: Sendable {
     }
     // With this read an idle process follows to the live generation, and releases the one that it had open.
     let state = try live.read { try $0.state() }
+    maintainCodes(state)
     guard let coordinator, coordinator.poison == nil, needsRebuild(state) || lacksIndex(state) else { return }
     let isTime = work.withLock { [needsRebuild = needsRebuild(state)] work in
       // Each commit of an earlier version of Engram makes an index incomplete again, so it is rebuilt once an hour at most.
@@ -218,6 +238,8 @@ final class StoreCore: Sendable {
     } otherwise: {
       "a rebuild was still under way when the timeout of close was over: close again later"
     }
+    // Only a matter of speed: the next process can do without.
+    try? await settleCodes()
     coordinator?.queue.close()
     maintenance.withLock { $0?.cancel() }
     commits.finish()

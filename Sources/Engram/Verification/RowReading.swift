@@ -9,6 +9,8 @@ struct RowDigests: Sendable {
   fileprivate(set) var squaredNorms: [Double]
   /// Why rows cannot be read, by row: a bad sector affects its own row only.
   fileprivate(set) var failures: [Int: String] = [:]
+  /// Rows that have another code in the file than the one that is computed from them.
+  fileprivate(set) var wrongCodes: Set<Int> = []
 
   fileprivate init(count: Int) {
     checksums = [UInt64](repeating: 0, count: count)
@@ -24,15 +26,19 @@ final class RowReading: Sendable {
 
   private let rows: RowFile
   private let count: Int
+  private let codes: CodeFile?
   private let isCancelled = Atomic(false)
   private let hasThread = Atomic(false)
   private let digests = Mutex<RowDigests?>(nil)
   private let isOver = DispatchSemaphore(value: 0)
 
-  /// - Parameter count: The number of rows that lie inside the file.
-  init(_ rows: RowFile, count: Int) {
+  /// - Parameters:
+  ///   - count: The number of rows that lie inside the file.
+  ///   - codes: Compared with the rows; nil if there are none.
+  init(_ rows: RowFile, count: Int, codes: CodeFile?) {
     self.rows = rows
     self.count = count
+    self.codes = codes
   }
 
   func begin() {
@@ -66,6 +72,7 @@ final class RowReading: Sendable {
     let (dimension, stride) = (rows.header.dimension, rows.header.strideBytes / 4)
     let runRows = max(1, Self.runBytes / rows.header.strideBytes)
     var buffer: [Float] = []
+    var encoded = CodeFile.Encoded()
     for start in Swift.stride(from: 0, to: count, by: runRows) {
       if isCancelled.load(ordering: .relaxed) { break }
       try check()
@@ -73,13 +80,25 @@ final class RowReading: Sendable {
       let readable = (try? rows.read(rows: run, into: &buffer)) ?? 0
       for (index, row) in run.enumerated() {
         if index < readable {
-          digests.set(row, buffer.span.extracting(index * stride..<index * stride + dimension))
+          let components = buffer.span.extracting(index * stride..<index * stride + dimension)
+          digests.set(row, components)
+          if let codes, !codes.hasCode(of: components, row: row, &encoded) { digests.wrongCodes.insert(row) }
         } else {
           digests.readAlone(row, of: rows)
         }
       }
     }
     return digests
+  }
+}
+
+extension CodeFile {
+  /// - Parameter encoded: Room for a code.
+  fileprivate func hasCode(of components: Span<Float>, row: Int, _ encoded: inout Encoded) -> Bool {
+    encoded.removeAll()
+    encode(components, into: &encoded)
+    guard let found = try? read(row: row) else { return false }
+    return found.metadata == encoded.metadata[0] && found.code == encoded.codes
   }
 }
 

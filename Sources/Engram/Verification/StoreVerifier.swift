@@ -20,6 +20,8 @@ struct StoreVerifier: ~Escapable {
   var state = StateRecord()
   /// The features that the store's own record announces.
   var features = StoreRecord.Features()
+  /// Codes that searches of this process would use; nil if there are none.
+  private(set) var codes: CodeReading?
   /// Rows that lie inside the file.
   private(set) var readableRows = 0
   /// The indexes that the store keeps, and what their entries add up to, by the numbers of their tables.
@@ -62,7 +64,8 @@ struct StoreVerifier: ~Escapable {
     for table in tables { total += try reader.entryCount(of: table) }
     meter = WorkMeter(.verifying, total: total, progress)
     checkRowFile()
-    let reading = rows.map { RowReading($0, count: readableRows) }
+    checkCodeFile()
+    let reading = rows.map { RowReading($0, count: readableRows, codes: codes?.file) }
     reading?.begin()
     defer { reading?.cancel() }
     memories.reserve(try reader.entryCount(of: Tables.Memories.self))
@@ -156,6 +159,15 @@ struct StoreVerifier: ~Escapable {
       readableRows = min(state.rowsHigh, max(0, size - RowFileHeader.byteCount) / rows.header.strideBytes)
     } catch {
       report.add("rows.f32: \(error)")
+    }
+  }
+
+  /// Looks for the file of codes. The codes themselves are compared with the rows.
+  private mutating func checkCodeFile() {
+    guard state.codesThrough > 0, let held = reader.generation.codes else { return }
+    codes = held.reading(reader, state)
+    if held.file() == nil {
+      report.add("\(GenerationCodes.fileName) \(held.damage.map { "cannot be used: \(Self.message(of: $0))" } ?? "is missing")")
     }
   }
 

@@ -1,9 +1,13 @@
 import Files
+import Synchronization
 import VectorSearch
 
 /// Rows of a batch that are not in the file yet: gathered in memory, then written in runs of consecutive rows.
 struct RowStaging: ~Copyable {
   private let file: RowFile
+  /// Gets the codes of the rows; nil while the generation has none.
+  private let codes: GenerationCodes?
+  private let codeFile: CodeFile?
   private var pending: [(row: Int, order: Int, components: [Float])] = []
   /// The number of rows gathered so far. ``drop(from:)`` drops the rows that were gathered after this value was read.
   private(set) var mark = 0
@@ -13,7 +17,15 @@ struct RowStaging: ~Copyable {
   /// Bytes of rows that are gathered before they are written, so that a large import holds a few MiB at a time.
   private static let gatheredBytes = 4 << 20
 
-  init(_ file: RowFile) { self.file = file }
+  /// - Parameter codes: Nil while the generation has no codes.
+  init(_ file: RowFile, _ codes: GenerationCodes?) {
+    self.file = file
+    self.codes = codes
+    codeFile = codes?.file()
+  }
+
+  /// Whether the rows get codes.
+  var writesCodes: Bool { codeFile != nil }
 
   mutating func append(row: Int, _ components: [Float]) throws {
     pending.append((row, mark, components))
@@ -40,15 +52,21 @@ struct RowStaging: ~Copyable {
     needsFlush = true
     var start = 0
     var run: [Float] = []
+    var encoded = CodeFile.Encoded()
     for index in pending.indices {
-      run.append(contentsOf: pending[index].components)
-      run.append(contentsOf: repeatElement(0, count: stride - pending[index].components.count))
+      let components = pending[index].components
+      run.append(contentsOf: components)
+      run.append(contentsOf: repeatElement(0, count: stride - components.count))
+      codeFile?.encode(components.span, into: &encoded)
       if index + 1 == pending.count || pending[index + 1].row != pending[index].row + 1 {
         try file.write(strides: run, fromRow: pending[start].row)
+        try codeFile?.write(encoded, fromRow: pending[start].row)
         run.removeAll(keepingCapacity: true)
+        encoded.removeAll()
         start = index + 1
       }
     }
+    if codeFile != nil { codes?.unflushedRows.add(pending.count, ordering: .relaxed) }
     pending.removeAll(keepingCapacity: true)
   }
 

@@ -1,5 +1,6 @@
 import Formats
 import LMDB
+import Synchronization
 
 /// Stores what the batch has kept in memory, directly before the commit.
 extension WriteBatch {
@@ -14,6 +15,7 @@ extension WriteBatch {
       state.lastBoot = source.lastBoot
       state.expiryMark = source.expiryMark
     } else {
+      adoptFlushedCodes()
       state.batchSequence += 1
       // Not the later of `now` and the last commit: a clock that was wrong at the last commit may have been set back.
       state.lastCommit = now
@@ -42,6 +44,15 @@ extension WriteBatch {
     if let mark = state.expiryMark, mark.wall > now.wall { state.expiryMark = StoreInstant(wall: now.wall, boot: mark.boot) }
     guard state.expiryStep(first: try reader.firstExpiry(), at: now) == .mark else { return }
     state.expiryMark = now
+  }
+
+  /// Names the last batch of which all codes are on the disk.
+  mutating func adoptFlushedCodes() {
+    guard state.codesThrough > 0, let codes = generation.codes else { return }
+    let flushed = codes.flushedThrough.load(ordering: .acquiring)
+    guard flushed > state.codesThrough else { return }
+    state.codesThrough = flushed
+    codes.unnamedRows.store(0, ordering: .relaxed)
   }
 
   private mutating func writeRows() throws {

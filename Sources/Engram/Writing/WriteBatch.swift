@@ -73,9 +73,10 @@ struct WriteBatch: ~Copyable {
     self.boot = boot
     self.now = now
     self.generation = generation
-    staging = generation.rows.map { RowStaging($0) }
     state = try RecordReader(transaction.view, generation, now: now).state()
     initialState = state
+    let codes = state.codesThrough > 0 ? generation.codes : nil
+    staging = generation.rows.map { RowStaging($0, codes) }
     self.transaction = transaction
   }
 
@@ -242,6 +243,8 @@ struct WriteBatch: ~Copyable {
     if memory.supersededBy != nil { block.record.hasSuperseded = true }
     try setBlock(BlockKey(user: key, number: number), block)
     try staging?.append(row: row, components)
+    // While codes count, every live row has one.
+    if state.codesThrough > 0, staging?.writesCodes != true { state.loseCodes() }
     user.rows += 1
     state.rowsLive += 1
     return MemoryRecord.RowReference(row: row, block: number, checksum: RowFile.checksum(of: components.span))

@@ -1,0 +1,50 @@
+#ifndef ENGRAM_CODE_KERNELS_H
+#define ENGRAM_CODE_KERNELS_H
+
+#include <stdint.h>
+
+// Codes of embeddings, and upper bounds of scores by them: a row x is μ + s·b + e, with the mean μ, a scale s, and b of 4 bits (u − 7.5) or 2 bits (u − 1.5)
+// a component. FileFormat.md ("codes.u4") has the proof. Every level gives the same results.
+//
+// With h = search_code_bytes(dimension, bits), byte j of a code has the components j, j + h, j + 2h, …, the first in its lowest bits.
+
+/// Bytes of a row's code: dimension · bits / 8, up to a multiple of 32.
+long search_code_bytes(long dimension, int bits);
+
+/// Encodes a row.
+///
+/// code: search_code_bytes; returns the row's metadata: s as bfloat16 in the high half, the error's norm as bfloat16, rounded up, in the low half. A row
+/// whose code bounds nothing (not finite, too large) has s = 0 and an infinite error: it always survives, as does a slot whose metadata is zero: no code
+/// has an error of zero.
+uint32_t search_encode(const float *row, const float *mean, long dimension, int bits, uint8_t *code);
+
+/// A query as the bounds need it.
+struct search_code_query {
+  /// q = scale · q̂ + δ.
+  float scale;
+  /// Of q̂.
+  float sum;
+  /// ‖δ‖₁ and ‖q‖, rounded up.
+  float residual, norm;
+};
+
+/// Prepares a query: values gets q̂, 8 bits a component, |q̂| ≤ 127, search_code_bytes · 8 / bits of them, zero behind the dimension. Returns ⟨mean, query⟩.
+double search_prepare_code_query(const float *query, const float *mean, long dimension, int bits, int8_t *values, struct search_code_query *prepared);
+
+/// A bit for each of up to 128 rows, the first row in the lowest bit of the first half.
+struct search_code_masks {
+  /// The rows that may score enough.
+  uint64_t possible[2];
+  /// Those of them that probably do.
+  uint64_t probable[2];
+};
+
+/// Finds which of up to 128 rows may score at least `threshold` + ⟨mean, query⟩, and which ones probably do (by a share `nearness` of the way from the
+/// estimate to the bound).
+///
+/// level: a search_level. bounds: room for 128, gets the upper bounds, without ⟨mean, query⟩. The products are exact, so every level finds the same.
+void search_filter_codes(
+    int level, int bits, const uint8_t *codes, const uint32_t *metadata, long rows, long codeBytes, const int8_t *values, const struct search_code_query *query,
+    float threshold, float nearness, float *bounds, struct search_code_masks *found);
+
+#endif

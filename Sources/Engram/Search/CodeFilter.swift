@@ -1,0 +1,42 @@
+import VectorSearch
+
+/// Stage 4 of a search over many rows: excludes, by their codes, the candidates of a block that cannot enter any more. Most rows of a long
+/// scan are excluded, and their floats are never read.
+///
+/// A code gives an upper bound of the score, so nothing is excluded that could enter, ties included: the results are those of a scan of
+/// all floats. FileFormat.md ("codes.u4") has the proof.
+struct CodeFilter {
+  private let codes: CodeReading
+  private let query: CodeQuery
+  /// The bounds of the rows of the block that was looked at last.
+  private var bounds = [Float](repeating: 0, count: RowFile.blockCapacity)
+
+  init(_ codes: CodeReading, embedding: [Float]) {
+    self.codes = codes
+    query = CodeQuery(embedding, mean: codes.file.mean, bits: codes.file.header.bits)
+  }
+
+  /// The candidates of a block that may score at least `least`: those to score at once, because they probably do or because they have no
+  /// code; and those to look at again once these were scored, because `least` may be higher then.
+  mutating func split(_ block: BlockRecord, _ candidates: LiveMask, atLeast least: Float) -> (first: LiveMask, later: LiveMask) {
+    let trusted = codes.trusted(firstRow: block.firstRow, count: block.used)
+    if trusted & candidates == 0 { return (candidates, 0) }
+    let found = codes.file.filter(
+      firstRow: block.firstRow, count: block.used, query, threshold: query.threshold(least), bounds: &bounds)
+    let possible = candidates & (found.possible | ~trusted)
+    let first = candidates & (found.probable | ~trusted)
+    return (first, possible & ~first)
+  }
+
+  /// Those of the last block's candidates that may still score at least `least`.
+  func remaining(_ candidates: LiveMask, atLeast least: Float) -> LiveMask {
+    let threshold = query.threshold(least)
+    var (left, remaining) = (candidates, candidates)
+    while left != 0 {
+      let slot = left.trailingZeroBitCount
+      left &= left - 1
+      if bounds[slot] < threshold { remaining &= ~(1 << LiveMask(slot)) }
+    }
+    return remaining
+  }
+}

@@ -1,0 +1,176 @@
+import Files
+import Foundation
+import Logging
+import Synchronization
+import VectorSearch
+
+/// Makes the codes of the live generation once it has enough rows, and flushes those that commits have written: both on a thread of their
+/// own, because a commit waits for neither.
+extension StoreCore {
+  /// So many rows may be without flushed codes. After a power failure, or in a process that opens the store, they are compared by their
+  /// floats, and the first search reads their entries of the log.
+  static var unflushedRows: Int { 2048 }
+  /// As many commits, because the log does not keep the changes of more for ever.
+  static var unflushedCommits: UInt64 { 1024 }
+
+  /// Called on the writer thread after each batch.
+  func flushCodesIfMany() {
+    guard let codes = generation.codes, codes.unflushedRows.load(ordering: .relaxed) >= Self.unflushedRows else { return }
+    beginCodesWork { core in try await core.flushCodes() }
+  }
+
+  /// Called once a second by the maintenance.
+  func maintainCodes(_ state: StateRecord) {
+    guard let coordinator, coordinator.poison == nil, let codes = generation.codes, codes.damage == nil else { return }
+    if state.codesThrough == 0 {
+      if !state.hasLostCodes, state.rowsLive >= options.leastCodedRows { beginCodesWork { core in try await core.buildCodes() } }
+    } else if needsCodesFlush(codes, state) {
+      beginCodesWork { core in
+        try await core.flushCodes()
+        try await core.nameFlushedCodes()
+      }
+    }
+  }
+
+  private func needsCodesFlush(_ codes: GenerationCodes, _ state: StateRecord) -> Bool {
+    // The last flush may have come after the last commit.
+    if codes.unnamedRows.load(ordering: .relaxed) + codes.unflushedRows.load(ordering: .relaxed) >= Self.unflushedRows { return true }
+    let flushed = max(codes.flushedThrough.load(ordering: .relaxed), state.codesThrough)
+    if state.batchSequence > flushed + Self.unflushedCommits { return true }
+    return (try? live.read { try codes.needsEncoding($0, $0.state()) }) ?? false
+  }
+
+  /// Begins `body`, unless such work is under way.
+  private func beginCodesWork(_ body: @escaping @Sendable (StoreCore) async throws -> Void) {
+    guard isWorkingOnCodes.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged else { return }
+    Task { [weak self] in
+      guard let self else { return }
+      do {
+        try await body(self)
+      } catch let error as StoreError where error.code == .closed {
+      } catch is CancellationError {
+      } catch {
+        // Searches use the floats of the rows meanwhile.
+        self.options.logger.warning("the codes of the embeddings cannot be written yet", metadata: ["error": "\(error)"])
+      }
+      self.isWorkingOnCodes.store(false, ordering: .releasing)
+    }
+  }
+
+  // MARK: Flushing
+
+  /// Flushes the codes of all batches so far. The next commit names the last of them.
+  func flushCodes() async throws {
+    let isFlushed = try await background("the codes of the embeddings cannot be flushed") { core, check in try core.flushCodes(check) }
+    if isFlushed { return }
+    // The kernel may have dropped codes: none of this generation is used any more.
+    try await coordinator?.write(runsAlone: true) { $0.batch.state.loseCodes() }
+  }
+
+  /// - Returns: Whether they are flushed now, or nothing had to be.
+  private func flushCodes(_ check: @escaping () throws -> Void) throws -> Bool {
+    let found = try live.read { reader -> (Generation, UInt64, DistrustedRows, [CodeBuild.LiveRows])? in
+      let state = try reader.state()
+      guard state.codesThrough > 0, let codes = reader.generation.codes else { return nil }
+      _ = try reader.rows()
+      let distrusted = codes.distrusted(reader, state)
+      let live = if case .all = distrusted { try CodeBuild.liveRows(reader) } else { [CodeBuild.LiveRows]() }
+      return (reader.generation, state.batchSequence, distrusted, live)
+    }
+    guard let (generation, sequence, distrusted, live) = found, let build = CodeBuild(generation, check: check),
+      let file = build.codes.file()
+    else { return true }
+    switch distrusted {
+    case .all: try build.encode(live, into: file)
+    case .rows(let rows): try build.encode(rows, into: file)
+    }
+    let rows = build.codes.unflushedRows.exchange(0, ordering: .relaxed)
+    do throws(FileError) {
+      try file.synchronize()
+    } catch {
+      options.logger.critical("the codes of the embeddings are not used any more", metadata: ["error": "\(error)"])
+      build.codes.giveUp(error)
+      return false
+    }
+    build.codes.trustAll()
+    build.codes.unnamedRows.add(rows, ordering: .relaxed)
+    build.codes.flushedThrough.max(sequence, ordering: .releasing)
+    return true
+  }
+
+  /// Commits the number of the last batch whose codes were flushed, if that is worth a commit.
+  private func nameFlushedCodes() async throws {
+    guard let codes = generation.codes, codes.unnamedRows.load(ordering: .relaxed) >= Self.unflushedRows / 2 else { return }
+    try await coordinator?.write(runsAlone: true) { $0.batch.adoptFlushedCodes() }
+  }
+
+  /// The same when the store is being closed, so that the next process need not read the log.
+  func settleCodes() async throws {
+    guard let coordinator, coordinator.poison == nil, let codes = generation.codes, codes.damage == nil,
+      codes.unnamedRows.load(ordering: .relaxed) + codes.unflushedRows.load(ordering: .relaxed) >= Self.unflushedRows / 2,
+      // Closing must not wait for the writers of other processes.
+      try FileLock(path: paths.writerLock).tryLock(.exclusive)
+    else { return }
+    if try await onBlockingThread({ try self.flushCodes {} }) { try await nameFlushedCodes() }
+  }
+
+  // MARK: Building
+
+  /// Writes the codes of all live rows, then those of the rows that were committed meanwhile, and at last names them in a commit.
+  func buildCodes() async throws {
+    let encoded = try await background("the codes of the embeddings cannot be written") { core, check in try core.encodeRows(check) }
+    guard let (generation, last) = encoded else { return }
+    try await coordinator?.write(runsAlone: true) { transaction in try transaction.batch.nameCodes(of: generation, encodedThrough: last) }
+    options.logger.debug("the embeddings have codes", metadata: ["generation": "\(generation.number)"])
+  }
+
+  /// - Returns: The generation, and the last batch whose rows have codes on the disk; nil if the generation is to have none.
+  private func encodeRows(_ check: @escaping () throws -> Void) throws -> (Generation, UInt64)? {
+    let generation = live.generation
+    guard let build = CodeBuild(generation, check: check) else { return nil }
+    // For the making of the file: two processes that encode the same rows write the same bytes.
+    let maker = try FileLock(Directory(generation.place))
+    guard try maker.tryLock(.exclusive) else { return nil }
+    var seen = UInt64(0)
+    while true {
+      let found = try live.read { reader -> (UInt64, [CodeBuild.LiveRows])? in
+        let state = try reader.state()
+        guard reader.generation === generation, state.codesThrough == 0, !state.hasLostCodes, state.rowsLive >= options.leastCodedRows
+        else { return nil }
+        _ = try reader.rows()
+        var live: [CodeBuild.LiveRows] = []
+        if seen > 0, try GenerationCodes.forEachRow(after: seen, reader, state, { live.append(.init(first: $0, live: 1)) }) {
+          return (state.batchSequence, live)
+        }
+        return (state.batchSequence, try CodeBuild.liveRows(reader))
+      }
+      guard let (sequence, live) = found else { return nil }
+      let file = try build.openFile(live)
+      try build.encode(live, into: file)
+      seen = sequence
+      if live.count > Self.lastRows { continue }
+      try file.synchronize()
+      return (generation, seen)
+    }
+  }
+
+  /// For whose codes writers may wait.
+  private static var lastRows: Int { 512 }
+}
+
+extension WriteBatch {
+  /// Makes the codes of a generation count, once those of the last batches are written as well.
+  ///
+  /// - Parameter last: The last batch whose rows have codes on the disk.
+  fileprivate mutating func nameCodes(of other: Generation, encodedThrough last: UInt64) throws {
+    guard generation === other, state.codesThrough == 0, !state.hasLostCodes, let build = CodeBuild(generation) else { return }
+    var live: [CodeBuild.LiveRows] = []
+    // If the log does not have all of them, the next round of the maintenance begins again.
+    guard try GenerationCodes.forEachRow(after: last, reader, state, { live.append(.init(first: $0, live: 1)) }) else { return }
+    let file = try build.openFile(live)
+    try build.rows.cover(rowCount: state.rowsHigh)
+    try build.encode(live, into: file)
+    if !live.isEmpty { try file.synchronize() }
+    state.codesThrough = state.batchSequence
+  }
+}

@@ -1,0 +1,29 @@
+import CSearchKernels
+
+/// What the bounds of a query's scores are computed with: the query in 8 bits a component, and how far that is from it.
+package struct CodeQuery {
+  let values: [Int8]
+  let parameters: search_code_query
+  /// The dot product of the mean and the query: bounds are without it.
+  let center: Double
+
+  /// - Parameters:
+  ///   - query: Finite components.
+  ///   - mean: What the codes are centered on.
+  package init(_ query: [Float], mean: [Float], bits: Int) {
+    precondition(query.count == mean.count, "a query has the dimension of the mean")
+    let bytes = search_code_bytes(query.count, Int32(bits))
+    var parameters = search_code_query()
+    var center = 0.0
+    // SAFETY: the function writes so many bytes.
+    values = unsafe [Int8](unsafeUninitializedCapacity: bytes * 8 / bits) { buffer, count in
+      center = unsafe search_prepare_code_query(query, mean, query.count, Int32(bits), buffer.baseAddress!, &parameters)
+      count = bytes * 8 / bits
+    }
+    self.parameters = parameters
+    self.center = center
+  }
+
+  /// The bound below which no row scores at least `score`: one step lower than the difference, so that rows of equal scores stay.
+  package func threshold(_ score: Float) -> Float { Float(Double(score) - center).nextDown }
+}

@@ -1,0 +1,300 @@
+import Files
+import Foundation
+import TestSupport
+import Testing
+import VectorSearch
+
+@testable import Engram
+
+/// How codes come into a generation, and when they are not trusted.
+@Suite(.serialized) struct CodeUpkeepTests {
+  private let place = TestStore()
+  private static let dimension = 64
+
+  private func options(_ least: Int = 64) -> StoreOptions {
+    var options = StoreOptions(dimension: Self.dimension)
+    options.leastCodedRows = least
+    return options
+  }
+
+  private func drafts(_ count: Int, _ user: String = "u", seed: UInt64 = 1) -> [MemoryDraft] {
+    var random = SeededGenerator(seed: seed)
+    return (0..<count).map { MemoryDraft(userID: user, text: "\(seed) \($0)", embedding: Embedding(random.vector(Self.dimension))) }
+  }
+
+  private func state(_ store: MemoryStore) throws -> StateRecord { try store.readOnce { try $0.state() } }
+
+  /// Whether searches use codes, and whether their results are those of floats.
+  @discardableResult
+  private func usesCodes(_ store: MemoryStore, sourceLocation: SourceLocation = #_sourceLocation) throws -> Bool {
+    var random = SeededGenerator(seed: 99)
+    let queries = (0..<10).map { _ in SearchQuery(embedding: Embedding(random.vector(Self.dimension)), scope: .all, limit: 10) }
+    return try store.readOnce { reader in
+      let coded = try ExactSearch(reader, leastCodedRows: 1).results(queries)
+      #expect(try coded == ExactSearch(reader, leastCodedRows: .max).results(queries), sourceLocation: sourceLocation)
+      return try reader.generation.codes?.reading(reader, reader.state()) != nil
+    }
+  }
+
+  private var codesPath: String { "\(place.path)/gen-1/codes.u4" }
+
+  /// Overwrites codes, as a power failure does that loses what was not flushed: their rows would be excluded from every search.
+  private func damageCodes(of rows: Range<Int>) throws {
+    let header = CodeFileHeader(
+      rows: RowFileHeader(storeID: [UInt8](repeating: 0, count: 16), generation: 1, dimension: Self.dimension, metric: .cosine), bits: 4)
+    let file = try Files.FileHandle(path: codesPath, access: .readWrite)
+    for row in rows {
+      let (chunk, place) = row.quotientAndRemainder(dividingBy: CodeFile.chunkRows)
+      let start = header.firstChunkOffset + chunk * header.chunkBytes
+      try file.write([UInt8](repeating: 0, count: header.codeBytes), at: start + place * header.codeBytes)
+      // A scale of 1 and the least error: a score near −∞.
+      try file.write([1, 0, 0x80, 0x3f], at: start + CodeFile.chunkRows * header.codeBytes + 4 * place)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func codesAreBuiltByTheMaintenanceOnceThereAreEnoughRows() async throws {
+    let store = try await place.open(options())
+    try await store.add(drafts(63))
+    #expect(try !usesCodes(store) && !FileManager.default.fileExists(atPath: codesPath))
+    try await store.add(drafts(1, seed: 2))
+    #expect(try await eventually { try state(store).codesThrough > 0 })
+    #expect(try usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func rowsAfterTheLastFlushAreNotTrustedByAnotherOpening() async throws {
+    var store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    let flushed = try state(store).codesThrough
+    let header = try #require(store.core.generation.codes?.header)
+    try await store.add(drafts(100, seed: 2))
+    #expect(try state(store).codesThrough == flushed)
+    let rows = try state(store).rowsHigh
+    try await store.close()
+    try damageCodes(of: 200..<rows)
+    // The damage is real: a search that trusts these codes does not look at their rows.
+    let file = try CodeFile(path: codesPath, header: header, isReadOnly: true)
+    var bounds = [Float](repeating: 0, count: 128)
+    let query = CodeQuery([Float](repeating: 1, count: Self.dimension), mean: file.mean, bits: 4)
+    #expect(try file.cover(rowCount: rows) == rows)
+    #expect(file.filter(firstRow: 200, count: 100, query, threshold: -100, bounds: &bounds).possible == 0)
+    store = try await place.open(options())
+    #expect(try usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    // Flushing encodes them again, and the next commit names it.
+    try await store.core.flushCodes()
+    try await store.add(drafts(1, seed: 3))
+    #expect(try state(store).codesThrough > flushed)
+    try await store.close()
+    store = try await place.open(options())
+    #expect(try usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  /// The log has only the last changes: if it does not reach back to the last flush, no code is trusted.
+  @Test(.timeLimit(.minutes(2))) func noCodeIsTrustedIfTheLogIsTooShort() async throws {
+    var store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    try await store.add(drafts(100, seed: 2))
+    // One batch with more changes than the log holds.
+    try await store.write { transaction in
+      for number in 0...WriteBatch.logLimit {
+        transaction.batch.append(LogRecord(operation: .putContext, userID: "\(number % 7)", recordType: "t"))
+      }
+    }
+    try await store.close()
+    try damageCodes(of: 0..<300)
+    store = try await place.open(options())
+    #expect(try !usesCodes(store))
+    try await store.core.flushCodes()
+    #expect(try usesCodes(store))
+    try await store.add(drafts(1, seed: 3))
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func manyRowsAreFlushedWithoutACall() async throws {
+    let store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    let built = try state(store).codesThrough
+    try await store.add(drafts(StoreCore.unflushedRows, seed: 2))
+    #expect(try await eventually { try state(store).codesThrough > built })
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func closingNamesTheCodesOfManyRows() async throws {
+    var store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    try await store.add(drafts(StoreCore.unflushedRows - 1, seed: 2))
+    try await store.close()
+    store = try await place.open(options())
+    let state = try state(store)
+    #expect(state.codesThrough + 1 == state.batchSequence)
+    try await store.close()
+  }
+
+  /// Rows that are committed while the older ones are encoded get their codes before codes count.
+  @Test(.timeLimit(.minutes(2))) func rowsThatAreWrittenMeanwhileGetCodes() async throws {
+    let store = try await place.open(options())
+    try await store.add(drafts(300))
+    for round in 0..<5 {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for writer in 0..<4 {
+          group.addTask {
+            for number in 0..<20 {
+              let seed = UInt64(1000 * round + 100 * writer + number)
+              let ids = try await store.add(drafts(3, "user \(number % 3)", seed: seed)).map(\.id)
+              try await store.delete(ids[0], for: "user \(number % 3)")
+            }
+          }
+        }
+        group.addTask { try await store.core.buildCodes() }
+        try await group.waitForAll()
+      }
+      #expect(try state(store).codesThrough > 0)
+      #expect(try usesCodes(store))
+      #expect(try await store.verify().problems == [])
+      // Codes do not count any more, as after a commit of an earlier version.
+      try await store.write { $0.batch.state.codesThrough = 0 }
+      #expect(try !usesCodes(store))
+    }
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+  func aLostFileIsReplacedByARebuild(isRemoved: Bool) async throws {
+    var store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    try await store.close()
+    if isRemoved {
+      try FileManager.default.removeItem(atPath: codesPath)
+    } else {
+      try Files.FileHandle(path: codesPath, access: .readWrite).write([0xff, 0xff], at: RowFileHeader.byteCount + 2)
+    }
+    let hold = try RebuildHold(place.url)
+    store = try await place.open(options())
+    #expect(try !usesCodes(store))
+    #expect(try store.dueUpkeep == .index)
+    #expect(try await store.verify().problems.count == 1)
+    // A row without a code must not be taken for one that has one.
+    try await store.add(drafts(1, seed: 2))
+    #expect(try state(store).hasLostCodes && state(store).codesThrough == 0)
+    try await store.core.buildCodes()
+    #expect(try !usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    hold.end()
+    try await store.finishUpkeep()
+    #expect(try usesCodes(store))
+    #expect(try store.dueUpkeep == nil)
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aWrongCodeIsAProblemOfTheVerification() async throws {
+    let store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    #expect(try await store.verify().problems == [])
+    try damageCodes(of: 17..<18)
+    let problems = try await store.verify().problems
+    #expect(problems.count == 1 && problems[0].contains("codes.u4: row 17 "), "\(problems)")
+    try await store.compact()
+    #expect(try usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func rebuildsAndBackupsHaveCodes() async throws {
+    let store = try await place.open(options())
+    let ids = try await store.add(drafts(300)).map(\.id)
+    try await store.compact()
+    #expect(try usesCodes(store) && state(store).codesThrough == state(store).batchSequence)
+    try await store.add(drafts(40, seed: 2))
+    for id in ids.prefix(100) { try await store.delete(id, for: "u") }
+    let backup = URL(fileURLWithPath: place.directory.path("backup"))
+    try await store.backup(to: backup)
+    let copy = try await MemoryStore.open(at: backup, options: options())
+    #expect(try usesCodes(copy))
+    #expect(try await copy.verify().problems == [])
+    try await copy.close()
+    // Too few rows are left.
+    for id in ids.dropFirst(100) { try await store.delete(id, for: "u") }
+    try await store.compact()
+    #expect(try !usesCodes(store) && state(store).codesThrough == 0)
+    try await store.close()
+  }
+
+  /// The mean that codes are centered on is one of survivors only, and the proof looks for the codes of what was forgotten.
+  @Test(.timeLimit(.minutes(1))) func forgettingRemovesCodesAndTheMean() async throws {
+    let store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.add(drafts(20, "other", seed: 2))
+    try await store.core.buildCodes()
+    let before = try #require(store.core.generation.codes?.file()?.mean)
+    let receipt = try await store.forget(userID: "other", verifiesErasure: true)
+    let scan = try #require(receipt.scan)
+    #expect(scan.isClean && scan.searched[.code] == 20)
+    let file = try #require(store.core.generation.codes?.file())
+    #expect(file.mean != before)
+    let sums = try store.readOnce { reader in
+      var sums = [Double](repeating: 0, count: Self.dimension)
+      try reader.forEachMemory(after: nil) { record in
+        let row = try reader.row(#require(record.row))
+        for index in row.indices { sums[index] += Double(row[index]) }
+        return true
+      }
+      return sums
+    }
+    #expect(file.mean == sums.map { Float($0 / 200) })
+    #expect(try usesCodes(store))
+    try await store.close()
+  }
+
+  /// A code that stayed somewhere is a trace.
+  @Test(.timeLimit(.minutes(1))) func aCodeThatStayedIsFound() async throws {
+    let store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.add(drafts(3, "other", seed: 2))
+    try await store.core.buildCodes()
+    // What a program that copies files leaves in the directory.
+    try FileManager.default.copyItem(atPath: codesPath, toPath: "\(place.path)/codes.u4.orig")
+    let receipt = try await store.forget(userID: "other", verifiesErasure: true)
+    #expect(receipt.scan?.hits == [.code: 3])
+    try await store.close()
+  }
+
+  #if os(Linux)
+    @Test(.enabled(if: SmallDisk.isPossible), .timeLimit(.minutes(1))) func aFullDiskIsAnErrorAndLosesNothing() async throws {
+      let disk = try SmallDisk(megabytes: 16)
+      let store = try await MemoryStore.open(at: URL(fileURLWithPath: disk.path("store")), options: options())
+      try await store.add(drafts(200))
+      try disk.fill(leavingBlocks: 1)
+      await #expect(throws: (any Error).self) { try await store.core.buildCodes() }
+      #expect(try !usesCodes(store))
+      try disk.makeRoom()
+      try await store.core.buildCodes()
+      try disk.fill()
+      var added = 0
+      await #expect(throws: StoreError.self) {
+        while true {
+          try await store.add(drafts(50, seed: UInt64(added + 10)))
+          added += 1
+        }
+      }
+      #expect(try usesCodes(store))
+      try disk.makeRoom()
+      try await store.add(drafts(100, seed: 7))
+      #expect(try usesCodes(store))
+      #expect(try await store.verify().problems == [])
+      #expect(try state(store).rowsLive == 300 + 50 * added)
+      try await store.close()
+    }
+  #endif
+}
