@@ -41,6 +41,7 @@ struct StoreCheck {
   /// Opens the store, reads and writes, and closes it; the handle is released on return.
   private mutating func use() async throws {
     var options = StoreOptions(access: readsOnly ? .readOnly : .readWrite)
+    options.leastCodedRows = Lane.leastCodedRows
     // Opening a store with an embedder pins it, so an embedder is given only if a worker has pinned one.
     if oracle.lanes.isEmpty { options.dimension = Lane.dimension }
     let opened = try await LaneStore(url, options, pins: !oracle.lanes.isEmpty)

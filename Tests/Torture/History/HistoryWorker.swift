@@ -52,10 +52,10 @@ struct HistoryWorker: AsyncParsableCommand {
   }
 
   private func open(_ isReadOnly: Bool) async throws -> MemoryStore {
-    try await MemoryStore.open(
-      at: URL(fileURLWithPath: store),
-      options: StoreOptions(
-        dimension: Lane.dimension, metric: .dot, access: isReadOnly ? .readOnly : .readWrite,
-        durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate, snapshotMaxAge: nil))
+    var options = StoreOptions(
+      dimension: Lane.dimension, metric: .dot, access: isReadOnly ? .readOnly : .readWrite,
+      durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate, snapshotMaxAge: nil)
+    options.leastCodedRows = Lane.leastCodedRows
+    return try await MemoryStore.open(at: URL(fileURLWithPath: store), options: options)
   }
 }

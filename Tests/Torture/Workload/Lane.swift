@@ -23,6 +23,8 @@ struct Lane: Codable, Hashable, Sendable {
   /// The dimensions of the embedder that a store begins with, and of the one that it may move to.
   static let dimension = 16
   static let otherDimension = 24
+  /// So few that the stores of most runs have codes.
+  static let leastCodedRows = 8
   /// The number of writes after which memories arrive by their texts.
   static let arrivalInterval = 6
   /// How many earlier versions of a context a store keeps.

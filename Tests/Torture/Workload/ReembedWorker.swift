@@ -20,7 +20,9 @@ struct ReembedWorker: AsyncParsableCommand {
     // The tracer counts from here.
     _ = close(-7001)
     do {
-      let opened = try await LaneStore(URL(fileURLWithPath: store), StoreOptions(createsIfMissing: false, snapshotMaxAge: nil))
+      var options = StoreOptions(createsIfMissing: false, snapshotMaxAge: nil)
+      options.leastCodedRows = Lane.leastCodedRows
+      let opened = try await LaneStore(URL(fileURLWithPath: store), options)
       WorkerLog.say(WorkerEvent.note(WorkerOracle.reembedding).line)
       let report = try await opened.reembed(pauseMilliseconds: pause)
       WorkerLog.say(WorkerEvent.note("moves ended").line)

@@ -35,10 +35,10 @@ struct Worker: AsyncParsableCommand {
       WorkerLog.say(WorkerEvent.note("the year is \(Calendar.current.component(.year, from: Date()))").line)
     }
     do {
-      let store = try await LaneStore(
-        URL(fileURLWithPath: store),
-        StoreOptions(
-          durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate, snapshotMaxAge: nil))
+      var options = StoreOptions(
+        durability: eventualMilliseconds.map { .eventual(maxDelay: .milliseconds($0)) } ?? .immediate, snapshotMaxAge: nil)
+      options.leastCodedRows = Lane.leastCodedRows
+      let store = try await LaneStore(URL(fileURLWithPath: store), options)
       WorkerLog.say(WorkerEvent.opened.line)
       if waits { while readLine() != nil {} }
       let watch = LaneWatch(store.store, watch)
