@@ -102,8 +102,8 @@ class Faiss:
                 return index.search(query[None], LIMIT, params=parameters)[1][0]
 
             sides.append(Called(
-                f"FAISS RaBitQ fast-scan + rerank of {factor * LIMIT}", self.queries, one, f"not exact; in memory; its codes took {built:.1f} s",
-                self.threads(threads)))
+                f"FAISS RaBitQ fast-scan + rerank of {factor * LIMIT}", self.queries, one,
+                f"not exact; in memory; codes of {len(self.rows.vectors):,} rows took {built:.1f} s", self.threads(threads)))
         return sides
 
 
@@ -139,7 +139,7 @@ def hnswlib_sides(rows, queries, threads, searches):
     return [
         Called(
             f"hnswlib M16, ef {ef}", queries, lambda query: index.knn_query(query[None], LIMIT, num_threads=1)[0][0],
-            f"not exact; in memory; its graph took {built:.1f} s", prepare=lambda ef=ef: index.set_ef(ef))
+            f"not exact; in memory; the graph of {len(rows.vectors):,} rows took {built:.1f} s", prepare=lambda ef=ef: index.set_ef(ef))
         for ef in searches
     ]
 

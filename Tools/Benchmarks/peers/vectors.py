@@ -119,7 +119,9 @@ class Vectors:
         self.flat_target(cell, count)
 
         if is_real or is_largest:
-            self.measure(f"{title}: a batch of {BATCH}, for each query", [ours, *flat[:1], *arrays], rows, None, batch=True, exact=True)
+            cell = self.measure(f"{title}: a batch of {BATCH}, for each query", [ours, *flat[:1], *arrays], rows, None, batch=True, exact=True)
+            if count == 1_000_000 and flat:
+                self.ratio_target(cell, flat[0].name, 8)
             near = made("FAISS", lambda: faiss.rabitq(threads, [2, 5, 10, 20])) if faiss else []
             chroma = None
             if is_real:
