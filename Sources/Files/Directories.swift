@@ -29,13 +29,8 @@ package enum Directories {
 
   /// The status of the file or directory with this name; nil if there is none. Follows a link only if `followingLinks` is true.
   package static func status(_ place: some FilePlaceConvertible, followingLinks: Bool = false) throws(FileError) -> FileStatus? {
-    let place = place.place
-    var status = stat()
     do throws(FileError) {
-      try retrying("stat", place.path) {
-        unsafe fstatat(place.anchor, place.name, &status, followingLinks ? 0 : AT_SYMLINK_NOFOLLOW)
-      }
-      return FileStatus(status)
+      return try FileStatus(place.place, followingLinks: followingLinks)
     } catch {
       if error.isMissing { return nil }
       throw error

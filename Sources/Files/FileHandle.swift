@@ -4,47 +4,6 @@
   import Darwin
 #endif
 
-/// Identifies a file, whatever its name is.
-package struct FileID: Hashable, Sendable {
-  package let device: UInt64
-  package let inode: UInt64
-}
-
-/// The fields of `fstat` that Engram uses.
-package struct FileStatus: Sendable {
-  package let id: FileID
-  package let sizeBytes: Int
-  /// Bytes of disk blocks in use.
-  package let allocatedBytes: Int
-  package let ownerID: UInt32
-  /// The permission bits, without the file type.
-  package let permissions: UInt32
-  package let isDirectory: Bool
-  package let isRegularFile: Bool
-  package let isSymbolicLink: Bool
-  /// How many names it has.
-  package let linkCount: UInt64
-
-  init(_ status: stat) {
-    id = FileID(device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
-    sizeBytes = Int(status.st_size)
-    allocatedBytes = Int(status.st_blocks) * 512
-    ownerID = status.st_uid
-    permissions = UInt32(status.st_mode) & 0o7777
-    isDirectory = status.st_mode & S_IFMT == S_IFDIR
-    isRegularFile = status.st_mode & S_IFMT == S_IFREG
-    isSymbolicLink = status.st_mode & S_IFMT == S_IFLNK
-    linkCount = UInt64(status.st_nlink)
-  }
-
-  /// - Parameter path: For the error.
-  package init(descriptor: Int32, path: String) throws(FileError) {
-    var status = stat()
-    try retrying("fstat", path) { unsafe fstat(descriptor, &status) }
-    self.init(status)
-  }
-}
-
 /// The only owner of one open descriptor, which it closes when it is released.
 ///
 /// Every call retries `EINTR`, carries on after a short transfer and throws ``FileError``. Descriptors are close-on-exec, never follow a
