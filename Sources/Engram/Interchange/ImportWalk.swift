@@ -93,20 +93,22 @@ struct ImportWalk {
   }
 
   /// Runs `body`, and puts the file and the line before the message of an error that it throws.
-  func naming<Value>(_ place: ImportLedger.Line, _ body: () throws -> Value) throws -> Value {
+  static func naming<Value>(_ place: ImportLedger.Line, of sources: [ImportSource], _ body: () throws -> Value) throws -> Value {
     do {
       return try body()
     } catch {
-      throw named(error, place)
+      throw named(error, place, of: sources)
     }
   }
 
-  func named(_ error: any Error, _ place: ImportLedger.Line) -> any Error {
-    guard let error = Self.aboutLine(error) else { return StoreError.wrapping(error, "the import failed") }
+  private static func named(_ error: any Error, _ place: ImportLedger.Line, of sources: [ImportSource]) -> any Error {
+    guard let error = aboutLine(error) else { return StoreError.wrapping(error, "the import failed") }
     return StoreError(
       error.code, "\(sources[place.file].name):\(place.number): \(error.message)",
       holder: error.holder, isCommitted: error.isCommitted, cause: error.cause)
   }
+
+  func named(_ error: any Error, _ place: ImportLedger.Line) -> any Error { Self.named(error, place, of: sources) }
 
   /// The fault of a line; nil if the error is about the store or the disk.
   func fault(_ error: any Error, _ place: ImportLedger.Line) -> ImportFault? {

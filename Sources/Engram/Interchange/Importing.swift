@@ -137,19 +137,35 @@ private final class RejectedLines: Sendable {
   func commit() throws { try file.withLock { try $0?.commit() } }
 }
 
-/// The second pass: writes every line in one transaction.
-private struct Importer {
+/// The second pass: writes every line in one transaction. A thread of its own parses and prepares the lines ahead of the writer.
+private struct Importer: Sendable {
   private let sources: [ImportSource]
   private let options: ImportOptions
   private var policy: ImportPolicy { options.onConflict }
   private let vectors: [Int: Embedding]
   /// Lines at fault, by their number among all.
   private let leftOut: Set<Int>
-  private let progress: (OperationProgress) throws -> Void
+  private let progress: @Sendable (OperationProgress) throws -> Void
+
+  /// A line that is ready to be written.
+  private struct Step {
+    let place: ImportLedger.Line
+    let content: Result<Content, any Error>
+  }
+
+  private enum Content {
+    case store(StoreLine)
+    case context(ContextLine)
+    case memory(PreparedDraft)
+  }
+
+  /// Bounds of the lines that are passed to the writer at once.
+  private static let linesAtOnce = 256
+  private static let bytesAtOnce = 1 << 20
 
   init(
     _ sources: [ImportSource], _ options: ImportOptions, vectors: [Int: Embedding], leavingOut leftOut: Set<Int>,
-    _ progress: @escaping (OperationProgress) throws -> Void
+    _ progress: @escaping @Sendable (OperationProgress) throws -> Void
   ) {
     self.sources = sources
     self.options = options
@@ -161,21 +177,51 @@ private struct Importer {
   /// - Parameter summary: The summary of the first pass; this pass replaces its counts of what is written.
   func write(_ transaction: inout WriteTransaction, _ summary: inout ImportSummary) throws {
     (summary.memories, summary.contexts, summary.skipped, summary.replaced) = (0, 0, 0, 0)
-    var walk = ImportWalk(
-      sources, dimension: transaction.batch.store.dimension, isLossy: options.isLossy, phase: .writing, progress)
-    while let step = try walk.next() {
-      if leftOut.contains(step.index) { continue }
-      try walk.naming(step.place) {
-        switch try step.content.get() {
-        // Checked again: the store may have moved to another embedder since the first pass.
-        case .store(let line): try line.check(transaction.batch.store)
-        case .context(let context): try put(context, &transaction, &summary)
-        case .memory(var memory):
-          if memory.wantsEmbedding { memory.draft.embedding = vectors[step.index] }
-          try add(memory.draft, &transaction, &summary)
+    let (store, readers) = (transaction.batch.store, transaction.batch.generation.termReaders)
+    let steps = try ReadAhead<Step> { pass in try readers.withReader { try prepare(store, readers, $0, pass) } }
+    defer { steps.finish() }
+    while let part = try steps.next() {
+      for step in part {
+        try ImportWalk.naming(step.place, of: sources) {
+          switch try step.content.get() {
+          // Checked again: the store may have moved to another embedder since the first pass.
+          case .store(let line): try line.check(store)
+          case .context(let context): try put(context, &transaction, &summary)
+          case .memory(let draft): try add(draft, &transaction, &summary)
+          }
         }
       }
     }
+  }
+
+  /// Reads all lines, and prepares them as far as is possible without the transaction.
+  private func prepare(_ store: StoreRecord, _ readers: TermReaders, _ reader: TermReader, _ pass: ([Step]) throws -> Void) throws {
+    var walk = ImportWalk(sources, dimension: store.dimension, isLossy: options.isLossy, phase: .writing, progress)
+    var steps: [Step] = []
+    var bytes = 0
+    while let step = try walk.next() {
+      if leftOut.contains(step.index) { continue }
+      let content = Result { () throws -> Content in
+        switch try step.content.get() {
+        case .store(let line): return .store(line)
+        case .context(let context):
+          bytes += context.record.count
+          return .context(context)
+        case .memory(var memory):
+          if memory.wantsEmbedding { memory.draft.embedding = vectors[step.index] }
+          var draft = try PreparedDraft(memory.draft, store: store)
+          draft.makeWords(reader, of: readers)
+          bytes += draft.sizeBytes
+          return .memory(draft)
+        }
+      }
+      steps.append(Step(place: step.place, content: content))
+      if steps.count < Self.linesAtOnce, bytes < Self.bytesAtOnce { continue }
+      try pass(steps)
+      steps.removeAll(keepingCapacity: true)
+      bytes = 0
+    }
+    try pass(steps)
   }
 
   private func put(_ context: ContextLine, _ transaction: inout WriteTransaction, _ summary: inout ImportSummary) throws {
@@ -194,8 +240,8 @@ private struct Importer {
     try transaction.putContext(context.recordType, schemaVersion: context.schema, userID: context.userID, record: context.record)
   }
 
-  private func add(_ draft: MemoryDraft, _ transaction: inout WriteTransaction, _ summary: inout ImportSummary) throws {
-    let rivals = try rivals(of: draft, transaction)
+  private func add(_ draft: PreparedDraft, _ transaction: inout WriteTransaction, _ summary: inout ImportSummary) throws {
+    let rivals = try rivals(of: draft.draft, transaction)
     if rivals.isEmpty {
       summary.memories += 1
     } else {
@@ -210,7 +256,7 @@ private struct Importer {
       }
     }
     // `requireEmbedding` is not asked: a line decides itself whether its memory gets an embedding.
-    _ = try transaction.add(try PreparedDraft(draft, store: transaction.batch.store), marksReplaced: false)
+    _ = try transaction.add(draft, marksReplaced: false)
   }
 
   /// The live memories that have the draft's id or dedupe key.

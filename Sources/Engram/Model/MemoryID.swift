@@ -40,7 +40,8 @@ public struct MemoryID: Sendable, Hashable, Comparable, LosslessStringConvertibl
 
   /// The 16 bytes, the most significant first.
   var bytes: [UInt8] {
-    [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) } }
+    // SAFETY: the bytes are copied during the call.
+    unsafe withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { unsafe Array($0) }
   }
 
   public var description: String {

@@ -69,20 +69,21 @@ struct BlockColumns: Sendable, Equatable {
   func encode(into bytes: inout [UInt8]) {
     var kinds = StringTable()
     var sessions = StringTable()
-    let kindIndexes = slots.map { kinds.index(of: $0.kind) }
-    let sessionIndexes = slots.map { sessions.index(of: $0.session) }
-    let tags = slots.contains { $0.details != nil } ? TagTable(slots) : nil
+    let kindIndexes = slots.indices.map { kinds.index(of: slots[$0].kind) }
+    let sessionIndexes = slots.indices.map { sessions.index(of: slots[$0].session) }
+    let tags = slots.indices.contains { slots[$0].details != nil } ? TagTable(slots) : nil
     bytes.append(tags == nil ? 1 : 2)
     bytes.append(UInt8(slots.count))
     bytes.append(UInt8(kinds.strings.count))
     bytes.append(UInt8(sessions.strings.count))
     if let tags { bytes.appendBigEndian(UInt32(tags.strings.count)) }
-    for slot in slots {
-      bytes.appendBigEndian(slot.id.high)
-      bytes.appendBigEndian(slot.id.low)
+    // By indexes: a loop over the slots would retain and release the strings of each.
+    for index in slots.indices {
+      bytes.appendBigEndian(slots[index].id.high)
+      bytes.appendBigEndian(slots[index].id.low)
     }
-    for slot in slots { bytes.appendBigEndian(slot.createdAt) }
-    for slot in slots { bytes.appendBigEndian(slot.expiresAt) }
+    for index in slots.indices { bytes.appendBigEndian(slots[index].createdAt) }
+    for index in slots.indices { bytes.appendBigEndian(slots[index].expiresAt) }
     bytes.append(contentsOf: kindIndexes)
     bytes.append(contentsOf: sessionIndexes)
     if let tags { encodeDetails(tags, into: &bytes) }
@@ -122,8 +123,17 @@ struct BlockColumns: Sendable, Equatable {
     var strings: [String] = []
     private var indexes: [Exact<String>: UInt8] = [:]
 
+    private var last: UInt8 = 0
+
     mutating func index(of string: String?) -> UInt8 {
       guard let string else { return 0 }
+      // Neighboring rows mostly have the same string.
+      if last > 0, strings[Int(last) - 1].hasSameBytes(as: string) { return last }
+      last = place(of: string)
+      return last
+    }
+
+    private mutating func place(of string: String) -> UInt8 {
       if let index = indexes[Exact(string)] { return index }
       strings.append(string)
       indexes[Exact(string)] = UInt8(strings.count)

@@ -47,14 +47,34 @@ extension WordsEntry {
   ///   - session: The hash of its name; 0: none.
   init(_ record: MemoryRecord, session: UInt128, _ reader: TermReader) {
     let memory = record.memory
-    let text = reader.terms(of: memory.text, separatesQuestions: memory.sessionID != nil)
-    let caption = memory.caption.map { reader.terms(of: $0).said } ?? []
-    let author = memory.speaker.map { reader.terms(of: $0).said } ?? []
+    self.init(
+      record, session: session,
+      MemoryWords(
+        memory.text, caption: memory.caption, speaker: memory.speaker, separatesQuestions: memory.sessionID != nil, reader))
+  }
+
+  init(_ record: MemoryRecord, session: UInt128, _ words: MemoryWords) {
+    let memory = record.memory
     self.init(
       id: memory.id, createdAt: memory.createdAt.milliseconds, expiresAt: memory.expiresAt?.milliseconds ?? BlockColumns.never,
-      row: record.row?.row ?? -1, isSuperseded: memory.supersededBy != nil, session: session,
-      length: min(text.said.count + text.asked.count + caption.count, Int(UInt16.max)),
-      questionShare: Int((text.questionShare * 65_535).rounded()), terms: Self.marked(said: text.said + caption, asked: text.asked, author))
+      row: record.row?.row ?? -1, isSuperseded: memory.supersededBy != nil, session: session, length: words.length,
+      questionShare: words.questionShare, terms: words.terms)
+  }
+}
+
+/// The part of a ``WordsEntry`` that follows from the texts of a memory.
+struct MemoryWords: Sendable {
+  /// As in ``WordsEntry``.
+  let length: Int
+  let questionShare: Int
+  let terms: [MarkedTerm]
+
+  init(_ text: String, caption: String?, speaker: String?, separatesQuestions: Bool, _ reader: TermReader) {
+    var text = reader.terms(of: text, separatesQuestions: separatesQuestions)
+    if let caption { text.said += reader.terms(of: caption).said }
+    length = min(text.said.count + text.asked.count, Int(UInt16.max))
+    questionShare = Int((text.questionShare * 65_535).rounded())
+    terms = Self.marked(said: text.said, asked: text.asked, speaker.map { reader.terms(of: $0).said } ?? [])
   }
 
   /// Sorts few values by insertion, without the calls of a general sort: most texts have few words.
@@ -75,7 +95,9 @@ extension WordsEntry {
 
   private static func marked(said: [TermHash], asked: [TermHash], _ author: [TermHash]) -> [MarkedTerm] {
     // The kind is in the low bits, so that one sort brings all occurrences of a term together.
-    var occurrences = said.map { UInt64($0) << 2 }
+    var occurrences: [UInt64] = []
+    occurrences.reserveCapacity(said.count + asked.count + author.count)
+    for term in said { occurrences.append(UInt64(term) << 2) }
     for term in asked { occurrences.append(UInt64(term) << 2 | 1) }
     for term in author { occurrences.append(UInt64(term) << 2 | 2) }
     sort(&occurrences)
@@ -129,7 +151,7 @@ struct WordsBlock: Equatable {
     bytes.reserveCapacity(byteCount)
     bytes += [1, UInt8(entries.count), UInt8(sessions.count), 0]
     bytes.appendBigEndian(UInt32(entries.reduce(0) { $0 + $1.terms.count }))
-    for entry in entries { bytes += entry.id.bytes }
+    for entry in entries { bytes.append(entry.id) }
     for entry in entries { bytes.appendBigEndian(entry.createdAt) }
     for entry in entries { bytes.appendBigEndian(entry.expiresAt) }
     for entry in entries { bytes.appendBigEndian(UInt64(entry.row + 1)) }
@@ -190,7 +212,7 @@ extension WordsView {
       bytes.append(self.bytes.extracting(offset + width * tail..<offset + width * count))
       offset += width * count
     }
-    field(16) { $0 += entry.id.bytes }
+    field(16) { $0.append(entry.id) }
     field(8) { $0.appendBigEndian(entry.createdAt) }
     field(8) { $0.appendBigEndian(entry.expiresAt) }
     field(8) { $0.appendBigEndian(UInt64(entry.row + 1)) }
@@ -222,6 +244,11 @@ extension WordsView {
 extension [UInt8] {
   fileprivate mutating func append(_ span: RawSpan) {
     unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+
+  fileprivate mutating func append(_ id: MemoryID) {
+    appendBigEndian(id.high)
+    appendBigEndian(id.low)
   }
 }
 

@@ -28,7 +28,7 @@ extension MemoryStore {
   func add(_ drafts: [MemoryDraft], _ policy: EmbeddingFailurePolicy, textsAtOnce: Int) async throws -> [Added] {
     let writer = try writer()
     // One generation for all parts: the transaction compares it with the one that it writes to.
-    let store = core.generation.store
+    let (store, termReaders) = (core.generation.store, core.generation.termReaders)
     var basis: EmbeddingBasis?
     var prepared: [PreparedDraft] = []
     prepared.reserveCapacity(drafts.count)
@@ -38,7 +38,7 @@ extension MemoryStore {
       let part = try await embedded(Array(rest.prefix(textsAtOnce)), policy, store)
       rest = rest.dropFirst(textsAtOnce)
       basis = basis ?? part.1
-      for draft in part.0 { prepared.append(try PreparedDraft(draft, store: store)) }
+      prepared += try await PreparedDraft.prepare(part.0, store: store, termReaders)
     }
     let (ready, required) = (prepared, basis)
     return try await writer.write(sizeBytes: ready.reduce(0) { $0 + $1.sizeBytes }) { transaction in

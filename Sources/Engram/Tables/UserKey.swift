@@ -17,6 +17,9 @@ struct UserKey: Hashable, Sendable {
     self.init(high: hash.high, low: hash.low)
   }
 
+  /// One half is enough: the key is a hash itself.
+  func hash(into hasher: inout Hasher) { hasher.combine(low) }
+
   /// Both halves.
   var number: UInt128 { UInt128(high) << 64 | UInt128(low) }
 

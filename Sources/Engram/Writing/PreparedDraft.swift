@@ -3,10 +3,12 @@ import VectorSearch
 
 /// A draft that was checked on its own, before any lock is taken: an invalid draft fails no other write.
 struct PreparedDraft: Sendable {
-  private let draft: MemoryDraft
+  let draft: MemoryDraft
   private let id: MemoryID
   /// The row as it will be in the file; nil for a memory without an embedding.
   let components: [Float]?
+  /// The words of the memory, and what they were made with; nil: they are made in the transaction.
+  private var words: (made: MemoryWords, basis: TermReaders.Basis)?
 
   /// - Throws: ``StoreError`` naming the field that is out of bounds.
   init(_ draft: MemoryDraft, store: StoreRecord) throws(StoreError) {
@@ -27,6 +29,53 @@ struct PreparedDraft: Sendable {
       return try VectorPreparation.prepare(embedding.values, dimension: dimension, metric: store.metric.rows)
     } catch {
       throw StoreError(error)
+    }
+  }
+
+  /// The words of the memory, if they were made ahead with readers of the same terms as `readers`.
+  func words(_ readers: TermReaders) -> MemoryWords? {
+    guard let words, words.basis == readers.basis else { return nil }
+    return words.made
+  }
+
+  /// Makes the words ahead of the transaction.
+  mutating func makeWords(_ reader: TermReader, of readers: TermReaders) {
+    let made = MemoryWords(
+      draft.text, caption: draft.caption, speaker: draft.speaker, separatesQuestions: draft.sessionID != nil, reader)
+    words = (made, readers.basis)
+  }
+
+  /// Drafts of one call that one thread prepares.
+  private static let draftsPerThread = 128
+
+  /// Checks drafts, and makes their words ahead of the transaction, so that other writers do not wait for it. Many drafts are divided among
+  /// the processors.
+  ///
+  /// - Throws: ``StoreError`` of the first draft that is out of bounds; that of ``TermReaders/withReader(_:)``.
+  static func prepare(_ drafts: [MemoryDraft], store: StoreRecord, _ readers: TermReaders) async throws -> [PreparedDraft] {
+    let threads = min(ProcessInfo.processInfo.activeProcessorCount, drafts.count / draftsPerThread)
+    guard threads > 1 else { return try prepare(drafts[...], store, readers) }
+    let parts = (0..<threads).map { drafts[drafts.count * $0 / threads..<drafts.count * ($0 + 1) / threads] }
+    return try await withThrowingTaskGroup(of: (part: Int, Result<[PreparedDraft], any Error>).self) { group in
+      for (number, part) in parts.enumerated().dropFirst() {
+        group.addTask { (number, Result { try prepare(part, store, readers) }) }
+      }
+      var prepared = try prepare(parts[0], store, readers)
+      prepared.reserveCapacity(drafts.count)
+      var results = [Result<[PreparedDraft], any Error>?](repeating: nil, count: threads)
+      for try await (part, result) in group { results[part] = result }
+      for result in results { if let result { prepared += try result.get() } }
+      return prepared
+    }
+  }
+
+  private static func prepare(_ drafts: ArraySlice<MemoryDraft>, _ store: StoreRecord, _ readers: TermReaders) throws -> [PreparedDraft] {
+    try readers.withReader { reader in
+      try drafts.map { draft in
+        var prepared = try PreparedDraft(draft, store: store)
+        prepared.makeWords(reader, of: readers)
+        return prepared
+      }
     }
   }
 

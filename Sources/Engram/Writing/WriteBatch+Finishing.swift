@@ -24,6 +24,7 @@ extension WriteBatch {
         try markExpired(at: StoreInstant(wall: now, boot: boot))
       }
     }
+    try writeWords()
     try writeBlocks()
     for (key, record) in users {
       if let record {

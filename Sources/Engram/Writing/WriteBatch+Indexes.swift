@@ -40,5 +40,5 @@ extension WriteBatch {
     return entries
   }
 
-  private func owner(_ user: UserKey) -> IndexOwner { IndexOwner(key: user, secret: store.secret) }
+  private func owner(_ user: UserKey) -> IndexOwner { IndexOwner(key: user, secret: generation.secret) }
 }

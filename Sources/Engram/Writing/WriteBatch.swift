@@ -45,6 +45,8 @@ struct WriteBatch: ~Copyable {
   private(set) var storedBytes = 0
   /// Records of words that this batch has stored. Each is counted once, because LMDB reuses a page that it has copied for the transaction.
   var storedWords: Set<WordsKey> = []
+  /// The words of memories that the present body has added and that are not stored yet, in the order of adding.
+  var addedWords: [(user: UserKey, entry: WordsEntry)] = []
   /// Features that this batch need not announce any more.
   var announced: UInt64 = 0
   private var writer = CBORWriter()
@@ -233,6 +235,8 @@ struct WriteBatch: ~Copyable {
       if block.record.used < block.record.capacity { break }
       number += 1
     }
+    // Not in the cache while it changes: its slots would be copied.
+    blocks[BlockKey(user: key, number: number)] = nil
     user.firstOpenBlock = number
     let slot = block.record.used
     let row = block.record.firstRow + slot
@@ -350,6 +354,7 @@ struct WriteBatch: ~Copyable {
     }
     users.merge(journal.users) { _, old in old }
     blocks.merge(journal.blocks) { _, old in old }
+    addedWords.removeAll()
     staging?.drop(from: journal.rowMark)
     log.removeSubrange(journal.logCount...)
     tokens.removeSubrange(journal.tokenCount...)

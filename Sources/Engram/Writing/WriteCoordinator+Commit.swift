@@ -90,6 +90,7 @@ extension WriteCoordinator {
         try Self.$isInBody.withValue(true) {
           if let token = request.token { try transaction.record(token: token) }
           try request.body(&transaction)
+          try transaction.batch.writeWords()
         }
         // A body may have swallowed LMDB's error; the transaction is lost all the same.
         if let failure = transaction.batch.failure { throw failure }

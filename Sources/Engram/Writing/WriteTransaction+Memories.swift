@@ -112,15 +112,17 @@ extension WriteTransaction {
       try remove(record)
     }
     if marksReplaced { try supersede(by: memory) }
-    try insert(memory, prepared.components)
+    try insert(memory, prepared.components, prepared.words(batch.generation.termReaders))
     return Added(
       id: memory.id, outcome: batch.reader.isExpired(memory) ? .expired : .added, isEmbedded: prepared.components != nil)
   }
 
   /// Stores a memory whose id and dedupe key are free.
   ///
-  /// - Parameter components: The row as it will be in the file; nil for a memory without an embedding.
-  mutating func insert(_ memory: Memory, _ components: [Float]?) throws {
+  /// - Parameters:
+  ///   - components: The row as it will be in the file; nil for a memory without an embedding.
+  ///   - words: The words of the memory; nil: they are made here.
+  mutating func insert(_ memory: Memory, _ components: [Float]?, _ words: MemoryWords? = nil) throws {
     let key = batch.reader.userKey(memory.userID)
     var reference: MemoryRecord.RowReference?
     try batch.updateUser(key, memory.userID) { user, batch in
@@ -131,7 +133,7 @@ extension WriteTransaction {
     let record = MemoryRecord(memory: memory, row: reference)
     try putRecord(record)
     try batch.insertIndexEntries(of: memory, key)
-    try batch.insertWords(of: record, key)
+    try batch.insertWords(of: record, key, words)
     try batch.writeBlocksIfMany()
   }
 

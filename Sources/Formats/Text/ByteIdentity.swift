@@ -27,8 +27,28 @@ extension Exact: Hashable where Value: ByteIdentity {
 }
 
 extension String: ByteIdentity {
-  @inlinable
-  package func hasSameBytes(as other: String) -> Bool { utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) }
+  @usableFromInline
+  package func hasSameBytes(as other: String) -> Bool {
+    // Any bytes are integers, and the loads lie inside the spans.
+    let (left, right) = unsafe (utf8.span.bytes, other.utf8.span.bytes)
+    let count = left.byteCount
+    guard count == right.byteCount else { return false }
+    var index = 0
+    // Eight bytes at a time.
+    while index + 8 <= count {
+      guard
+        unsafe left.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
+          == right.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
+      else { return false }
+      index += 8
+    }
+    while index < count {
+      guard unsafe left.unsafeLoad(fromByteOffset: index, as: UInt8.self) == right.unsafeLoad(fromByteOffset: index, as: UInt8.self)
+      else { return false }
+      index += 1
+    }
+    return true
+  }
 
   package func hash(bytesInto hasher: inout Hasher) {
     hasher.combine(utf8.count)

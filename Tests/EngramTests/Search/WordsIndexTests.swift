@@ -59,6 +59,50 @@ import Testing
     try await store.close()
   }
 
+  /// Memories that are added together are gathered, and their words are stored once for each record: the records are the same as if each
+  /// memory were stored alone, in any order of their times.
+  @Test(.timeLimit(.minutes(1)), arguments: [1, 2, 3]) func manyAtOnceHaveTheRecordsOfOneAfterAnother(seed: UInt64) async throws {
+    let store = try await place.open()
+    var generator = SeededGenerator(seed: seed)
+    for _ in 0..<3 {
+      let drafts = (0..<90).map { _ in
+        var draft = Self.draft(&generator)
+        (draft.embedding, draft.expiresAt) = (nil, nil)
+        return draft
+      }
+      func added(to user: String) -> [MemoryDraft] {
+        drafts.map { draft in
+          var draft = draft
+          draft.userID = "\(user)-\(draft.userID)"
+          return draft
+        }
+      }
+      try await store.add(added(to: "together"))
+      for draft in added(to: "alone") { try await store.add(draft) }
+    }
+    func blocks(_ user: String) throws -> [WordsBlock] {
+      try store.readOnce { reader in
+        var blocks: [WordsBlock] = []
+        try reader.walk(Tables.Words.self, prefix: reader.userKey(user).prefix) { key, value in
+          var block = WordsBlock(try WordsView(value))
+          #expect(key.id == block.entries[0].id && key.createdAt == block.entries[0].createdAt)
+          // The two users have different memories.
+          for index in block.entries.indices { block.entries[index].id = MemoryID(high: 0, low: 0) }
+          blocks.append(block)
+          return true
+        }
+        return blocks
+      }
+    }
+    for user in ["u", "v", "w"] {
+      let together = try blocks("together-\(user)")
+      #expect(together.count > 2)
+      #expect(try together == blocks("alone-\(user)"))
+    }
+    #expect(try await store.verify().problems.isEmpty)
+    try await store.close()
+  }
+
   /// Random adds, changes, deletions and replacements; then every search gives the same with the index, without it, and after a rebuild.
   @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 3]) func theIndexFollowsEveryChange(seed: UInt64) async throws {
     let store = try await place.open()

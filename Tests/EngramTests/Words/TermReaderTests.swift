@@ -77,6 +77,30 @@ import Testing
     #expect(english.terms(of: "w17").said == words("w17"))
   }
 
+  /// A text of ASCII has a path of its own: it gives the same terms as the path for all other texts.
+  @Test(.timeLimit(.minutes(1))) func aTextOfASCIIHasTheTermsOfAnyOther() {
+    var generator = SeededGenerator(seed: 12)
+    let pieces = [
+      "running", "Ada", "don't", "the", "42", "x", " ", "  ", "?", ".", "!", "\n", "\r\n", "-", "\u{0}", "\u{7F}", "MICE", "_", "a1b",
+    ]
+    for round in 0..<4000 {
+      let text =
+        if round.isMultiple(of: 2) {
+          (0..<Int.random(in: 0...30, using: &generator)).map { _ in pieces[Int.random(in: 0..<pieces.count, using: &generator)] }.joined()
+        } else {
+          String(
+            decoding: (0..<Int.random(in: 0...80, using: &generator)).map { _ in UInt8.random(in: 0..<128, using: &generator) },
+            as: UTF8.self)
+        }
+      for reader in [english, plain] {
+        for separates in [false, true] {
+          let terms = reader.terms(of: text, separatesQuestions: separates)
+          #expect(terms == reader.terms(of: text, separatesQuestions: separates, usesFastPath: false), "\(text.debugDescription)")
+        }
+      }
+    }
+  }
+
   @Test func datesAreThoseOfTheCalendar() {
     var calendar = Calendar(identifier: .gregorian)
     calendar.timeZone = .gmt
