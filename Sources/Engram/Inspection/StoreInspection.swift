@@ -36,6 +36,9 @@ public struct StoreInspection: Sendable, Codable {
   /// Memories without an embedding, which no search by vector finds, including expired ones that are not removed yet; nil in a store
   /// without embeddings.
   public let withoutEmbedding: Int?
+  /// Whether searches by vector use compressed codes, see <doc:Architecture>; nil in a store without embeddings. A store has them from
+  /// 4,096 embeddings on, once they are written in the background.
+  public let hasCodes: Bool?
   /// The files of all generations, also of those that are about to be removed, `current`, and the lock files.
   public let files: [FileSize]
   public let databases: [DatabaseSize]
@@ -116,7 +119,7 @@ extension MemoryStore {
   /// - Throws: ``StoreError`` `.corrupted`, `.inputOutput`, `.permissionDenied`, `.tooManyReaders`, `.closed`.
   /// - Complexity: O(files); reads no records. Blocks the caller for the time of a directory listing.
   public func inspection() throws -> StoreInspection {
-    let (databases, missing, last, withoutEmbedding) = try readOnce { reader in
+    let (databases, missing, last, withoutEmbedding, hasCodes) = try readOnce { reader in
       let environment = reader.generation.environment
       let databases = try environment.databases.map { database in
         let statistics = try reader.view.statistics(of: database)
@@ -125,7 +128,8 @@ extension MemoryStore {
       let missing = try Tables.all.filter { try !reader.has($0) }.map { $0.name }
       let state = try reader.state()
       let withoutEmbedding = reader.store.dimension.map { _ in state.memories - state.rowsLive }
-      return (databases, missing, environment.lastTransactionID, withoutEmbedding)
+      let hasCodes = reader.store.dimension.map { _ in reader.generation.codes?.reading(reader, state) != nil }
+      return (databases, missing, environment.lastTransactionID, withoutEmbedding, hasCodes)
     }
     let status = try status
     let own = MachineIdentity.processID
@@ -136,7 +140,7 @@ extension MemoryStore {
         commitsBehind: reader.transactionID.map { max(0, last - $0) })
     }
     return StoreInspection(
-      status: status, withoutEmbedding: withoutEmbedding, files: try files(), databases: databases, missingTables: missing,
+      status: status, withoutEmbedding: withoutEmbedding, hasCodes: hasCodes, files: try files(), databases: databases, missingTables: missing,
       readers: readers, identity: identity)
   }
 

@@ -108,8 +108,10 @@ public struct SearchResult: Sendable, Hashable, Codable {
     public let metric: Metric
     /// The row of the embedding in the row file; nil: the memory has none.
     public let row: Int?
-    /// Rows whose score was computed for the query.
+    /// Rows whose score was computed for the query, from all components.
     public let rowsScored: Int
+    /// Rows that were first compared by their codes, which exclude those that cannot be among the results; 0: the search used no codes.
+    public let rowsCoded: Int
     /// Rows that the scope holds.
     public let rowsInScope: Int
     /// The commit whose state was searched.

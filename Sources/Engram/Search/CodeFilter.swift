@@ -8,6 +8,8 @@ import VectorSearch
 struct CodeFilter {
   private let codes: CodeReading
   private let query: CodeQuery
+  /// Candidates that were compared by their codes.
+  private(set) var rowsCompared = 0
   /// The bounds of the rows of the block that was looked at last.
   private var bounds = [Float](repeating: 0, count: RowFile.blockCapacity)
 
@@ -21,6 +23,7 @@ struct CodeFilter {
   mutating func split(_ block: BlockRecord, _ candidates: LiveMask, atLeast least: Float) -> (first: LiveMask, later: LiveMask) {
     let trusted = codes.trusted(firstRow: block.firstRow, count: block.used)
     if trusted & candidates == 0 { return (candidates, 0) }
+    rowsCompared += (trusted & candidates).nonzeroBitCount
     let found = codes.file.filter(
       firstRow: block.firstRow, count: block.used, query, threshold: query.threshold(least), bounds: &bounds)
     let possible = candidates & (found.possible | ~trusted)

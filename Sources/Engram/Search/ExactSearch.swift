@@ -122,6 +122,7 @@ struct RunningSearch {
   private mutating func score(
     _ slots: LiveMask, of block: borrowing ScannedBlock, _ candidates: BlockCandidates, _ scorer: RowScorer, _ scored: inout [ScoredSlot]
   ) throws {
+    rowsScored += slots.nonzeroBitCount
     scored.removeAll(keepingCapacity: true)
     scorer.score(plan.embedding, block.record, slots, atLeast: hits.bound, into: &scored)
     try hits.add(scored, of: block, candidates, block.reader)
@@ -129,6 +130,5 @@ struct RunningSearch {
 
   private mutating func count(_ candidates: BlockCandidates) {
     rowsInScope += candidates.inScope.nonzeroBitCount
-    rowsScored += candidates.possible.nonzeroBitCount
   }
 }

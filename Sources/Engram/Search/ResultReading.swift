@@ -31,7 +31,8 @@ struct ResultReading: ~Escapable {
         neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors, asOf: query.asOf),
         explanation: query.includesExplanation
           ? .init(
-            metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsInScope: search.rowsInScope,
+            metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsCoded: search.codes?.rowsCompared ?? 0,
+            rowsInScope: search.rowsInScope,
             batchSequence: batchSequence, parts: nil) : nil)
     }
   }

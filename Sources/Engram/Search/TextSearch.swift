@@ -92,7 +92,8 @@ struct TextSearch: ~Escapable {
           similarity: similarity, recency: recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
           importance: query.ranking.importance * record.memory.importance)
         explanation = .init(
-          metric: reader.store.metric, row: record.row?.row, rowsScored: counts.0, rowsInScope: counts.1, batchSequence: sequence,
+          metric: reader.store.metric, row: record.row?.row, rowsScored: counts.0, rowsCoded: 0, rowsInScope: counts.1,
+          batchSequence: sequence,
           parts: parts)
       }
       return SearchResult(

@@ -135,4 +135,18 @@ import VectorSearch
     }
     try await store.close()
   }
+
+  @Test(.timeLimit(.minutes(1))) func anExplanationAndTheInspectionSayWhetherCodesWereUsed() async throws {
+    var random = SeededGenerator(seed: 6)
+    let store = try await open(dimension: 128)
+    try await store.add((0..<1000).map { MemoryDraft(userID: "u", text: "\($0)", embedding: Embedding(embedding(128, .cosine, &random))) })
+    let query = SearchQuery(embedding: Embedding(embedding(128, .cosine, &random)), scope: .user("u"), limit: 5, includesExplanation: true)
+    var explanation = try #require(try store.search(query).first?.explanation)
+    #expect(explanation.rowsCoded == 0 && explanation.rowsScored == 1000)
+    try await store.core.buildCodes()
+    explanation = try #require(try store.search(query).first?.explanation)
+    #expect(explanation.rowsCoded == 1000 && (5..<500).contains(explanation.rowsScored), "\(explanation)")
+    #expect(try store.inspection().hasCodes == true)
+    try await store.close()
+  }
 }

@@ -108,5 +108,8 @@ struct PlantedDefects: Sendable {
     PlantedDefects(
       name: "M12", summary: "a conditional change is made whatever the version is", tiers: ["crowd", "history"],
       violation: #"was changed as version \d+, which it is not|made its conditional changes"#),
+    PlantedDefects(
+      name: "M13", summary: "codes that were not flushed are trusted after a power failure", tiers: ["torn", "power"],
+      violation: #"codes\.u4: row \d+ of memory .* has another code"#),
   ]
 }

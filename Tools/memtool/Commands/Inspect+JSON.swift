@@ -16,6 +16,8 @@ extension JSONWriter {
     write(status.memories)
     key("withoutEmbedding")
     writeOptional(inspection.withoutEmbedding)
+    key("hasCodes")
+    if let hasCodes = inspection.hasCodes { write(hasCodes) } else { writeNull() }
     key("contexts")
     write(status.contexts)
     key("users")

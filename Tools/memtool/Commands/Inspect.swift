@@ -87,6 +87,7 @@ struct Inspect: AsyncParsableCommand {
     facts.add("language", identity.language.rawValue)
     facts.add("memories", "\(status.memories)")
     facts.add("without embedding", inspection.withoutEmbedding.map { "\($0)" })
+    facts.add("codes", inspection.hasCodes.map { $0 ? "4 bits a component" : "none" })
     facts.add("contexts", "\(status.contexts)")
     facts.add("users", "\(status.users)")
     facts.add("rows", "\(status.rowsLive) live of \(status.rowsAllocated)")

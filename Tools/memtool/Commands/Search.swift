@@ -138,18 +138,18 @@ struct Search: AsyncParsableCommand {
   private func printTable(_ results: [SearchResult]) throws {
     guard !results.isEmpty else { return }
     let hasParts = results.contains { $0.explanation?.parts != nil }
-    let explained = !explain ? [] : hasParts ? Self.partNames : ["row", "scored", "in scope"]
+    let explained = !explain ? [] : hasParts ? Self.partNames : ["row", "coded", "scored", "in scope"]
     // On a terminal, a user that every line would repeat is left out: the text needs the room.
     let users = Terminal.outputIsTerminal && scope.user != nil ? [] : ["user"]
     var table = Table(
       ["score"] + users + ["created", "kind"] + explained + ["id", "text"],
-      numbers: Set(["score", "row", "scored", "in scope"] + Self.partNames),
+      numbers: Set(["score", "row", "coded", "scored", "in scope"] + Self.partNames),
       giving: ["kind": 10, "created": nil, "user": 16].merging(Self.partNames.map { ($0, nil) }) { first, _ in first })
     for result in results {
       let memory = result.memory
       let detail = result.explanation.map { explanation in
         explanation.parts.map(Self.cells) ?? [
-          explanation.row.map(String.init) ?? "", "\(explanation.rowsScored)", "\(explanation.rowsInScope)",
+          explanation.row.map(String.init) ?? "", "\(explanation.rowsCoded)", "\(explanation.rowsScored)", "\(explanation.rowsInScope)",
         ]
       }
       table.add(
@@ -225,6 +225,8 @@ extension JSONWriter {
       if let row = explanation.row { write(row) } else { writeNull() }
       key("rowsScored")
       write(explanation.rowsScored)
+      key("rowsCoded")
+      write(explanation.rowsCoded)
       key("rowsInScope")
       write(explanation.rowsInScope)
       key("batchSequence")
