@@ -20,6 +20,18 @@ struct BestHits {
   /// The least score that could still enter.
   var bound: Float { best.bound }
 
+  /// The same for rows that no filter concerns.
+  ///
+  /// - Parameter firstRow: The row of slot 0.
+  mutating func add(_ scored: [ScoredSlot], firstRow: Int, _ rows: LiveRows, _ reader: RecordReader) throws {
+    for hit in scored where best.admits(hit.score) {
+      let row = firstRow + hit.slot
+      let block = rows.block(of: row)
+      let id = try ScannedBlock(reader, block.record, block.key).columns().id(row - block.record.firstRow)
+      best.insert(score: hit.score, id: id, payload: Hit(row: row, record: nil))
+    }
+  }
+
   mutating func add(
     _ scored: [ScoredSlot], of block: borrowing ScannedBlock, _ candidates: BlockCandidates, _ reader: borrowing RecordReader
   ) throws {

@@ -14,6 +14,9 @@ struct BlockCandidates {
     /// Nil matches everything.
     let filter: Filter?
     let moment: SearchMoment
+
+    /// Whether the columns of every block must be looked at.
+    var needsColumns: Bool { filter != nil || moment.asOf != nil }
   }
 
   /// The candidates of several queries.
@@ -21,7 +24,7 @@ struct BlockCandidates {
   /// - Returns: One for each query, in order.
   static func of(_ block: borrowing ScannedBlock, _ conditions: [Condition]) throws -> [BlockCandidates] {
     var live = block.record.live
-    let needsColumns = conditions.contains { $0.filter != nil || $0.moment.asOf != nil }
+    let needsColumns = conditions.contains(where: \.needsColumns)
     guard block.record.hasExpiry || block.record.hasSuperseded || needsColumns else {
       return [BlockCandidates](repeating: BlockCandidates(inScope: live, possible: live, certain: .max), count: conditions.count)
     }

@@ -25,9 +25,7 @@ struct BlockScan: ~Escapable {
     try reader.walk(Tables.Blocks.self, prefix: prefix) { key, value in
       let record = try BlockRecord(value)
       // The map continues after the end of the file, where an access raises a signal.
-      guard record.firstRow + record.used <= rowsHigh else {
-        throw StoreError(.corrupted, "a block of a user begins at row \(record.firstRow), the store has \(rowsHigh)")
-      }
+      guard record.firstRow + record.used <= rowsHigh else { throw StoreError.blockBeyondEnd(record, rowsHigh: rowsHigh) }
       if record.live != 0 { try body(ScannedBlock(reader, record, key)) }
       return true
     }

@@ -1,6 +1,6 @@
 import VectorSearch
 
-/// Stage 4 of a search over many rows: excludes, by their codes, the candidates of a block that cannot enter any more. Most rows of a long
+/// Stage 4 of a search over many rows: excludes, by their codes, candidates that cannot enter any more. Most rows of a long
 /// scan are excluded, and their floats are never read.
 ///
 /// A code gives an upper bound of the score, so nothing is excluded that could enter, ties included: the results are those of a scan of
@@ -10,7 +10,7 @@ struct CodeFilter {
   private let query: CodeQuery
   /// Candidates that were compared by their codes.
   private(set) var rowsCompared = 0
-  /// The bounds of the rows of the block that was looked at last.
+  /// The bounds of the rows that were looked at last.
   private var bounds = [Float](repeating: 0, count: RowFile.blockCapacity)
 
   init(_ codes: CodeReading, embedding: [Float]) {
@@ -18,20 +18,24 @@ struct CodeFilter {
     query = CodeQuery(embedding, mean: codes.file.mean, bits: codes.file.header.bits)
   }
 
-  /// The candidates of a block that may score at least `least`: those to score at once, because they probably do or because they have no
+  /// The candidates among consecutive rows that may score at least `least`: those to score at once, because they probably do or because they have no
   /// code; and those to look at again once these were scored, because `least` may be higher then.
-  mutating func split(_ block: BlockRecord, _ candidates: LiveMask, atLeast least: Float) -> (first: LiveMask, later: LiveMask) {
-    let trusted = codes.trusted(firstRow: block.firstRow, count: block.used)
+  ///
+  /// - Parameter count: At most 128.
+  mutating func split(
+    firstRow: Int, count: Int, _ candidates: LiveMask, atLeast least: Float
+  ) -> (first: LiveMask, later: LiveMask) {
+    let trusted = codes.trusted(firstRow: firstRow, count: count)
     if trusted & candidates == 0 { return (candidates, 0) }
     rowsCompared += (trusted & candidates).nonzeroBitCount
     let found = codes.file.filter(
-      firstRow: block.firstRow, count: block.used, query, threshold: query.threshold(least), bounds: &bounds)
+      firstRow: firstRow, count: count, query, threshold: query.threshold(least), bounds: &bounds)
     let possible = candidates & (found.possible | ~trusted)
     let first = candidates & (found.probable | ~trusted)
     return (first, possible & ~first)
   }
 
-  /// Those of the last block's candidates that may still score at least `least`.
+  /// Those of the last rows' candidates that may still score at least `least`.
   func remaining(_ candidates: LiveMask, atLeast least: Float) -> LiveMask {
     let threshold = query.threshold(least)
     var (left, remaining) = (candidates, candidates)

@@ -66,12 +66,23 @@ struct ExactSearch: ~Escapable {
     return rowCount < leastCodedRows ? nil : codes.reading(reader, state)
   }
 
-  /// Stages 2 to 6 over one scope.
+  /// Stages 2 to 6 over one scope. A search of all users by codes walks the rows, unless its conditions need the columns of each block.
   ///
   /// - Parameters:
   ///   - members: The indexes in `searches` of the queries of this scope.
   ///   - bytes: Bytes of rows that were scanned since the last check.
   private func scan(_ users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
+    let plain = users == nil ? members.filter { searches[$0].codes != nil && !searches[$0].plan.condition.needsColumns } : []
+    if !plain.isEmpty, let live = try reader.generation.codes?.liveRows(reader, state) {
+      try scan(live, &searches, plain, &bytes)
+      let others = members.filter { !plain.contains($0) }
+      if !others.isEmpty { try scanBlocks(of: users, &searches, others, &bytes) }
+    } else {
+      try scanBlocks(of: users, &searches, members, &bytes)
+    }
+  }
+
+  private func scanBlocks(of users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
     let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
@@ -79,12 +90,34 @@ struct ExactSearch: ~Escapable {
       for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
         try searches[member].score(block, candidates, scorer, &scored)
       }
-      bytes += block.record.used * rows.header.strideBytes * members.count
-      if bytes >= Self.bytesPerCheck {
-        bytes = 0
-        try check()
-      }
+      try pass(block.record.used * members.count, &bytes)
     }
+  }
+
+  private func scan(_ live: LiveRows, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
+    let scorer = RowScorer(rows: rows)
+    var scored: [ScoredSlot] = []
+    for (chunk, mask) in live.chunks.enumerated() where mask != 0 {
+      let first = chunk * LiveRows.chunkRows
+      let count = min(LiveRows.chunkRows, state.rowsHigh - first)
+      for member in members { try searches[member].score(first..<first + count, mask, live, scorer, &scored, reader) }
+      try pass(count * members.count, &bytes)
+    }
+    let conditions = members.map { searches[$0].plan.condition }
+    for number in live.others {
+      let block = ScannedBlock(reader, live.blocks[number].record, live.blocks[number].key)
+      for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
+        try searches[member].score(block, candidates, scorer, &scored)
+      }
+      try pass(block.record.used * members.count, &bytes)
+    }
+  }
+
+  private func pass(_ rowCount: Int, _ bytes: inout Int) throws {
+    bytes += rowCount * rows.header.strideBytes
+    guard bytes >= Self.bytesPerCheck else { return }
+    bytes = 0
+    try check()
   }
 }
 
@@ -109,26 +142,44 @@ struct RunningSearch {
   mutating func score(
     _ block: borrowing ScannedBlock, _ candidates: BlockCandidates, _ scorer: RowScorer, _ scored: inout [ScoredSlot]
   ) throws {
-    count(candidates)
-    guard candidates.possible != 0 else { return }
-    guard codes != nil else { return try score(candidates.possible, of: block, candidates, scorer, &scored) }
-    guard let (first, later) = codes?.split(block.record, candidates.possible, atLeast: hits.bound) else { return }
-    if first != 0 { try score(first, of: block, candidates, scorer, &scored) }
-    // The scores of the first ones may have excluded them.
-    guard later != 0, let remaining = codes?.remaining(later, atLeast: hits.bound), remaining != 0 else { return }
-    try score(remaining, of: block, candidates, scorer, &scored)
-  }
-
-  private mutating func score(
-    _ slots: LiveMask, of block: borrowing ScannedBlock, _ candidates: BlockCandidates, _ scorer: RowScorer, _ scored: inout [ScoredSlot]
-  ) throws {
-    rowsScored += slots.nonzeroBitCount
-    scored.removeAll(keepingCapacity: true)
-    scorer.score(plan.embedding, block.record, slots, atLeast: hits.bound, into: &scored)
+    rowsInScope += candidates.inScope.nonzeroBitCount
+    let (first, later) = split(firstRow: block.record.firstRow, count: block.record.used, candidates.possible)
+    score(first, firstRow: block.record.firstRow, scorer, &scored)
+    try hits.add(scored, of: block, candidates, block.reader)
+    score(remaining(later), firstRow: block.record.firstRow, scorer, &scored)
     try hits.add(scored, of: block, candidates, block.reader)
   }
 
-  private mutating func count(_ candidates: BlockCandidates) {
-    rowsInScope += candidates.inScope.nonzeroBitCount
+  /// Stages 4 to 6 for consecutive rows.
+  ///
+  /// - Parameter candidates: The live ones of the rows.
+  mutating func score(
+    _ rows: Range<Int>, _ candidates: LiveMask, _ live: LiveRows, _ scorer: RowScorer, _ scored: inout [ScoredSlot],
+    _ reader: RecordReader
+  ) throws {
+    rowsInScope += candidates.nonzeroBitCount
+    let (first, later) = split(firstRow: rows.lowerBound, count: rows.count, candidates)
+    score(first, firstRow: rows.lowerBound, scorer, &scored)
+    try hits.add(scored, firstRow: rows.lowerBound, live, reader)
+    score(remaining(later), firstRow: rows.lowerBound, scorer, &scored)
+    try hits.add(scored, firstRow: rows.lowerBound, live, reader)
+  }
+
+  private mutating func split(firstRow: Int, count: Int, _ candidates: LiveMask) -> (first: LiveMask, later: LiveMask) {
+    if candidates == 0 { return (0, 0) }
+    let least = hits.bound
+    return codes?.split(firstRow: firstRow, count: count, candidates, atLeast: least) ?? (candidates, 0)
+  }
+
+  /// Those that the scores of the first ones have not excluded.
+  private func remaining(_ later: LiveMask) -> LiveMask {
+    later == 0 ? 0 : codes?.remaining(later, atLeast: hits.bound) ?? later
+  }
+
+  private mutating func score(_ slots: LiveMask, firstRow: Int, _ scorer: RowScorer, _ scored: inout [ScoredSlot]) {
+    scored.removeAll(keepingCapacity: true)
+    if slots == 0 { return }
+    rowsScored += slots.nonzeroBitCount
+    scorer.score(plan.embedding, firstRow: firstRow, slots, atLeast: hits.bound, into: &scored)
   }
 }

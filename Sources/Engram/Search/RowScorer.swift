@@ -14,9 +14,9 @@ struct RowScorer {
   ///
   /// - Complexity: O(candidates × dimension).
   func score(
-    _ embedding: [Float], _ block: BlockRecord, _ candidates: LiveMask, atLeast bound: Float, into scored: inout [ScoredSlot]
+    _ embedding: [Float], firstRow: Int, _ candidates: LiveMask, atLeast bound: Float, into scored: inout [ScoredSlot]
   ) {
-    rows.forEachScore(query: embedding.span, firstRow: block.firstRow, live: candidates) { slot, score in
+    rows.forEachScore(query: embedding.span, firstRow: firstRow, live: candidates) { slot, score in
       if score >= bound { scored.append(ScoredSlot(slot: slot, score: score)) }
     }
   }

@@ -26,6 +26,7 @@ final class GenerationCodes: Sendable {
     var file: CodeFile?
     var damage: (any Error)?
     var trust: Trust?
+    var liveRows: LiveRows?
   }
 
   private struct Trust {
@@ -83,6 +84,18 @@ final class GenerationCodes: Sendable {
     try CodeFile.create(path: place, header: header, mean: mean)
     guard let file = file() else { throw damage ?? StoreError(.storeMoved, "\(place) was removed") }
     return file
+  }
+
+  /// The live rows at the reader's instant; nil if there are too many blocks for a list.
+  ///
+  /// The list of the last commit that was asked for is kept. A write transaction must not ask: it has the number of the commit before it.
+  func liveRows(_ reader: borrowing RecordReader, _ record: StateRecord) throws -> LiveRows? {
+    if let known = state.withLock({ $0.liveRows }), known.batchSequence == record.batchSequence { return known }
+    guard let made = try LiveRows(reader, record) else { return nil }
+    state.withLock { state in
+      if state.liveRows.map({ $0.batchSequence < made.batchSequence }) ?? true { state.liveRows = made }
+    }
+    return made
   }
 
   // MARK: Trust

@@ -61,7 +61,10 @@ import VectorSearch
     let users = ["a", "b", "c"]
     func add(_ count: Int) async throws -> [MemoryID] {
       let drafts = (0..<count).map { _ in
-        RandomFilter.draft(user: random.element(of: users), embedding: embedding(dimension, metric, &random), &random)
+        var draft = RandomFilter.draft(user: random.element(of: users), embedding: embedding(dimension, metric, &random), &random)
+        // Blocks whose columns a search need not look at.
+        if draft.userID != "a" { draft.expiresAt = nil }
+        return draft
       }
       return try await store.add(drafts).map(\.id)
     }
@@ -128,7 +131,7 @@ import VectorSearch
       var filter = CodeFilter(codes, embedding: plan.embedding)
       var left = 0
       try BlockScan(reader, rowsHigh: reader.state().rowsHigh).forEachBlock(of: nil) { block in
-        let (first, later) = filter.split(block.record, block.record.live, atLeast: least)
+        let (first, later) = filter.split(firstRow: block.record.firstRow, count: block.record.used, block.record.live, atLeast: least)
         left += (first | later).nonzeroBitCount
       }
       #expect((10...200).contains(left), "\(left) of 1000 rows are not excluded")
