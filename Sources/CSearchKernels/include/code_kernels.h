@@ -28,7 +28,8 @@ struct search_code_query {
   float residual, norm;
 };
 
-/// Prepares a query: values gets q̂, 8 bits a component, |q̂| ≤ 127, search_code_bytes · 8 / bits of them, zero behind the dimension. Returns ⟨mean, query⟩.
+/// Prepares a query: values gets q̂, 8 bits a component, |q̂| ≤ 127, search_code_bytes · 8 / bits of them, zero behind the dimension.
+/// Returns ⟨mean, query⟩.
 double search_prepare_code_query(const float *query, const float *mean, long dimension, int bits, int8_t *values, struct search_code_query *prepared);
 
 /// A bit for each of up to 128 rows, the first row in the lowest bit of the first half.

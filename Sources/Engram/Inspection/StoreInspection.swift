@@ -140,7 +140,8 @@ extension MemoryStore {
         commitsBehind: reader.transactionID.map { max(0, last - $0) })
     }
     return StoreInspection(
-      status: status, withoutEmbedding: withoutEmbedding, hasCodes: hasCodes, files: try files(), databases: databases, missingTables: missing,
+      status: status, withoutEmbedding: withoutEmbedding, hasCodes: hasCodes, files: try files(), databases: databases,
+      missingTables: missing,
       readers: readers, identity: identity)
   }
 
