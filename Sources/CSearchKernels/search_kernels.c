@@ -1,5 +1,6 @@
 #include "search_kernels.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -57,7 +58,7 @@ __attribute__((target("avx512f,avx512vl,avx512bw"))) static long find_avx512(
   return hits;
 }
 
-int search_best_level(void) {
+static int supported_level(void) {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vnni"))
@@ -68,9 +69,17 @@ int search_best_level(void) {
 
 #else
 
-int search_best_level(void) { return search_level_portable; }
+static int supported_level(void) { return search_level_portable; }
 
 #endif
+
+int search_best_level(void) {
+  const int supported = supported_level();
+  const char *most = getenv("ENGRAM_SEARCH_LEVEL");
+  if (!most) return supported;
+  if (!strcmp(most, "portable")) return search_level_portable;
+  return !strcmp(most, "avx2") && supported > search_level_avx2 ? search_level_avx2 : supported;
+}
 
 long search_find_filtered_terms(const void *terms, long count, const uint64_t *filter, uint32_t *found) {
   const unsigned char *bytes = terms;

@@ -15,7 +15,7 @@ enum search_level {
   search_level_avx512 = 2,
 };
 
-/// The highest level of this processor.
+/// The highest level of this processor; a lower one if the environment variable ENGRAM_SEARCH_LEVEL asks for it: portable or avx2.
 int search_best_level(void);
 
 /// The places of those terms that are wanted, in ascending order.

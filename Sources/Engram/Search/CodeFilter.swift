@@ -13,6 +13,9 @@ struct CodeFilter {
   /// The bounds of the rows that were looked at last.
   private var bounds = [Float](repeating: 0, count: RowFile.blockCapacity)
 
+  /// How many codes are compared in the time in which one row is scored, about. The codes of all rows are compared, candidates or not.
+  private static let codesPerScore = 6
+
   init(_ codes: CodeReading, embedding: [Float]) {
     self.codes = codes
     query = CodeQuery(embedding, mean: codes.file.mean, bits: codes.file.header.bits)
@@ -25,6 +28,10 @@ struct CodeFilter {
   mutating func split(
     firstRow: Int, count: Int, _ candidates: LiveMask, atLeast least: Float
   ) -> (first: LiveMask, later: LiveMask) {
+    // Behind the end of the file, an access raises a signal.
+    let count = min(count, codes.rowCount - firstRow)
+    // A filter may have left few.
+    if count <= 0 || candidates.nonzeroBitCount * Self.codesPerScore < count { return (candidates, 0) }
     let trusted = codes.trusted(firstRow: firstRow, count: count)
     if trusted & candidates == 0 { return (candidates, 0) }
     rowsCompared += (trusted & candidates).nonzeroBitCount

@@ -187,7 +187,7 @@ enum DistrustedRows: Sendable {
 struct CodeReading {
   let file: CodeFile
   /// Rows from this number on have none.
-  private let rowCount: Int
+  let rowCount: Int
   private let distrusted: [Int: LiveMask]
 
   fileprivate init(file: CodeFile, rowCount: Int, distrusted: [Int: LiveMask]) {
@@ -198,8 +198,8 @@ struct CodeReading {
 
   /// The rows of a block whose codes may be used: bit i is row `firstRow` + i.
   func trusted(firstRow: Int, count: Int) -> LiveMask {
-    var trusted = LiveMask.max
-    if firstRow + count > rowCount { trusted = firstRow < rowCount ? (1 << LiveMask(rowCount - firstRow)) - 1 : 0 }
+    precondition(firstRow + count <= rowCount && count <= CodeFile.chunkRows, "the rows have codes")
+    var trusted = LiveMask.max >> LiveMask(CodeFile.chunkRows - count)
     if distrusted.isEmpty { return trusted }
     let (chunk, place) = firstRow.quotientAndRemainder(dividingBy: CodeFile.chunkRows)
     if let rows = distrusted[chunk] { trusted &= ~(rows >> LiveMask(place)) }

@@ -99,9 +99,9 @@ extension StoreCore {
   }
 
   /// Commits the number of the last batch whose codes were flushed, if that is worth a commit.
-  private func nameFlushedCodes() async throws {
+  private func nameFlushedCodes(atMost limit: Duration? = nil) async throws {
     guard let codes = generation.codes, codes.unnamedRows.load(ordering: .relaxed) >= Self.unflushedRows / 2 else { return }
-    try await coordinator?.write(runsAlone: true) { $0.batch.adoptFlushedCodes() }
+    try await coordinator?.write(runsAlone: true, atMost: limit) { $0.batch.adoptFlushedCodes() }
   }
 
   /// The same when the store is being closed, so that the next process need not read the log.
@@ -111,7 +111,7 @@ extension StoreCore {
       // Closing must not wait for the writers of other processes.
       try FileLock(path: paths.writerLock).tryLock(.exclusive)
     else { return }
-    if try await onBlockingThread({ try self.flushCodes {} }) { try await nameFlushedCodes() }
+    if try await onBlockingThread({ try self.flushCodes {} }) { try await nameFlushedCodes(atMost: .seconds(1)) }
   }
 
   // MARK: Building

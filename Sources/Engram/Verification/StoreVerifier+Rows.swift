@@ -53,7 +53,7 @@ extension StoreVerifier {
     if !digests.failures.isEmpty, let failure = digests.failures[row] { return tell("cannot be read: \(failure)") }
     report.bytes += rows.header.dimension * 4
     guard digests.checksums[row] == memories.elements[number].rowChecksum else { return tell("does not match its checksum") }
-    if let codes, digests.wrongCodes.contains(row), codes.trusted(firstRow: row, count: 1) & 1 != 0 {
+    if let codes, digests.wrongCodes.contains(row), row < codes.rowCount, codes.trusted(firstRow: row, count: 1) != 0 {
       report.add(
         "\(GenerationCodes.fileName): row \(row) of memory \(memories.elements[number].key) has another code than its embedding gives")
     }

@@ -61,10 +61,11 @@ actor WriteCoordinator {
 
   /// Queues `body` and returns its result once the commit that holds it is durable.
   ///
+  /// - Parameter limit: How long the body may wait for its turn; nil: as the options say.
   /// - Throws: What the body throws, with its changes undone; ``StoreError``; `CancellationError` if the task was cancelled before
   ///   the body began.
   nonisolated func write<Value: Sendable>(
-    token: String? = nil, sizeBytes: Int = 0, runsAlone: Bool = false,
+    token: String? = nil, sizeBytes: Int = 0, runsAlone: Bool = false, atMost limit: Duration? = nil,
     _ body: @escaping @Sendable (inout WriteTransaction) throws -> Value
   ) async throws -> Value {
     if Self.isInBody {
@@ -73,7 +74,7 @@ actor WriteCoordinator {
     if let poison { throw poison }
     let result = ResultBox<Value>()
     let request = WriteRequest(
-      token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: options.writeTimeout.map { .now + $0 },
+      token: token, sizeBytes: sizeBytes, runsAlone: runsAlone, deadline: (limit ?? options.writeTimeout).map { .now + $0 },
       body: { transaction in result.value = try body(&transaction) })
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in

@@ -45,7 +45,7 @@ import Testing
     #expect(receipt.memories == 20 && receipt.embeddings == 20 && receipt.contexts == 1 && receipt.versions == 2)
     #expect(receipt.hiddenBy == before.batchSequence + 1 && receipt.generation == 2)
     let (scanBefore, scan) = (try #require(receipt.scanBefore), try #require(receipt.scan))
-    #expect(Set(scanBefore.hits.keys) == Set(ErasureScan.Kind.allCases))
+    #expect(Set(scanBefore.hits.keys) == ErasureScan.Kind.withoutCodes)
     #expect(scan.isClean && scan.searched == scanBefore.searched, "\(scan)")
     #expect(try bytes("alice").isEmpty)
     #expect(try store.count(scope: .user("alice")) == 0 && store.context(for: "alice") == nil && store.history(for: "alice").isEmpty)

@@ -28,7 +28,9 @@ import VectorSearch
   @discardableResult
   private func usesCodes(_ store: MemoryStore, sourceLocation: SourceLocation = #_sourceLocation) throws -> Bool {
     var random = SeededGenerator(seed: 99)
-    let queries = (0..<10).map { _ in SearchQuery(embedding: Embedding(random.vector(Self.dimension)), scope: .all, limit: 10) }
+    let queries = (0..<20).map { number in
+      SearchQuery(embedding: Embedding(random.vector(Self.dimension)), scope: number < 10 ? .all : .user("u"), limit: 10)
+    }
     return try store.readOnce { reader in
       let coded = try ExactSearch(reader, leastCodedRows: 1).results(queries)
       #expect(try coded == ExactSearch(reader, leastCodedRows: .max).results(queries), sourceLocation: sourceLocation)
@@ -89,6 +91,28 @@ import VectorSearch
     #expect(try state(store).codesThrough > flushed)
     try await store.close()
     store = try await place.open(options())
+    #expect(try usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+  }
+
+  /// A file that was not flushed may also be shorter than it was, and a read behind its end is a signal.
+  @Test(.timeLimit(.minutes(1))) func aFileThatLostItsEndIsNotReadBeyondIt() async throws {
+    var store = try await place.open(options())
+    try await store.add(drafts(200))
+    try await store.core.buildCodes()
+    let header = try #require(store.core.generation.codes?.header)
+    // Whole chunks are left, and a block of the user lies on both sides of the end.
+    try await store.add(drafts(300, seed: 2))
+    try await store.close()
+    try Files.FileHandle(path: codesPath, access: .readWrite).truncate(to: CodeFile.sizeBytes(header, rowCount: 256))
+    store = try await MemoryStore.open(at: place.url, options: StoreOptions(access: .readOnly))
+    #expect(try usesCodes(store))
+    #expect(try await store.verify().problems == [])
+    try await store.close()
+    store = try await place.open(options())
+    try await store.core.flushCodes()
+    try await store.add(drafts(1, seed: 3))
     #expect(try usesCodes(store))
     #expect(try await store.verify().problems == [])
     try await store.close()
