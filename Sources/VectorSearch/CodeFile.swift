@@ -184,12 +184,10 @@ package final class CodeFile: Sendable {
     let size = try handle.status().sizeBytes
     if size < needed {
       let ahead = min(max(size / 4, Self.growthBytes.lowerBound), Self.growthBytes.upperBound)
-      do throws(FileError) {
-        try grow(from: size, to: needed + ahead)
-      } catch {
-        guard error.isNoSpace else { throw error }
-        try grow(from: size, to: needed)
-      }
+      // The last room of a disk is not taken ahead of need.
+      let space = try DiskSpace(of: handle)
+      let hasPlenty = space.availableBytes - (needed - size) - ahead >= space.reserveBytes
+      try grow(from: size, to: hasPlenty ? needed + ahead : needed)
     }
     _ = try cover(rowCount: rowCount)
   }

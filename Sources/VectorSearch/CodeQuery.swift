@@ -1,8 +1,9 @@
 import CSearchKernels
 
 /// What the bounds of a query's scores are computed with: the query in 8 bits a component, and how far that is from it.
-package struct CodeQuery {
+package struct CodeQuery: Sendable {
   let values: [Int8]
+  // SAFETY: four numbers, which no thread changes.
   let parameters: search_code_query
   /// The dot product of the mean and the query: bounds are without it.
   let center: Double

@@ -79,7 +79,7 @@ struct RebuildSpace: Sendable {
   private static func text(_ bytes: Int) -> String { bytes < 10 << 20 ? "\((bytes + 1023) >> 10) KiB" : "\(bytes >> 20) MiB" }
 }
 
-/// When an automatic rebuild that failed is tried again: after a minute, then after twice as long each time, up to an hour.
+/// When an automatic rebuild that failed, or work on codes, is tried again: after a minute, then after twice as long each time, up to an hour.
 struct RebuildRetry: Sendable {
   private var failures = 0
   private var earliest: ContinuousClock.Instant?

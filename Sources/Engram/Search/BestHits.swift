@@ -20,15 +20,12 @@ struct BestHits {
   /// The least score that could still enter.
   var bound: Float { best.bound }
 
-  /// The same for rows that no filter concerns.
-  ///
-  /// - Parameter firstRow: The row of slot 0.
-  mutating func add(_ scored: [ScoredSlot], firstRow: Int, _ rows: LiveRows, _ reader: RecordReader) throws {
-    for hit in scored where best.admits(hit.score) {
-      let row = firstRow + hit.slot
-      let block = rows.block(of: row)
-      let id = try ScannedBlock(reader, block.record, block.key).columns().id(row - block.record.firstRow)
-      best.insert(score: hit.score, id: id, payload: Hit(row: row, record: nil))
+  /// Adds rows of a scan, which no filter concerns.
+  mutating func add(_ entries: [BestRows.Entry], _ rows: LiveRows, _ reader: RecordReader) throws {
+    for entry in entries where best.admits(entry.score) {
+      let block = rows.block(of: entry.row)
+      let id = try ScannedBlock(reader, block.record, block.key).columns().id(entry.row - block.record.firstRow)
+      best.insert(score: entry.score, id: id, payload: Hit(row: entry.row, record: nil))
     }
   }
 

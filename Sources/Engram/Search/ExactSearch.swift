@@ -94,16 +94,12 @@ struct ExactSearch: ~Escapable {
     }
   }
 
+  /// Stages 2 to 6 over all rows, one query after the other.
   private func scan(_ live: LiveRows, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
+    for member in members { try searches[member].scan(rows, live, reader, check: check) }
+    let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
-    for (chunk, mask) in live.chunks.enumerated() where mask != 0 {
-      let first = chunk * LiveRows.chunkRows
-      let count = min(LiveRows.chunkRows, state.rowsHigh - first)
-      for member in members { try searches[member].score(first..<first + count, mask, live, scorer, &scored, reader) }
-      try pass(count * members.count, &bytes)
-    }
-    let conditions = members.map { searches[$0].plan.condition }
     for number in live.others {
       let block = ScannedBlock(reader, live.blocks[number].record, live.blocks[number].key)
       for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
@@ -129,6 +125,10 @@ struct RunningSearch {
   var hits: BestHits
   private(set) var rowsScored = 0
   private(set) var rowsInScope = 0
+  private var rowsCoded = 0
+
+  /// Rows that were compared by their codes.
+  var rowsCompared: Int { rowsCoded + (codes?.rowsCompared ?? 0) }
 
   init(_ plan: SearchPlan, _ codes: CodeFilter?) {
     self.plan = plan
@@ -150,19 +150,15 @@ struct RunningSearch {
     try hits.add(scored, of: block, candidates, block.reader)
   }
 
-  /// Stages 4 to 6 for consecutive rows.
-  ///
-  /// - Parameter candidates: The live ones of the rows.
-  mutating func score(
-    _ rows: Range<Int>, _ candidates: LiveMask, _ live: LiveRows, _ scorer: RowScorer, _ scored: inout [ScoredSlot],
-    _ reader: RecordReader
-  ) throws {
-    rowsInScope += candidates.nonzeroBitCount
-    let (first, later) = split(firstRow: rows.lowerBound, count: rows.count, candidates)
-    score(first, firstRow: rows.lowerBound, scorer, &scored)
-    try hits.add(scored, firstRow: rows.lowerBound, live, reader)
-    score(remaining(later), firstRow: rows.lowerBound, scorer, &scored)
-    try hits.add(scored, firstRow: rows.lowerBound, live, reader)
+  /// Stages 4 to 6 for all rows that no filter concerns.
+  mutating func scan(_ rows: RowFile, _ live: LiveRows, _ reader: RecordReader, check: () throws -> Void) throws {
+    guard let codes else { preconditionFailure("rows are scanned by their codes") }
+    let scan = RowScan(rows, codes.codes, query: plan.embedding, chunks: live.chunks, rowCount: live.rowCount)
+    let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)
+    rowsInScope += live.count
+    rowsScored += outcome.rowsScored
+    rowsCoded += outcome.rowsCoded
+    try hits.add(outcome.best.entries, live, reader)
   }
 
   private mutating func split(firstRow: Int, count: Int, _ candidates: LiveMask) -> (first: LiveMask, later: LiveMask) {

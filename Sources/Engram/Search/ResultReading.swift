@@ -31,7 +31,7 @@ struct ResultReading: ~Escapable {
         neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors, asOf: query.asOf),
         explanation: query.includesExplanation
           ? .init(
-            metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsCoded: search.codes?.rowsCompared ?? 0,
+            metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsCoded: search.rowsCompared,
             rowsInScope: search.rowsInScope,
             batchSequence: batchSequence, parts: nil) : nil)
     }

@@ -182,28 +182,3 @@ enum DistrustedRows: Sendable {
 
   static let none = Self.rows([:])
 }
-
-/// The codes of one instant.
-struct CodeReading {
-  let file: CodeFile
-  /// Rows from this number on have none.
-  let rowCount: Int
-  private let distrusted: [Int: LiveMask]
-
-  fileprivate init(file: CodeFile, rowCount: Int, distrusted: [Int: LiveMask]) {
-    self.file = file
-    self.rowCount = rowCount
-    self.distrusted = distrusted
-  }
-
-  /// The rows of a block whose codes may be used: bit i is row `firstRow` + i.
-  func trusted(firstRow: Int, count: Int) -> LiveMask {
-    precondition(firstRow + count <= rowCount && count <= CodeFile.chunkRows, "the rows have codes")
-    var trusted = LiveMask.max >> LiveMask(CodeFile.chunkRows - count)
-    if distrusted.isEmpty { return trusted }
-    let (chunk, place) = firstRow.quotientAndRemainder(dividingBy: CodeFile.chunkRows)
-    if let rows = distrusted[chunk] { trusted &= ~(rows >> LiveMask(place)) }
-    if place > 0, let rows = distrusted[chunk + 1] { trusted &= ~(rows << LiveMask(CodeFile.chunkRows - place)) }
-    return trusted
-  }
-}

@@ -18,6 +18,8 @@ final class LiveRows: Sendable {
   let chunks: [LiveMask]
   /// The numbers of the blocks whose columns a search must look at, because rows of them expire or are superseded.
   let others: [Int]
+  /// The number of rows of the file at this commit.
+  let rowCount: Int
   /// How many rows ``chunks`` has.
   let count: Int
 
@@ -31,6 +33,7 @@ final class LiveRows: Sendable {
   init?(_ reader: borrowing RecordReader, _ state: StateRecord) throws {
     guard try reader.entryCount(of: Tables.Blocks.self) <= Self.largestCount else { return nil }
     batchSequence = state.batchSequence
+    rowCount = state.rowsHigh
     var blocks: [Block] = []
     var chunks = [LiveMask](repeating: 0, count: (state.rowsHigh + Self.chunkRows - 1) / Self.chunkRows)
     var count = 0

@@ -40,17 +40,21 @@ extension StoreCore {
     return (try? live.read { try codes.needsEncoding($0, $0.state()) }) ?? false
   }
 
-  /// Begins `body`, unless such work is under way.
+  /// Begins `body`, unless such work is under way, or has failed a short time ago.
   private func beginCodesWork(_ body: @escaping @Sendable (StoreCore) async throws -> Void) {
-    guard isWorkingOnCodes.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged else { return }
+    guard codesRetry.withLock({ $0.isTime(at: .now) }),
+      isWorkingOnCodes.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+    else { return }
     Task { [weak self] in
       guard let self else { return }
       do {
         try await body(self)
+        self.codesRetry.withLock { $0.succeeded() }
       } catch let error as StoreError where error.code == .closed {
       } catch is CancellationError {
       } catch {
         // Searches use the floats of the rows meanwhile.
+        self.codesRetry.withLock { $0.failed(at: .now) }
         self.options.logger.warning("the codes of the embeddings cannot be written yet", metadata: ["error": "\(error)"])
       }
       self.isWorkingOnCodes.store(false, ordering: .releasing)
@@ -133,25 +137,38 @@ extension StoreCore {
     guard try maker.tryLock(.exclusive) else { return nil }
     var seen = UInt64(0)
     while true {
-      let found = try live.read { reader -> (UInt64, [CodeBuild.LiveRows])? in
+      let found = try live.read { reader -> (UInt64, Int, [CodeBuild.LiveRows])? in
         let state = try reader.state()
         guard reader.generation === generation, state.codesThrough == 0, !state.hasLostCodes, state.rowsLive >= options.leastCodedRows
         else { return nil }
         _ = try reader.rows()
         var live: [CodeBuild.LiveRows] = []
         if seen > 0, try GenerationCodes.forEachRow(after: seen, reader, state, { live.append(.init(first: $0, live: 1)) }) {
-          return (state.batchSequence, live)
+          return (state.batchSequence, state.rowsHigh, live)
         }
-        return (state.batchSequence, try CodeBuild.liveRows(reader))
+        return (state.batchSequence, state.rowsHigh, try CodeBuild.liveRows(reader))
       }
-      guard let (sequence, live) = found else { return nil }
+      guard let (sequence, rowCount, live) = found else { return nil }
       let file = try build.openFile(live)
+      try requireRoom(for: file, rowCount: rowCount)
       try build.encode(live, into: file)
       seen = sequence
       if live.count > Self.lastRows { continue }
       try file.synchronize()
       return (generation, seen)
     }
+  }
+
+  /// Makes room for the codes before the work begins. It can wait, so it leaves other programs as much as an automatic rebuild does.
+  private func requireRoom(for file: CodeFile, rowCount: Int) throws {
+    let (space, needed) = (try DiskSpace(of: paths.root), CodeFile.sizeBytes(file.header, rowCount: rowCount))
+    guard try space.availableBytes + file.status.sizeBytes >= needed + space.reserveBytes else {
+      throw StoreError(
+        .diskFull,
+        "the codes need \(needed >> 10) KiB, \(space.reserveBytes >> 10) KiB must stay free for other programs, "
+          + "and \(space.availableBytes >> 10) KiB are free in \(live.directory): searches read all embeddings until there is room")
+    }
+    try file.reserve(rowCount: rowCount)
   }
 
   /// For whose codes writers may wait.

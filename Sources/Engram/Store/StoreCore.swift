@@ -22,6 +22,8 @@ final class StoreCore: Sendable {
   private let work = Mutex(Work())
   /// Whether codes are being built or flushed.
   let isWorkingOnCodes = Atomic(false)
+  /// Delays the next attempt after work on codes failed.
+  let codesRetry = Mutex(RebuildRetry())
 
   private struct Work {
     var count = 0

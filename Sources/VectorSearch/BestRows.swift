@@ -1,0 +1,68 @@
+/// Collects the rows with the highest scores of any number of rows, and all rows that tie with the last of them: which of these are results
+/// is decided by their ids, which a scan does not read.
+///
+/// - Complexity: O(log limit) for a row that enters, O(1) for one that does not. Memory: O(limit + ties).
+package struct BestRows: Sendable {
+  package struct Entry: Sendable, Equatable {
+    package let score: Float
+    package let row: Int
+  }
+
+  private let limit: Int
+  private let threshold: Float
+  /// A binary heap with the lowest score on top.
+  private var heap: [Entry] = []
+  /// Rows beyond the limit that have the lowest score of a full heap.
+  private var ties: [Entry] = []
+
+  /// - Parameter threshold: Rows that score less never enter.
+  package init(limit: Int, threshold: Float) {
+    precondition(limit > 0, "a search wants at least one result")
+    self.limit = limit
+    self.threshold = threshold
+  }
+
+  /// The least score that could still be among the results.
+  package var bound: Float { heap.count < limit ? threshold : max(threshold, heap[0].score) }
+
+  /// The kept rows, in no order.
+  package var entries: [Entry] { heap + ties }
+
+  package mutating func insert(score: Float, row: Int) {
+    // Also leaves out a score that is not a number.
+    guard score >= bound else { return }
+    let entry = Entry(score: score, row: row)
+    if heap.count < limit {
+      heap.append(entry)
+      siftUp(heap.count - 1)
+    } else if score == heap[0].score {
+      ties.append(entry)
+    } else {
+      let last = heap[0]
+      heap[0] = entry
+      siftDown(0)
+      if heap[0].score == last.score { ties.append(last) } else { ties.removeAll(keepingCapacity: true) }
+    }
+  }
+
+  private mutating func siftUp(_ start: Int) {
+    var child = start
+    while child > 0 {
+      let parent = (child - 1) / 2
+      if heap[parent].score <= heap[child].score { return }
+      heap.swapAt(child, parent)
+      child = parent
+    }
+  }
+
+  private mutating func siftDown(_ start: Int) {
+    var parent = start
+    while true {
+      var least = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].score < heap[least].score { least = child }
+      if least == parent { return }
+      heap.swapAt(parent, least)
+      parent = least
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import CBLAS
+import Foundation
+import TestSupport
+import Testing
+import VectorSearch
+
+/// A scan by codes on any number of threads keeps the rows that a sort of all scores would keep.
+@Suite struct RowScanTests {
+  let directory = TemporaryDirectory()
+
+  /// The best rows and those that tie with the last of them, best first.
+  private func expected(_ scores: [Float], _ candidates: [Int], limit: Int, threshold: Float) -> Set<Int> {
+    let rows = candidates.filter { scores[$0] >= threshold }.sorted { scores[$0] > scores[$1] }
+    guard rows.count > limit else { return Set(rows) }
+    let last = scores[rows[limit - 1]]
+    return Set(rows.filter { scores[$0] >= last })
+  }
+
+  private func files(_ rows: [[Float]], dimension: Int, codedFrom first: Int = 0) throws -> (RowFile, CodeFile) {
+    let header = rowHeader(dimension: dimension)
+    let file = try RowFile.make(path: directory.path("rows"), rows: rows, header: header)
+    let codeHeader = CodeFileHeader(rows: header, bits: 4)
+    try CodeFile.create(path: directory.path("codes"), header: codeHeader, mean: [Float](repeating: 0.1, count: dimension))
+    let codes = try CodeFile(path: directory.path("codes"), header: codeHeader, isReadOnly: false)
+    var encoded = CodeFile.Encoded()
+    for row in rows.dropFirst(first) { codes.encode(row.span, into: &encoded) }
+    try codes.write(encoded, fromRow: first)
+    return (file, codes)
+  }
+
+  @Test(.timeLimit(.minutes(2)), arguments: [1, 100, 128, 129, 2048, 2500, 30_000])
+  func theBestRowsAreFound(count: Int) throws {
+    var generator = SeededGenerator(seed: UInt64(count))
+    let dimension = 24
+    // Few different rows, so that there are many ties, in clusters that follow each other.
+    let rows = (0..<count).map { row in
+      var cluster = SeededGenerator(seed: UInt64(row * 40 / count))
+      return randomVector(dimension, &cluster).map { $0 + (row % 3 == 0 ? 0 : Float(Int.random(in: 0...2, using: &generator)) / 50) }
+    }
+    let (file, codes) = try files(rows, dimension: dimension)
+    let chunks = (0..<(count + 127) / 128).map { chunk in
+      (0..<128).reduce(LiveMask(0)) { mask, place in
+        chunk * 128 + place < count && !generator.chance(percent: 10) ? mask | 1 << LiveMask(place) : mask
+      }
+    }
+    let candidates = (0..<count).filter { chunks[$0 / 128] & 1 << LiveMask($0 % 128) != 0 }
+    for distrusted in [[:], [0: LiveMask.max, 3: 0xff]] {
+      let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: count), distrusted: distrusted)
+      for (limit, helpers) in [(1, 0), (10, 1), (10, 3), (700, 2), (50_000, 1)] {
+        let query = randomVector(dimension, &generator)
+        // SAFETY: both arrays hold `dimension` components.
+        let scores = rows.map { unsafe cblas_sdot(Int32(dimension), query, 1, $0, 1) }
+        let threshold: Float = limit == 700 ? 0.5 : -.infinity
+        let outcome = try RowScan(file, reading, query: query, chunks: chunks, rowCount: count)
+          .run(limit: limit, threshold: threshold, helpers: helpers) {}
+        let found = outcome.best.entries
+        #expect(Set(found.map(\.row)) == expected(scores, candidates, limit: limit, threshold: threshold), "the best \(limit) of \(count)")
+        #expect(Set(found.map(\.row)).count == found.count)
+        #expect(found.allSatisfy { $0.score == scores[$0.row] })
+        #expect(outcome.rowsScored <= candidates.count && outcome.rowsCoded <= candidates.count)
+      }
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func anErrorEndsTheScan() throws {
+    struct Stopped: Error {}
+    var generator = SeededGenerator(seed: 9)
+    let rows = (0..<10_000).map { _ in randomVector(16, &generator) }
+    let (file, codes) = try files(rows, dimension: 16)
+    let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
+    let scan = RowScan(file, reading, query: rows[0], chunks: [LiveMask](repeating: 1, count: 79), rowCount: rows.count)
+    for helpers in [0, 2] {
+      #expect(throws: Stopped.self) { try scan.run(limit: 3, threshold: 0, helpers: helpers) { throw Stopped() } }
+    }
+  }
+
+  /// Rows in the order of their scores: each is better than all before it.
+  @Test(.timeLimit(.minutes(1))) func rowsInAscendingOrderAreNotAllScored() throws {
+    let dimension = 64
+    var generator = SeededGenerator(seed: 10)
+    let query = randomVector(dimension, &generator)
+    let rows = (0..<40_000).map { row in query.map { $0 * Float(row) / 40_000 + Float.random(in: -0.01...0.01, using: &generator) } }
+    let (file, codes) = try files(rows, dimension: dimension)
+    let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
+    // The last chunk has fewer rows.
+    let outcome = try RowScan(
+      file, reading, query: query, chunks: [LiveMask](repeating: .max, count: 312) + [(1 << 64) - 1], rowCount: rows.count
+    ).run(limit: 10, threshold: -.infinity, helpers: 0) {}
+    #expect(outcome.rowsScored < 20_000, "\(outcome.rowsScored)")
+  }
+
+  @Test func bestRowsKeepTies() {
+    var best = BestRows(limit: 2, threshold: 0)
+    for (row, score) in [Float.nan, -1, 1, 1, 1, 2, 1, 3, 2, 2, 3].enumerated() { best.insert(score: score, row: row) }
+    #expect(Set(best.entries.map(\.row)) == [7, 10] && best.bound == 3)
+    best.insert(score: 3, row: 11)
+    #expect(Set(best.entries.map(\.row)) == [7, 10, 11])
+    best.insert(score: 4, row: 12)
+    #expect(Set(best.entries.map(\.row)) == [7, 10, 11, 12])
+    best.insert(score: 5, row: 13)
+    #expect(Set(best.entries.map(\.row)) == [12, 13])
+  }
+}
