@@ -1,6 +1,7 @@
 #include "code_kernels.h"
 #include "search_kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -119,7 +120,8 @@ static void bound(const struct bounding *common, const int32_t *products, const 
     // A slot without a code is zero, which the error of a code never is.
     float scale = float_of(metadata[row] & 0xffff0000u), error = metadata[row] & 0xffff ? float_of(metadata[row] << 16) : INFINITY;
     float estimate = scale * (common->query->scale * ((float)products[row] - correction));
-    float upper = estimate + fabsf(scale) * common->slack + error * common->query->norm;
+    // The least normal number: what denormal products may lose is not relative to them.
+    float upper = estimate + fabsf(scale) * common->slack + error * common->query->norm + FLT_MIN;
     bounds[row] = upper;
     // Not a number survives.
     if (upper < threshold) continue;
@@ -144,7 +146,7 @@ static void products_portable(int bits, const uint8_t *codes, long rows, long by
 
 #if defined(__x86_64__)
 
-// Rows ahead whose codes are asked for: some microseconds of work.
+// Rows ahead whose codes are asked for.
 #define AHEAD 32
 
 __attribute__((target("avx2"))) static int32_t sum_avx2(__m256i value) {

@@ -40,6 +40,8 @@ package struct FileStatus: Sendable {
   }
 
   /// The status of a name, which must exist. Follows a link only if `followingLinks` is true.
+  ///
+  /// - Throws: ``FileError``.
   init(_ place: FilePlace, followingLinks: Bool) throws(FileError) {
     let flags = followingLinks ? 0 : AT_SYMLINK_NOFOLLOW
     #if canImport(Glibc)

@@ -28,6 +28,7 @@ package struct BestRows: Sendable {
   /// The kept rows, in no order.
   package var entries: [Entry] { heap + ties }
 
+  /// Adds a row, unless its score cannot be among the results or is not a number.
   package mutating func insert(score: Float, row: Int) {
     // Also leaves out a score that is not a number.
     guard score >= bound else { return }

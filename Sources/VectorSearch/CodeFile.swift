@@ -2,8 +2,8 @@ import CSearchKernels
 package import Files
 import Synchronization
 
-/// The codes of the rows of one generation: a few bits a component, by which most rows of a search are found not to matter without their
-/// floats being read. Derived: a code is a function of the row and of the mean on which the generation's codes are centered.
+/// The codes of the rows of one generation: a few bits a component, with which a search excludes most rows without reading
+/// their floats. Derived: a code is a function of the row and of the mean on which the generation's codes are centered.
 ///
 /// In chunks of 128 rows. Written and read as the row file: with `pwrite`, and through one map. A slot that was never written is zero, and
 /// excludes nothing.
@@ -45,6 +45,7 @@ package final class CodeFile: Sendable {
     self.header = header
   }
 
+  /// - Throws: `FileError`.
   package var status: FileStatus { get throws(FileError) { try handle.status() } }
 
   private static func chunks(_ rowCount: Int) -> Int { (rowCount + chunkRows - 1) / chunkRows }
@@ -60,7 +61,7 @@ package final class CodeFile: Sendable {
 
   /// Makes the codes of the first `rowCount` rows readable through the map.
   ///
-  /// - Returns: Of how many rows the file holds the chunks, at most `rowCount`. After a power failure it may be shorter than it was.
+  /// - Returns: The number of rows whose chunks lie inside the file, at most `rowCount`. After a power failure it may be shorter than it was.
   /// - Throws: `FileError` if the system gives no more address space.
   package func cover(rowCount: Int) throws(FileError) -> Int {
     if rowCount <= readableRows.load(ordering: .relaxed) { return rowCount }
@@ -106,7 +107,7 @@ package final class CodeFile: Sendable {
     return (possible, probable)
   }
 
-  /// How far from its estimate to its bound a row probably scores.
+  /// A row is probable if its estimate and this share of the distance to its bound reach the threshold.
   private static let nearness: Float = 0.07
 
   /// The code and the metadata of a row, read by `pread`; nil if the file ends before.
@@ -187,17 +188,31 @@ package final class CodeFile: Sendable {
       // The last room of a disk is not taken ahead of need.
       let space = try DiskSpace(of: handle)
       let hasPlenty = space.availableBytes - (needed - size) - ahead >= space.reserveBytes
-      try grow(from: size, to: hasPlenty ? needed + ahead : needed)
+      do throws(FileError) {
+        try grow(to: hasPlenty ? needed + ahead : needed)
+      } catch {
+        // The file system may have a limit that it does not report: what is needed now may still fit.
+        guard error.isNoSpace, hasPlenty else { throw error }
+        try grow(to: needed)
+      }
     }
     _ = try cover(rowCount: rowCount)
   }
 
-  /// Bytes that another thread or process has written meanwhile stay, so zeros are written only if the file system cannot allocate.
-  private func grow(from size: Int, to needed: Int) throws(FileError) {
-    if try !handle.allocate(needed) { try handle.writeZeros(from: size, to: needed) }
+  /// Bytes that another thread or process has written meanwhile stay.
+  private func grow(to needed: Int) throws(FileError) {
+    if try handle.allocate(needed) { return }
+    // Of those who grow the file, each sees the end that the one before has left.
+    let lock = try FileLock(existing: handle.place)
+    try lock.lock(.exclusive)
+    let size = try handle.status().sizeBytes
+    if size < needed { try handle.writeZeros(from: size, to: needed) }
+    try lock.unlock()
   }
 
   /// Cuts off what ``reserve(rowCount:)`` took beyond `rowCount` rows. No other process may have the file open or use a later row.
+  ///
+  /// - Throws: `FileError`.
   package func trim(toRowCount rowCount: Int) throws(FileError) {
     let needed = Self.sizeBytes(header, rowCount: rowCount)
     if try handle.status().sizeBytes > needed { try handle.truncate(to: needed) }
@@ -205,5 +220,7 @@ package final class CodeFile: Sendable {
   }
 
   /// Makes every written code durable.
+  ///
+  /// - Throws: `FileError`. The kernel may have dropped codes: the file must not be used any more.
   package func synchronize() throws(FileError) { try handle.synchronizeData() }
 }

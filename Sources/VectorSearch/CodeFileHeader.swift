@@ -15,7 +15,7 @@ package struct CodeFileHeader: Sendable, Equatable {
   /// Bits of a component: 4 or 2.
   package let bits: Int
 
-  package init(rows: RowFileHeader, bits: Int) {
+  package init(rows: RowFileHeader, bits: Int = 4) {
     precondition(bits == 4 || bits == 2, "codes have 4 or 2 bits a component")
     precondition(rows.dimension <= Self.largestDimension, "rows of this dimension have no codes")
     self.rows = rows

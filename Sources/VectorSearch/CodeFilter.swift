@@ -23,6 +23,7 @@ package struct CodeFilter {
   /// code; and those to look at again once these were scored, because `least` may be higher then.
   ///
   /// - Parameter count: At most 128.
+  /// - Complexity: O(count × dimension).
   package mutating func split(
     firstRow: Int, count: Int, _ candidates: LiveMask, atLeast least: Float
   ) -> (first: LiveMask, later: LiveMask) {
@@ -40,7 +41,7 @@ package struct CodeFilter {
     return (first, possible & ~first)
   }
 
-  /// Those of the last rows' candidates that may still score at least `least`.
+  /// Candidates of the last ``split(firstRow:count:_:atLeast:)`` that may still score at least `least`.
   package func remaining(_ candidates: LiveMask, atLeast least: Float) -> LiveMask {
     let threshold = query.threshold(least)
     var (left, remaining) = (candidates, candidates)

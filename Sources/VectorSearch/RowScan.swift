@@ -44,11 +44,14 @@ package struct RowScan: Sendable {
     filter = CodeFilter(codes, embedding: query)
   }
 
+  /// Scans all rows, and returns when no thread reads them any more. Blocks the caller.
+  ///
   /// - Parameters:
   ///   - limit: How many rows are wanted.
   ///   - threshold: Rows that score less are left out.
   ///   - helpers: The most threads beside the caller; nil: as many as pay.
-  ///   - check: Called between groups; an error that it throws ends the scan.
+  ///   - check: Called first and between groups; an error that it throws ends the scan.
+  /// - Throws: What `check` throws.
   /// - Complexity: O(rows × dimension) divided by the threads.
   package func run(limit: Int, threshold: Float, helpers: Int? = nil, check: () throws -> Void) throws -> Outcome {
     let groups = (chunks.count + Self.chunksInGroup - 1) / Self.chunksInGroup
@@ -56,6 +59,7 @@ package struct RowScan: Sendable {
     defer { work.end() }
     let wanted = helpers ?? (groups < Self.groupsForHelp ? 0 : min(Self.helperLimit, groups / 2))
     for _ in 0..<wanted { work.startHelper() }
+    try check()
     var worker = Worker(self, Outcome(best: BestRows(limit: limit, threshold: threshold)))
     while let group = work.next() {
       worker.scan(group, work.least)

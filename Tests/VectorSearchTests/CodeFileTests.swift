@@ -26,7 +26,7 @@ import VectorSearch
     var generator = SeededGenerator(seed: UInt64(dimension * 8 + bits))
     let count = 300
     var rows = (0..<count).map { _ in randomVector(dimension, &generator) }
-    let mean = randomVector(dimension, &generator).map { $0 / 4 }
+    let mean = randomVector(dimension, &generator).map { dimension % 2 == 0 ? $0 / 4 : 0 }
     // Zeros, the mean, denormals, huge and tiny ones, duplicates, one ulp apart, not finite.
     rows[0] = [Float](repeating: 0, count: dimension)
     rows[1] = mean
@@ -37,16 +37,18 @@ import VectorSearch
     rows[7] = rows[6].map(\.nextUp)
     rows[8][0] = .infinity
     rows[9][0] = .greatestFiniteMagnitude
+    // So small that products with a small query are not normal numbers.
+    for row in 10..<60 { rows[row] = rows[row].map { $0 * 1e-20 } }
     let file = try made(rows, mean: mean, bits: bits, dimension: dimension, "codes", startingAt: 77)
     #expect(try file.cover(rowCount: 77 + count) == 77 + count)
     var bounds = [Float](repeating: 0, count: 128)
-    for scale: Float in [1, 1e-3, 1e5] {
+    for scale: Float in [1, 1e-3, 1e5, 1e-21, 1e-23] {
       let vector = randomVector(dimension, &generator).map { $0 * scale }
       let query = CodeQuery(vector, mean: mean, bits: bits)
       for first in [0, 50, 127, 172] {
         // SAFETY: both arrays hold `dimension` components.
         let scores = (first..<first + 128).map { unsafe cblas_sdot(Int32(dimension), vector, 1, rows[$0], 1) }
-        for least in [scores.filter(\.isFinite).max() ?? 0, scores[64], -.infinity] {
+        for least in [scores.filter(\.isFinite).max() ?? 0, scores[20], scores[64], -.infinity] {
           let found = file.filter(firstRow: 77 + first, count: 128, query, threshold: query.threshold(least), bounds: &bounds)
           for (place, score) in scores.enumerated() where !(score < least) {
             #expect(found.possible & 1 << LiveMask(place) != 0, "row \(first + place) scores \(score), at least \(least)")

@@ -1,7 +1,8 @@
 import LMDB
 import VectorSearch
 
-/// Encodes rows that a generation holds already: Architecture.md ("Codes") has the steps. Blocks: runs on a thread of its own.
+/// Encodes rows that a generation holds already: Architecture.md ("Codes") has the steps.
+/// Blocks: runs on a thread of its own, or on that of the writer.
 struct CodeBuild {
   let codes: GenerationCodes
   let rows: RowFile
@@ -17,17 +18,17 @@ struct CodeBuild {
   }
 
   /// Consecutive rows, of which those in `live` are live: bit i is row `first` + i.
-  struct LiveRows {
+  struct LiveRun {
     let first: Int
     let live: LiveMask
   }
 
   /// The live rows of an instant, in the order of the file.
-  static func liveRows(_ reader: borrowing RecordReader) throws -> [LiveRows] {
-    var found: [LiveRows] = []
+  static func liveRows(_ reader: borrowing RecordReader) throws -> [LiveRun] {
+    var found: [LiveRun] = []
     try reader.walk(Tables.Blocks.self) { _, value in
       let block = try BlockRecord(value)
-      if block.live != 0 { found.append(LiveRows(first: block.firstRow, live: block.live)) }
+      if block.live != 0 { found.append(LiveRun(first: block.firstRow, live: block.live)) }
       return true
     }
     return found.sorted { $0.first < $1.first }
@@ -38,7 +39,7 @@ struct CodeBuild {
   /// The generation's file; made with the mean of the rows if it is missing.
   ///
   /// - Throws: `FileError`; ``StoreError`` if the file is damaged.
-  func openFile(_ live: [LiveRows]) throws -> CodeFile {
+  func openFile(_ live: [LiveRun]) throws -> CodeFile {
     if let file = codes.file() { return file }
     if let damage = codes.damage { throw damage }
     return try codes.create(mean: try mean(live))
@@ -48,9 +49,9 @@ struct CodeBuild {
   private static let meanRows = 32_768
 
   /// The mean of at most 32,768 rows, which lie evenly in the file.
-  private func mean(_ live: [LiveRows]) throws -> [Float] {
+  private func mean(_ live: [LiveRun]) throws -> [Float] {
     let total = live.reduce(0) { $0 + $1.live.nonzeroBitCount }
-    let step = max(1, total / Self.meanRows)
+    let step = max(1, (total + Self.meanRows - 1) / Self.meanRows)
     var sums = [Double](repeating: 0, count: rows.header.dimension)
     var (number, count) = (0, 0)
     try forEachRow(live) { row in
@@ -72,8 +73,9 @@ struct CodeBuild {
 
   /// Writes the codes of live rows, without a flush.
   ///
+  /// - Throws: `FileError`, and what ``check`` throws: some codes may have been written.
   /// - Complexity: O(rows × dimension), 3 µs for a row of 384 components.
-  func encode(_ live: [LiveRows], into file: CodeFile) throws {
+  func encode(_ live: [LiveRun], into file: CodeFile) throws {
     var (encoded, first, next) = (CodeFile.Encoded(), 0, 0)
     func write() throws {
       if encoded.count > 0 { try file.write(encoded, fromRow: first) }
@@ -92,10 +94,10 @@ struct CodeBuild {
 
   /// The same for rows of chunks: bit i is row i of the chunk.
   func encode(_ chunks: [Int: LiveMask], into file: CodeFile) throws {
-    try encode(chunks.sorted { $0.key < $1.key }.map { LiveRows(first: $0.key * CodeFile.chunkRows, live: $0.value) }, into: file)
+    try encode(chunks.sorted { $0.key < $1.key }.map { LiveRun(first: $0.key * CodeFile.chunkRows, live: $0.value) }, into: file)
   }
 
-  private func forEachRow(_ live: [LiveRows], _ body: (Int) throws -> Void) throws {
+  private func forEachRow(_ live: [LiveRun], _ body: (Int) throws -> Void) throws {
     let rowsPerCheck = max(1, (4 << 20) / rows.header.strideBytes)
     var left = rowsPerCheck
     for block in live {

@@ -1,3 +1,4 @@
+import Files
 import LMDB
 import VectorSearch
 
@@ -330,12 +331,19 @@ struct GenerationCopy: ~Copyable {
   ///   - check: Called now and then; an error that it throws ends the copy.
   func encodeRows(ifAtLeast least: Int, check: @escaping () throws -> Void) throws {
     guard let level, level.batchSequence > 0, let build = CodeBuild(target, check: check) else { return }
+    // Vectors that are attached later belong to entries of the log after this level.
+    try embedLacking()
     do {
       let snapshot = try EnvironmentSnapshot(target.environment)
       let reader = RecordReader(snapshot.view, target, now: .min)
       let state = try reader.state()
       guard state.rowsLive >= least, state.codesThrough == 0 else { return }
-      try build.encodeAll(reader)
+      do {
+        try build.encodeAll(reader)
+      } catch let error as FileError {
+        // The copy is complete without codes, which are derived.
+        return build.codes.giveUp(error)
+      }
     }
     try write(level) { $0.batch.state.codesThrough = level.batchSequence }
   }

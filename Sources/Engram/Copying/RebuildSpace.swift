@@ -45,7 +45,7 @@ struct RebuildSpace: Sendable {
   /// Bytes of the codes of so many bytes of rows.
   private static func codeBytes(_ rowBytes: Int, _ header: RowFileHeader?) -> Int {
     guard let header, header.dimension <= CodeFileHeader.largestDimension else { return 0 }
-    return CodeFile.sizeBytes(CodeFileHeader(rows: header, bits: 4), rowCount: rowBytes / header.strideBytes)
+    return CodeFile.sizeBytes(CodeFileHeader(rows: header), rowCount: rowBytes / header.strideBytes)
   }
 
   private func reserve(_ space: DiskSpace) -> Int { isAutomatic ? space.reserveBytes : space.leastReserveBytes }
@@ -79,7 +79,7 @@ struct RebuildSpace: Sendable {
   private static func text(_ bytes: Int) -> String { bytes < 10 << 20 ? "\((bytes + 1023) >> 10) KiB" : "\(bytes >> 20) MiB" }
 }
 
-/// When an automatic rebuild that failed, or work on codes, is tried again: after a minute, then after twice as long each time, up to an hour.
+/// When an automatic rebuild or work on codes is tried again after a failure: after a minute, then after twice as long each time, up to an hour.
 struct RebuildRetry: Sendable {
   private var failures = 0
   private var earliest: ContinuousClock.Instant?

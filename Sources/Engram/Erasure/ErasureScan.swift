@@ -16,7 +16,7 @@ public struct ErasureScan: Sendable, Hashable, Codable {
     case words
     /// A few components of an embedding.
     case embedding
-    /// The code of an embedding: up to 192 bytes.
+    /// The code of an embedding: its first bytes, at most 192.
     case code
   }
 

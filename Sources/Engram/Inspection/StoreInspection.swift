@@ -36,8 +36,8 @@ public struct StoreInspection: Sendable, Codable {
   /// Memories without an embedding, which no search by vector finds, including expired ones that are not removed yet; nil in a store
   /// without embeddings.
   public let withoutEmbedding: Int?
-  /// Whether searches by vector use compressed codes, see <doc:Architecture>; nil in a store without embeddings. A store has them from
-  /// 4,096 embeddings on, once they are written in the background.
+  /// Whether searches by vector of 512 embeddings and more can use compressed codes, see <doc:Architecture>; nil in a store without
+  /// embeddings. A store has them from 4,096 embeddings on, once they are written in the background.
   public let hasCodes: Bool?
   /// The files of all generations, also of those that are about to be removed, `current`, and the lock files.
   public let files: [FileSize]
@@ -117,7 +117,8 @@ extension MemoryStore {
   /// Counts, sizes of files and databases, and the processes that hold snapshots.
   ///
   /// - Throws: ``StoreError`` `.corrupted`, `.inputOutput`, `.permissionDenied`, `.tooManyReaders`, `.closed`.
-  /// - Complexity: O(files); reads no records. Blocks the caller for the time of a directory listing.
+  /// - Complexity: O(files). The first call of a process also reads the entries of the log since codes were last flushed. Blocks the caller
+  ///   for the time of a directory listing.
   public func inspection() throws -> StoreInspection {
     let (databases, missing, last, withoutEmbedding, hasCodes) = try readOnce { reader in
       let environment = reader.generation.environment

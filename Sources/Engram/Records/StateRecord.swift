@@ -13,7 +13,7 @@ struct StateRecord: Sendable, Equatable {
   var memories = 0
   var contexts = 0
   var users = 0
-  /// The last batch of which every live row has a code on the disk; zero while the generation has no codes. A version of Engram that does
+  /// The last batch up to which every live row has a code on the disk; zero while the generation has no codes. A version of Engram that does
   /// not know it does not store it again, so the codes do not count after its first commit.
   var codesThrough: UInt64 = 0
   /// Whether the codes of this generation were lost, so that only the next generation has some.

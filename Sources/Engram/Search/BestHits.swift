@@ -21,8 +21,11 @@ struct BestHits {
   var bound: Float { best.bound }
 
   /// Adds rows of a scan, which no filter concerns.
-  mutating func add(_ entries: [BestRows.Entry], _ rows: LiveRows, _ reader: RecordReader) throws {
-    for entry in entries where best.admits(entry.score) {
+  ///
+  /// - Parameter check: Called now and then: many rows may have the same score.
+  mutating func add(_ entries: [BestRows.Entry], _ rows: LiveRows, _ reader: RecordReader, check: () throws -> Void) throws {
+    for (number, entry) in entries.enumerated() where best.admits(entry.score) {
+      if number % 1024 == 1023 { try check() }
       let block = rows.block(of: entry.row)
       let id = try ScannedBlock(reader, block.record, block.key).columns().id(entry.row - block.record.firstRow)
       best.insert(score: entry.score, id: id, payload: Hit(row: entry.row, record: nil))

@@ -1,6 +1,6 @@
 import VectorSearch
 
-/// Exact search: every live row in scope that the filter does not exclude is scored.
+/// Exact search: the results are those of scoring every live row in scope that the filter does not exclude.
 ///
 /// A pipeline of seven stages, each in a file of its own:
 ///
@@ -21,7 +21,7 @@ struct ExactSearch: ~Escapable {
   /// Called once for about 64 MiB of rows; an error that it throws ends the search.
   private let check: () throws -> Void
   /// The least number of rows in scope for which codes are used: with fewer, preparing the query costs more than they save.
-  private let leastCodedRows: Int
+  private let leastRowsInScope: Int
 
   /// Some milliseconds of work.
   private static let bytesPerCheck = 64 << 20
@@ -30,17 +30,17 @@ struct ExactSearch: ~Escapable {
   /// - Throws: ``StoreError`` `.dimensionMismatch` in a store without embeddings; `.corrupted`.
   @_lifetime(copy reader)
   init(
-    _ reader: RecordReader, leastCodedRows: Int = 512, check: @escaping () throws -> Void = { try Task.checkCancellation() }
+    _ reader: RecordReader, leastRowsInScope: Int = 512, check: @escaping () throws -> Void = { try Task.checkCancellation() }
   ) throws {
     rows = try reader.generation.requireRows()
     state = try reader.state()
     try rows.cover(rowCount: state.rowsHigh)
     self.reader = reader
     self.check = check
-    self.leastCodedRows = leastCodedRows
+    self.leastRowsInScope = leastRowsInScope
   }
 
-  /// Runs all queries in one pass over each scope.
+  /// Runs all queries on one commit. Blocks are walked once for all queries of a scope; all rows are scanned once for each.
   ///
   /// - Returns: For each query, in order, its results.
   func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
@@ -63,7 +63,7 @@ struct ExactSearch: ~Escapable {
       try reader.users(of: query.scope).map { users in
         try users.reduce(0) { $0 + (try reader.user($1.key, $1.userID)?.rows ?? 0) }
       } ?? state.rowsLive
-    return rowCount < leastCodedRows ? nil : codes.reading(reader, state)
+    return rowCount < leastRowsInScope ? nil : codes.reading(reader, state)
   }
 
   /// Stages 2 to 6 over one scope. A search of all users by codes walks the rows, unless its conditions need the columns of each block.
@@ -158,7 +158,7 @@ struct RunningSearch {
     rowsInScope += live.count
     rowsScored += outcome.rowsScored
     rowsCoded += outcome.rowsCoded
-    try hits.add(outcome.best.entries, live, reader)
+    try hits.add(outcome.best.entries, live, reader, check: check)
   }
 
   private mutating func split(firstRow: Int, count: Int, _ candidates: LiveMask) -> (first: LiveMask, later: LiveMask) {

@@ -177,7 +177,7 @@ extension MemorySnapshot {
     try read { try TextSearch($0).results(query, ignoresIndex: true) }
   }
 
-  /// Runs many searches in one pass over the rows.
+  /// Runs many searches on the same commit.
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {

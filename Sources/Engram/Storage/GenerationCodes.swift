@@ -5,8 +5,8 @@ import VectorSearch
 
 /// The compressed codes of a generation's rows, as far as this process knows them.
 ///
-/// The state record has the last batch of which every row has a code on the disk, ``StateRecord/codesThrough``; zero: there are no codes.
-/// While it is not zero, each commit writes the codes of its rows before it happens, without a flush: so live rows of later batches have
+/// The state record has the last batch up to which every live row has a code on the disk, ``StateRecord/codesThrough``; zero: there are no
+/// codes. While it is not zero, each commit writes the codes of its rows before it happens, without a flush: so live rows of later batches have
 /// codes, too, as long as the machine does not lose what was not flushed. A process cannot know whether it did, so it does not use the
 /// codes of rows that were committed after ``StateRecord/codesThrough`` and before it first looked: the log has them.
 /// Architecture.md ("Codes") has the reasons.
@@ -34,12 +34,26 @@ final class GenerationCodes: Sendable {
     let since: UInt64
     /// The rows of earlier batches whose codes may not be on the disk.
     var distrusted: DistrustedRows
+    /// Snapshots of earlier batches use no codes: rows that were live in them may have been removed before ``distrusted`` was determined.
+    var validFrom: UInt64
+
+    var isComplete: Bool {
+      if case .rows(let rows) = distrusted { return rows.isEmpty }
+      return false
+    }
+
+    /// - Parameter sequence: A batch whose live rows all have codes.
+    mutating func complete(at sequence: UInt64) {
+      if isComplete { return }
+      distrusted = .none
+      validFrom = max(validFrom, sequence)
+    }
   }
 
   /// - Parameter directory: The generation's directory.
   init(_ directory: FilePlace, _ rows: RowFileHeader, isReadOnly: Bool) {
     place = directory.appending(Self.fileName)
-    header = CodeFileHeader(rows: rows, bits: 4)
+    header = CodeFileHeader(rows: rows)
     self.isReadOnly = isReadOnly
   }
 
@@ -69,7 +83,7 @@ final class GenerationCodes: Sendable {
     }
   }
 
-  /// Ends the use of the file by this process. Its next commit of rows ends that of all others.
+  /// Ends the use of the file by this process. The next commit of this process that adds rows ends it for every process.
   func giveUp(_ error: any Error) {
     state.withLock { state in
       state.file = nil
@@ -77,12 +91,12 @@ final class GenerationCodes: Sendable {
     }
   }
 
-  /// Makes the file. The caller excludes other makers.
+  /// Makes the file if it is missing. The caller excludes other makers.
   ///
-  /// - Throws: `FileError`; ``StoreError`` if the file cannot be opened.
+  /// - Throws: `FileError`; ``StoreError`` if there is a file that cannot be opened.
   func create(mean: [Float]) throws -> CodeFile {
-    try CodeFile.create(path: place, header: header, mean: mean)
-    guard let file = file() else { throw damage ?? StoreError(.storeMoved, "\(place) was removed") }
+    if try Directories.status(place) == nil { try CodeFile.create(path: place, header: header, mean: mean) }
+    guard let file = file() else { throw damage ?? StoreError(.outOfResources, "\(place) cannot be opened at the moment") }
     return file
   }
 
@@ -109,7 +123,8 @@ final class GenerationCodes: Sendable {
     if distrusted == nil {
       let found = Self.distrusted(reader, record)
       state.withLock { state in
-        if state.trust == nil { state.trust = Trust(since: record.batchSequence, distrusted: found) }
+        let sequence = record.batchSequence
+        if state.trust == nil { state.trust = Trust(since: sequence, distrusted: found, validFrom: sequence) }
       }
       distrusted = known(record)
     }
@@ -121,15 +136,15 @@ final class GenerationCodes: Sendable {
   private func known(_ record: StateRecord) -> DistrustedRows? {
     state.withLock { state in
       guard let trust = state.trust else { return nil }
-      if record.codesThrough >= trust.since { state.trust?.distrusted = .none }
-      return state.trust?.distrusted
+      if record.codesThrough >= trust.since { state.trust?.complete(at: record.batchSequence) }
+      return state.trust.map { record.batchSequence < $0.validFrom ? .all : $0.distrusted }
     }
   }
 
   /// The rows that have to be encoded again before ``flushedThrough`` may move.
   func distrusted(_ reader: borrowing RecordReader, _ record: StateRecord) -> DistrustedRows {
     _ = reading(reader, record)
-    return known(record) ?? .none
+    return known(record) ?? .all
   }
 
   /// Whether rows have to be encoded again.
@@ -138,8 +153,21 @@ final class GenerationCodes: Sendable {
     return true
   }
 
-  /// To be called once the distrusted rows were encoded again.
-  func trustAll() { state.withLock { $0.trust?.distrusted = .none } }
+  /// To be called once the distrusted rows were encoded and flushed again.
+  ///
+  /// - Parameter sequence: The batch whose rows they are.
+  func trustAll(at sequence: UInt64) { state.withLock { $0.trust?.complete(at: sequence) } }
+
+  /// Whether the file is missing or damaged.
+  var isLost: Bool {
+    if file() != nil { return false }
+    if damage != nil { return true }
+    do throws(FileError) {
+      return try Directories.status(place) == nil
+    } catch {
+      return false
+    }
+  }
 
   /// Rows of batches after the last one whose codes were flushed.
   private static func distrusted(_ reader: borrowing RecordReader, _ record: StateRecord) -> DistrustedRows {

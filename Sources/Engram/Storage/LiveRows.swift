@@ -23,7 +23,7 @@ final class LiveRows: Sendable {
   /// How many rows ``chunks`` has.
   let count: Int
 
-  static var chunkRows: Int { 128 }
+  static var chunkRows: Int { CodeFile.chunkRows }
   /// A larger list is not kept in memory.
   static var largestCount: Int { 1 << 18 }
 

@@ -60,7 +60,7 @@ extension MemoryStore {
     case erasure
     /// Enough rows are dead for a compaction: see ``compact(progress:)``.
     case compaction
-    /// An index is missing, because an earlier version of Engram made the store or wrote to it: reads work without it, but more slowly.
+    /// An index is missing, because an earlier version of Engram made the store or wrote to it, or the file of codes is lost or damaged: reads work without it, but more slowly.
     case index
   }
 

@@ -10,7 +10,7 @@ extension MemoryStore {
     try search(batch: [query])[0]
   }
 
-  /// Runs many searches on the same commit, in one pass over the rows.
+  /// Runs many searches on the same commit.
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {

@@ -81,9 +81,9 @@ extension StoreCore {
     (try? paths.data(generation)).map { LockHolders.processes(locking: $0) } ?? []
   }
 
-  /// Whether an index is missing that a rebuild would make.
+  /// Whether an index or the codes are missing that a rebuild would make.
   func lacksIndex(_ state: StateRecord) -> Bool {
-    state.tables != .known || state.hasLostCodes || state.codesThrough > 0 && generation.codes?.file() == nil
+    state.tables != .known || state.hasLostCodes || state.codesThrough > 0 && generation.codes?.isLost != false
   }
 
   /// Whether an erasure was interrupted, or so many rows are dead that a rebuild is worth its cost.

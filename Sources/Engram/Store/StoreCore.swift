@@ -115,9 +115,10 @@ final class StoreCore: Sendable {
 
   private let lastReaderCheck = Mutex(ContinuousClock.now)
   private let lastSlotRelease = Mutex(ContinuousClock.now)
+  let lastCodesFlush = Mutex(ContinuousClock.now)
 
   /// Whether `interval` is over since this last returned true; then `last` becomes now.
-  private func isTime(_ last: borrowing Mutex<ContinuousClock.Instant>, every interval: Duration) -> Bool {
+  func isTime(_ last: borrowing Mutex<ContinuousClock.Instant>, every interval: Duration) -> Bool {
     last.withLock { last in
       guard ContinuousClock.now - last >= interval else { return false }
       last = .now
@@ -125,8 +126,8 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// The periodic work: releases overdue snapshots and idle reader slots, notices a move of the store, flushes deferred commits, removes
-  /// expired memories, clears the slots of dead readers.
+  /// The periodic work: releases overdue snapshots and idle reader slots, notices a move of the store, flushes deferred commits, writes and
+  /// flushes codes, removes expired memories, clears the slots of dead readers.
   private func maintain() async {
     if let age = options.snapshotMaxAge { live.expire(olderThan: age) }
     live.releaseSlotsIfCrowded()

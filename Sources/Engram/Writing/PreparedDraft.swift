@@ -10,10 +10,11 @@ struct PreparedDraft: Sendable {
   /// The words of the memory, and what they were made with; nil: they are made in the transaction.
   private var words: (made: MemoryWords, basis: TermReaders.Basis)?
 
+  /// - Parameter id: The id of a draft that has none; nil: a new one.
   /// - Throws: ``StoreError`` naming the field that is out of bounds.
-  init(_ draft: MemoryDraft, store: StoreRecord) throws(StoreError) {
+  init(_ draft: MemoryDraft, id: MemoryID? = nil, store: StoreRecord) throws(StoreError) {
     self.draft = draft
-    id = draft.id ?? MemoryID()
+    self.id = draft.id ?? id ?? MemoryID()
     var prepared: [Float]?
     if let embedding = draft.embedding { prepared = try Self.components(embedding, store: store) }
     components = prepared
@@ -47,6 +48,8 @@ struct PreparedDraft: Sendable {
 
   /// Drafts of one call that one thread prepares.
   private static let draftsPerThread = 128
+  /// Drafts that one thread of the cooperative pool prepares, in some milliseconds.
+  private static let longestPart = 1000
 
   /// Checks drafts, and makes their words ahead of the transaction, so that other writers do not wait for it. Many drafts are divided among
   /// the processors.
@@ -54,25 +57,35 @@ struct PreparedDraft: Sendable {
   /// - Throws: ``StoreError`` of the first draft that is out of bounds; that of ``TermReaders/withReader(_:)``.
   static func prepare(_ drafts: [MemoryDraft], store: StoreRecord, _ readers: TermReaders) async throws -> [PreparedDraft] {
     let threads = min(ProcessInfo.processInfo.activeProcessorCount, drafts.count / draftsPerThread)
-    guard threads > 1 else { return try prepare(drafts[...], store, readers) }
+    // Made here, so that they are in the order of the drafts.
+    let ids = drafts.map { $0.id ?? MemoryID() }
+    guard threads > 1 else { return try prepare(drafts[...], ids, store, readers) }
     let parts = (0..<threads).map { drafts[drafts.count * $0 / threads..<drafts.count * ($0 + 1) / threads] }
+    // So many would block threads of the cooperative pool for longer than they may be.
+    let isLong = drafts.count / threads > longestPart
     return try await withThrowingTaskGroup(of: (part: Int, Result<[PreparedDraft], any Error>).self) { group in
-      for (number, part) in parts.enumerated().dropFirst() {
-        group.addTask { (number, Result { try prepare(part, store, readers) }) }
+      for (number, part) in parts.enumerated() {
+        group.addTask {
+          guard isLong else { return (number, Result { try prepare(part, ids, store, readers) }) }
+          return (number, try await onBlockingThread { Result { try prepare(part, ids, store, readers) } })
+        }
       }
-      var prepared = try prepare(parts[0], store, readers)
-      prepared.reserveCapacity(drafts.count)
       var results = [Result<[PreparedDraft], any Error>?](repeating: nil, count: threads)
       for try await (part, result) in group { results[part] = result }
+      var prepared: [PreparedDraft] = []
+      prepared.reserveCapacity(drafts.count)
       for result in results { if let result { prepared += try result.get() } }
       return prepared
     }
   }
 
-  private static func prepare(_ drafts: ArraySlice<MemoryDraft>, _ store: StoreRecord, _ readers: TermReaders) throws -> [PreparedDraft] {
+  /// - Parameter ids: Those of all drafts of the call, by their places.
+  private static func prepare(
+    _ drafts: ArraySlice<MemoryDraft>, _ ids: [MemoryID], _ store: StoreRecord, _ readers: TermReaders
+  ) throws -> [PreparedDraft] {
     try readers.withReader { reader in
-      try drafts.map { draft in
-        var prepared = try PreparedDraft(draft, store: store)
+      try drafts.indices.map { place in
+        var prepared = try PreparedDraft(drafts[place], id: ids[place], store: store)
         prepared.makeWords(reader, of: readers)
         return prepared
       }

@@ -25,7 +25,9 @@ struct RowStaging: ~Copyable {
   }
 
   /// Whether the rows get codes.
-  var writesCodes: Bool { codeFile != nil }
+  var writesCodes: Bool { codeFile != nil && codesFailure == nil }
+  /// Why codes could not be written; a disk without room is no reason, but an error of the write.
+  private(set) var codesFailure: FileError?
 
   mutating func append(row: Int, _ components: [Float]) throws {
     pending.append((row, mark, components))
@@ -60,7 +62,7 @@ struct RowStaging: ~Copyable {
       codeFile?.encode(components.span, into: &encoded)
       if index + 1 == pending.count || pending[index + 1].row != pending[index].row + 1 {
         try file.write(strides: run, fromRow: pending[start].row)
-        try codeFile?.write(encoded, fromRow: pending[start].row)
+        try writeCodes(encoded, fromRow: pending[start].row)
         run.removeAll(keepingCapacity: true)
         encoded.removeAll()
         start = index + 1
@@ -68,6 +70,16 @@ struct RowStaging: ~Copyable {
     }
     if codeFile != nil { codes?.unflushedRows.add(pending.count, ordering: .relaxed) }
     pending.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func writeCodes(_ encoded: CodeFile.Encoded, fromRow row: Int) throws(FileError) {
+    guard writesCodes else { return }
+    do throws(FileError) {
+      try codeFile?.write(encoded, fromRow: row)
+    } catch {
+      if error.isNoSpace { throw error }
+      codesFailure = error
+    }
   }
 
   /// Writes the gathered rows, and grows the file to `rowCount` rows, which are all that were allocated: the last run may be longer than

@@ -58,6 +58,10 @@ extension WriteBatch {
 
   private mutating func writeRows() throws {
     try staging?.finish(rowCount: state.rowsHigh)
+    if let failure = staging?.codesFailure {
+      generation.codes?.giveUp(failure)
+      state.loseCodes()
+    }
     do {
       try staging?.flush()
     } catch {

@@ -45,7 +45,7 @@ extension WriteBatch {
     let next: WordsKey?
     var bytes: [UInt8]
 
-    /// Adds an entry; false, and nothing is changed, if it does not belong into the record, or the record would become too large.
+    /// Adds an entry; false, and nothing is changed, if it does not belong to the record, or the record would become too large.
     mutating func add(_ entry: WordsEntry, _ place: WordsKey) throws -> Bool {
       guard place.user == key.user, (key.createdAt, key.id) <= (place.createdAt, place.id) else { return false }
       if let next, (next.createdAt, next.id) <= (place.createdAt, place.id) { return false }

@@ -22,7 +22,7 @@ import VectorSearch
       let codes = reader.generation.codes?.reading(reader, state)
       #expect(codes != nil, sourceLocation: sourceLocation)
       return (
-        try ExactSearch(reader, leastCodedRows: 1).results(queries), try ExactSearch(reader, leastCodedRows: .max).results(queries),
+        try ExactSearch(reader, leastRowsInScope: 1).results(queries), try ExactSearch(reader, leastRowsInScope: .max).results(queries),
         state.rowsLive
       )
     }
@@ -72,7 +72,7 @@ import VectorSearch
     for id in ids.prefix(200) where random.chance(percent: 50) {
       for user in users { _ = try await store.delete(id, for: user) }
     }
-    try await store.core.buildCodes()
+    try await store.core.buildCodesNow()
     try expectSameResults(store, queries(40, dimension, users: users, &random))
     // Codes are written with the rows from now on.
     for count in [1, 2, 150, 300] { _ = try await add(count) }
@@ -91,7 +91,7 @@ import VectorSearch
     let codes = try #require(store.core.generation.codes)
     _ = try codes.create(mean: (0..<24).map { _ in Float.random(in: -9...9, using: &random) })
     try await store.add((0..<500).map { _ in RandomFilter.draft(user: "u", embedding: embedding(24, .cosine, &random), &random) })
-    try await store.core.buildCodes()
+    try await store.core.buildCodesNow()
     try expectSameResults(store, queries(30, 24, users: ["u"], &random))
     try await store.close()
   }
@@ -100,17 +100,22 @@ import VectorSearch
   @Test(.timeLimit(.minutes(1))) func longEmbeddingsHaveNoCodes() async throws {
     let store = try await open(dimension: CodeFileHeader.largestDimension + 1, metric: .dot)
     #expect(store.core.generation.codes == nil)
+    var random = SeededGenerator(seed: 8)
+    let drafts = (0..<70).map { _ in
+      RandomFilter.draft(user: "u", embedding: embedding(CodeFileHeader.largestDimension + 1, .dot, &random), &random)
+    }
+    try await store.add(drafts)
     try await store.core.buildCodes()
     #expect(try store.readOnce { try $0.state().codesThrough } == 0)
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func theLongestEmbeddingsWithCodes() async throws {
+  @Test(.timeLimit(.minutes(1))) func theLongestEmbeddingsHaveCodes() async throws {
     var random = SeededGenerator(seed: 4)
     let dimension = CodeFileHeader.largestDimension
     let store = try await open(dimension: dimension)
     try await store.add((0..<70).map { _ in RandomFilter.draft(user: "u", embedding: embedding(dimension, .cosine, &random), &random) })
-    try await store.core.buildCodes()
+    try await store.core.buildCodesNow()
     try expectSameResults(store, queries(5, dimension, users: ["u"], &random))
     try await store.close()
   }
@@ -120,12 +125,12 @@ import VectorSearch
     var random = SeededGenerator(seed: 5)
     let store = try await open(dimension: 256)
     try await store.add((0..<1000).map { MemoryDraft(userID: "u", text: "\($0)", embedding: Embedding(embedding(256, .cosine, &random))) })
-    try await store.core.buildCodes()
+    try await store.core.buildCodesNow()
     try store.readOnce { reader in
       let reading = try reader.generation.codes?.reading(reader, reader.state())
       let codes = try #require(reading)
       let query = SearchQuery(embedding: Embedding(embedding(256, .cosine, &random)), scope: .user("u"), limit: 10)
-      let results = try ExactSearch(reader, leastCodedRows: .max).results([query])[0]
+      let results = try ExactSearch(reader, leastRowsInScope: .max).results([query])[0]
       let least = try #require(results.last?.score)
       let plan = try SearchPlan(query, reader, reader.generation.requireRows())
       var filter = CodeFilter(codes, embedding: plan.embedding)
@@ -146,7 +151,7 @@ import VectorSearch
     let query = SearchQuery(embedding: Embedding(embedding(128, .cosine, &random)), scope: .user("u"), limit: 5, includesExplanation: true)
     var explanation = try #require(try store.search(query).first?.explanation)
     #expect(explanation.rowsCoded == 0 && explanation.rowsScored == 1000)
-    try await store.core.buildCodes()
+    try await store.core.buildCodesNow()
     explanation = try #require(try store.search(query).first?.explanation)
     #expect(explanation.rowsCoded == 1000 && (5..<500).contains(explanation.rowsScored), "\(explanation)")
     #expect(try store.inspection().hasCodes == true)

@@ -7,7 +7,7 @@ import sys
 
 from . import engram, record_sides
 
-FLUSHES = re.compile(r"\b(?:fsync|fdatasync|msync|sync_file_range)\(")
+FLUSHES = re.compile(r"\b(?:fsync|fdatasync|msync)\(")
 
 
 def of_commit(work, side, command, few=20, many=120):
@@ -18,7 +18,7 @@ def of_commit(work, side, command, few=20, many=120):
     for updates in [few, many]:
         trace = work / f"{side}-{updates}.trace"
         store = work / f"{side}-{updates}"
-        traced = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=openat,fsync,fdatasync,msync,sync_file_range,pwrite64,pwritev", *command]
+        traced = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=openat,fsync,fdatasync,msync,pwrite64,pwritev", *command]
         if side in PYTHON:
             finished = subprocess.run([*traced, store, str(updates)], check=False)
             if finished.returncode:
