@@ -42,7 +42,7 @@ import VectorSearch
     let file = try made(rows, mean: mean, bits: bits, dimension: dimension, "codes", startingAt: 77)
     #expect(try file.cover(rowCount: 77 + count) == 77 + count)
     var bounds = [Float](repeating: 0, count: 128)
-    for scale: Float in [1, 1e-3, 1e5, 1e-21, 1e-23] {
+    for scale: Float in [1, 1e-3, 1e5, 1e-21, 1e-24, 1e-25] {
       let vector = randomVector(dimension, &generator).map { $0 * scale }
       let query = CodeQuery(vector, mean: mean, bits: bits)
       for first in [0, 50, 127, 172] {
@@ -57,6 +57,20 @@ import VectorSearch
         }
       }
     }
+  }
+
+  /// Each product is 0.6 of the least number, and becomes one: the score is larger than any bound that is relative to the norms.
+  @Test(.timeLimit(.minutes(1))) func productsBelowTheNormalNumbersAreAllowedFor() throws {
+    let dimension = 384
+    let row = [Float](repeating: 1e-20, count: dimension)
+    let vector = [Float](repeating: 0.6 * 0x1p-75 / 1e-20 * 0x1p-74, count: dimension)
+    let file = try made([row], mean: [Float](repeating: 0, count: dimension), bits: 4, dimension: dimension, "codes")
+    // SAFETY: both arrays hold `dimension` components.
+    let score = unsafe cblas_sdot(Int32(dimension), vector, 1, row, 1)
+    try #require(score > 0)
+    let query = CodeQuery(vector, mean: file.mean, bits: 4)
+    var bounds = [Float](repeating: 0, count: 128)
+    #expect(file.filter(firstRow: 0, count: 1, query, threshold: query.threshold(score), bounds: &bounds).possible == 1)
   }
 
   @Test(.timeLimit(.minutes(1))) func aSlotThatWasNeverWrittenExcludesNothing() throws {
