@@ -4,7 +4,7 @@
 /// A code gives an upper bound of the score, so nothing is excluded that could enter, ties included: the results are those of a scan of
 /// all floats. FileFormat.md ("codes.u4") has the proof.
 package struct CodeFilter {
-  package let codes: CodeReading
+  private let codes: CodeReading
   private let query: CodeQuery
   /// Candidates that were compared by their codes.
   package private(set) var rowsCompared = 0

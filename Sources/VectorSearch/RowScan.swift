@@ -17,7 +17,6 @@ package struct RowScan: Sendable {
   }
 
   private let rows: RowFile
-  private let codes: CodeReading
   private let query: [Float]
   private let filter: CodeFilter
   private let chunks: [LiveMask]
@@ -30,18 +29,18 @@ package struct RowScan: Sendable {
 
   /// - Parameters:
   ///   - rows: Covers all rows.
+  ///   - filter: Of the query.
   ///   - query: `dimension` components.
   ///   - chunks: The candidates of each chunk of 128 rows: bit i is its row i.
   ///   - rowCount: How many rows there are; no row beyond is read.
-  package init(_ rows: RowFile, _ codes: CodeReading, query: [Float], chunks: [LiveMask], rowCount: Int) {
+  package init(_ rows: RowFile, _ filter: CodeFilter, query: [Float], chunks: [LiveMask], rowCount: Int) {
     precondition(query.count == rows.header.dimension, "a query has the store's dimension")
     precondition(chunks.count * CodeFile.chunkRows >= rowCount, "each row has a chunk")
     self.rows = rows
-    self.codes = codes
+    self.filter = filter
     self.query = query
     self.chunks = chunks
     self.rowCount = rowCount
-    filter = CodeFilter(codes, embedding: query)
   }
 
   /// Scans all rows, and returns when no thread reads them any more. Blocks the caller.

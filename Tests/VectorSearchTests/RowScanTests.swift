@@ -51,7 +51,7 @@ import VectorSearch
         // SAFETY: both arrays hold `dimension` components.
         let scores = rows.map { unsafe cblas_sdot(Int32(dimension), query, 1, $0, 1) }
         let threshold: Float = limit == 700 ? 0.5 : -.infinity
-        let outcome = try RowScan(file, reading, query: query, chunks: chunks, rowCount: count)
+        let outcome = try RowScan(file, CodeFilter(reading, embedding: query), query: query, chunks: chunks, rowCount: count)
           .run(limit: limit, threshold: threshold, helpers: helpers) {}
         let found = outcome.best.entries
         #expect(Set(found.map(\.row)) == expected(scores, candidates, limit: limit, threshold: threshold), "the best \(limit) of \(count)")
@@ -68,7 +68,8 @@ import VectorSearch
     let rows = (0..<10_000).map { _ in randomVector(16, &generator) }
     let (file, codes) = try files(rows, dimension: 16)
     let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
-    let scan = RowScan(file, reading, query: rows[0], chunks: [LiveMask](repeating: 1, count: 79), rowCount: rows.count)
+    let scan = RowScan(
+      file, CodeFilter(reading, embedding: rows[0]), query: rows[0], chunks: [LiveMask](repeating: 1, count: 79), rowCount: rows.count)
     for helpers in [0, 2] {
       #expect(throws: Stopped.self) { try scan.run(limit: 3, threshold: 0, helpers: helpers) { throw Stopped() } }
     }
@@ -84,7 +85,8 @@ import VectorSearch
     let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
     // The last chunk has fewer rows.
     let outcome = try RowScan(
-      file, reading, query: query, chunks: [LiveMask](repeating: .max, count: 312) + [(1 << 64) - 1], rowCount: rows.count
+      file, CodeFilter(reading, embedding: query), query: query, chunks: [LiveMask](repeating: .max, count: 312) + [(1 << 64) - 1],
+      rowCount: rows.count
     ).run(limit: 10, threshold: -.infinity, helpers: 0) {}
     #expect(outcome.rowsScored < 20_000, "\(outcome.rowsScored)")
   }

@@ -46,7 +46,7 @@ enum StoreTrust {
     status.isDirectory && status.ownerID == MachineIdentity.userID && status.permissions & 0o022 == 0
   }
 
-  /// Whether a file belongs to this user, nobody else may use it, and it has no other name.
+  /// Whether this user owns a regular file, its permissions exclude all others, and it has one hard link.
   static func isOwnFile(_ status: FileStatus) -> Bool {
     status.isRegularFile && status.ownerID == MachineIdentity.userID && status.permissions & 0o077 == 0 && status.linkCount == 1
   }

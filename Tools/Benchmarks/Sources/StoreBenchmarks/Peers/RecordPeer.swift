@@ -158,8 +158,8 @@ struct StoreSide: RecordSide {
   func close() async throws { try await store.close() }
 }
 
-/// Raw LMDB: the same number of bytes as Engram's record, which nobody decodes. It commits one update after the other, whatever the number
-/// of tasks: more threads would wait for the same lock.
+/// Raw LMDB: values of the size of Engram's records, which are not decoded. One thread commits each update, whatever the number of tasks:
+/// further threads would wait for LMDB's lock.
 struct RawSide: RecordSide {
   /// Bytes of the record of a context as Engram stores it.
   private static let contextBytes = 330
