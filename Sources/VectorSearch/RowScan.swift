@@ -2,9 +2,24 @@ import Dispatch
 import Foundation
 import Synchronization
 
+/// Some of up to 128 consecutive rows.
+package struct RowSpan: Sendable {
+  package let firstRow: Int
+  /// The rows that count: bit i is row `firstRow` + i.
+  package let live: LiveMask
+
+  package init(firstRow: Int, live: LiveMask) {
+    self.firstRow = firstRow
+    self.live = live
+  }
+
+  /// Up to the last row that counts.
+  var count: Int { RowFile.blockCapacity - live.leadingZeroBitCount }
+}
+
 /// Finds the rows with the highest scores among many rows in the order of the file, by codes, on as many threads as pay.
 ///
-/// Groups of 2,048 rows are handed out by one counter, in scattered order: rows that are similar often lie beside each other, and a scan in
+/// Groups of 16 spans, at most 2,048 rows, are handed out by one counter, in scattered order: rows that are similar often lie beside each other, and a scan in
 /// their order would score each of a cluster that gets better and better. All threads share the least score that still counts. The caller
 /// scans as well, and at the end waits only for groups that a thread has begun.
 package struct RowScan: Sendable {
@@ -19,10 +34,9 @@ package struct RowScan: Sendable {
   private let rows: RowFile
   private let query: [Float]
   private let filter: CodeFilter
-  private let chunks: [LiveMask]
-  private let rowCount: Int
+  private let spans: [RowSpan]
 
-  private static let chunksInGroup = 16
+  private static let spansInGroup = 16
   /// With fewer groups, waking a thread takes longer than it saves.
   private static let groupsForHelp = 5
   private static let helperLimit = ProcessInfo.processInfo.activeProcessorCount - 1
@@ -31,16 +45,13 @@ package struct RowScan: Sendable {
   ///   - rows: Covers all rows.
   ///   - filter: Of the query.
   ///   - query: `dimension` components.
-  ///   - chunks: The candidates of each chunk of 128 rows: bit i is its row i.
-  ///   - rowCount: How many rows there are; no row beyond is read.
-  package init(_ rows: RowFile, _ filter: CodeFilter, query: [Float], chunks: [LiveMask], rowCount: Int) {
+  ///   - spans: The candidates, each once. In the order of the file, or the scan waits for the memory.
+  package init(_ rows: RowFile, _ filter: CodeFilter, query: [Float], spans: [RowSpan]) {
     precondition(query.count == rows.header.dimension, "a query has the store's dimension")
-    precondition(chunks.count * CodeFile.chunkRows >= rowCount, "each row has a chunk")
     self.rows = rows
     self.filter = filter
     self.query = query
-    self.chunks = chunks
-    self.rowCount = rowCount
+    self.spans = spans
   }
 
   /// Scans all rows, and returns when no thread reads them any more. Blocks the caller.
@@ -53,7 +64,7 @@ package struct RowScan: Sendable {
   /// - Throws: What `check` throws.
   /// - Complexity: O(rows × dimension) divided by the threads.
   package func run(limit: Int, threshold: Float, helpers: Int? = nil, check: () throws -> Void) throws -> Outcome {
-    let groups = (chunks.count + Self.chunksInGroup - 1) / Self.chunksInGroup
+    let groups = (spans.count + Self.spansInGroup - 1) / Self.spansInGroup
     let work = Work(self, groups: groups, Outcome(best: BestRows(limit: limit, threshold: threshold)))
     defer { work.end() }
     let wanted = helpers ?? (groups < Self.groupsForHelp ? 0 : min(Self.helperLimit, groups / 2))
@@ -81,16 +92,14 @@ package struct RowScan: Sendable {
     }
 
     mutating func scan(_ group: Int, _ least: borrowing SharedBound) {
-      let first = group * RowScan.chunksInGroup
-      for chunk in first..<min(first + RowScan.chunksInGroup, scan.chunks.count) where scan.chunks[chunk] != 0 {
-        let row = chunk * CodeFile.chunkRows
+      let first = group * RowScan.spansInGroup
+      for span in scan.spans[first..<min(first + RowScan.spansInGroup, scan.spans.count)] where span.live != 0 {
         let bound = max(outcome.best.bound, least.value)
-        let (now, later) = filter.split(
-          firstRow: row, count: min(CodeFile.chunkRows, scan.rowCount - row), scan.chunks[chunk], atLeast: bound)
-        if now != 0 { score(now, row) }
+        let (now, later) = filter.split(firstRow: span.firstRow, count: span.count, span.live, atLeast: bound)
+        if now != 0 { score(now, span.firstRow) }
         if later != 0 {
           let remaining = filter.remaining(later, atLeast: max(outcome.best.bound, least.value))
-          if remaining != 0 { score(remaining, row) }
+          if remaining != 0 { score(remaining, span.firstRow) }
         }
         least.raise(to: outcome.best.bound)
       }

@@ -16,6 +16,10 @@ import VectorSearch
     return Set(rows.filter { scores[$0] >= last })
   }
 
+  private func spans(_ chunks: [LiveMask]) -> [RowSpan] {
+    chunks.enumerated().map { RowSpan(firstRow: $0 * CodeFile.chunkRows, live: $1) }
+  }
+
   private func files(_ rows: [[Float]], dimension: Int, codedFrom first: Int = 0) throws -> (RowFile, CodeFile) {
     let header = rowHeader(dimension: dimension)
     let file = try RowFile.make(path: directory.path("rows"), rows: rows, header: header)
@@ -51,7 +55,7 @@ import VectorSearch
         // SAFETY: both arrays hold `dimension` components.
         let scores = rows.map { unsafe cblas_sdot(Int32(dimension), query, 1, $0, 1) }
         let threshold: Float = limit == 700 ? 0.5 : -.infinity
-        let outcome = try RowScan(file, CodeFilter(reading, embedding: query), query: query, chunks: chunks, rowCount: count)
+        let outcome = try RowScan(file, CodeFilter(reading, embedding: query), query: query, spans: spans(chunks))
           .run(limit: limit, threshold: threshold, helpers: helpers) {}
         let found = outcome.best.entries
         #expect(Set(found.map(\.row)) == expected(scores, candidates, limit: limit, threshold: threshold), "the best \(limit) of \(count)")
@@ -69,7 +73,7 @@ import VectorSearch
     let (file, codes) = try files(rows, dimension: 16)
     let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
     let scan = RowScan(
-      file, CodeFilter(reading, embedding: rows[0]), query: rows[0], chunks: [LiveMask](repeating: 1, count: 79), rowCount: rows.count)
+      file, CodeFilter(reading, embedding: rows[0]), query: rows[0], spans: spans([LiveMask](repeating: 1, count: 79)))
     for helpers in [0, 2] {
       #expect(throws: Stopped.self) { try scan.run(limit: 3, threshold: 0, helpers: helpers) { throw Stopped() } }
     }
@@ -85,8 +89,7 @@ import VectorSearch
     let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
     // The last chunk has fewer rows.
     let outcome = try RowScan(
-      file, CodeFilter(reading, embedding: query), query: query, chunks: [LiveMask](repeating: .max, count: 312) + [(1 << 64) - 1],
-      rowCount: rows.count
+      file, CodeFilter(reading, embedding: query), query: query, spans: spans([LiveMask](repeating: .max, count: 312) + [(1 << 64) - 1])
     ).run(limit: 10, threshold: -.infinity, helpers: 0) {}
     #expect(outcome.rowsScored < 20_000, "\(outcome.rowsScored)")
   }

@@ -153,7 +153,7 @@ struct RunningSearch {
   /// Stages 4 to 6 for all rows that no filter concerns.
   mutating func scan(_ rows: RowFile, _ live: LiveRows, _ reader: RecordReader, check: () throws -> Void) throws {
     guard let codes else { preconditionFailure("rows are scanned by their codes") }
-    let scan = RowScan(rows, codes, query: plan.embedding, chunks: live.chunks, rowCount: live.rowCount)
+    let scan = RowScan(rows, codes, query: plan.embedding, spans: live.spans)
     let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)
     rowsInScope += live.count
     rowsScored += outcome.rowsScored

@@ -14,13 +14,11 @@ final class LiveRows: Sendable {
   let batchSequence: UInt64
   /// In the order of their rows.
   let blocks: [Block]
-  /// The live rows of each chunk of 128 rows, without those of ``others``: bit i is its row i.
-  let chunks: [LiveMask]
+  /// The live rows without those of ``others``: a span for each chunk of 128 rows that has any.
+  let spans: [RowSpan]
   /// The numbers of the blocks whose columns a search must look at, because rows of them expire or are superseded.
   let others: [Int]
-  /// The number of rows of the file at this commit.
-  let rowCount: Int
-  /// How many rows ``chunks`` has.
+  /// How many rows ``spans`` has.
   let count: Int
 
   static var chunkRows: Int { CodeFile.chunkRows }
@@ -33,7 +31,6 @@ final class LiveRows: Sendable {
   init?(_ reader: borrowing RecordReader, _ state: StateRecord) throws {
     guard try reader.entryCount(of: Tables.Blocks.self) <= Self.largestCount else { return nil }
     batchSequence = state.batchSequence
-    rowCount = state.rowsHigh
     var blocks: [Block] = []
     var chunks = [LiveMask](repeating: 0, count: (state.rowsHigh + Self.chunkRows - 1) / Self.chunkRows)
     var count = 0
@@ -52,7 +49,7 @@ final class LiveRows: Sendable {
     }
     blocks.sort { $0.record.firstRow < $1.record.firstRow }
     self.blocks = blocks
-    self.chunks = chunks
+    spans = chunks.indices.filter { chunks[$0] != 0 }.map { RowSpan(firstRow: $0 * Self.chunkRows, live: chunks[$0]) }
     self.count = count
     others = blocks.indices.filter { blocks[$0].record.hasExpiry || blocks[$0].record.hasSuperseded }
   }
