@@ -11,68 +11,10 @@
 
 long search_code_bytes(long dimension, int bits) { return (dimension * bits + 255) / 256 * 32; }
 
-static uint32_t bits_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
 static float float_of(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);
   return value;
-}
-
-// The nearest bfloat16, ties away from zero.
-static uint32_t bfloat_near(double value) { return (bits_of((float)value) + 0x8000) >> 16; }
-
-// The least bfloat16 that is not below a positive value.
-static uint32_t bfloat_above(double value) {
-  float single = (float)value;
-  uint32_t bits = bits_of(single);
-  if ((double)single < value) bits++;
-  return (bits + 0xffff) >> 16;
-}
-
-// What the error may lack: rounding of cblas_sdot, whatever its order, and of the bound itself, relative to ‖x‖ + ‖μ‖.
-static double allowance(long dimension) {
-  double unit = 0x1p-24, steps = (double)dimension + 16;
-  return 1.5 * steps * unit / (1 - steps * unit) + 4e-6;
-}
-
-uint32_t search_encode(const float *row, const float *mean, long dimension, int bits, uint8_t *code) {
-  const double step = bits == 4 ? 0.3352 : 0.9957;
-  const int levels = 1 << bits, half = levels / 2;
-  const long bytes = search_code_bytes(dimension, bits);
-  const double offset = half - 0.5;
-  double norm = 0, own = 0, center = 0;
-  for (long i = 0; i < dimension; i++) {
-    double y = (double)row[i] - mean[i];
-    norm += y * y;
-    own += (double)row[i] * row[i];
-    center += (double)mean[i] * mean[i];
-  }
-  memset(code, 0, (size_t)bytes);
-  double inverse = norm > 0 ? 1 / (sqrt(norm / (double)dimension) * step) : 0;
-  if (!(inverse < 1e300)) inverse = 0;
-  double product = 0, square = 0;
-  for (long i = 0; i < dimension; i++) {
-    double y = (double)row[i] - mean[i], level = floor(y * inverse) + half;
-    int value = level >= 0 ? level < levels ? (int)level : levels - 1 : 0;
-    code[i % bytes] |= (uint8_t)(value << (bits * (i / bytes)));
-    product += y * (value - offset);
-    square += (value - offset) * (value - offset);
-  }
-  uint32_t scaleBits = bfloat_near(square > 0 ? product / square : 0);
-  double scale = float_of(scaleBits << 16), error = 0;
-  for (long i = 0; i < dimension; i++) {
-    int value = code[i % bytes] >> (bits * (i / bytes)) & (levels - 1);
-    double e = (double)row[i] - mean[i] - scale * (value - offset);
-    error += e * e;
-  }
-  double radius = sqrt(error) * (1 + 1e-9) + allowance(dimension) * (sqrt(own) + sqrt(center)) + 1e-40;
-  if (!(radius < 1e30) || !isfinite(scale)) return 0x7f80;
-  return scaleBits << 16 | bfloat_above(radius);
 }
 
 double search_prepare_code_query(const float *query, const float *mean, long dimension, int bits, int8_t *values, struct search_code_query *prepared) {

@@ -141,18 +141,32 @@ package final class CodeFile: Sendable {
 
   /// Appends the code of a row.
   ///
-  /// - Complexity: O(dimension), 3 µs for 384 components.
-  package func encode(_ row: Span<Float>, into encoded: inout Encoded) {
-    precondition(row.count == header.rows.dimension, "a row has the store's dimension")
-    let start = encoded.codes.count
-    encoded.codes.append(contentsOf: repeatElement(0, count: header.codeBytes))
-    let metadata = unsafe encoded.codes.withUnsafeMutableBufferPointer { codes in
-      // SAFETY: the row and the mean have `dimension` components, and there is room for a code.
-      unsafe row.withUnsafeBufferPointer { row in
-        unsafe search_encode(row.baseAddress!, mean, row.count, Int32(header.bits), codes.baseAddress! + start)
+  /// - Complexity: O(dimension).
+  package func encode(_ row: Span<Float>, into encoded: inout Encoded) { encode(row, count: 1, stride: 0, into: &encoded) }
+
+  /// Appends the codes of rows.
+  ///
+  /// - Parameters:
+  ///   - rows: Row i begins at component i · `stride`.
+  ///   - stride: At least the dimension.
+  /// - Complexity: O(count × dimension), about 1.5 µs a row of 384 components.
+  package func encode(_ rows: Span<Float>, count: Int, stride: Int, into encoded: inout Encoded) {
+    let dimension = header.rows.dimension
+    guard count > 0 else { return }
+    precondition((count == 1 || stride >= dimension) && rows.count >= (count - 1) * stride + dimension, "a row has the store's dimension")
+    let (codesStart, metadataStart) = (encoded.codes.count, encoded.metadata.count)
+    encoded.codes.append(contentsOf: repeatElement(0, count: count * header.codeBytes))
+    encoded.metadata.append(contentsOf: repeatElement(0, count: count))
+    // SAFETY: every row and the mean have `dimension` components, and there is room for `count` codes and metadata.
+    unsafe encoded.codes.withUnsafeMutableBufferPointer { codes in
+      unsafe encoded.metadata.withUnsafeMutableBufferPointer { metadata in
+        unsafe rows.withUnsafeBufferPointer { rows in
+          unsafe search_encode_rows(
+            Self.level, rows.baseAddress!, count, stride, mean, dimension, Int32(header.bits), codes.baseAddress! + codesStart,
+            metadata.baseAddress! + metadataStart)
+        }
       }
     }
-    encoded.metadata.append(metadata)
   }
 
   /// Writes the codes of consecutive rows. Not durable before ``synchronize()``.

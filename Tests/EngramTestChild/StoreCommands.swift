@@ -28,12 +28,15 @@ enum StoreCommands {
     try await store.close()
   }
 
-  /// Commits `count` times, one write at a time: `rows` adds a memory with an embedding, `plain` updates a context.
+  /// Commits `count` times, one write at a time: `rows` adds a memory with an embedding, `many` so many that a second thread writes their
+  /// rows, `plain` updates a context.
   static func commit(_ path: String, count: String, kind: String) async throws {
-    let store = try await store(path)
+    let store = try await store(path, StoreOptions(dimension: kind == "many" ? ManyRows.dimension : 8))
     for number in 0..<(Int(count) ?? 0) {
       if kind == "rows" {
         try await store.add(SoakVector.draft(user: "u", number: number))
+      } else if kind == "many" {
+        try await store.add(ManyRows.drafts(100, from: number * 100))
       } else {
         try await store.updateContext(for: "u") { $0.with(conversationsCount: $0.conversationsCount + 1) }
       }

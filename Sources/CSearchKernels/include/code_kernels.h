@@ -11,12 +11,14 @@
 /// Bytes of a row's code: dimension · bits / 8, up to a multiple of 32.
 long search_code_bytes(long dimension, int bits);
 
-/// Encodes a row.
+/// Encodes rows.
 ///
-/// code: search_code_bytes; returns the row's metadata: s as bfloat16 in the high half, the error's norm as bfloat16, rounded up, in the low half. A row
-/// whose code bounds nothing (not finite, too large) has s = 0 and an infinite error: it always survives, as does a slot whose metadata is zero: no code
-/// has an error of zero.
-uint32_t search_encode(const float *row, const float *mean, long dimension, int bits, uint8_t *code);
+/// level: a search_level. rows: the first component of each row is `stride` floats after that of the row before. codes: room for search_code_bytes of each
+/// row. metadata: gets that of each row: s as bfloat16 in the high half, the error's norm as bfloat16, rounded up, in the low half. A row whose code bounds
+/// nothing (not finite, too large) has s = 0 and an infinite error: it always survives, as does a slot whose metadata is zero: no code has an error of
+/// zero. The bytes depend on nothing but the row and the mean, whatever the level and the rows beside it. Four rows take little longer than one.
+void search_encode_rows(
+    int level, const float *rows, long count, long stride, const float *mean, long dimension, int bits, uint8_t *codes, uint32_t *metadata);
 
 /// A query as the bounds need it.
 struct search_code_query {

@@ -78,11 +78,13 @@ final class RowReading: Sendable {
       try check()
       let run = start..<min(start + runRows, count)
       let readable = (try? rows.read(rows: run, into: &buffer)) ?? 0
+      encoded.removeAll()
+      codes?.encode(buffer.span, count: readable, stride: stride, into: &encoded)
       for (index, row) in run.enumerated() {
         if index < readable {
           let components = buffer.span.extracting(index * stride..<index * stride + dimension)
           digests.set(row, components)
-          if let codes, !codes.hasCode(of: components, row: row, &encoded) { digests.wrongCodes.insert(row) }
+          if let codes, !codes.hasCode(row: row, encoded, index) { digests.wrongCodes.insert(row) }
         } else {
           digests.readAlone(row, of: rows)
         }
@@ -93,12 +95,11 @@ final class RowReading: Sendable {
 }
 
 extension CodeFile {
-  /// - Parameter encoded: Room for a code.
-  fileprivate func hasCode(of components: Span<Float>, row: Int, _ encoded: inout Encoded) -> Bool {
-    encoded.removeAll()
-    encode(components, into: &encoded)
+  /// Whether the file has code `index` of `encoded` for a row.
+  fileprivate func hasCode(row: Int, _ encoded: Encoded, _ index: Int) -> Bool {
     guard let found = try? read(row: row) else { return false }
-    return found.metadata == encoded.metadata[0] && found.code == encoded.codes
+    return found.metadata == encoded.metadata[index]
+      && found.code.elementsEqual(encoded.codes[index * header.codeBytes..<(index + 1) * header.codeBytes])
   }
 }
 

@@ -4,18 +4,17 @@ import Synchronization
 
 /// Stores what the batch has kept in memory, directly before the commit.
 extension WriteBatch {
-  /// Steps 4 to 6 of the commit: rows to the file and to the disk, then users, blocks, columns, log and state.
+  /// Steps 4 to 6 of the commit: rows to the file and to the disk, and users, blocks, columns, log and state into the transaction.
   ///
   /// - Parameter source: The state that a copy has caught up with; nil for a commit of the batch's own changes.
   mutating func finish(adopting source: StateRecord? = nil) throws {
-    try writeRows()
+    try staging?.begin(rowCount: state.rowsHigh)
     if let source {
       state.batchSequence = source.batchSequence
       state.lastCommit = source.lastCommit
       state.lastBoot = source.lastBoot
       state.expiryMark = source.expiryMark
     } else {
-      adoptFlushedCodes()
       state.batchSequence += 1
       // Not the later of `now` and the last commit: a clock that was wrong at the last commit may have been set back.
       state.lastCommit = now
@@ -35,6 +34,8 @@ extension WriteBatch {
     }
     try writeLog()
     try writeTokens()
+    try writeRows()
+    if source == nil { adoptFlushedCodes() }
     let state = state
     try putUnjournaled(.state, encoded { state.encode(into: &$0) }, in: Tables.Meta.self)
   }
@@ -56,6 +57,7 @@ extension WriteBatch {
     codes.unnamedRows.store(0, ordering: .relaxed)
   }
 
+  /// On return all rows of the batch are on the disk.
   private mutating func writeRows() throws {
     try staging?.finish(rowCount: state.rowsHigh)
     if let failure = staging?.codesFailure {

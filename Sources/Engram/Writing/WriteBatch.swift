@@ -258,7 +258,7 @@ struct WriteBatch: ~Copyable {
   ///
   /// - Throws: ``StoreError`` `.corrupted`, `RowFileError`.
   func components(_ reference: MemoryRecord.RowReference) throws -> [Float] {
-    if let components = staging?.components(ofRow: reference.row) { return components }
+    if let components = try staging?.components(ofRow: reference.row) { return components }
     guard let rows = generation.rows, reference.row < state.rowsHigh else {
       throw StoreError(.corrupted, "a record names row \(reference.row), which the store does not have")
     }

@@ -10,12 +10,12 @@
     private let place = TestStore()
 
     /// Commits ten times in another process, whose `call` on `file` fails at the times that strace's arguments name.
-    private func commit(_ kind: String, failing call: String, on file: String, when: String) async throws -> String {
+    private func commit(_ kind: String, failing call: String, on file: String, when: String, error: String = "EIO") async throws -> String {
       let outcome = try await ChildProcess.run(
         executable: "/usr/bin/strace",
         [
           "-f", "-qq", "-o", "/dev/null", "-P", "\(place.path)/gen-1/\(file)", "-e", "trace=\(call)", "-e",
-          "inject=\(call):error=EIO:when=\(when)", try TestProcess.executable("EngramTestChild"), "commit", place.path, "10", kind,
+          "inject=\(call):error=\(error):when=\(when)", try TestProcess.executable("EngramTestChild"), "commit", place.path, "10", kind,
         ])
       #expect(outcome.termination == .exited(1), "\(outcome)")
       return outcome.standardOutput
@@ -36,6 +36,24 @@
       #expect(try store.count() == before + 2)
       #expect(try await store.verify(deep: true).problems == [])
       try await store.add(TestStore.draft("u", 100))
+      try await store.close()
+    }
+
+    /// A batch of many rows is written and flushed by a second thread. strace counts the calls of each thread alone.
+    @Test(
+      .timeLimit(.minutes(5)),
+      arguments: [("fdatasync", "EIO", "poisoned"), ("pwrite64", "EIO", "inputOutput"), ("pwrite64", "ENOSPC", "diskFull")])
+    func aFailureOfTheSecondThreadChangesNothing(call: String, error: String, code: String) async throws {
+      let options = StoreOptions(dimension: 1024)
+      try await place.open(options).close()
+      let output = try await commit("many", failing: call, on: "rows.f32", when: "1+", error: error)
+      #expect(output.hasPrefix("failed \(code): "), "\(output)")
+      let store = try await place.open(options)
+      #expect(try store.count() == 0)
+      #expect(try await store.verify(deep: true).problems == [])
+      let components = (0..<1024).map { Float($0 + 1) }
+      try await store.add((0..<200).map { MemoryDraft(userID: "u", text: "\($0)", embedding: Embedding(components)) })
+      #expect(try await store.verify(deep: true).problems == [])
       try await store.close()
     }
 

@@ -42,7 +42,7 @@
     }
 
     /// Opening and closing cost the same in both runs, so the difference is the cost of the commits.
-    @Test(.timeLimit(.minutes(5)), arguments: [("plain", 2), ("rows", 3)])
+    @Test(.timeLimit(.minutes(5)), arguments: [("plain", 2), ("rows", 3), ("many", 3)])
     func aCommitFlushesNoMoreThanItMust(kind: String, perCommit: Int) async throws {
       // The first run makes the store.
       _ = try await flushes(count: 1, kind: kind)

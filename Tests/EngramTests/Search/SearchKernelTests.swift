@@ -31,6 +31,61 @@ import Testing
     }
   }
 
+  /// `verify` compares the bytes of each code with those that it makes, on any machine and beside any other rows.
+  @Test(arguments: levels, [Int32(4), 2]) func everyLevelEncodesAsThePlainLoopDoes(level: Int32, bits: Int32) {
+    var generator = SeededGenerator(seed: 5)
+    for dimension in [1, 2, 3, 4, 5, 31, 63, 64, 65, 100, 129, 384, 1001, 8192] {
+      func floats(_ count: Int, _ size: Float) -> [Float] { (0..<count).map { _ in Float.random(in: -size...size, using: &generator) } }
+      let (mean, stride, codeBytes) = (floats(dimension, 0.2), dimension + 3, search_code_bytes(dimension, bits))
+      var rows = (0..<23).map { _ in floats(dimension, 1) }
+      rows[1] = [Float](repeating: 0, count: dimension)
+      rows[2] = mean
+      for (row, factor) in [(3, Float(0x1p-140)), (4, 1e18), (5, 1e-18), (6, 1e30)] { rows[row] = rows[row].map { $0 * factor } }
+      for (row, value) in [(7, Float.infinity), (8, -.infinity), (9, .nan), (10, .greatestFiniteMagnitude)] { rows[row][dimension / 2] = value }
+      let expected = rows.map { Self.code(of: $0, mean: mean, bits: Int(bits), byteCount: codeBytes) }
+      for count in [1, 2, 3, 4, 5, 23] {
+        // Behind the last row lies nothing.
+        let strides = Array(rows.prefix(count).flatMap { $0 + [.nan, .nan, .nan] }.dropLast(3))
+        var codes = [UInt8](repeating: 0x55, count: count * codeBytes + 2)
+        var metadata = [UInt32](repeating: 0x5555, count: count + 1)
+        unsafe codes.withUnsafeMutableBufferPointer { codes in
+          unsafe search_encode_rows(level, strides, count, stride, mean, dimension, bits, codes.baseAddress! + 1, &metadata)
+        }
+        #expect(Array(metadata) == expected.prefix(count).map(\.metadata) + [0x5555], "\(count) rows of \(dimension)")
+        #expect(codes == [0x55] + expected.prefix(count).flatMap(\.code) + [0x55], "\(count) rows of \(dimension)")
+      }
+    }
+  }
+
+  /// The code of a row, component by component: see FileFormat.md ("codes.u4").
+  private static func code(of row: [Float], mean: [Float], bits: Int, byteCount: Int) -> (code: [UInt8], metadata: UInt32) {
+    let (step, levels) = (bits == 4 ? 0.3352 : 0.9957, Double(1 << bits))
+    let centered = zip(row, mean).map { Double($0) - Double($1) }
+    func sum(_ values: some Sequence<Double>) -> Double { values.reduce(0) { $0 + $1 } }
+    let norm = sum(centered.map { $0 * $0 })
+    var inverse = norm > 0 ? 1 / ((norm / Double(row.count)).squareRoot() * step) : 0
+    if !(inverse < 1e300) { inverse = 0 }
+    let values = centered.map { component in
+      let level = (component * inverse).rounded(.down) + levels / 2
+      return level >= 0 ? min(level, levels - 1) : 0
+    }
+    var code = [UInt8](repeating: 0, count: byteCount)
+    for (place, value) in values.enumerated() { code[place % byteCount] |= UInt8(value) << UInt8(bits * (place / byteCount)) }
+    let offsets = values.map { $0 - (levels / 2 - 0.5) }
+    let (product, square) = (sum(zip(centered, offsets).map { $0 * $1 }), sum(offsets.map { $0 * $0 }))
+    let scaleBits = (Float(square > 0 ? product / square : 0).bitPattern &+ 0x8000) >> 16
+    let scale = Double(Float(bitPattern: scaleBits << 16))
+    let error = sum(zip(centered, offsets).map { ($0 - scale * $1) * ($0 - scale * $1) })
+    let steps = (Double(row.count) + 16) * 0x1p-24
+    let rowNorm = sum(row.map { Double($0) * Double($0) }).squareRoot()
+    let meanNorm = sum(mean.map { Double($0) * Double($0) }).squareRoot()
+    let radius = error.squareRoot() * (1 + 1e-9) + (1.5 * steps / (1 - steps) + 4e-6) * (rowNorm + meanNorm) + 1e-40
+    guard radius < 1e30, scale.isFinite else { return (code, 0x7f80) }
+    let single = Float(radius)
+    let up = single.bitPattern + (Double(single) < radius ? 1 : 0)
+    return (code, scaleBits << 16 | (up + 0xffff) >> 16)
+  }
+
   /// Bounds that differ in one bit could exclude a row on one machine and not on another.
   @Test(arguments: levels, [Int32(4), 2]) func everyLevelBoundsScoresAsThePlainLoopDoes(level: Int32, bits: Int32) {
     var generator = SeededGenerator(seed: 3)
@@ -40,10 +95,10 @@ import Testing
       let codeBytes = search_code_bytes(dimension, bits)
       // The codes begin at an odd address.
       var codes = [UInt8](repeating: 0, count: 128 * codeBytes + 1)
-      var metadata = (0..<128).map { row in
-        unsafe codes.withUnsafeMutableBufferPointer { codes in
-          unsafe search_encode(floats(dimension), mean, dimension, bits, codes.baseAddress! + 1 + row * codeBytes)
-        }
+      var metadata = [UInt32](repeating: 0, count: 128)
+      unsafe codes.withUnsafeMutableBufferPointer { codes in
+        unsafe search_encode_rows(
+          level, floats(128 * dimension), 128, dimension, mean, dimension, bits, codes.baseAddress! + 1, &metadata)
       }
       (metadata[3], metadata[77]) = (0, 0x7f80)
       var values = [Int8](repeating: 0, count: codeBytes * 8 / Int(bits))
