@@ -48,10 +48,11 @@ extension FileHandle {
   /// Writes zeros from the file's end, which is at `size`, to `needed`, and `ahead` bytes more if that leaves ``DiskSpace/reserveBytes``
   /// free: the last room of a disk is not taken ahead of need.
   ///
+  /// - Parameter partBytes: As for ``writeZeros(from:to:partBytes:)``.
   /// - Throws: ``FileError``; a part may have been written.
-  package func grow(from size: Int, to needed: Int, ahead: Int) throws(FileError) {
+  package func grow(from size: Int, to needed: Int, ahead: Int, partBytes: Int = 1 << 20) throws(FileError) {
     let space = try DiskSpace(of: self)
     let hasPlenty = space.availableBytes - (needed - size) - ahead >= space.reserveBytes
-    try writeZeros(from: size, to: hasPlenty ? needed + ahead : needed)
+    try writeZeros(from: size, to: hasPlenty ? needed + ahead : needed, partBytes: partBytes)
   }
 }

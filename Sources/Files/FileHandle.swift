@@ -142,8 +142,11 @@ package struct FileHandle: ~Copyable, Sendable {
 
   /// Writes zeros from `start` up to `end`: flushing pre-written zeros is faster than flushing `fallocate`d space, and a full
   /// disk shows here, as an error.
-  package func writeZeros(from start: Int, to end: Int) throws(FileError) {
-    let zeros = [UInt8](repeating: 0, count: min(max(end - start, 0), 1 << 20))
+  ///
+  /// - Parameter partBytes: The bytes of one write. Linux keeps what is written at once in one unit of its cache, as long as it is cached. ext4
+  ///   looks at all blocks of a unit for each write into it, and for each flush: small parts for a file that is changed in many places.
+  package func writeZeros(from start: Int, to end: Int, partBytes: Int = 1 << 20) throws(FileError) {
+    let zeros = [UInt8](repeating: 0, count: min(max(end - start, 0), partBytes))
     var offset = start
     while offset < end {
       let count = min(zeros.count, end - offset)

@@ -123,7 +123,9 @@ final class Generation: Sendable {
     guard let held = held.withLock({ $0 }), let size = try? held.dataFile.status().sizeBytes else { return true }
     let needed = environment.usedBytes + 2 * sizeBytes + (512 << 10)
     guard size < needed else { return true }
-    return (try? held.dataFile.grow(from: size, to: needed, ahead: min(max(size / 8, 512 << 10), 16 << 20))) != nil
+    let ahead = min(max(size / 8, 512 << 10), 16 << 20)
+    // A commit changes pages in many places of the file.
+    return (try? held.dataFile.grow(from: size, to: needed, ahead: ahead, partBytes: 16 << 10)) != nil
   }
 
   /// Whether less than 1 MiB of disk space is free: LMDB may write as much at once.

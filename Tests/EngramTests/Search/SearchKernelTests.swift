@@ -41,7 +41,9 @@ import Testing
       rows[1] = [Float](repeating: 0, count: dimension)
       rows[2] = mean
       for (row, factor) in [(3, Float(0x1p-140)), (4, 1e18), (5, 1e-18), (6, 1e30)] { rows[row] = rows[row].map { $0 * factor } }
-      for (row, value) in [(7, Float.infinity), (8, -.infinity), (9, .nan), (10, .greatestFiniteMagnitude)] { rows[row][dimension / 2] = value }
+      for (row, value) in [(7, Float.infinity), (8, -.infinity), (9, .nan), (10, .greatestFiniteMagnitude)] {
+        rows[row][dimension / 2] = value
+      }
       let expected = rows.map { Self.code(of: $0, mean: mean, bits: Int(bits), byteCount: codeBytes) }
       for count in [1, 2, 3, 4, 5, 23] {
         // Behind the last row lies nothing.
