@@ -1,15 +1,36 @@
 import VectorSearch
 
-/// Stage 6 of a search: keeps the best of the scored slots. Reads a record only if the columns leave the filter undecided and the score
-/// could still enter.
+/// Stage 6 of a search: keeps the best of the scored slots.
+///
+/// If the columns leave the filter undecided, a record decides. Such candidates are collected, and their records are read in descending
+/// order of scores, until a score cannot enter any more: see ``settle(_:)``.
 struct BestHits {
   /// The row of a memory that was found, and its record if the filter had to read it.
   struct Hit {
     let row: Int
-    let record: MemoryRecord?
+    let read: ReadRecord?
+  }
+
+  /// A record in a box: a heap of hits is sorted by moving them.
+  final class ReadRecord {
+    let record: MemoryRecord
+
+    init(_ record: MemoryRecord) { self.record = record }
+  }
+
+  private struct Undecided {
+    let score: Float
+    let row: Int
+    let id: MemoryID
   }
 
   private let filter: Filter?
+  private var undecided: [Undecided] = []
+  /// With so many undecided candidates, their records are read.
+  private var undecidedLimit = Self.leastUndecided
+  /// Records that were read because the columns left the filter undecided.
+  private(set) var recordsRead = 0
+  private var recordsMatched = 0
   private(set) var best: TopK<MemoryID, Hit>
 
   init(_ query: SearchQuery) {
@@ -17,18 +38,26 @@ struct BestHits {
     best = TopK(limit: query.limit, threshold: query.threshold ?? -.infinity)
   }
 
+  private static let leastUndecided = 64
+  private static let mostUndecided = 1 << 16
+  /// How many times the candidates among which the results are expected are collected. With few, records are read in vain because the
+  /// bound is low; with many, embeddings are compared in vain.
+  private static let undecidedShare = 4.0
+
   /// The least score that could still enter.
   var bound: Float { best.bound }
 
   /// Adds rows of a scan, which no filter concerns.
   ///
   /// - Parameter check: Called now and then: many rows may have the same score.
-  mutating func add(_ entries: [BestRows.Entry], _ rows: LiveRows, _ reader: RecordReader, check: () throws -> Void) throws {
+  mutating func add(_ entries: [BestRows.Entry], _ rows: ScopeRows, _ reader: RecordReader, check: () throws -> Void) throws {
     for (number, entry) in entries.enumerated() where best.admits(entry.score) {
       if number % 1024 == 1023 { try check() }
-      let block = rows.block(of: entry.row)
-      let id = try ScannedBlock(reader, block.record, block.key).columns().id(entry.row - block.record.firstRow)
-      best.insert(score: entry.score, id: id, payload: Hit(row: entry.row, record: nil))
+      guard let block = rows.block(of: entry.row), (0..<Int(block.used)).contains(entry.row - block.firstRow) else {
+        throw StoreError(.corrupted, "row \(entry.row) is in no block, or in several")
+      }
+      let id = try ScannedBlock(reader, block.record, block.key).columns().id(entry.row - block.firstRow)
+      best.insert(score: entry.score, id: id, payload: Hit(row: entry.row, read: nil))
     }
   }
 
@@ -40,12 +69,33 @@ struct BestHits {
     let columns = try block.columns()
     for hit in scored where best.admits(hit.score) {
       let id = columns.id(hit.slot)
-      var record: MemoryRecord?
-      if let filter, !candidates.isCertain(hit.slot) {
-        record = try reader.memoryRecord(id)
-        guard let memory = record?.memory, filter.matches(memory) else { continue }
+      let row = block.record.firstRow + hit.slot
+      if filter == nil || candidates.isCertain(hit.slot) {
+        best.insert(score: hit.score, id: id, payload: Hit(row: row, read: nil))
+      } else {
+        undecided.append(Undecided(score: hit.score, row: row, id: id))
       }
-      best.insert(score: hit.score, id: id, payload: Hit(row: block.record.firstRow + hit.slot, record: record))
     }
+    if undecided.count >= undecidedLimit { try settle(reader) }
+  }
+
+  /// Reads the records of undecided candidates as long as they could enter. To be called at the end.
+  ///
+  /// - Throws: ``StoreError`` `.corrupted`.
+  mutating func settle(_ reader: borrowing RecordReader) throws {
+    guard let filter, !undecided.isEmpty else { return }
+    undecided.sort { $0.score > $1.score }
+    for candidate in undecided {
+      if !best.admits(candidate.score) { break }
+      recordsRead += 1
+      guard let record = try reader.memoryRecord(candidate.id), filter.matches(record.memory) else { continue }
+      recordsMatched += 1
+      best.insert(score: candidate.score, id: candidate.id, payload: Hit(row: candidate.row, read: ReadRecord(record)))
+    }
+    undecided.removeAll(keepingCapacity: true)
+    // The rarer the matches, the more candidates are collected before the next time.
+    let share = Double(recordsMatched + 1) / Double(recordsRead + 2)
+    let wanted = Self.undecidedShare * Double(best.limit) / share
+    undecidedLimit = Int(min(max(wanted, Double(Self.leastUndecided)), Double(Self.mostUndecided)))
   }
 }

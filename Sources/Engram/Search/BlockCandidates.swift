@@ -19,25 +19,46 @@ struct BlockCandidates {
     var needsColumns: Bool { filter != nil || moment.asOf != nil }
   }
 
+  /// The candidates of one query.
+  static func of(_ block: borrowing ScannedBlock, _ condition: Condition) throws -> BlockCandidates {
+    guard block.record.hasExpiry || block.record.hasSuperseded || condition.needsColumns else { return BlockCandidates(block.record.live) }
+    let columns = try block.columns()
+    return try BlockCandidates(unexpired(block, columns), columns, condition, block.reader)
+  }
+
   /// The candidates of several queries.
   ///
   /// - Returns: One for each query, in order.
   static func of(_ block: borrowing ScannedBlock, _ conditions: [Condition]) throws -> [BlockCandidates] {
-    var live = block.record.live
     let needsColumns = conditions.contains(where: \.needsColumns)
     guard block.record.hasExpiry || block.record.hasSuperseded || needsColumns else {
-      return [BlockCandidates](repeating: BlockCandidates(inScope: live, possible: live, certain: .max), count: conditions.count)
+      return [BlockCandidates](repeating: BlockCandidates(block.record.live), count: conditions.count)
     }
     let columns = try block.columns()
-    for slot in 0..<block.record.used where columns.expiresAt(slot) <= block.now { live &= ~(1 << LiveMask(slot)) }
+    let live = unexpired(block, columns)
     var candidates: [BlockCandidates] = []
     candidates.reserveCapacity(conditions.count)
-    for condition in conditions {
-      let masks = condition.filter?.masks(columns) ?? .all
-      let inScope = try condition.moment.included(live, columns, block.reader)
-      candidates.append(BlockCandidates(inScope: inScope, possible: inScope & masks.possible, certain: masks.certain))
-    }
+    for condition in conditions { candidates.append(try BlockCandidates(live, columns, condition, block.reader)) }
     return candidates
+  }
+
+  private static func unexpired(_ block: borrowing ScannedBlock, _ columns: borrowing ColumnsView) -> LiveMask {
+    var live = block.record.live
+    if !block.record.hasExpiry { return live }
+    for slot in 0..<block.record.used where columns.expiresAt(slot) <= block.now { live &= ~(1 << LiveMask(slot)) }
+    return live
+  }
+
+  /// All live slots.
+  private init(_ live: LiveMask) { (inScope, possible, certain) = (live, live, .max) }
+
+  private init(
+    _ live: LiveMask, _ columns: borrowing ColumnsView, _ condition: Condition, _ reader: borrowing RecordReader
+  ) throws {
+    let masks = condition.filter?.masks(columns) ?? .all
+    inScope = try condition.moment.included(live, columns, reader)
+    possible = inScope & masks.possible
+    certain = masks.certain
   }
 
   /// Whether the columns alone decide that the slot matches.

@@ -23,9 +23,7 @@ struct BlockScan: ~Escapable {
 
   private func forEachBlock(prefix: Key, _ body: (borrowing ScannedBlock) throws -> Void) throws {
     try reader.walk(Tables.Blocks.self, prefix: prefix) { key, value in
-      let record = try BlockRecord(value)
-      // The map continues after the end of the file, where an access raises a signal.
-      guard record.firstRow + record.used <= rowsHigh else { throw StoreError.blockBeyondEnd(record, rowsHigh: rowsHigh) }
+      let record = try BlockRecord(value, rowsHigh: rowsHigh)
       if record.live != 0 { try body(ScannedBlock(reader, record, key)) }
       return true
     }
@@ -35,7 +33,7 @@ struct BlockScan: ~Escapable {
 /// The block that a scan has reached.
 struct ScannedBlock: ~Escapable {
   let reader: RecordReader
-  private let key: BlockKey
+  let key: BlockKey
   let record: BlockRecord
 
   @_lifetime(copy reader)

@@ -5,7 +5,8 @@ import VectorSearch
 /// A pipeline of seven stages, each in a file of its own:
 ///
 /// 1. ``SearchPlan`` checks a query and prepares its vector.
-/// 2. ``BlockScan`` walks the blocks of a scope, once for all queries of that scope.
+/// 2. ``BlockScan`` walks the blocks of a scope, once for all queries of that scope; for a search by codes that needs no columns,
+///    ``ScopeRows`` has their rows.
 /// 3. ``BlockCandidates`` decides by the block's columns which slots may be returned: expiry, the query's moment, and its filter.
 /// 4. ``CodeFilter`` excludes by their codes those that cannot enter; not in a small scope, nor in a store without codes.
 /// 5. ``RowScorer`` scores the others.
@@ -46,35 +47,44 @@ struct ExactSearch: ~Escapable {
   func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
     var searches = try queries.map { query in
       let plan = try SearchPlan(query, reader, rows)
-      return RunningSearch(plan, try codes(for: query).map { CodeFilter($0, embedding: plan.embedding) })
+      return RunningSearch(plan, try codes(for: plan).map { CodeFilter($0, embedding: plan.embedding) })
     }
     var bytes = 0
-    for (users, members) in Dictionary(grouping: searches.indices, by: { searches[$0].plan.users }) {
-      try scan(users, &searches, members, &bytes)
+    if searches.count == 1 {
+      try scan(searches[0].plan.users, &searches, [0], &bytes)
+    } else {
+      for (users, members) in Dictionary(grouping: searches.indices, by: { searches[$0].plan.users }) {
+        try scan(users, &searches, members, &bytes)
+      }
     }
+    for index in searches.indices { try searches[index].hits.settle(reader) }
     let reading = ResultReading(reader, rows, batchSequence: state.batchSequence)
     return try searches.map { try reading.results($0) }
   }
 
   /// The codes for a query; nil if there are none, or if its scope is small.
-  private func codes(for query: SearchQuery) throws -> CodeReading? {
+  private func codes(for plan: SearchPlan) throws -> CodeReading? {
     guard state.codesThrough > 0, let codes = reader.generation.codes else { return nil }
-    let rowCount =
-      try reader.users(of: query.scope).map { users in
-        try users.reduce(0) { $0 + (try reader.user($1.key, $1.userID)?.rows ?? 0) }
-      } ?? state.rowsLive
-    return rowCount < leastRowsInScope ? nil : codes.reading(reader, state)
+    return try rowCount(of: plan) < leastRowsInScope ? nil : codes.reading(reader, state)
   }
 
-  /// Stages 2 to 6 over one scope. A search of all users by codes walks the rows, unless its conditions need the columns of each block.
+  /// How many rows the scope has.
+  private func rowCount(of plan: SearchPlan) throws -> Int {
+    guard let owners = plan.owners else { return state.rowsLive }
+    return try owners.reduce(0) { $0 + (try reader.user($1.key, $1.userID)?.rows ?? 0) }
+  }
+
+  /// Stages 2 to 6 over one scope. A search by codes scans rows, unless its conditions need the columns of each block.
   ///
   /// - Parameters:
   ///   - members: The indexes in `searches` of the queries of this scope.
   ///   - bytes: Bytes of rows that were scanned since the last check.
   private func scan(_ users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
-    let plain = users == nil ? members.filter { searches[$0].codes != nil && !searches[$0].plan.condition.needsColumns } : []
-    if !plain.isEmpty, let live = try reader.generation.codes?.liveRows(reader, state) {
-      try scan(live, &searches, plain, &bytes)
+    let plain = members.filter { searches[$0].codes != nil && !searches[$0].plan.condition.needsColumns }
+    if let first = plain.first,
+      let scope = try ScopeRows(of: users, rowCount: rowCount(of: searches[first].plan), reader, state)
+    {
+      try scan(scope, &searches, plain, &bytes)
       let others = members.filter { !plain.contains($0) }
       if !others.isEmpty { try scanBlocks(of: users, &searches, others, &bytes) }
     } else {
@@ -87,21 +97,26 @@ struct ExactSearch: ~Escapable {
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
     try BlockScan(reader, rowsHigh: state.rowsHigh).forEachBlock(of: users) { block in
-      for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
-        try searches[member].score(block, candidates, scorer, &scored)
+      // Most searches are alone: they need no array for each block.
+      if members.count == 1 {
+        try searches[members[0]].score(block, try BlockCandidates.of(block, conditions[0]), scorer, &scored)
+      } else {
+        for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
+          try searches[member].score(block, candidates, scorer, &scored)
+        }
       }
       try pass(block.record.used * members.count, &bytes)
     }
   }
 
-  /// Stages 2 to 6 over all rows, one query after the other.
-  private func scan(_ live: LiveRows, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
-    for member in members { try searches[member].scan(rows, live, reader, check: check) }
+  /// Stages 3 to 6 over the rows of a scope, one query after the other.
+  private func scan(_ scope: ScopeRows, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
+    for member in members { try searches[member].scan(rows, scope, reader, check: check) }
     let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
-    for number in live.others {
-      let block = ScannedBlock(reader, live.blocks[number].record, live.blocks[number].key)
+    for other in scope.others {
+      let block = ScannedBlock(reader, other.record, other.key)
       for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
         try searches[member].score(block, candidates, scorer, &scored)
       }
@@ -146,19 +161,20 @@ struct RunningSearch {
     let (first, later) = split(firstRow: block.record.firstRow, count: block.record.used, candidates.possible)
     score(first, firstRow: block.record.firstRow, scorer, &scored)
     try hits.add(scored, of: block, candidates, block.reader)
+    if later == 0 { return }
     score(remaining(later), firstRow: block.record.firstRow, scorer, &scored)
     try hits.add(scored, of: block, candidates, block.reader)
   }
 
   /// Stages 4 to 6 for all rows that no filter concerns.
-  mutating func scan(_ rows: RowFile, _ live: LiveRows, _ reader: RecordReader, check: () throws -> Void) throws {
+  mutating func scan(_ rows: RowFile, _ scope: ScopeRows, _ reader: RecordReader, check: () throws -> Void) throws {
     guard let codes else { preconditionFailure("rows are scanned by their codes") }
-    let scan = RowScan(rows, codes, query: plan.embedding, spans: live.spans)
+    let scan = RowScan(rows, codes, query: plan.embedding, spans: scope.spans)
     let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)
-    rowsInScope += live.count
+    rowsInScope += scope.count
     rowsScored += outcome.rowsScored
     rowsCoded += outcome.rowsCoded
-    try hits.add(outcome.best.entries, live, reader, check: check)
+    try hits.add(outcome.best.entries, scope, reader, check: check)
   }
 
   private mutating func split(firstRow: Int, count: Int, _ candidates: LiveMask) -> (first: LiveMask, later: LiveMask) {
@@ -169,7 +185,7 @@ struct RunningSearch {
 
   /// Those that the scores of the first ones have not excluded.
   private func remaining(_ later: LiveMask) -> LiveMask {
-    later == 0 ? 0 : codes?.remaining(later, atLeast: hits.bound) ?? later
+    codes?.remaining(later, atLeast: hits.bound) ?? later
   }
 
   private mutating func score(_ slots: LiveMask, firstRow: Int, _ scorer: RowScorer, _ scored: inout [ScoredSlot]) {

@@ -17,12 +17,12 @@ struct ResultReading: ~Escapable {
   /// - Throws: ``StoreError`` `.corrupted` if a row is not the one that its record was written with, or the memory is another user's.
   func results(_ search: RunningSearch) throws -> [SearchResult] {
     let query = search.plan.query
-    let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
+    let owners = Owners(search.plan.owners)
     return try search.hits.best.sorted().map { candidate in
-      guard let record = try candidate.payload.record ?? reader.memoryRecord(candidate.id),
+      guard let record = try candidate.payload.read?.record ?? reader.memoryRecord(candidate.id),
         let reference = record.row, reference.row == candidate.payload.row
       else { throw StoreError(.corrupted, "row \(candidate.payload.row) and the record of memory \(candidate.id) disagree") }
-      if let owners, !owners.contains(Exact(record.memory.userID)) {
+      guard owners.include(record.memory.userID) else {
         throw StoreError(.corrupted, "memory \(candidate.id) is in the blocks of another user")
       }
       try rows.verify(row: reference.row, checksum: reference.checksum)
@@ -34,6 +34,29 @@ struct ResultReading: ~Escapable {
             metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsCoded: search.rowsCompared,
             rowsInScope: search.rowsInScope,
             batchSequence: batchSequence, parts: nil) : nil)
+    }
+  }
+
+  /// The users whose memories a search may return.
+  private enum Owners {
+    case all
+    case one(String)
+    case several(Set<Exact<String>>)
+
+    init(_ users: [(key: UserKey, userID: String)]?) {
+      guard let users else {
+        self = .all
+        return
+      }
+      self = users.count == 1 ? .one(users[0].userID) : .several(Set(users.map { Exact($0.userID) }))
+    }
+
+    func include(_ userID: String) -> Bool {
+      switch self {
+      case .all: true
+      case .one(let owner): owner.hasSameBytes(as: userID)
+      case .several(let owners): owners.contains(Exact(userID))
+      }
     }
   }
 }

@@ -6,7 +6,9 @@ struct SearchPlan {
   let query: SearchQuery
   /// The vector of the query, scaled as the rows are.
   let embedding: [Float]
-  /// The users in scope, each once, in ascending order; nil: all users.
+  /// The users in scope, each once, in ascending order of keys; nil: all users.
+  let owners: [(key: UserKey, userID: String)]?
+  /// Their keys.
   let users: [UserKey]?
 
   var condition: BlockCandidates.Condition { .init(filter: query.filter, moment: SearchMoment(query)) }
@@ -16,6 +18,7 @@ struct SearchPlan {
     try Limits.check(query)
     self.query = query
     embedding = try VectorPreparation.prepare(query.embedding.values, dimension: rows.header.dimension, metric: rows.header.metric)
-    users = reader.users(of: query.scope)?.map(\.key)
+    owners = reader.users(of: query.scope)
+    users = owners?.map(\.key)
   }
 }

@@ -21,12 +21,13 @@ final class GenerationCodes: Sendable {
   let unnamedRows = Atomic(0)
   /// The last batch of which this process knows that all codes were flushed. The next commit stores it.
   let flushedThrough = Atomic<UInt64>(0)
+  /// For searches by codes.
+  let liveRows = LiveRowsCache()
 
   private struct State {
     var file: CodeFile?
     var damage: (any Error)?
     var trust: Trust?
-    var liveRows: LiveRows?
   }
 
   private struct Trust {
@@ -98,18 +99,6 @@ final class GenerationCodes: Sendable {
     if try Directories.status(place) == nil { try CodeFile.create(path: place, header: header, mean: mean) }
     guard let file = file() else { throw damage ?? StoreError(.outOfResources, "\(place) cannot be opened at the moment") }
     return file
-  }
-
-  /// The live rows at the reader's instant; nil if there are too many blocks for a list.
-  ///
-  /// The list of the last commit that was asked for is kept. A write transaction must not ask: it has the number of the commit before it.
-  func liveRows(_ reader: borrowing RecordReader, _ record: StateRecord) throws -> LiveRows? {
-    if let known = state.withLock({ $0.liveRows }), known.batchSequence == record.batchSequence { return known }
-    guard let made = try LiveRows(reader, record) else { return nil }
-    state.withLock { state in
-      if state.liveRows.map({ $0.batchSequence < made.batchSequence }) ?? true { state.liveRows = made }
-    }
-    return made
   }
 
   // MARK: Trust

@@ -33,11 +33,17 @@ import VectorSearch
 
   private func queries(_ count: Int, _ dimension: Int, users: [String], _ random: inout SeededGenerator) -> [SearchQuery] {
     (0..<count).map { _ in
-      let scope: SearchScope = random.chance(percent: 30) ? .all : .user(random.element(of: users))
+      let scope: SearchScope =
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0..<3: .all
+        case 3: .users(users.filter { _ in random.chance(percent: 50) } + ["nobody"])
+        case 4: .user("nobody")
+        default: .user(random.element(of: users))
+        }
       return SearchQuery(
         embedding: Embedding(random.vector(dimension)), scope: scope, limit: random.element(of: [1, 3, 10, 100, 5000]),
         threshold: random.chance(percent: 30) ? Float.random(in: -0.3...0.5, using: &random) : nil,
-        filter: random.chance(percent: 40) ? RandomFilter.tree([], &random) : nil)
+        filter: random.chance(percent: 40) ? RandomFilter.tree([], &random) : nil, includesSuperseded: random.chance(percent: 30))
     }
   }
 
