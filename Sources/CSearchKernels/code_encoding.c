@@ -1,4 +1,5 @@
 #include "code_kernels.h"
+#include "code_values.h"
 #include "search_kernels.h"
 
 #include <math.h>
@@ -17,18 +18,6 @@ typedef double doubles __attribute__((vector_size(32)));
 typedef int64_t masks __attribute__((vector_size(32)));
 typedef int32_t integers __attribute__((vector_size(16)));
 typedef uint32_t unsigned_integers __attribute__((vector_size(16)));
-
-static uint32_t bits_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-static float float_of(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
 
 // The nearest bfloat16, ties away from zero.
 static uint32_t bfloat_near(double value) { return (bits_of((float)value) + 0x8000) >> 16; }

@@ -8,7 +8,7 @@ package struct BestRows: Sendable {
     package let row: Int
   }
 
-  private let limit: Int
+  let limit: Int
   private let threshold: Float
   /// A binary heap with the lowest score on top.
   private var heap: [Entry] = []
@@ -29,9 +29,11 @@ package struct BestRows: Sendable {
   package var entries: [Entry] { heap + ties }
 
   /// Adds a row, unless its score cannot be among the results or is not a number.
-  package mutating func insert(score: Float, row: Int) {
+  ///
+  /// - Returns: Whether it was added.
+  @discardableResult package mutating func insert(score: Float, row: Int) -> Bool {
     // Also leaves out a score that is not a number.
-    guard score >= bound else { return }
+    guard score >= bound else { return false }
     let entry = Entry(score: score, row: row)
     if heap.count < limit {
       heap.append(entry)
@@ -44,6 +46,7 @@ package struct BestRows: Sendable {
       siftDown(0)
       if heap[0].score == last.score { ties.append(last) } else { ties.removeAll(keepingCapacity: true) }
     }
+    return true
   }
 
   private mutating func siftUp(_ start: Int) {

@@ -3,7 +3,8 @@ package import Files
 import Synchronization
 
 /// The codes of the rows of one generation: a few bits a component, with which a search excludes most rows without reading
-/// their floats. Derived: a code is a function of the row and of the mean on which the generation's codes are centered.
+/// their floats. Each row has a fine and a coarse one. Derived: a code is a function of the row and of the mean on which the generation's codes are
+/// centered.
 ///
 /// In chunks of 128 rows. Written and read as the row file: with `pwrite`, and through one map. A slot that was never written is zero, and
 /// excludes nothing.
@@ -13,15 +14,12 @@ package final class CodeFile: Sendable {
   package let header: CodeFileHeader
   /// The mean of the rows when the file was made. It decides how much the codes exclude, and never a result.
   package let mean: [Float]
-  private let handle: FileHandle
+  let handle: FileHandle
   private let map: GrowingMap
   /// Rows whose chunks are known to lie inside the file.
-  private let readableRows = Atomic(0)
+  let readableRows = Atomic(0)
 
-  private static let level = search_best_level()
-
-  /// The file grows by a quarter of itself, within these bounds.
-  private static let growthBytes = (64 << 10)...(8 << 20)
+  static let level = search_best_level()
 
   /// Makes a new file without codes, flushed: it appears whole or not at all.
   ///
@@ -48,9 +46,9 @@ package final class CodeFile: Sendable {
   /// - Throws: `FileError`.
   package var status: FileStatus { get throws(FileError) { try handle.status() } }
 
-  private static func chunks(_ rowCount: Int) -> Int { (rowCount + chunkRows - 1) / chunkRows }
+  static func chunks(_ rowCount: Int) -> Int { (rowCount + chunkRows - 1) / chunkRows }
 
-  private func offset(ofChunk chunk: Int) -> Int { header.firstChunkOffset + chunk * header.chunkBytes }
+  func offset(ofChunk chunk: Int) -> Int { header.firstChunkOffset + chunk * header.chunkBytes }
 
   /// Bytes of the file once it holds the codes of so many rows.
   package static func sizeBytes(_ header: CodeFileHeader, rowCount: Int) -> Int {
@@ -77,164 +75,97 @@ package final class CodeFile: Sendable {
   /// - Parameters:
   ///   - count: At most 128; all of them covered.
   ///   - threshold: ``CodeQuery/threshold(_:)`` of the least score that counts.
-  ///   - bounds: Room for 128; gets the upper bound of each row, to be compared with a later threshold.
+  ///   - bounds: Room for two chunks; gets the upper bound of each row, to be compared with a later threshold. The place of the first one is its place
+  ///     in its chunk.
   /// - Returns: The rows that may, bit 0 the first; and those that probably do.
-  /// - Complexity: O(count × dimension), about 5 ns a row of 384 components.
+  /// - Complexity: O(count × dimension), about 3 ns a row of 384 components.
   package func filter(
-    firstRow: Int, count: Int, _ query: CodeQuery, threshold: Float, bounds: inout [Float]
+    _ tier: CodeTier, firstRow: Int, count: Int, _ query: CodeQuery, threshold: Float, bounds: inout [Float]
   ) -> (possible: LiveMask, probable: LiveMask) {
-    precondition(count <= Self.chunkRows && bounds.count >= Self.chunkRows, "the rows of one block are looked at")
-    var (possible, probable): (LiveMask, LiveMask) = (0, 0)
-    var done = 0
-    while done < count {
-      let (chunk, place) = (firstRow + done).quotientAndRemainder(dividingBy: Self.chunkRows)
-      let length = min(count - done, Self.chunkRows - place)
-      let start = unsafe map.pointer(at: offset(ofChunk: chunk), count: header.chunkBytes)
-      var found = search_code_masks()
-      // SAFETY: the chunk has the codes of 128 rows and their metadata behind them, aligned to 4 bytes; there is room for a bound of each.
-      unsafe bounds.withUnsafeMutableBufferPointer { bounds in
-        unsafe withUnsafePointer(to: query.parameters) { parameters in
-          unsafe search_filter_codes(
-            Self.level, Int32(header.bits), (start + place * header.codeBytes).assumingMemoryBound(to: UInt8.self),
-            (start + Self.chunkRows * header.codeBytes + 4 * place).assumingMemoryBound(to: UInt32.self), length, header.codeBytes,
-            query.values, parameters, threshold, Self.nearness, bounds.baseAddress! + done, &found)
-        }
+    precondition(count > 0 && count <= Self.chunkRows && bounds.count >= 2 * Self.chunkRows, "the rows of one block are looked at")
+    let (chunk, place) = firstRow.quotientAndRemainder(dividingBy: Self.chunkRows)
+    let first = min(count, Self.chunkRows - place)
+    // SAFETY: there is room for the bounds of two chunks.
+    return unsafe bounds.withUnsafeMutableBufferPointer { bounds in
+      let bounds = bounds.baseAddress!
+      var found = unsafe filter(tier, chunk: chunk, place..<place + first, query, threshold: threshold, bounds: bounds)
+      if place > 0 { found = (found.possible >> LiveMask(place), found.probable >> LiveMask(place)) }
+      if first < count {
+        let second = unsafe filter(
+          tier, chunk: chunk + 1, 0..<count - first, query, threshold: threshold, bounds: bounds + Self.chunkRows)
+        found = (found.possible | second.possible << LiveMask(first), found.probable | second.probable << LiveMask(first))
       }
-      possible |= (LiveMask(found.possible.1) << 64 | LiveMask(found.possible.0)) << LiveMask(done)
-      probable |= (LiveMask(found.probable.1) << 64 | LiveMask(found.probable.0)) << LiveMask(done)
-      done += length
+      let asked = LiveMask.max >> LiveMask(Self.chunkRows - count)
+      return (found.possible & asked, found.probable & asked)
     }
-    return (possible, probable)
   }
 
-  /// A row is probable if its estimate and this share of the distance to its bound reach the threshold.
-  private static let nearness: Float = 0.07
+  /// The same for rows of one chunk: bit i is row i of the chunk, and bits of other rows are of no account.
+  private func filter(
+    _ tier: CodeTier, chunk: Int, _ rows: Range<Int>, _ query: CodeQuery, threshold: Float, bounds: UnsafeMutablePointer<Float>
+  ) -> (possible: LiveMask, probable: LiveMask) {
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= Self.chunkRows, "the rows are those of one chunk")
+    let window = Int(search_code_window)
+    let codeBytes = header.codeBytes(tier)
+    let start = unsafe map.pointer(at: offset(ofChunk: chunk) + header.offset(tier), count: Self.chunkRows * (codeBytes + 4))
+    var found = search_code_masks()
+    // SAFETY: the codes of 128 rows have their metadata behind them, aligned to 4 bytes; there is room for a bound of each.
+    unsafe withUnsafePointer(to: query.parameters) { parameters in
+      unsafe query.values.withUnsafeBufferPointer { values in
+        unsafe search_filter_codes(
+          Self.level, tier.bits, start.assumingMemoryBound(to: UInt8.self),
+          (start + Self.chunkRows * codeBytes).assumingMemoryBound(to: UInt32.self), rows.lowerBound / window * window,
+          (rows.upperBound + window - 1) / window * window, codeBytes, header.chunkBytes, values.baseAddress!, parameters, threshold,
+          tier.nearness, bounds,
+          &found)
+      }
+    }
+    return (
+      LiveMask(found.possible.1) << 64 | LiveMask(found.possible.0), LiveMask(found.probable.1) << 64 | LiveMask(found.probable.0)
+    )
+  }
 
-  /// The code and the metadata of a row, read by `pread`; nil if the file ends before.
+  /// The bound of one row by its code, to be compared with ``CodeQuery/threshold(_:)``.
   ///
-  /// - Throws: `FileError`.
-  package func read(row: Int) throws(FileError) -> (code: [UInt8], metadata: UInt32)? {
+  /// - Parameter row: Covered.
+  /// - Complexity: O(dimension), about 20 ns for 384 components.
+  package func bound(_ tier: CodeTier, row: Int, _ query: CodeQuery) -> Float {
     let (chunk, place) = row.quotientAndRemainder(dividingBy: Self.chunkRows)
-    let start = offset(ofChunk: chunk)
-    let code = try handle.read(count: header.codeBytes, at: start + place * header.codeBytes)
-    let metadata = try handle.read(count: 4, at: start + Self.chunkRows * header.codeBytes + 4 * place)
-    guard code.count == header.codeBytes, metadata.count == 4 else { return nil }
-    return (code, metadata.littleEndian(at: 0, as: UInt32.self))
-  }
-
-  // MARK: Writing
-
-  /// Codes of consecutive rows.
-  package struct Encoded {
-    package fileprivate(set) var codes: [UInt8] = []
-    package fileprivate(set) var metadata: [UInt32] = []
-
-    package init() {}
-
-    package var count: Int { metadata.count }
-
-    package mutating func removeAll() {
-      codes.removeAll(keepingCapacity: true)
-      metadata.removeAll(keepingCapacity: true)
-    }
-  }
-
-  /// Appends the code of a row.
-  ///
-  /// - Complexity: O(dimension).
-  package func encode(_ row: Span<Float>, into encoded: inout Encoded) { encode(row, count: 1, stride: 0, into: &encoded) }
-
-  /// Appends the codes of rows.
-  ///
-  /// - Parameters:
-  ///   - rows: Row i begins at component i · `stride`.
-  ///   - stride: At least the dimension.
-  /// - Complexity: O(count × dimension), about 1.5 µs a row of 384 components.
-  package func encode(_ rows: Span<Float>, count: Int, stride: Int, into encoded: inout Encoded) {
-    let dimension = header.rows.dimension
-    guard count > 0 else { return }
-    precondition((count == 1 || stride >= dimension) && rows.count >= (count - 1) * stride + dimension, "a row has the store's dimension")
-    let (codesStart, metadataStart) = (encoded.codes.count, encoded.metadata.count)
-    encoded.codes.append(contentsOf: repeatElement(0, count: count * header.codeBytes))
-    encoded.metadata.append(contentsOf: repeatElement(0, count: count))
-    // SAFETY: every row and the mean have `dimension` components, and there is room for `count` codes and metadata.
-    unsafe encoded.codes.withUnsafeMutableBufferPointer { codes in
-      unsafe encoded.metadata.withUnsafeMutableBufferPointer { metadata in
-        unsafe rows.withUnsafeBufferPointer { rows in
-          unsafe search_encode_rows(
-            Self.level, rows.baseAddress!, count, stride, mean, dimension, Int32(header.bits), codes.baseAddress! + codesStart,
-            metadata.baseAddress! + metadataStart)
-        }
+    let codeBytes = header.codeBytes(tier)
+    let start = unsafe map.pointer(at: offset(ofChunk: chunk) + header.offset(tier), count: Self.chunkRows * (codeBytes + 4))
+    // SAFETY: as above.
+    return unsafe withUnsafePointer(to: query.parameters) { parameters in
+      unsafe query.values.withUnsafeBufferPointer { values in
+        unsafe search_bound_code(
+          Self.level, tier.bits, (start + place * codeBytes).assumingMemoryBound(to: UInt8.self),
+          (start + Self.chunkRows * codeBytes + 4 * place).assumingMemoryBound(to: UInt32.self), codeBytes, values.baseAddress!, parameters)
       }
     }
   }
 
-  /// Writes the codes of consecutive rows. Not durable before ``synchronize()``.
-  ///
-  /// Several threads and processes may write, each the codes of other rows.
+  /// Asks the memory for the code of a row that will be looked at soon.
+  func prefetch(_ tier: CodeTier, row: Int) {
+    let (chunk, place) = row.quotientAndRemainder(dividingBy: Self.chunkRows)
+    let codeBytes = header.codeBytes(tier)
+    let start = unsafe map.pointer(at: offset(ofChunk: chunk) + header.offset(tier), count: Self.chunkRows * (codeBytes + 4))
+    // SAFETY: only addresses.
+    unsafe search_prefetch(start + place * codeBytes, codeBytes)
+    unsafe search_prefetch(start + Self.chunkRows * codeBytes + 4 * place, 4)
+  }
+
+  /// The code and the metadata of a row in each tier, read by `pread`; nil if the file ends before.
   ///
   /// - Throws: `FileError`.
-  package func write(_ encoded: Encoded, fromRow row: Int) throws(FileError) {
-    try reserve(rowCount: row + encoded.count)
-    var done = 0
-    while done < encoded.count {
-      let (chunk, place) = (row + done).quotientAndRemainder(dividingBy: Self.chunkRows)
-      let length = min(encoded.count - done, Self.chunkRows - place)
-      let start = offset(ofChunk: chunk)
-      try handle.write(
-        Array(encoded.codes[done * header.codeBytes..<(done + length) * header.codeBytes]), at: start + place * header.codeBytes)
-      var metadata: [UInt8] = []
-      for value in encoded.metadata[done..<done + length] { metadata.appendLittleEndian(value) }
-      try handle.write(metadata, at: start + Self.chunkRows * header.codeBytes + 4 * place)
-      done += length
+  package func read(row: Int) throws(FileError) -> [(code: [UInt8], metadata: UInt32)]? {
+    let (chunk, place) = row.quotientAndRemainder(dividingBy: Self.chunkRows)
+    var found: [(code: [UInt8], metadata: UInt32)] = []
+    for tier in CodeTier.allCases {
+      let (start, codeBytes) = (offset(ofChunk: chunk) + header.offset(tier), header.codeBytes(tier))
+      let code = try handle.read(count: codeBytes, at: start + place * codeBytes)
+      let metadata = try handle.read(count: 4, at: start + Self.chunkRows * codeBytes + 4 * place)
+      guard code.count == codeBytes, metadata.count == 4 else { return nil }
+      found.append((code, metadata.littleEndian(at: 0, as: UInt32.self)))
     }
+    return found
   }
-
-  /// Makes the file long enough for the codes of so many rows, and the codes readable through the map.
-  ///
-  /// - Throws: `FileError` if there is no room: a later access through the map must not raise a signal.
-  package func reserve(rowCount: Int) throws(FileError) {
-    if rowCount <= readableRows.load(ordering: .relaxed) { return }
-    let needed = Self.sizeBytes(header, rowCount: rowCount)
-    let size = try handle.status().sizeBytes
-    if size < needed {
-      let ahead = min(max(size / 4, Self.growthBytes.lowerBound), Self.growthBytes.upperBound)
-      // The last room of a disk is not taken ahead of need.
-      let space = try DiskSpace(of: handle)
-      let hasPlenty = space.availableBytes - (needed - size) - ahead >= space.reserveBytes
-      do throws(FileError) {
-        try grow(to: hasPlenty ? needed + ahead : needed)
-      } catch {
-        // The file system may have a limit that it does not report: what is needed now may still fit.
-        guard error.isNoSpace, hasPlenty else { throw error }
-        try grow(to: needed)
-      }
-    }
-    _ = try cover(rowCount: rowCount)
-  }
-
-  /// Bytes that another thread or process has written meanwhile stay.
-  private func grow(to needed: Int) throws(FileError) {
-    if try handle.allocate(needed) { return }
-    // Of those who grow the file, each sees the end that the one before has left.
-    let lock = try FileLock(existing: handle.place)
-    try lock.lock(.exclusive)
-    let size = try handle.status().sizeBytes
-    if size < needed { try handle.writeZeros(from: size, to: needed) }
-    try lock.unlock()
-  }
-
-  /// Cuts off what ``reserve(rowCount:)`` took beyond `rowCount` rows. No other process may have the file open or use a later row.
-  ///
-  /// - Throws: `FileError`.
-  package func trim(toRowCount rowCount: Int) throws(FileError) {
-    let needed = Self.sizeBytes(header, rowCount: rowCount)
-    if try handle.status().sizeBytes > needed { try handle.truncate(to: needed) }
-    readableRows.store(min(readableRows.load(ordering: .relaxed), rowCount), ordering: .relaxed)
-  }
-
-  /// Makes every written code durable.
-  ///
-  /// - Throws: `FileError`. The kernel may have dropped codes: the file must not be used any more.
-  package func synchronize() throws(FileError) { try handle.synchronizeData() }
 }

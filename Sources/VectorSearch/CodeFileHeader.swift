@@ -1,31 +1,31 @@
 import CSearchKernels
 import Checksums
 
-/// The beginning of a file of codes: 4096 bytes as those of the row file that the codes belong to, but for the magic bytes, the bits and
-/// the checksum of the mean; then the mean. FileFormat.md has the byte table.
+/// The beginning of a file of codes: 4096 bytes as those of the row file that the codes belong to, but for the magic bytes, the bits of the tiers
+/// and the checksum of the mean; then the mean. FileFormat.md has the byte table.
 package struct CodeFileHeader: Sendable, Equatable {
   private static let magic: [UInt8] = Array("ENGRAMCD".utf8)
   private static let bitsOffset = 52
+  private static let coarseBitsOffset = 53
   private static let meanChecksumOffset = 56
   /// Codes exist up to this dimension: beyond it, sums of products are not exact in a `Float`.
   package static let largestDimension = 8192
 
   /// The header of the row file.
   package let rows: RowFileHeader
-  /// Bits of a component: 4 or 2.
-  package let bits: Int
 
-  package init(rows: RowFileHeader, bits: Int = 4) {
-    precondition(bits == 4 || bits == 2, "codes have 4 or 2 bits a component")
+  package init(rows: RowFileHeader) {
     precondition(rows.dimension <= Self.largestDimension, "rows of this dimension have no codes")
     self.rows = rows
-    self.bits = bits
   }
 
   /// Bytes of a row's code.
-  package var codeBytes: Int { search_code_bytes(rows.dimension, Int32(bits)) }
-  /// Bytes of a chunk: the codes of ``CodeFile/chunkRows`` rows, then 4 bytes of metadata of each.
-  package var chunkBytes: Int { CodeFile.chunkRows * (codeBytes + 4) }
+  package func codeBytes(_ tier: CodeTier) -> Int { search_code_bytes(rows.dimension, tier.bits) }
+  /// Where the codes of a tier begin in a chunk: those of ``CodeFile/chunkRows`` rows, then 4 bytes of metadata of each.
+  func offset(_ tier: CodeTier) -> Int { tier == .fine ? 0 : tierBytes(.fine) }
+  private func tierBytes(_ tier: CodeTier) -> Int { CodeFile.chunkRows * (codeBytes(tier) + 4) }
+  /// Bytes of a chunk: one tier after the other.
+  package var chunkBytes: Int { tierBytes(.fine) + tierBytes(.coarse) }
   /// Where the first chunk begins.
   package var firstChunkOffset: Int { RowFileHeader.byteCount + (rows.dimension * 4 + 4095) / 4096 * 4096 }
 
@@ -36,7 +36,8 @@ package struct CodeFileHeader: Sendable, Equatable {
     for component in mean { meanBytes.appendLittleEndian(component.bitPattern) }
     var bytes = rows.encoded()
     bytes.replaceSubrange(0..<Self.magic.count, with: Self.magic)
-    bytes[Self.bitsOffset] = UInt8(bits)
+    bytes[Self.bitsOffset] = UInt8(CodeTier.fine.bits)
+    bytes[Self.coarseBitsOffset] = UInt8(CodeTier.coarse.bits)
     bytes.replace(at: Self.meanChecksumOffset, with: XXH3.hash64(unsafe meanBytes.span.bytes))
     bytes.replace(at: RowFileHeader.checksumOffset, with: RowFileHeader.checksum(of: bytes))
     bytes += meanBytes
@@ -58,6 +59,19 @@ package struct CodeFileHeader: Sendable, Equatable {
     }
     return mean
   }
+}
+
+/// How many bits a code has for each component: with fewer, a scan reads fewer bytes, and excludes fewer rows.
+package enum CodeTier: Sendable, CaseIterable {
+  /// 4 bits.
+  case fine
+  /// 2 bits.
+  case coarse
+
+  var bits: Int32 { self == .fine ? 4 : 2 }
+
+  /// A row is likely to reach a score if its estimate and this share of the distance to its bound do.
+  var nearness: Float { self == .fine ? 0.07 : 0.2 }
 }
 
 extension [UInt8] {

@@ -4,28 +4,34 @@
 /// A code gives an upper bound of the score, so nothing is excluded that could enter, ties included: the results are those of a scan of
 /// all floats. FileFormat.md ("codes.u4") has the proof.
 package struct CodeFilter {
-  private let codes: CodeReading
+  let codes: CodeReading
+  private let tier: CodeTier
   private let query: CodeQuery
   /// Candidates that were compared by their codes.
   package private(set) var rowsCompared = 0
-  /// The bounds of the rows that were looked at last.
-  private var bounds = [Float](repeating: 0, count: RowFile.blockCapacity)
+  /// The bounds of the rows that were looked at last, from the first row of their first chunk on.
+  private var bounds = [Float](repeating: 0, count: 2 * CodeFile.chunkRows)
+  /// The place of the first of these rows in its chunk.
+  private var place = 0
 
   /// How many codes are compared in the time in which one row is scored, about. The codes of all rows are compared, candidates or not.
   private static let codesPerScore = 6
 
-  package init(_ codes: CodeReading, embedding: [Float]) {
+  package init(_ codes: CodeReading, embedding: [Float], _ tier: CodeTier = .fine) {
     self.codes = codes
-    query = CodeQuery(embedding, mean: codes.file.mean, bits: codes.file.header.bits)
+    self.tier = tier
+    query = CodeQuery(embedding, mean: codes.file.mean, tier)
   }
 
   /// The candidates among consecutive rows that may score at least `least`: those to score at once, because they probably do or because they have no
   /// code; and those to look at again once these were scored, because `least` may be higher then.
   ///
-  /// - Parameter count: At most 128.
+  /// - Parameters:
+  ///   - count: At most 128.
+  ///   - seeds: How many to score at once if any score counts.
   /// - Complexity: O(count × dimension).
   package mutating func split(
-    firstRow: Int, count: Int, _ candidates: LiveMask, atLeast least: Float
+    firstRow: Int, count: Int, _ candidates: LiveMask, atLeast least: Float, seeds: Int = RowFile.blockCapacity
   ) -> (first: LiveMask, later: LiveMask) {
     // Behind the end of the file, an access raises a signal.
     let count = min(count, codes.rowCount - firstRow)
@@ -34,12 +40,39 @@ package struct CodeFilter {
     let trusted = codes.trusted(firstRow: firstRow, count: count)
     if trusted & candidates == 0 { return (candidates, 0) }
     rowsCompared += (trusted & candidates).nonzeroBitCount
+    place = firstRow % CodeFile.chunkRows
     let found = codes.file.filter(
-      firstRow: firstRow, count: count, query, threshold: query.threshold(least), bounds: &bounds)
+      tier, firstRow: firstRow, count: count, query, threshold: query.threshold(least), bounds: &bounds)
     let possible = candidates & (found.possible | ~trusted)
-    let first = candidates & (found.probable | ~trusted)
+    let probable = least == -.infinity ? highest(seeds, of: candidates & trusted) : found.probable
+    let first = candidates & (probable | ~trusted)
     return (first, possible & ~first)
   }
+
+  /// Those of the rows that were looked at last that have the highest bounds.
+  private func highest(_ count: Int, of candidates: LiveMask) -> LiveMask {
+    if candidates.nonzeroBitCount <= count { return candidates }
+    var bounds: [(bound: Float, slot: Int)] = []
+    var left = candidates
+    while left != 0 {
+      let slot = left.trailingZeroBitCount
+      left &= left - 1
+      bounds.append((bound(slot).isNaN ? .infinity : bound(slot), slot))
+    }
+    bounds.sort { $0.bound > $1.bound }
+    return bounds.prefix(count).reduce(0) { $0 | 1 << LiveMask($1.slot) }
+  }
+
+  /// The bound of a row of the last ``split(firstRow:count:_:atLeast:)``, to be compared with a threshold of ``threshold(_:)``.
+  package func bound(_ slot: Int) -> Float { bounds[place + slot] }
+
+  /// The bound of a row that was not excluded by another tier, to be compared as the above.
+  func bound(ofRow row: Int) -> Float { codes.file.bound(tier, row: row, query) }
+
+  func prefetch(row: Int) { codes.file.prefetch(tier, row: row) }
+
+  /// The bound below which no row scores at least `score`; the same for all tiers.
+  package func threshold(_ score: Float) -> Float { query.threshold(score) }
 
   /// Candidates of the last ``split(firstRow:count:_:atLeast:)`` that may still score at least `least`.
   package func remaining(_ candidates: LiveMask, atLeast least: Float) -> LiveMask {
@@ -48,7 +81,7 @@ package struct CodeFilter {
     while left != 0 {
       let slot = left.trailingZeroBitCount
       left &= left - 1
-      if bounds[slot] < threshold { remaining &= ~(1 << LiveMask(slot)) }
+      if bounds[place + slot] < threshold { remaining &= ~(1 << LiveMask(slot)) }
     }
     return remaining
   }

@@ -11,15 +11,15 @@ package struct CodeQuery: Sendable {
   /// - Parameters:
   ///   - query: Finite components.
   ///   - mean: What the codes are centered on.
-  package init(_ query: [Float], mean: [Float], bits: Int) {
+  package init(_ query: [Float], mean: [Float], _ tier: CodeTier) {
     precondition(query.count == mean.count, "a query has the dimension of the mean")
-    let bytes = search_code_bytes(query.count, Int32(bits))
+    let count = search_code_bytes(query.count, tier.bits) * 8 / Int(tier.bits)
     var parameters = search_code_query()
     var center = 0.0
     // SAFETY: the function writes so many bytes.
-    values = unsafe [Int8](unsafeUninitializedCapacity: bytes * 8 / bits) { buffer, count in
-      center = unsafe search_prepare_code_query(query, mean, query.count, Int32(bits), buffer.baseAddress!, &parameters)
-      count = bytes * 8 / bits
+    values = unsafe [Int8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      center = unsafe search_prepare_code_query(query, mean, query.count, tier.bits, buffer.baseAddress!, &parameters)
+      initialized = count
     }
     self.parameters = parameters
     self.center = center

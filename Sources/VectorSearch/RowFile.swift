@@ -1,4 +1,5 @@
 package import Files
+import CSearchKernels
 import Checksums
 
 #if canImport(Glibc)
@@ -73,6 +74,14 @@ package final class RowFile: Sendable {
     // SAFETY: the map lives as long as `self`, rows are aligned to 64 bytes and any bit pattern is a Float.
     let span = unsafe Span(_unsafeStart: start, count: header.dimension)
     return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// Asks the memory for a row that will be read soon.
+  ///
+  /// - Parameter row: As for ``row(_:)``.
+  func prefetch(row: Int) {
+    // SAFETY: only an address.
+    unsafe search_prefetch(map.pointer(at: offset(of: row), count: header.dimension * 4), header.dimension * 4)
   }
 
   /// A copy of a row, read by `pread` and not through the map, so that a bad sector is an error and not a signal.

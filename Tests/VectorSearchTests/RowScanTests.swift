@@ -1,8 +1,9 @@
 import CBLAS
+import Dispatch
 import Foundation
 import TestSupport
 import Testing
-import VectorSearch
+@testable import VectorSearch
 
 /// A scan by codes on any number of threads keeps the rows that a sort of all scores would keep.
 @Suite struct RowScanTests {
@@ -23,7 +24,7 @@ import VectorSearch
   private func files(_ rows: [[Float]], dimension: Int, codedFrom first: Int = 0) throws -> (RowFile, CodeFile) {
     let header = rowHeader(dimension: dimension)
     let file = try RowFile.make(path: directory.path("rows"), rows: rows, header: header)
-    let codeHeader = CodeFileHeader(rows: header, bits: 4)
+    let codeHeader = CodeFileHeader(rows: header)
     try CodeFile.create(path: directory.path("codes"), header: codeHeader, mean: [Float](repeating: 0.1, count: dimension))
     let codes = try CodeFile(path: directory.path("codes"), header: codeHeader, isReadOnly: false)
     var encoded = CodeFile.Encoded()
@@ -55,8 +56,10 @@ import VectorSearch
         // SAFETY: both arrays hold `dimension` components.
         let scores = rows.map { unsafe cblas_sdot(Int32(dimension), query, 1, $0, 1) }
         let threshold: Float = limit == 700 ? 0.5 : -.infinity
-        let outcome = try RowScan(file, CodeFilter(reading, embedding: query), query: query, spans: spans(chunks))
-          .run(limit: limit, threshold: threshold, helpers: helpers) {}
+        let outcome = try RowScan(
+          file, CodeFilter(reading, embedding: query), query: query, spans: spans(chunks), coarse: limit != 10 ? nil : helpers == 1
+        )
+        .run(limit: limit, threshold: threshold, helpers: helpers) {}
         let found = outcome.best.entries
         #expect(Set(found.map(\.row)) == expected(scores, candidates, limit: limit, threshold: threshold), "the best \(limit) of \(count)")
         #expect(Set(found.map(\.row)).count == found.count)
@@ -92,6 +95,98 @@ import VectorSearch
       file, CodeFilter(reading, embedding: query), query: query, spans: spans([LiveMask](repeating: .max, count: 312) + [(1 << 64) - 1])
     ).run(limit: 10, threshold: -.infinity, helpers: 0) {}
     #expect(outcome.rowsScored < 20_000, "\(outcome.rowsScored)")
+  }
+
+  /// A thread that the system does not let run has taken a group: the caller scans it, and what the thread finds later counts no second time.
+  @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func aGroupThatAnotherThreadDoesNotFinishIsScannedByTheCaller(
+    coarse: Bool
+  ) throws {
+    var generator = SeededGenerator(seed: 11)
+    // Each row four times, so that the last of the best has ties in all groups.
+    let some = (0..<2500).map { _ in randomVector(24, &generator) }
+    let rows = some + some + some + some
+    let (file, codes) = try files(rows, dimension: 24)
+    let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
+    let chunks = [LiveMask](repeating: .max, count: 78) + [(1 << 16) - 1]
+    let scan = RowScan(file, CodeFilter(reading, embedding: some[7]), query: some[7], spans: spans(chunks), coarse: coarse)
+    let expected = try scan.run(limit: 10, threshold: -.infinity, helpers: 0) {}
+
+    let work = ScanWork(scan, RowScan.Outcome(best: BestRows(limit: 10, threshold: -.infinity)))
+    var caller = ScanWorker(scan, work.empty)
+    var stuck = ScanWorker(scan, work.empty)
+    let taken = try [#require(work.next()), #require(work.next())]
+    while let group = work.next() { work.scan(group, &caller) }
+    #expect(work.unfinishedGroups() == taken.sorted())
+    // It comes back to life in the middle.
+    work.scan(taken[0], &caller)
+    work.scan(taken[0], &stuck)
+    work.scan(taken[1], &stuck)
+    work.scan(taken[1], &caller)
+    #expect(work.unfinishedGroups() == [])
+    let outcome = work.finish(&caller)
+    work.end()
+    #expect(Set(outcome.best.entries.map(\.row)) == Set(expected.best.entries.map(\.row)) && outcome.best.entries.count >= 10)
+    #expect(outcome.best.entries.count == expected.best.entries.count)
+    #expect(outcome.rowsCoded == expected.rowsCoded)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aThreadThatHasWorkIsNotOfferedMore() throws {
+    final class Held: SharedWork {
+      let (begun, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      func help() {
+        begun.signal()
+        go.wait()
+      }
+    }
+    let threads = HelperThreads(count: 1)
+    for _ in 0..<3 {
+      let (first, second) = (Held(), Held())
+      // The thread may still be on its way back from the round before.
+      var offer = threads.offer(first, limit: 1)
+      while offer.count == 0 {
+        sched_yield()
+        offer = threads.offer(first, limit: 1)
+      }
+      first.begun.wait()
+      #expect(threads.offer(second, limit: 1).count == 0)
+      offer.withdraw()
+      first.go.signal()
+    }
+    // What nobody has begun is withdrawn, and keeps no reference.
+    weak var released: Held?
+    do {
+      let work = Held()
+      released = work
+      let busy = HelperThreads(count: 0).offer(work, limit: 5)
+      #expect(busy.count == 0)
+      busy.withdraw()
+    }
+    #expect(released == nil)
+  }
+
+  /// Many scans at once share one helping thread, and each finds its own rows.
+  @Test(.timeLimit(.minutes(2))) func concurrentScansShareTheThreads() async throws {
+    var generator = SeededGenerator(seed: 12)
+    let rows = (0..<20_000).map { _ in randomVector(16, &generator) }
+    let (file, codes) = try files(rows, dimension: 16)
+    let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
+    let chunks = [LiveMask](repeating: .max, count: 156) + [(1 << 32) - 1]
+    let (threads, all) = (HelperThreads(count: 2), spans(chunks))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for task in 0..<6 {
+        let queries = (0..<20).map { _ in randomVector(16, &generator) }
+        group.addTask {
+          for query in queries {
+            let scan = RowScan(file, CodeFilter(reading, embedding: query), query: query, spans: all, coarse: task % 2 == 0)
+            let alone = try scan.run(limit: 5, threshold: -.infinity, helpers: 0) {}
+            let outcome = try scan.run(limit: 5, threshold: -.infinity, helpers: 2, threads: threads) {}
+            #expect(Set(outcome.best.entries.map(\.row)) == Set(alone.best.entries.map(\.row)))
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    RowScan.awaitHelpers()
   }
 
   @Test func bestRowsKeepTies() {

@@ -34,7 +34,10 @@ struct search_code_query {
 /// Returns ⟨mean, query⟩.
 double search_prepare_code_query(const float *query, const float *mean, long dimension, int bits, int8_t *values, struct search_code_query *prepared);
 
-/// A bit for each of up to 128 rows, the first row in the lowest bit of the first half.
+/// Rows that are looked at together.
+enum { search_code_window = 16 };
+
+/// A bit for each of the 128 rows of a chunk, the first row in the lowest bit of the first half.
 struct search_code_masks {
   /// The rows that may score enough.
   uint64_t possible[2];
@@ -42,12 +45,20 @@ struct search_code_masks {
   uint64_t probable[2];
 };
 
-/// Finds which of up to 128 rows may score at least `threshold` + ⟨mean, query⟩, and which ones probably do (by a share `nearness` of the way from the
+/// Finds which rows of a chunk may score at least `threshold` + ⟨mean, query⟩, and which ones probably do (by a share `nearness` of the way from the
 /// estimate to the bound).
 ///
-/// level: a search_level. bounds: room for 128, gets the upper bounds, without ⟨mean, query⟩. The products are exact, so every level finds the same.
+/// level: a search_level. codes, metadata: those of the 128 rows of a chunk. first, end: the rows to look at, multiples of search_code_window; the bits of
+/// others are zero. chunkStride: bytes from the codes of a chunk to those of the next, whose memory is asked for ahead. bounds: room for 128, gets the upper bounds, without ⟨mean, query⟩. The products are exact and the bounds are computed by the same
+/// operations in the same order, so every level finds the same.
 void search_filter_codes(
-    int level, int bits, const uint8_t *codes, const uint32_t *metadata, long rows, long codeBytes, const int8_t *values, const struct search_code_query *query,
-    float threshold, float nearness, float *bounds, struct search_code_masks *found);
+    int level, int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long codeBytes, long chunkStride, const int8_t *values,
+    const struct search_code_query *query, float threshold, float nearness, float *bounds, struct search_code_masks *found);
+
+/// The upper bound of one row, as above.
+///
+/// code, metadata: of the row.
+float search_bound_code(
+    int level, int bits, const uint8_t *code, const uint32_t *metadata, long codeBytes, const int8_t *values, const struct search_code_query *query);
 
 #endif

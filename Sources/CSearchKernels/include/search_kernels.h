@@ -28,4 +28,18 @@ long search_find_terms(int level, const void *terms, long count, const uint32_t 
 /// few others. For queries of many terms. Parameters and result as above. O(count).
 long search_find_filtered_terms(const void *terms, long count, const uint64_t *filter, uint32_t *found);
 
+/// Asks the memory for bytes that will be read soon.
+static inline void search_prefetch(const void *bytes, long count) {
+  for (long place = 0; place < count; place += 64) __builtin_prefetch((const char *)bytes + place);
+}
+
+/// For a loop that waits for another thread: lets the processor rest for some tens of nanoseconds.
+static inline void search_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
 #endif

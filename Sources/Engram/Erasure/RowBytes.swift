@@ -10,10 +10,10 @@ struct CodeBytes: Sendable {
     self.file = file
   }
 
-  /// Nil if the file has none.
-  func code(of row: Int) -> [UInt8]? {
-    guard let found = try? file.read(row: row), found.metadata != 0 else { return nil }
-    return found.code
+  /// Those of a row, none if the file has none.
+  func codes(of row: Int) -> [[UInt8]] {
+    guard let found = try? file.read(row: row) else { return [] }
+    return found.filter { $0.metadata != 0 }.map(\.code)
   }
 }
 

@@ -60,7 +60,7 @@ struct SurvivorWalk: ~Escapable {
     guard rows?.withRow(reference.row, body) != nil else {
       throw StoreError(.corrupted, "memory \(id) names row \(reference.row), which the store does not have")
     }
-    if let code = codes?.code(of: reference.row) { body(unsafe code.span.bytes) }
+    for code in codes?.codes(of: reference.row) ?? [] { body(unsafe code.span.bytes) }
   }
 
   private func isErased(_ owner: EntryOwner) -> Bool {

@@ -117,6 +117,6 @@ struct TraceCollector: ~Escapable {
       list.append(row: unsafe row.withUnsafeBytes { unsafe Array($0) })
     }
     if hasPieces != true, isLive { list.countUnsearchable(.embedding) }
-    if let code = codes?.code(of: row) { list.append(code: code) }
+    for code in codes?.codes(of: row) ?? [] { list.append(code: code) }
   }
 }

@@ -181,6 +181,8 @@ final class Generation: Sendable {
   func close(givingUpFiles givesUpFiles: Bool = true) -> Bool {
     guard environment.close() else { return false }
     guard givesUpFiles, let given = held.withLock({ $0.take() }) else { return true }
+    // A search that has ended may have left a thread behind that reads the last of its rows.
+    RowScan.awaitHelpers()
     // A failure cannot be handled here, and closing the descriptor releases the lock anyway.
     try? given.presence.unlock()
     return true

@@ -98,8 +98,7 @@ extension CodeFile {
   /// Whether the file has code `index` of `encoded` for a row.
   fileprivate func hasCode(row: Int, _ encoded: Encoded, _ index: Int) -> Bool {
     guard let found = try? read(row: row) else { return false }
-    return found.metadata == encoded.metadata[index]
-      && found.code.elementsEqual(encoded.codes[index * header.codeBytes..<(index + 1) * header.codeBytes])
+    return encoded.hasSameCodes(as: found, at: index)
   }
 }
 

@@ -43,14 +43,18 @@ import VectorSearch
   /// Overwrites codes, as a power failure does that loses what was not flushed: their rows would be excluded from every search.
   private func damageCodes(of rows: Range<Int>) throws {
     let header = CodeFileHeader(
-      rows: RowFileHeader(storeID: [UInt8](repeating: 0, count: 16), generation: 1, dimension: Self.dimension, metric: .cosine), bits: 4)
+      rows: RowFileHeader(storeID: [UInt8](repeating: 0, count: 16), generation: 1, dimension: Self.dimension, metric: .cosine))
     let file = try Files.FileHandle(path: codesPath, access: .readWrite)
     for row in rows {
       let (chunk, place) = row.quotientAndRemainder(dividingBy: CodeFile.chunkRows)
-      let start = header.firstChunkOffset + chunk * header.chunkBytes
-      try file.write([UInt8](repeating: 0, count: header.codeBytes), at: start + place * header.codeBytes)
-      // A scale of 1 and the least error: a score near −∞.
-      try file.write([1, 0, 0x80, 0x3f], at: start + CodeFile.chunkRows * header.codeBytes + 4 * place)
+      var start = header.firstChunkOffset + chunk * header.chunkBytes
+      for tier in CodeTier.allCases {
+        let codeBytes = header.codeBytes(tier)
+        try file.write([UInt8](repeating: 0, count: codeBytes), at: start + place * codeBytes)
+        // A scale of 1 and the least error: a score near −∞.
+        try file.write([1, 0, 0x80, 0x3f], at: start + CodeFile.chunkRows * codeBytes + 4 * place)
+        start += CodeFile.chunkRows * (codeBytes + 4)
+      }
     }
   }
 
@@ -79,10 +83,10 @@ import VectorSearch
     try damageCodes(of: 200..<rows)
     // The damage is real: a search that trusts these codes does not look at their rows.
     let file = try CodeFile(path: codesPath, header: header, isReadOnly: true)
-    var bounds = [Float](repeating: 0, count: 128)
-    let query = CodeQuery([Float](repeating: 1, count: Self.dimension), mean: file.mean, bits: 4)
+    var bounds = [Float](repeating: 0, count: 256)
+    let query = CodeQuery([Float](repeating: 1, count: Self.dimension), mean: file.mean, .fine)
     #expect(try file.cover(rowCount: rows) == rows)
-    #expect(file.filter(firstRow: 200, count: 100, query, threshold: -100, bounds: &bounds).possible == 0)
+    #expect(file.filter(.fine, firstRow: 200, count: 100, query, threshold: -100, bounds: &bounds).possible == 0)
     store = try await place.open(options())
     #expect(try usesCodes(store))
     #expect(try await store.verify().problems == [])

@@ -106,13 +106,17 @@ import Testing
       var values = [Int8](repeating: 0, count: codeBytes * 8 / Int(bits))
       var query = search_code_query()
       unsafe _ = search_prepare_code_query(vector, mean, dimension, bits, &values, &query)
-      for (rows, threshold) in [(0, Float(0)), (1, 0.1), (5, -0.2), (63, 0.3), (64, 0), (65, 1), (127, 0.05), (128, 0), (128, .infinity)] {
+      for (rows, threshold) in [
+        (0..<0, Float(0)), (0..<16, 0.1), (16..<32, -0.2), (48..<80, 0.3), (112..<128, 0), (64..<128, 1), (0..<128, 0.05), (0..<128, 0),
+        (0..<128, .infinity),
+      ] {
         func found(_ level: Int32) -> (bounds: [UInt32], possible: [UInt64], probable: [UInt64]) {
           var bounds = [Float](repeating: .nan, count: 128)
           var masks = search_code_masks()
           unsafe codes.withUnsafeBufferPointer { codes in
             unsafe search_filter_codes(
-              level, bits, codes.baseAddress! + 1, metadata, rows, codeBytes, values, &query, threshold, 0.07, &bounds, &masks)
+              level, bits, codes.baseAddress! + 1, metadata, rows.lowerBound, rows.upperBound, codeBytes, 128 * (codeBytes + 4), values,
+              &query, threshold, 0.07, &bounds, &masks)
           }
           return (
             bounds.map(\.bitPattern), [masks.possible.0, masks.possible.1], [masks.probable.0, masks.probable.1]
@@ -122,7 +126,7 @@ import Testing
         #expect(
           plain.bounds == other.bounds && plain.possible == other.possible && plain.probable == other.probable, "\(dimension), \(rows) rows"
         )
-        if rows > 77 { #expect(plain.possible[0] & 8 != 0 && plain.possible[1] & 1 << 13 != 0) }
+        if rows.count == 128 { #expect(plain.possible[0] & 8 != 0 && plain.possible[1] & 1 << 13 != 0) }
       }
     }
   }

@@ -1,0 +1,138 @@
+/// One thread's part of a scan.
+struct ScanWorker: ~Copyable {
+  /// What a group adds to the outcome.
+  struct Found: ~Copyable {
+    var entries: [BestRows.Entry] = []
+    /// Rows that were not scored, because the others of the group were too few to say how much counts.
+    var postponed: [Candidate] = []
+    var rowsScored = 0
+    var rowsCoded = 0
+  }
+
+  struct Candidate {
+    let row: Int
+    /// By its code; a row that has none is never postponed.
+    var bound: Float
+  }
+
+  private let scan: RowScan
+  /// That of the fine codes; then that of the coarse ones, up to the group in which it leaves too many rows.
+  private var filters: [CodeFilter]
+  private var groupCount = 0
+  /// The best rows of all groups of this thread.
+  private var best: BestRows
+  /// Rows that are likely to be among the best.
+  private var soon: [Int] = []
+  private var later: [Candidate] = []
+
+  /// How many rows ahead of the one that is scored, or compared by its fine code, the memory is asked for.
+  private static let rowsAhead = 4
+  private static let codesAhead = 12
+  /// Coarse codes must exclude all but one of so many rows, from the group on that comes after these.
+  private static let leastExclusion = 10
+  private static let groupsForJudgement = 8
+
+  init(_ scan: RowScan, _ empty: RowScan.Outcome) {
+    self.scan = scan
+    filters = [scan.filter] + (scan.coarseFilter.map { [$0] } ?? [])
+    best = empty.best
+  }
+
+  /// The rows of a group that may be among the best: those that the codes leave are scored, the likely ones first, because the others are then compared
+  /// with a higher score.
+  ///
+  /// - Parameter postpones: Whether to leave the unlikely ones for the end of the scan.
+  mutating func scan(_ group: Int, _ least: borrowing SharedBound, postpones: Bool) -> Found {
+    var found = Found()
+    later.removeAll(keepingCapacity: true)
+    let last = filters.count - 1
+    var rowCount = 0
+    groupCount += 1
+    for span in scan.group(group) where span.live != 0 {
+      rowCount += span.count
+      split(span, by: last, least, &found)
+    }
+    scoreSoon(&found)
+    // Those that the scores of the whole group leave.
+    let threshold = filters[0].threshold(bound(least))
+    later.removeAll { $0.bound < threshold }
+    if last > 0 {
+      // The first groups are compared with the best of few rows.
+      if groupCount > Self.groupsForJudgement, later.count * Self.leastExclusion > rowCount { filters.removeLast() }
+      refine(atLeast: threshold)
+    }
+    if postpones {
+      found.postponed = later
+    } else {
+      score(later, least, &found)
+    }
+    return found
+  }
+
+  /// Scores rows that were postponed, unless what was found since excludes them.
+  mutating func scan(_ postponed: [Candidate], _ least: borrowing SharedBound) -> Found {
+    var found = Found()
+    score(postponed, least, &found)
+    return found
+  }
+
+  private func bound(_ least: borrowing SharedBound) -> Float { max(best.bound, least.value) }
+
+  private mutating func split(_ span: RowSpan, by filter: Int, _ least: borrowing SharedBound, _ found: inout Found) {
+    let before = filters[filter].rowsCompared
+    var (first, rest) = filters[filter].split(
+      firstRow: span.firstRow, count: span.count, span.live, atLeast: bound(least), seeds: best.limit)
+    found.rowsCoded += filters[filter].rowsCompared - before
+    // The memory has had the time of a span to bring their floats.
+    scoreSoon(&found)
+    while first != 0 {
+      let slot = first.trailingZeroBitCount
+      first &= first - 1
+      soon.append(span.firstRow + slot)
+      scan.rows.prefetch(row: span.firstRow + slot)
+    }
+    while rest != 0 {
+      let slot = rest.trailingZeroBitCount
+      rest &= rest - 1
+      later.append(Candidate(row: span.firstRow + slot, bound: filters[filter].bound(slot)))
+    }
+  }
+
+  /// Compares by their fine codes those that the coarse ones leave.
+  private mutating func refine(atLeast threshold: Float) {
+    var kept = 0
+    let filter = filters[0]
+    for number in later.indices {
+      if number + Self.codesAhead < later.count { filter.prefetch(row: later[number + Self.codesAhead].row) }
+      let candidate = Candidate(row: later[number].row, bound: filter.bound(ofRow: later[number].row))
+      if candidate.bound < threshold { continue }
+      later[kept] = candidate
+      kept += 1
+    }
+    later.removeLast(later.count - kept)
+  }
+
+  private mutating func scoreSoon(_ found: inout Found) {
+    for row in soon { score(row, &found) }
+    soon.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func score(_ candidates: [Candidate], _ least: borrowing SharedBound, _ found: inout Found) {
+    var threshold = filters[0].threshold(bound(least))
+    // Not a number stays.
+    let left = candidates.filter { !($0.bound < threshold) }
+    for (number, candidate) in left.enumerated() {
+      let ahead = number + Self.rowsAhead
+      if ahead < left.count, !(left[ahead].bound < threshold) { scan.rows.prefetch(row: left[ahead].row) }
+      if candidate.bound < threshold { continue }
+      score(candidate.row, &found)
+      threshold = filters[0].threshold(bound(least))
+    }
+  }
+
+  private mutating func score(_ row: Int, _ found: inout Found) {
+    found.rowsScored += 1
+    let score = scan.rows.score(query: scan.query.span, row: row)
+    if best.insert(score: score, row: row) { found.entries.append(BestRows.Entry(score: score, row: row)) }
+  }
+}
