@@ -11,6 +11,9 @@
 #include <arm_neon.h>
 #endif
 
+// A fused multiplication would round once instead of twice: the bounds would depend on the processor.
+#pragma STDC FP_CONTRACT OFF
+
 // Rows that are looked at together: their sums are added up as one vector, and their bounds are computed as one.
 #define ROWS search_code_window
 #define CHUNK 128
@@ -67,7 +70,7 @@ static void filter_portable(
   }
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 
 // About how far ahead codes are asked for, in bytes.
 #define AHEAD 6144
@@ -77,6 +80,10 @@ static long ahead(long row, long bytes, long chunkStride) {
   const long rows = (AHEAD / bytes + ROWS - 1) / ROWS * ROWS;
   return row + rows < CHUNK ? rows * bytes : rows <= CHUNK ? rows * bytes + chunkStride - CHUNK * bytes : chunkStride;
 }
+
+#endif
+
+#if defined(__x86_64__)
 
 // Asks for the metadata of the next chunk, once a chunk.
 static void ask_for_metadata(const uint32_t *metadata, long row, long chunkStride) {
@@ -274,6 +281,107 @@ AVX512 static void filter_avx512(
 
 #endif
 
+#if defined(__aarch64__)
+
+// MARK: NEON
+
+// Of a signed with a signed vector: no field has more than four bits.
+#define DOT __attribute__((target("dotprod")))
+
+DOT static int32_t product_dot(int bits, const uint8_t *code, long bytes, const int8_t *values) {
+  const uint8x16_t mask = vdupq_n_u8((uint8_t)((1 << bits) - 1));
+  int32x4_t sums[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
+  for (long i = 0; i < bytes; i += 16) {
+    const uint8x16_t packed = vld1q_u8(code + i);
+    for (int field = 0; field < 8 / bits; field++) {
+      int8x16_t part = vreinterpretq_s8_u8(vandq_u8(vshlq_u8(packed, vdupq_n_s8((int8_t)(-bits * field))), mask));
+      sums[field & 1] = vdotq_s32(sums[field & 1], part, vld1q_s8(values + field * bytes + i));
+    }
+  }
+  return vaddvq_s32(vaddq_s32(sums[0], sums[1]));
+}
+
+static int32_t product_neon(int bits, const uint8_t *code, long bytes, const int8_t *values) {
+  const uint8x16_t mask = vdupq_n_u8((uint8_t)((1 << bits) - 1));
+  int32x4_t sum = vdupq_n_s32(0);
+  for (long i = 0; i < bytes; i += 16) {
+    const uint8x16_t packed = vld1q_u8(code + i);
+    for (int field = 0; field < 8 / bits; field++) {
+      int8x16_t part = vreinterpretq_s8_u8(vandq_u8(vshlq_u8(packed, vdupq_n_s8((int8_t)(-bits * field))), mask));
+      int8x16_t value = vld1q_s8(values + field * bytes + i);
+      // Two products are at most 2 · 15 · 127.
+      int16x8_t pairs = vmlal_s8(vmull_s8(vget_low_s8(part), vget_low_s8(value)), vget_high_s8(part), vget_high_s8(value));
+      sum = vpadalq_s16(sum, pairs);
+    }
+  }
+  return vaddvq_s32(sum);
+}
+
+// Of four rows: the memory is waited for while others are added up.
+DOT static inline int32x4_t products_dot(int bits, const uint8_t *codes, long bytes, long ahead, const int8_t *values) {
+  const uint8x16_t mask = vdupq_n_u8((uint8_t)((1 << bits) - 1));
+  int32x4_t sums[4];
+#pragma clang loop unroll(full)
+  for (int row = 0; row < 4; row++) sums[row] = vdupq_n_s32(0);
+  for (long i = 0; i < bytes; i += 16) {
+#pragma clang loop unroll(full)
+    for (int row = 0; row < 4; row++) {
+      const uint8_t *code = codes + row * bytes + i;
+      if (i % 64 == 0) __builtin_prefetch(code + ahead);
+      const uint8x16_t packed = vld1q_u8(code);
+#pragma clang loop unroll(full)
+      for (int field = 0; field < 8 / bits; field++) {
+        int8x16_t part = vreinterpretq_s8_u8(vandq_u8(vshlq_u8(packed, vdupq_n_s8((int8_t)(-bits * field))), mask));
+        sums[row] = vdotq_s32(sums[row], part, vld1q_s8(values + field * bytes + i));
+      }
+    }
+  }
+  return vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+}
+
+// As bound_portable, of four rows.
+static inline void bound_neon(
+    const struct bounding *common, int32x4_t products, const uint32_t *metadata, long row, float *bounds, struct search_code_masks *found) {
+  const uint32x4_t data = vld1q_u32(metadata), low = vshlq_n_u32(data, 16);
+  const float32x4_t scale = vreinterpretq_f32_u32(vandq_u32(data, vdupq_n_u32(0xffff0000u)));
+  const float32x4_t error = vbslq_f32(vceqzq_u32(low), vdupq_n_f32(INFINITY), vreinterpretq_f32_u32(low));
+  const float32x4_t product = vsubq_f32(vcvtq_f32_s32(products), vdupq_n_f32(common->correction));
+  const float32x4_t scaled = vmulq_f32(vdupq_n_f32(common->scale), product);
+  const float32x4_t estimate = vmulq_f32(scale, scaled);
+  const float32x4_t slack = vmulq_f32(vabsq_f32(scale), vdupq_n_f32(common->slack));
+  const float32x4_t residual = vmulq_f32(error, vdupq_n_f32(common->norm));
+  const float32x4_t upper = vaddq_f32(vaddq_f32(vaddq_f32(estimate, slack), residual), vdupq_n_f32(FLT_MIN));
+  vst1q_f32(bounds, upper);
+  const float32x4_t threshold = vdupq_n_f32(common->threshold);
+  const uint32x4_t excluded = vcltq_f32(upper, threshold);
+  if (vminvq_u32(excluded)) return;
+  const float32x4_t share = vmulq_f32(vdupq_n_f32(common->nearness), vsubq_f32(upper, estimate));
+  const uint32x4_t places = {1, 2, 4, 8};
+  const uint32_t possible = vaddvq_u32(vbicq_u32(places, excluded));
+  const uint32_t near = vaddvq_u32(vandq_u32(places, vcgeq_f32(vaddq_f32(estimate, share), threshold)));
+  mark(found, row, possible, possible & near);
+}
+
+static void filter_neon(
+    int level, int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long bytes, long chunkStride, const int8_t *values,
+    const struct bounding *common, float *bounds, struct search_code_masks *found) {
+  for (long row = first; row < end; row += 4) {
+    const uint8_t *code = codes + row * bytes;
+    int32x4_t products;
+    if (level >= search_level_dot) {
+      const long next = ahead(row, bytes, chunkStride);
+      products = bits == 4 ? products_dot(4, code, bytes, next, values) : products_dot(2, code, bytes, next, values);
+    } else {
+      int32_t each[4];
+      for (int place = 0; place < 4; place++) each[place] = product_neon(bits, code + place * bytes, bytes, values);
+      products = vld1q_s32(each);
+    }
+    bound_neon(common, products, metadata + row, row, bounds + row, found);
+  }
+}
+
+#endif
+
 static struct bounding bounding(int bits, const struct search_code_query *query) {
   const float offset = bits == 4 ? 7.5f : 1.5f;
   return (struct bounding){.scale = query->scale, .norm = query->norm, .correction = offset * query->sum, .slack = offset * query->residual};
@@ -290,6 +398,9 @@ void search_filter_codes(
   if (level >= search_level_avx512) filter_avx512(bits, codes, metadata, first, end, codeBytes, chunkStride, values, &common, bounds, found);
   else if (level == search_level_avx2) filter_avx2(bits, codes, metadata, first, end, codeBytes, chunkStride, values, &common, bounds, found);
   else
+#elif defined(__aarch64__)
+  if (level >= search_level_neon) filter_neon(level, bits, codes, metadata, first, end, codeBytes, chunkStride, values, &common, bounds, found);
+  else
 #else
   (void)level, (void)chunkStride;
 #endif
@@ -303,6 +414,10 @@ float search_bound_code(
 #if defined(__x86_64__)
   if (level >= search_level_avx512) sum = product_avx512(bits, code, codeBytes, values);
   else if (level == search_level_avx2) sum = product_avx2(bits, code, codeBytes, values);
+  else
+#elif defined(__aarch64__)
+  if (level >= search_level_dot) sum = product_dot(bits, code, codeBytes, values);
+  else if (level == search_level_neon) sum = product_neon(bits, code, codeBytes, values);
   else
 #else
   (void)level;

@@ -5,6 +5,9 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 // Terms that the portable loop looks at together: the compiler makes vectors of them.
@@ -67,6 +70,19 @@ static int supported_level(void) {
   return search_level_portable;
 }
 
+#elif defined(__aarch64__)
+
+static int supported_level(void) {
+#if defined(__APPLE__)
+  // Since the first of them.
+  return search_level_dot;
+#elif defined(__linux__)
+  return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? search_level_dot : search_level_neon;
+#else
+  return search_level_neon;
+#endif
+}
+
 #else
 
 static int supported_level(void) { return search_level_portable; }
@@ -78,7 +94,12 @@ int search_best_level(void) {
   const char *most = getenv("ENGRAM_SEARCH_LEVEL");
   if (!most) return supported;
   if (!strcmp(most, "portable")) return search_level_portable;
-  return !strcmp(most, "avx2") && supported > search_level_avx2 ? search_level_avx2 : supported;
+#if defined(__aarch64__)
+  const char *lower = "neon";
+#else
+  const char *lower = "avx2";
+#endif
+  return !strcmp(most, lower) && supported > 1 ? 1 : supported;
 }
 
 long search_find_filtered_terms(const void *terms, long count, const uint64_t *filter, uint32_t *found) {

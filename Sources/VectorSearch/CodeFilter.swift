@@ -2,7 +2,7 @@
 /// scan are excluded, and their floats are never read.
 ///
 /// A code gives an upper bound of the score, so nothing is excluded that could enter, ties included: the results are those of a scan of
-/// all floats. FileFormat.md ("codes.u4") has the proof.
+/// all floats. FileFormat.md ("codes") has the proof.
 package struct CodeFilter {
   let codes: CodeReading
   private let tier: CodeTier

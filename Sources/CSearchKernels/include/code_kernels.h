@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 // Codes of embeddings, and upper bounds of scores by them: a row x is μ + s·b + e, with the mean μ, a scale s, and b of 4 bits (u − 7.5) or 2 bits (u − 1.5)
-// a component. FileFormat.md ("codes.u4") has the proof. Every level gives the same results.
+// a component. FileFormat.md ("codes") has the proof. Every level gives the same results.
 //
 // With h = search_code_bytes(dimension, bits), byte j of a code has the components j, j + h, j + 2h, …, the first in its lowest bits.
 

@@ -13,9 +13,12 @@ enum search_level {
   search_level_avx2 = 1,
   /// AVX-512 F, VL, BW and VNNI.
   search_level_avx512 = 2,
+  /// What every 64-bit processor of ARM has, and its products of bytes (DotProd).
+  search_level_neon = 1,
+  search_level_dot = 2,
 };
 
-/// The highest level of this processor; a lower one if the environment variable ENGRAM_SEARCH_LEVEL asks for it: portable or avx2.
+/// The highest level of this processor; a lower one if the environment variable ENGRAM_SEARCH_LEVEL asks for it: portable, or avx2 or neon.
 int search_best_level(void);
 
 /// The places of those terms that are wanted, in ascending order.

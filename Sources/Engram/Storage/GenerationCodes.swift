@@ -58,7 +58,7 @@ final class GenerationCodes: Sendable {
     self.isReadOnly = isReadOnly
   }
 
-  static let fileName = "codes.u4"
+  static let fileName = "codes"
 
   /// Why the file cannot be used; nil if it can, or is missing.
   var damage: (any Error)? { state.withLock { $0.damage } }

@@ -38,7 +38,7 @@ import VectorSearch
     }
   }
 
-  private var codesPath: String { "\(place.path)/gen-1/codes.u4" }
+  private var codesPath: String { "\(place.path)/gen-1/codes" }
 
   /// Overwrites codes, as a power failure does that loses what was not flushed: their rows would be excluded from every search.
   private func damageCodes(of rows: Range<Int>) throws {
@@ -269,7 +269,7 @@ import VectorSearch
     #expect(try await store.verify().problems == [])
     try damageCodes(of: 17..<18)
     let problems = try await store.verify().problems
-    #expect(problems.count == 1 && problems[0].contains("codes.u4: row 17 "), "\(problems)")
+    #expect(problems.count == 1 && problems[0].contains("codes: row 17 "), "\(problems)")
     try await store.compact()
     #expect(try usesCodes(store))
     #expect(try await store.verify().problems == [])
@@ -329,7 +329,7 @@ import VectorSearch
     try await store.add(drafts(3, "other", seed: 2))
     try await store.core.buildCodesNow()
     // What a program that copies files leaves in the directory.
-    try FileManager.default.copyItem(atPath: codesPath, toPath: "\(place.path)/codes.u4.orig")
+    try FileManager.default.copyItem(atPath: codesPath, toPath: "\(place.path)/codes.orig")
     let receipt = try await store.forget(userID: "other", verifiesErasure: true)
     #expect(receipt.scan?.hits == [.code: 3])
     try await store.close()

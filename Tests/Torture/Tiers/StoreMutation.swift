@@ -19,8 +19,8 @@ struct StoreMutation {
     switch kind {
     case 0..<55: (name, text, isEffective) = try Self.change("data.mdb", in: generation, unit: 4096, &generator)
     case 55..<70: (name, text, isEffective) = try Self.change("rows.f32", in: generation, unit: 64, &generator)
-    case 70..<75 where FileManager.default.fileExists(atPath: "\(generation)/codes.u4"):
-      (name, text, isEffective) = try Self.change("codes.u4", in: generation, unit: 64, &generator)
+    case 70..<75 where FileManager.default.fileExists(atPath: "\(generation)/codes"):
+      (name, text, isEffective) = try Self.change("codes", in: generation, unit: 64, &generator)
     case 70..<75: (name, text, isEffective) = try Self.change("rows.f32", in: generation, unit: 64, &generator)
     case 75..<80:
       // Only this file: with its data.mdb, too, this would simply be the other store.

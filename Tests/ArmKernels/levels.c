@@ -1,0 +1,80 @@
+// Whether every level of this processor bounds scores as the portable one does, bit for bit. Prints what differs; exit code 1 if anything does.
+// SearchKernelTests do the same on the machine that runs the tests; this program is for processors that only an emulator has.
+
+#include "code_kernels.h"
+#include "search_kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { chunk = 128 };
+
+static float component(void) { return (float)(drand48() * 2 - 1); }
+
+struct found {
+  float bounds[chunk];
+  struct search_code_masks masks;
+};
+
+// Returns how many comparisons of one dimension found a difference.
+static int compare(long dimension, int bits, int *compared) {
+  const long codeBytes = search_code_bytes(dimension, bits);
+  const int best = search_best_level();
+  float *rows = malloc((size_t)(chunk * dimension) * 4), *mean = malloc((size_t)dimension * 4), *vector = malloc((size_t)dimension * 4);
+  // The codes begin at an odd address.
+  uint8_t *memory = malloc((size_t)(chunk * codeBytes + 1)), *codes = memory + 1;
+  int8_t *values = malloc((size_t)(codeBytes * 8 / bits));
+  uint32_t metadata[chunk];
+  struct search_code_query query;
+  for (long i = 0; i < dimension; i++) mean[i] = component(), vector[i] = component();
+  for (long i = 0; i < chunk * dimension; i++) rows[i] = component();
+  search_encode_rows(search_level_portable, rows, chunk, dimension, mean, dimension, bits, codes, metadata);
+  int wrong = 0;
+  for (int level = search_level_portable + 1; level <= best; level++) {
+    uint8_t *others = calloc((size_t)chunk, (size_t)codeBytes);
+    uint32_t otherMetadata[chunk];
+    search_encode_rows(level, rows, chunk, dimension, mean, dimension, bits, others, otherMetadata);
+    if (memcmp(others, codes, (size_t)(chunk * codeBytes)) || memcmp(otherMetadata, metadata, sizeof metadata)) {
+      printf("level %d encodes otherwise: dimension %ld, %d bits\n", level, dimension, bits);
+      wrong++;
+    }
+    free(others);
+    *compared += 1;
+  }
+  metadata[3] = 0, metadata[77] = 0x7f80;
+  search_prepare_code_query(vector, mean, dimension, bits, values, &query);
+
+  const float thresholds[] = {0, 0.1f, -0.2f, 1, 5, INFINITY};
+  const long ends[] = {128, 128, 128, 96, 16, 128}, firsts[] = {0, 16, 112, 32, 0, 0};
+  for (int round = 0; round < 6; round++) {
+    struct found plain;
+    for (int level = search_level_portable; level <= best; level++) {
+      struct found found;
+      memset(&found, 0, sizeof found);
+      search_filter_codes(level, bits, codes, metadata, firsts[round], ends[round], codeBytes, chunk * (codeBytes + 4), values, &query, thresholds[round],
+                          0.07f, found.bounds, &found.masks);
+      int differs = level > search_level_portable && memcmp(&found, &plain, sizeof found);
+      for (long number = firsts[round]; number < ends[round]; number++) {
+        float bound = search_bound_code(level, bits, codes + number * codeBytes, metadata + number, codeBytes, values, &query);
+        differs |= memcmp(&bound, found.bounds + number, sizeof bound) != 0;
+      }
+      if (level == search_level_portable) plain = found;
+      if (differs) printf("level %d differs: dimension %ld, %d bits, round %d\n", level, dimension, bits, round);
+      wrong += differs != 0;
+      *compared += 1;
+    }
+  }
+  free(rows), free(mean), free(vector), free(memory), free(values);
+  return wrong;
+}
+
+int main(void) {
+  const long dimensions[] = {1, 2, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 384, 1000, 4096, 8192};
+  int compared = 0, wrong = 0;
+  for (size_t number = 0; number < sizeof dimensions / sizeof *dimensions; number++)
+    wrong += compare(dimensions[number], 4, &compared) + compare(dimensions[number], 2, &compared);
+  printf("best level %d: %d compared, %d wrong\n", search_best_level(), compared, wrong);
+  return wrong > 0;
+}
