@@ -52,18 +52,20 @@ extension CodeFile {
     let dimension = header.rows.dimension
     guard count > 0 else { return }
     precondition((count == 1 || stride >= dimension) && rows.count >= (count - 1) * stride + dimension, "a row has the store's dimension")
-    for (index, tier) in CodeTier.allCases.enumerated() {
-      let (codesStart, metadataStart) = (encoded.tiers[index].codes.count, encoded.tiers[index].metadata.count)
-      encoded.tiers[index].codes.append(contentsOf: repeatElement(0, count: count * header.codeBytes(tier)))
-      encoded.tiers[index].metadata.append(contentsOf: repeatElement(0, count: count))
-      // SAFETY: every row and the mean have `dimension` components, and there is room for `count` codes and metadata.
-      unsafe encoded.tiers[index].codes.withUnsafeMutableBufferPointer { codes in
-        unsafe encoded.tiers[index].metadata.withUnsafeMutableBufferPointer { metadata in
-          unsafe rows.withUnsafeBufferPointer { rows in
-            unsafe search_encode_rows(
-              Self.level, rows.baseAddress!, count, stride, mean, dimension, tier.bits, codes.baseAddress! + codesStart,
-              metadata.baseAddress! + metadataStart)
-          }
+    for (index, tier) in CodeTier.allCases.enumerated() { encode(tier, rows, count, stride, into: &encoded.tiers[index]) }
+  }
+
+  private func encode(_ tier: CodeTier, _ rows: Span<Float>, _ count: Int, _ stride: Int, into encoded: inout Encoded.Tier) {
+    let (codesStart, metadataStart) = (encoded.codes.count, encoded.metadata.count)
+    encoded.codes.append(contentsOf: repeatElement(0, count: count * header.codeBytes(tier)))
+    encoded.metadata.append(contentsOf: repeatElement(0, count: count))
+    // SAFETY: every row and the mean have `dimension` components, and there is room for `count` codes and metadata.
+    unsafe encoded.codes.withUnsafeMutableBufferPointer { codes in
+      unsafe encoded.metadata.withUnsafeMutableBufferPointer { metadata in
+        unsafe rows.withUnsafeBufferPointer { rows in
+          unsafe search_encode_rows(
+            Self.level, rows.baseAddress!, count, stride, mean, header.rows.dimension, tier.bits, codes.baseAddress! + codesStart,
+            metadata.baseAddress! + metadataStart)
         }
       }
     }
