@@ -66,55 +66,63 @@ final class RowWriter: Sendable {
   }
 }
 
-/// A thread that writes the rows of one batch, part by part, and flushes them, while the thread of the writer stores the records.
+/// A thread that writes the rows of one batch, part by part, and flushes them, while the thread of the writer stores the records. On a busy
+/// machine it may not run in time: then the thread of the writer does what it has not begun.
 ///
-/// All calls come from that one thread; ``end()`` is the last.
+/// All calls come from the thread of the writer; ``end()`` is the last.
 final class RowWriterThread: Sendable {
   private enum Job: Sendable {
     case write([RowWriter.Row])
     case finish(rowCount: Int)
-    case report
-    case end
   }
 
   private struct State {
+    /// Nil at the end, so that a thread that runs late does not keep the files open.
+    var writer: RowWriter?
+    /// Those that no thread has begun, the oldest first.
     var jobs: [Job] = []
     /// After it nothing is written or flushed.
     var failure: FileError?
     var flushed: Result<Void, FileError>?
   }
 
-  private let writer: RowWriter
-  private let state = Mutex(State())
-  // All begin at 0, because a semaphore must not be released with a value below its first one.
+  private let state: Mutex<State>
+  /// Held while a job is taken and done: they are done one after the other, because rows of an undone body precede those of the next.
+  private let working = Mutex<Void>(())
   private let added = DispatchSemaphore(value: 0)
-  private let reported = DispatchSemaphore(value: 0)
-  /// The parts that may still be passed, so that a large import holds a few MiB.
-  private let free = DispatchSemaphore(value: 0)
+  private let stop = StopFlag()
+
+  /// The parts that may wait, so that a large import holds a few MiB.
   private static let partsAhead = 16
 
   /// - Throws: ``StoreError`` `.outOfResources` if no thread can be started.
   init(_ writer: RowWriter) throws(StoreError) {
-    self.writer = writer
-    for _ in 0..<Self.partsAhead { free.signal() }
-    try startThread(blocksSignals: true) { [self] in run() }
+    state = Mutex(State(writer: writer))
+    try startThread(blocksSignals: true) { [self] in
+      while true {
+        added.wait()
+        if stop.isSet { return }
+        doNext()
+      }
+    }
   }
 
-  private func run() {
-    while true {
-      added.wait()
-      switch state.withLock({ $0.jobs.removeFirst() }) {
-      case .write(let rows):
-        attempt { () throws(FileError) in try writer.write(rows) }
-        free.signal()
+  /// Does the oldest job that no thread has begun; false if there is none. When it returns, no other thread is doing a job.
+  @discardableResult
+  private func doNext() -> Bool {
+    working.withLock { _ in
+      let next = state.withLock { state -> (RowWriter, Job)? in
+        guard let writer = state.writer, !state.jobs.isEmpty else { return nil }
+        return (writer, state.jobs.removeFirst())
+      }
+      guard let (writer, job) = next else { return false }
+      switch job {
+      case .write(let rows): attempt { () throws(FileError) in try writer.write(rows) }
       case .finish(let rowCount):
         attempt { () throws(FileError) in try writer.file.reserve(rowCount: rowCount) }
-        flush()
-      case .report: reported.signal()
-      case .end:
-        reported.signal()
-        return
+        flush(writer.file)
       }
+      return true
     }
   }
 
@@ -127,11 +135,11 @@ final class RowWriterThread: Sendable {
     }
   }
 
-  private func flush() {
+  private func flush(_ file: RowFile) {
     guard failure == nil else { return }
     var flushed = Result<Void, FileError>.success(())
     do throws(FileError) {
-      try writer.file.synchronize()
+      try file.synchronize()
     } catch {
       flushed = .failure(error)
     }
@@ -140,18 +148,22 @@ final class RowWriterThread: Sendable {
 
   private var failure: FileError? { state.withLock { $0.failure } }
 
-  private func add(_ job: Job) {
-    state.withLock { $0.jobs.append(job) }
-    added.signal()
+  /// - Returns: The jobs that wait.
+  @discardableResult
+  private func add(_ job: Job) -> Int {
+    defer { added.signal() }
+    return state.withLock { state in
+      state.jobs.append(job)
+      return state.jobs.count
+    }
   }
 
-  /// Has rows written; waits if many are not written yet.
+  /// Has rows written; writes earlier ones here if many are not written yet.
   ///
   /// - Throws: The `FileError` of an earlier part.
   func write(_ rows: [RowWriter.Row]) throws(FileError) {
     if let failure { throw failure }
-    free.wait()
-    add(.write(rows))
+    if add(.write(rows)) > Self.partsAhead { doNext() }
   }
 
   /// Has the file grown to `rowCount` rows, and flushed. ``flushed`` has the outcome after ``wait()``.
@@ -161,17 +173,21 @@ final class RowWriterThread: Sendable {
   ///
   /// - Throws: The `FileError` of a write.
   func wait() throws(FileError) {
-    add(.report)
-    reported.wait()
+    while doNext() {}
     if let failure { throw failure }
   }
 
   /// The outcome of the flush; nil if there was none.
   var flushed: Result<Void, FileError>? { state.withLock { $0.flushed } }
 
-  /// Returns once the thread has written its last byte.
+  /// Returns once the last byte was written: what was not begun is not done.
   func end() {
-    add(.end)
-    reported.wait()
+    stop.set()
+    state.withLock { state in
+      state.jobs = []
+      state.writer = nil
+    }
+    working.withLock { _ in }
+    added.signal()
   }
 }
