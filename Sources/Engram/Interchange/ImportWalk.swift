@@ -1,6 +1,6 @@
 import Formats
 
-/// Walks over the lines of all files, in order.
+/// Walks over the lines of all files, in order. Other threads parse them ahead of the caller.
 struct ImportWalk {
   /// A line that was read.
   struct Step {
@@ -15,10 +15,14 @@ struct ImportWalk {
   /// Called now and then; an error that it throws ends the walk.
   private let progress: (OperationProgress) throws -> Void
   private let totalBytes: Int
+  private let parsed: ParsedLines
+  /// Counts what the lines of all parts so far have.
   private var parser: LineParser
-  private var reader: LineReader?
-  private var file = -1
+  private var part: ParsedLines.Part?
+  /// The place in the part after that of the last line.
+  private var place = 0
   private var finishedBytes = 0
+  private var consumedBytes = 0
   private var isFirstOfFile = true
   private var lines = 0
   private var bytesAtReport = 0
@@ -32,6 +36,7 @@ struct ImportWalk {
     self.progress = progress
     totalBytes = sources.reduce(0) { $0 + $1.sizeBytes }
     parser = LineParser(dimension: dimension, isLossy: isLossy)
+    parsed = ParsedLines(sources, dimension: dimension, isLossy: isLossy)
   }
 
   /// Sets the counts of unknown keys, of times that were numbers and of replaced surrogates in a summary.
@@ -44,51 +49,48 @@ struct ImportWalk {
   }
 
   /// The bytes of the last line that ``next()`` read.
-  var lastLine: [UInt8] { reader?.lastLine ?? [] }
+  var lastLine: [UInt8] {
+    guard let part, place > 0 else { return [] }
+    return Array(part.bytes[part.lines[place - 1].range])
+  }
 
   /// The next line; nil at the end of the last file.
   ///
   /// - Throws: ``StoreError`` whose message begins with the file and the line, if the walk cannot go on.
   mutating func next() throws -> Step? {
     while true {
-      if reader == nil {
-        guard file + 1 < sources.count else {
-          try report()
-          return nil
-        }
-        file += 1
-        reader = LineReader(sources[file])
-        isFirstOfFile = true
-      }
-      var content: Result<InterchangeLine, StoreError>?
-      do {
-        content = try unsafe reader?.next { bytes in
-          do throws(StoreError) {
-            return .success(unsafe try parser.parse(bytes))
-          } catch {
-            return .failure(error)
-          }
-        }
+      if let part, place < part.lines.count {
+        let line = part.lines[place]
+        place += 1
+        consumedBytes = line.consumedBytes
+        let place = ImportLedger.Line(file: part.file, number: line.number)
         // An error of the whole import: if this line were left out, the lines after it would not be checked against it.
-        if case .success(.store)? = content, !isFirstOfFile {
-          throw StoreError(.invalidImport, "a store line must be the first of its file")
+        if case .success(.store) = line.content, !isFirstOfFile {
+          throw named(StoreError(.invalidImport, "a store line must be the first of its file"), place)
         }
-      } catch {
-        throw named(error, ImportLedger.Line(file: file, number: reader?.lineNumber ?? 0))
-      }
-      isFirstOfFile = false
-      if let content, let reader {
+        isFirstOfFile = false
         lines += 1
-        if lines & 255 == 0 || finishedBytes + reader.consumedBytes - bytesAtReport >= 1 << 20 { try report() }
-        return Step(place: ImportLedger.Line(file: file, number: reader.lineNumber), index: lines, content: content)
+        if lines & 255 == 0 || finishedBytes + consumedBytes - bytesAtReport >= 1 << 20 { try report() }
+        return Step(place: place, index: lines, content: line.content)
       }
-      finishedBytes += sources[file].sizeBytes
-      reader = nil
+      switch part?.end {
+      case .failure(let error, let number): throw named(error, ImportLedger.Line(file: part?.file ?? 0, number: number))
+      case .ofFile:
+        finishedBytes += sources[part?.file ?? 0].sizeBytes
+        (consumedBytes, isFirstOfFile) = (0, true)
+      case .some(.none), nil: break
+      }
+      (part, place) = (parsed.nextPart(), 0)
+      guard let part else {
+        try report()
+        return nil
+      }
+      parser.addCounts(of: part.parser)
     }
   }
 
   private mutating func report() throws {
-    bytesAtReport = finishedBytes + (reader?.consumedBytes ?? 0)
+    bytesAtReport = finishedBytes + consumedBytes
     try progress(.init(phase: phase, done: bytesAtReport, total: totalBytes, count: lines))
   }
 

@@ -26,6 +26,19 @@ struct LineParser: Sendable {
     self.isLossy = isLossy
   }
 
+  /// Adds the counts of a parser that has parsed the lines after those of this one.
+  mutating func addCounts(of later: LineParser) {
+    unknownKeyCount += later.unknownKeyCount
+    for key in later.unknownKeys { addUnknownKey(key) }
+    secondsSince1970 += later.secondsSince1970
+    millisecondsSince1970 += later.millisecondsSince1970
+    replacedSurrogates += later.replacedSurrogates
+  }
+
+  private mutating func addUnknownKey(_ shown: String) {
+    if unknownKeys.count < 5, !unknownKeys.contains(where: { $0.hasSameBytes(as: shown) }) { unknownKeys.append(shown) }
+  }
+
   /// The values of all known keys; `type`, which may come last, decides which of them are used.
   private struct Fields {
     var type: String?
