@@ -22,6 +22,7 @@ struct ExactSearch: ~Escapable {
   /// Called once for about 64 MiB of rows; an error that it throws ends the search.
   private let check: () throws -> Void
   /// The least number of rows in scope for which codes are used: with fewer, preparing the query costs more than they save.
+  static let leastRowsInScope = 512
   private let leastRowsInScope: Int
 
   /// Some milliseconds of work.
@@ -31,7 +32,8 @@ struct ExactSearch: ~Escapable {
   /// - Throws: ``StoreError`` `.dimensionMismatch` in a store without embeddings; `.corrupted`.
   @_lifetime(copy reader)
   init(
-    _ reader: RecordReader, leastRowsInScope: Int = 512, check: @escaping () throws -> Void = { try Task.checkCancellation() }
+    _ reader: RecordReader, leastRowsInScope: Int = Self.leastRowsInScope,
+    check: @escaping () throws -> Void = { try Task.checkCancellation() }
   ) throws {
     rows = try reader.generation.requireRows()
     state = try reader.state()
@@ -64,14 +66,7 @@ struct ExactSearch: ~Escapable {
 
   /// The codes for a query; nil if there are none, or if its scope is small.
   private func codes(for plan: SearchPlan) throws -> CodeReading? {
-    guard state.codesThrough > 0, let codes = reader.generation.codes else { return nil }
-    return try rowCount(of: plan) < leastRowsInScope ? nil : codes.reading(reader, state)
-  }
-
-  /// How many rows the scope has.
-  private func rowCount(of plan: SearchPlan) throws -> Int {
-    guard let owners = plan.owners else { return state.rowsLive }
-    return try owners.reduce(0) { $0 + (try reader.user($1.key, $1.userID)?.rows ?? 0) }
+    try reader.codes(of: plan.owners, state, leastRows: leastRowsInScope)
   }
 
   /// Stages 2 to 6 over one scope. A search by codes scans rows, unless its conditions need the columns of each block.
@@ -82,7 +77,7 @@ struct ExactSearch: ~Escapable {
   private func scan(_ users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
     let plain = members.filter { searches[$0].codes != nil && !searches[$0].plan.condition.needsColumns }
     if let first = plain.first,
-      let scope = try ScopeRows(of: users, rowCount: rowCount(of: searches[first].plan), reader, state)
+      let scope = try ScopeRows(of: users, rowCount: reader.rowCount(of: searches[first].plan.owners, state), reader, state)
     {
       try scan(scope, &searches, plain, &bytes)
       let others = members.filter { !plain.contains($0) }
@@ -129,6 +124,22 @@ struct ExactSearch: ~Escapable {
     guard bytes >= Self.bytesPerCheck else { return }
     bytes = 0
     try check()
+  }
+}
+
+extension RecordReader {
+  /// The codes for a search; nil if there are none, or if its scope has fewer rows than `leastRows`.
+  ///
+  /// - Parameter owners: The users of the scope; nil: all.
+  func codes(of owners: [(key: UserKey, userID: String)]?, _ state: StateRecord, leastRows: Int) throws -> CodeReading? {
+    guard state.codesThrough > 0, let codes = generation.codes else { return nil }
+    return try rowCount(of: owners, state) < leastRows ? nil : codes.reading(self, state)
+  }
+
+  /// How many rows the users of a scope have; nil: all users.
+  func rowCount(of owners: [(key: UserKey, userID: String)]?, _ state: StateRecord) throws -> Int {
+    guard let owners else { return state.rowsLive }
+    return try owners.reduce(0) { $0 + (try user($1.key, $1.userID)?.rows ?? 0) }
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import VectorSearch
 
 /// The default ranking of a search by text: words and meaning of a memory, of its neighbors in the session, and of the session.
 ///
@@ -34,9 +35,13 @@ struct HybridRanking {
   private var bySession: [Double]
   private var isAuthor: [Bool]
   /// By memory, the similarities of it and its neighbors; by session, the best similarity. Scaled to 0…1; empty: embeddings are not
-  /// compared.
+  /// compared. Of similarities within bounds, they are upper bounds until ``resolve(_:)``.
   private var pooled: [Double] = []
   private var bestOfSession: [Double] = []
+  /// Of each memory's embedding, by number; NaN: it has none. Empty if they are bounded, or not compared.
+  private var similarities: [Float] = []
+  /// Nil: all similarities are known.
+  private var bounded: BoundedMeaning?
 
   /// The parts of a memory's score, which is their sum.
   struct Parts {
@@ -147,21 +152,16 @@ struct HybridRanking {
   /// - Parameter similarities: The similarity of each memory's embedding to the query's, by number; NaN if the memory has none.
   /// - Complexity: O(memories).
   mutating func compare(_ similarities: [Float]) {
+    self.similarities = similarities
     pooled = [Double](repeating: .nan, count: words.count)
     bestOfSession = [Double](repeating: .nan, count: words.sessionCount)
     // In the order of the members, so that neighbors are beside each other.
-    let ordered = words.members.map { Double(similarities[Int($0)]) }
+    let ordered = words.members.map { similarities[Int($0)] }
     for session in 0..<words.sessionCount {
       let members = words.range(of: session)
       for place in members {
-        let own = ordered[place]
-        var (sum, shares) = own.isNaN ? (0.0, 0.0) : (own, 1.0)
-        for (offset, share) in [(-1, Self.nearShare), (1, Self.nearShare), (-2, Self.farShare), (2, Self.farShare)] {
-          guard members.contains(place + offset), !ordered[place + offset].isNaN else { continue }
-          sum += share * ordered[place + offset]
-          shares += share
-        }
-        if shares > 0 { pooled[Int(words.members[place])] = sum / shares }
+        pooled[Int(words.members[place])] = Self.pooled(ordered, place, members)
+        let own = Double(ordered[place])
         if !own.isNaN, !(bestOfSession[session] >= own) { bestOfSession[session] = own }
       }
     }
@@ -169,11 +169,77 @@ struct HybridRanking {
     Self.scale(&bestOfSession)
   }
 
+  /// Adds the similarities of embeddings to the ranking, of which only bounds are known: ``parts(_:)`` are upper bounds until
+  /// ``resolve(_:)``, and then those that ``compare(_:)-([Float])`` gives.
+  ///
+  /// - Parameters:
+  ///   - similarities: By the places of ``ScopeWords/members``. Those that decide how similarities are scaled are scored.
+  ///   - mostFloats: The greatest share of the memories that may have to be scored for that.
+  /// - Returns: False if more would have to be scored; then nothing was added.
+  /// - Complexity: O(memories), and O(dimension) for each row that is scored.
+  mutating func compare(_ similarities: consuming ScoreBounds, mostFloats: Double) -> Bool {
+    guard let meaning = BoundedMeaning(words, similarities, mostFloats: mostFloats) else { return false }
+    pooled = meaning.pooledBounds()
+    bestOfSession = meaning.bestBounds()
+    bounded = meaning
+    return true
+  }
+
+  /// Scores what the memory's score depends on.
+  mutating func resolve(_ memory: Int) {
+    guard bounded != nil else { return }
+    pooled[memory] = bounded!.pooled(memory)
+    if words.hasSessions { bestOfSession[words.session(of: memory)] = bounded!.best(of: words.session(of: memory)) }
+  }
+
+  /// Whether parts are upper bounds until ``resolve(_:)``.
+  var isBounded: Bool { bounded != nil }
+
+  var comparesEmbeddings: Bool { isBounded || !similarities.isEmpty }
+
+  /// The similarity of the memory's embedding, or an upper bound of it until ``resolve(_:)``; NaN: it has none, or none are compared.
+  func similarity(_ memory: Int) -> Float {
+    if bounded != nil { return bounded!.scores.upper[Int(words.places[memory])] }
+    return similarities.isEmpty ? .nan : similarities[memory]
+  }
+
+  /// Rows that were scored, and rows that were compared by their codes.
+  var rowsCompared: (scored: Int, coded: Int) {
+    bounded.map { ($0.scores.rowsScored, $0.scores.rowsCoded) } ?? (similarities.count { !$0.isNaN }, 0)
+  }
+
+  /// The similarity of a memory and its neighbors; NaN if none of them has an embedding. Not less for values that are not less: each
+  /// operation and its rounding are monotonic, and which values are NaN decides the divisor.
+  ///
+  /// - Parameters:
+  ///   - values: By place.
+  ///   - members: The places of the memory's session.
+  @inline(__always)
+  static func pooled(_ values: [Float], _ place: Int, _ members: Range<Int>) -> Double {
+    let own = Double(values[place])
+    if members.count == 1 { return own }
+    var (sum, shares) = own.isNaN ? (0.0, 0.0) : (own, 1.0)
+    for (offset, share) in [(-1, nearShare), (1, nearShare), (-2, farShare), (2, farShare)] {
+      guard members.contains(place + offset), !values[place + offset].isNaN else { continue }
+      sum += share * Double(values[place + offset])
+      shares += share
+    }
+    return shares > 0 ? sum / shares : .nan
+  }
+
   /// Scales the values to 0…1; NaN becomes 0, as the least value does.
   private static func scale(_ values: inout [Double]) {
-    var (least, most) = (Double.infinity, -Double.infinity)
-    for value in values where !value.isNaN { (least, most) = (min(least, value), max(most, value)) }
-    for index in values.indices { values[index] = values[index].isNaN ? 0 : (values[index] - least) / (most - least + tiny) }
+    var scale = Scale()
+    for value in values where !value.isNaN { (scale.least, scale.most) = (min(scale.least, value), max(scale.most, value)) }
+    for index in values.indices { values[index] = scale(values[index]) }
+  }
+
+  /// Scales values between the least and the greatest one to 0…1.
+  struct Scale {
+    var least = Double.infinity
+    var most = -Double.infinity
+
+    func callAsFunction(_ value: Double) -> Double { value.isNaN ? 0 : (value - least) / (most - least + HybridRanking.tiny) }
   }
 }
 

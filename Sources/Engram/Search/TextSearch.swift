@@ -7,11 +7,24 @@ import VectorSearch
 struct TextSearch: ~Escapable {
   private let reader: RecordReader
   private let check: () throws -> Void
+  /// The least number of rows in scope for which codes are used.
+  private let leastRowsInScope: Int
+  private let mostFloats: Double
+
+  /// In a smaller scope, a great share of the rows decides how similarities are scaled.
+  static let leastRowsInScope = 4096
+  /// If a greater share of the rows could decide how similarities are scaled, scoring all of them in their order is faster.
+  static let mostFloats = 0.25
 
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, check: @escaping () throws -> Void = { try Task.checkCancellation() }) {
+  init(
+    _ reader: RecordReader, leastRowsInScope: Int = Self.leastRowsInScope, mostFloats: Double = Self.mostFloats,
+    check: @escaping () throws -> Void = { try Task.checkCancellation() }
+  ) {
     self.reader = reader
     self.check = check
+    self.leastRowsInScope = leastRowsInScope
+    self.mostFloats = mostFloats
   }
 
   /// - Parameter ignoresIndex: Reads the records even if the store has the words, as in a store without them; for comparison.
@@ -21,16 +34,28 @@ struct TextSearch: ~Escapable {
   func results(_ query: TextQuery, ignoresIndex: Bool = false) throws -> [SearchResult] {
     try Limits.check(query)
     if query.mode == .dense { return try dense(query) }
-    let started = try query.mode == .lexical ? nil : query.embedding.map { try startScores($0) }
+    let embedding = try query.mode == .lexical ? nil : query.embedding.map { try PreparedEmbedding($0, reader) }
+    let codes = try embedding == nil ? nil : reader.codes(of: reader.users(of: query.scope), reader.state(), leastRows: leastRowsInScope)
+    // Without codes, all rows are scored while the words are read.
+    let started = codes == nil ? embedding?.startScores() : nil
     let scope = try reader.generation.termReaders.withReader { termReader in
       var scope = ScopeReading(query, termReader, started, check: check)
       try scope.run(reader, termReader, ignoresIndex: ignoresIndex)
       return scope
     }
     var ranking = HybridRanking(scope.words, denseWeight: reader.generation.embedder?.denseWeight ?? 1, ranking: query.ranking)
-    let similarities = try scope.scores?.finish(check: check) ?? []
-    if scope.scores != nil { ranking.compare(similarities) }
-    return try ranked(query, scope, ranking, similarities)
+    if let scores = scope.scores {
+      ranking.compare(try scores.finish(check: check))
+    } else if let embedding, let codes {
+      let rows = scope.words.members.map { scope.candidates[Int($0)].row }
+      let bounds = try ScoreBounds(embedding.rows, codes, query: embedding.values, rows: rows, check: check)
+      if !ranking.compare(bounds, mostFloats: mostFloats) {
+        var scores = embedding.startScores()
+        for candidate in scope.candidates { scores.add(row: candidate.row) }
+        ranking.compare(try scores.finish(check: check))
+      }
+    }
+    return try ranked(query, scope, &ranking)
   }
 
   private func dense(_ query: TextQuery) throws -> [SearchResult] {
@@ -44,57 +69,84 @@ struct TextSearch: ~Escapable {
     return try ExactSearch(reader, check: check).results([vector])[0].filter { $0.score >= query.minimumFusedScore ?? -.infinity }
   }
 
-  private func startScores(_ embedding: Embedding) throws -> BackgroundScores {
-    let rows = try reader.generation.requireRows()
-    try rows.cover(rowCount: reader.state().rowsHigh)
-    return BackgroundScores(
-      rows, query: try VectorPreparation.prepare(embedding.values, dimension: rows.header.dimension, metric: rows.header.metric))
+  /// The embedding of a query and the rows that it is compared with.
+  private struct PreparedEmbedding {
+    let rows: RowFile
+    let values: [Float]
+
+    init(_ embedding: Embedding, _ reader: borrowing RecordReader) throws {
+      rows = try reader.generation.requireRows()
+      try rows.cover(rowCount: reader.state().rowsHigh)
+      values = try VectorPreparation.prepare(embedding.values, dimension: rows.header.dimension, metric: rows.header.metric)
+    }
+
+    func startScores() -> BackgroundScores { BackgroundScores(rows, query: values) }
   }
 
-  /// - Parameter similarities: By the numbers of the candidates; NaN: there is no embedding. Empty: embeddings are not compared.
-  private func ranked(
-    _ query: TextQuery, _ scope: ScopeReading, _ ranking: HybridRanking, _ similarities: [Float]
-  ) throws -> [SearchResult] {
+  private func ranked(_ query: TextQuery, _ scope: ScopeReading, _ ranking: inout HybridRanking) throws -> [SearchResult] {
     // In a search as of an earlier time, the age of a memory is its age at that time.
     let (now, recency) = (query.asOf?.milliseconds ?? reader.now, query.ranking.recency)
+    let importance = query.ranking.importance
     var best = TopK<MemoryID, Int>(limit: query.limit, threshold: query.minimumFusedScore ?? -.infinity)
-    for (number, candidate) in scope.candidates.enumerated() {
-      let similarity = similarities.isEmpty ? .nan : similarities[number]
+    /// The candidate's score without its importance, or an upper bound of it; nil if the memory is no result.
+    func total(_ number: Int) -> Double? {
+      let similarity = ranking.similarity(number)
       // A memory without a similarity (NaN) does not reach any threshold.
-      if let threshold = query.threshold, !(similarity >= threshold) { continue }
+      if let threshold = query.threshold, !(similarity >= threshold) { return nil }
       let parts = ranking.parts(number)
-      if similarity.isNaN, parts.isEmpty { continue }
-      let total = parts.total + (recency?.term(createdAt: candidate.createdAt, now: now) ?? 0)
-      let importance = query.ranking.importance
+      if similarity.isNaN, parts.isEmpty { return nil }
+      return parts.total + (recency?.term(createdAt: scope.candidates[number].createdAt, now: now) ?? 0)
+    }
+    /// The greatest score of a candidate whose score without importance is `total`.
+    func greatest(_ total: Double) -> Float { Float(importance > 0 ? total + importance : total) }
+    func consider(_ number: Int) throws {
+      ranking.resolve(number)
       // The record is read only if the memory could still enter.
-      guard best.admits(Float(importance > 0 ? total + importance : total)) else { continue }
+      guard let total = total(number), best.admits(greatest(total)) else { return }
+      let id = scope.candidates[number].id
       var score = Float(total)
       if query.filter != nil || importance > 0 {
-        guard let memory = try reader.memoryRecord(candidate.id)?.memory, query.filter?.matches(memory) ?? true else { continue }
-        if importance > 0 {
-          score = Float(total + importance * memory.importance)
-          guard best.admits(score) else { continue }
-        }
+        guard let memory = try reader.memoryRecord(id)?.memory, query.filter?.matches(memory) ?? true else { return }
+        if importance > 0 { score = Float(total + importance * memory.importance) }
       }
-      best.insert(score: score, id: candidate.id, payload: number)
+      best.insert(score: score, id: id, payload: number)
+    }
+    if ranking.isBounded {
+      // Those of the greatest bounds first: then few others could still enter.
+      var bounds = [Float](repeating: .nan, count: scope.candidates.count)
+      var first = TopK<Int, Void>(limit: max(32, min(2 * query.limit, scope.candidates.count)))
+      for number in scope.candidates.indices {
+        guard let total = total(number) else { continue }
+        bounds[number] = greatest(total)
+        first.insert(score: bounds[number], id: number, payload: ())
+      }
+      for candidate in first.sorted() where best.admits(candidate.score) {
+        bounds[candidate.id] = .nan
+        try consider(candidate.id)
+      }
+      for number in scope.candidates.indices where best.admits(bounds[number]) { try consider(number) }
+    } else {
+      for number in scope.candidates.indices {
+        if let total = total(number), best.admits(greatest(total)) { try consider(number) }
+      }
     }
     let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
-    let counts = query.includesExplanation ? (similarities.count { !$0.isNaN }, scope.candidates.count { $0.row >= 0 }) : (0, 0)
+    let compared = query.includesExplanation ? ranking.rowsCompared : (scored: 0, coded: 0)
+    let rowsInScope = query.includesExplanation ? scope.candidates.count { $0.row >= 0 } : 0
     let sequence = try reader.state().batchSequence
     return try best.sorted().map { hit in
       let (number, candidate) = (hit.payload, scope.candidates[hit.payload])
       let record = try record(of: candidate, owners)
-      if let reference = record.row, !similarities.isEmpty { _ = try reader.row(reference) }
+      if let reference = record.row, ranking.comparesEmbeddings { _ = try reader.row(reference) }
       var explanation: SearchResult.Explanation?
       if query.includesExplanation {
-        let similarity = similarities.isEmpty ? .nan : similarities[number]
         let parts = ranking.parts(number).explained(
-          similarity: similarity, recency: recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
+          similarity: ranking.similarity(number), recency: recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
           importance: query.ranking.importance * record.memory.importance)
         explanation = .init(
-          metric: reader.store.metric, row: record.row?.row, rowsScored: counts.0, rowsCoded: 0, rowsInScope: counts.1,
-          batchSequence: sequence,
-          parts: parts)
+          metric: reader.store.metric, row: record.row?.row, rowsScored: compared.scored, rowsCoded: compared.coded,
+          rowsInScope: rowsInScope,
+          batchSequence: sequence, parts: parts)
       }
       return SearchResult(
         memory: record.memory, score: hit.score,

@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// The code of a row, component by component: see FileFormat.md ("codes.u4").
+  /// The code of a row, component by component: see FileFormat.md ("codes").
   private static func code(of row: [Float], mean: [Float], bits: Int, byteCount: Int) -> (code: [UInt8], metadata: UInt32) {
     let (step, levels) = (bits == 4 ? 0.3352 : 0.9957, Double(1 << bits))
     let centered = zip(row, mean).map { Double($0) - Double($1) }
@@ -139,5 +139,38 @@ import Testing
     for bits in wanted { filter[Int(bits >> 6)] |= 1 << UInt64(bits & 63) }
     let places = unsafe found(in: terms + [0, .max]) { unsafe search_find_filtered_terms($0, $1, filter, $2) }
     #expect(places == (terms + [0, .max]).indices.filter { wanted.contains((terms + [0, .max])[$0] & 0xffff) })
+  }
+
+  /// Intervals that differ in one bit could score a row on one machine and not on another.
+  @Test(arguments: levels, [Int32(4), 2]) func everyLevelGivesTheIntervalsOfThePlainLoop(level: Int32, bits: Int32) {
+    var generator = SeededGenerator(seed: 4)
+    func floats(_ count: Int) -> [Float] { (0..<count).map { _ in Float.random(in: -1...1, using: &generator) } }
+    for dimension in [1, 31, 32, 33, 64, 65, 127, 128, 129, 384, 1000, 8192] {
+      let (mean, vector) = (floats(dimension), floats(dimension))
+      let codeBytes = search_code_bytes(dimension, bits)
+      // The codes begin at an odd address.
+      var codes = [UInt8](repeating: 0, count: 150 * codeBytes + 1)
+      var metadata = [UInt32](repeating: 0, count: 150)
+      unsafe codes.withUnsafeMutableBufferPointer { codes in
+        unsafe search_encode_rows(
+          level, floats(150 * dimension), 150, dimension, mean, dimension, bits, codes.baseAddress! + 1, &metadata)
+      }
+      (metadata[3], metadata[77]) = (0, 0x7f80)
+      var values = [Int8](repeating: 0, count: codeBytes * 8 / Int(bits))
+      var query = search_code_query()
+      let center = unsafe search_prepare_code_query(vector, mean, dimension, bits, &values, &query)
+      for rows in [0, 1, 15, 16, 17, 33, 127, 128, 129, 150] {
+        func found(_ level: Int32) -> [UInt32] {
+          var (lower, upper) = ([Float](repeating: .nan, count: 151), [Float](repeating: .nan, count: 151))
+          unsafe codes.withUnsafeBufferPointer { codes in
+            unsafe search_bound_codes(
+              level, bits, codes.baseAddress! + 1, metadata, rows, codeBytes, values, &query, center, &lower, &upper)
+          }
+          #expect(lower[rows...].allSatisfy(\.isNaN) && upper[rows...].allSatisfy(\.isNaN), "nothing was written behind the room")
+          return (lower + upper).map(\.bitPattern)
+        }
+        #expect(found(level) == found(Int32(search_level_portable.rawValue)), "\(dimension) components, \(rows) rows")
+      }
+    }
   }
 }
