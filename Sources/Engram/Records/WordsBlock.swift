@@ -276,12 +276,17 @@ struct WordsView: ~Escapable {
     sessionsOffset = 8 + 48 * count
     termsOffset = sessionsOffset + 16 * sessionCount
     guard bytes.byteCount == termsOffset + 5 * termCount, count > 0 else { throw Self.contradiction }
-    var terms = 0
-    for slot in 0..<count {
-      terms += self.termCount(slot)
-      guard sessionIndex(slot) <= sessionCount, row(slot) < Limits.rows.upperBound else { throw Self.contradiction }
+    let (count, sessionCount) = (count, sessionCount)
+    var (terms, sessions, rows) = (0, 0, 0 as UInt64)
+    unsafe bytes.withUnsafeBytes { bytes in
+      for slot in 0..<count {
+        terms += Int(unsafe Self.integer(bytes, 8 + 44 * count + 2 * slot, as: UInt16.self))
+        sessions = max(sessions, Int(unsafe bytes[8 + 46 * count + slot]))
+        rows = max(rows, unsafe Self.integer(bytes, 8 + 32 * count + 8 * slot, as: UInt64.self) & (1 << 62 - 1))
+      }
     }
-    guard terms == termCount else { throw Self.contradiction }
+    // A row is stored as one more than its number.
+    guard terms == termCount, sessions <= sessionCount, rows <= Limits.rows.upperBound else { throw Self.contradiction }
   }
 
   private static var contradiction: StoreError { StoreError(.corrupted, "a record of words contradicts itself") }
@@ -300,6 +305,28 @@ struct WordsView: ~Escapable {
   func sessionIndex(_ slot: Int) -> Int { Int(bytes.bigEndian(at: 8 + 46 * count + slot, as: UInt8.self)) }
   func isSuperseded(_ slot: Int) -> Bool { bytes.bigEndian(at: 8 + 47 * count + slot, as: UInt8.self) != 0 }
   func session(number: Int) -> UInt128 { bytes.bigEndian(at: sessionsOffset + 16 * number) }
+
+  /// Whether no memory has expired at `now`, and, unless `includesSuperseded`, none is superseded.
+  func haveAllMemories(at now: Int64, includesSuperseded: Bool) -> Bool {
+    let count = count
+    return unsafe bytes.withUnsafeBytes { bytes in
+      var (superseded, first) = (0 as UInt8, Int64.max)
+      for slot in 0..<count {
+        unsafe superseded |= bytes[8 + 47 * count + slot]
+        first = min(first, unsafe Self.integer(bytes, 8 + 24 * count + 8 * slot))
+      }
+      return first > now && (includesSuperseded || superseded == 0)
+    }
+  }
+
+  /// A big-endian integer that lies inside the bytes.
+  @inline(__always)
+  static func integer<Integer: FixedWidthInteger & BitwiseCopyable>(
+    _ bytes: UnsafeRawBufferPointer, _ offset: Int, as type: Integer.Type = Integer.self
+  ) -> Integer {
+    // SAFETY: the callers read columns whose places the initializer has checked; any bit pattern is an integer.
+    unsafe Integer(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Integer.self))
+  }
   func session(_ slot: Int) -> UInt128 { sessionIndex(slot) == 0 ? 0 : session(number: sessionIndex(slot) - 1) }
   /// The terms of all memories, 4 bytes each, big-endian.
   var terms: RawSpan {

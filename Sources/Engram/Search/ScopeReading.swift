@@ -91,6 +91,11 @@ struct ScopeReading {
     blockSessions.removeAll(keepingCapacity: true)
     for _ in 0..<block.sessionCount { blockSessions.append(-1) }
     let hits = terms.find(in: block.terms, &found)
+    if moment.asOf == nil, block.haveAllMemories(at: now, includesSuperseded: moment.includesSuperseded) {
+      try addAll(block, of: user, hits)
+      try pass(value.byteCount)
+      return true
+    }
     var (next, end) = (0, 0)
     for slot in 0..<block.count {
       end += block.termCount(slot)
@@ -114,6 +119,35 @@ struct ScopeReading {
     }
     try pass(value.byteCount)
     return true
+  }
+
+  /// Adds a record all of whose memories may be found.
+  private mutating func addAll(_ block: borrowing WordsView, of user: UserKey, _ hits: Int) throws {
+    let first = candidates.count
+    for slot in 0..<block.count {
+      let session = block.sessionIndex(slot)
+      if session > 0, blockSessions[session - 1] < 0 {
+        blockSessions[session - 1] = number(of: Session(user: user, name: block.session(number: session - 1)))
+      }
+    }
+    let row = words.add(block, to: &candidates) { slot in
+      let session = block.sessionIndex(slot)
+      return session == 0 ? nil : blockSessions[session - 1]
+    }
+    if row >= rowCount { for candidate in candidates[first...] { try checkRow(candidate.row, of: candidate.id) } }
+    if scores != nil { for number in first..<candidates.count { scores!.add(row: candidates[number].row) } }
+    guard hits > 0 || terms.hasDates else { return }
+    var (next, end) = (0, 0)
+    for slot in 0..<block.count {
+      end += block.termCount(slot)
+      // Postings are in ascending order of memories.
+      if terms.hasDates { markDates(first + slot) }
+      while next < hits, Int(found[next]) < end {
+        let index = Int(found[next])
+        if let place = terms.place(of: block.term(index)) { words.count(place, block.mark(index), first + slot) }
+        next += 1
+      }
+    }
   }
 
   // MARK: From records
@@ -151,17 +185,21 @@ struct ScopeReading {
 
   /// - Returns: The memory's number.
   private mutating func add(_ candidate: Candidate, session: Int?, length: Int, questionShare: Int) throws -> Int {
-    guard candidate.row < rowCount else {
-      throw StoreError(.corrupted, "memory \(candidate.id) names row \(candidate.row), the store has \(rowCount)")
-    }
+    try checkRow(candidate.row, of: candidate.id)
     candidates.append(candidate)
     scores?.add(row: candidate.row)
     let memory = words.add(length: length, questionShare: questionShare, session: session)
-    if terms.hasDates {
-      let date = DateTerms.civil(candidate.createdAt)
-      for place in 0..<terms.count where terms.isDated(place, date) { words.markDated(place, memory) }
-    }
+    if terms.hasDates { markDates(memory) }
     return memory
+  }
+
+  private func checkRow(_ row: Int, of id: MemoryID) throws {
+    guard row < rowCount else { throw StoreError(.corrupted, "memory \(id) names row \(row), the store has \(rowCount)") }
+  }
+
+  private mutating func markDates(_ memory: Int) {
+    let date = DateTerms.civil(candidates[memory].createdAt)
+    for place in 0..<terms.count where terms.isDated(place, date) { words.markDated(place, memory) }
   }
 
   private mutating func pass(_ count: Int) throws {

@@ -45,6 +45,27 @@ struct ScopeWords {
     sessions.reserveCapacity(count)
   }
 
+  /// Adds the memories of a record of words, in the order of their slots.
+  ///
+  /// - Parameters:
+  ///   - candidates: Gets them, too.
+  ///   - session: The session of the slot; nil: none.
+  /// - Returns: The greatest row.
+  mutating func add(
+    _ block: borrowing WordsView, to candidates: inout [ScopeReading.Candidate], session: (_ slot: Int) -> Int?
+  ) -> Int {
+    let row = block.append(to: &candidates, lengths: &lengths, questionShares: &questionShares)
+    for slot in 0..<block.count {
+      if let session = session(slot) {
+        hasSessions = true
+        sessions.append(Int32(session))
+      } else {
+        sessions.append(Int32(addSession()))
+      }
+    }
+    return row
+  }
+
   /// - Returns: The number of the new session.
   mutating func addSession() -> Int {
     sessionCount += 1
@@ -112,6 +133,31 @@ struct ScopeWords {
   func neighbor(_ memory: Int, _ offset: Int) -> Int {
     let (place, session) = (Int(places[memory]) + offset, session(of: memory))
     return place >= starts[session] && place < starts[session + 1] ? Int(members[place]) : -1
+  }
+}
+
+extension WordsView {
+  /// Appends what ``id(_:)``, ``row(_:)`` and so on give of all memories, in the order of the slots.
+  ///
+  /// - Returns: The greatest row.
+  fileprivate func append(
+    to candidates: inout [ScopeReading.Candidate], lengths: inout [UInt16], questionShares: inout [UInt16]
+  ) -> Int {
+    let count = count
+    let (times, rows) = (8 + 16 * count, 8 + 32 * count)
+    return unsafe bytes.withUnsafeBytes { bytes in
+      var greatest = -1
+      for slot in 0..<count {
+        // SAFETY: the record has the columns of `count` memories: see the initializer.
+        let row = Int(truncatingIfNeeded: unsafe Self.integer(bytes, rows + 8 * slot, as: UInt64.self) & (1 << 62 - 1)) - 1
+        let id = unsafe MemoryID(high: Self.integer(bytes, 8 + 16 * slot), low: Self.integer(bytes, 16 + 16 * slot))
+        candidates.append(ScopeReading.Candidate(id: id, row: row, createdAt: unsafe Self.integer(bytes, times + 8 * slot)))
+        greatest = max(greatest, row)
+      }
+      for slot in 0..<count { lengths.append(unsafe Self.integer(bytes, 8 + 40 * count + 2 * slot)) }
+      for slot in 0..<count { questionShares.append(unsafe Self.integer(bytes, 8 + 42 * count + 2 * slot)) }
+      return greatest
+    }
   }
 }
 
