@@ -66,6 +66,9 @@ package struct CodeFilter {
   /// The bound of a row of the last ``split(firstRow:count:_:atLeast:)``, to be compared with a threshold of ``threshold(_:)``.
   package func bound(_ slot: Int) -> Float { bounds[place + slot] }
 
+  /// Bytes of a row's code of a tier.
+  package func codeBytes(_ tier: CodeTier) -> Int { codes.file.header.codeBytes(tier) }
+
   /// The bound of a row that was not excluded by another tier, to be compared as the above.
   func bound(ofRow row: Int) -> Float { codes.file.bound(tier, row: row, query) }
 

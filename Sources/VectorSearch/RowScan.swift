@@ -27,6 +27,8 @@ package struct RowScan: Sendable {
     package internal(set) var best: BestRows
     package internal(set) var rowsScored = 0
     package internal(set) var rowsCoded = 0
+    /// Of the coarse codes, which were compared first, the fine ones that these have left: they count once in ``rowsCoded``.
+    package internal(set) var rowsRefined = 0
   }
 
   let rows: RowFile
@@ -57,6 +59,9 @@ package struct RowScan: Sendable {
     self.query = query
     self.spans = spans
   }
+
+  /// The codes that are compared first.
+  package var tier: CodeTier { coarseFilter == nil ? .fine : .coarse }
 
   var groupCount: Int { (spans.count + Self.spansInGroup - 1) / Self.spansInGroup }
 

@@ -94,6 +94,7 @@ final class ScanWork: SharedWork {
   private func add(_ found: borrowing ScanWorker.Found, _ state: inout State) {
     state.outcome.rowsScored += found.rowsScored
     state.outcome.rowsCoded += found.rowsCoded
+    state.outcome.rowsRefined += found.rowsRefined
     if found.entries.isEmpty { return }
     for entry in found.entries { state.outcome.best.insert(score: entry.score, row: entry.row) }
     least.raise(to: state.outcome.best.bound)

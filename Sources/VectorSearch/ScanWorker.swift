@@ -7,6 +7,7 @@ struct ScanWorker: ~Copyable {
     var postponed: [Candidate] = []
     var rowsScored = 0
     var rowsCoded = 0
+    var rowsRefined = 0
   }
 
   struct Candidate {
@@ -59,6 +60,7 @@ struct ScanWorker: ~Copyable {
     if last > 0 {
       // The first groups are compared with the best of few rows.
       if groupCount > Self.groupsForJudgement, later.count * Self.leastExclusion > rowCount { filters.removeLast() }
+      found.rowsRefined = later.count
       refine(atLeast: threshold)
     }
     if postpones {

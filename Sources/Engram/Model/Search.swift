@@ -29,6 +29,16 @@ public enum SearchScope: Sendable, Hashable {
   }
 }
 
+/// What a search compares before the components of rows. The results are the same with each: ids, scores and ties.
+public enum SearchTier: String, Sendable, Hashable, Codable, CaseIterable {
+  /// Nothing: every row is scored from all its components.
+  case floats
+  /// A code of four bits for each component, which excludes most rows.
+  case codes
+  /// A code of two bits for each component, then that of four bits of the rows that are left.
+  case coarseCodes
+}
+
 /// A search by vector.
 public struct SearchQuery: Sendable, Hashable {
   /// `dimension` finite components; scaled to unit length here when the metric is cosine.
@@ -54,10 +64,15 @@ public struct SearchQuery: Sendable, Hashable {
   public var includesSuperseded: Bool
   /// Whether each result has a ``SearchResult/explanation``.
   public var includesExplanation: Bool
+  /// What is compared first; nil: what costs least. Only the time of the search depends on it.
+  ///
+  /// A store that has no codes, because it is small or they are not yet built, compares all components. A search with a filter or a moment compares
+  /// codes of four bits instead of two.
+  public var tier: SearchTier?
 
   public init(
     embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, neighbors: Int = 0,
-    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false
+    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false, tier: SearchTier? = nil
   ) {
     self.embedding = embedding
     self.scope = scope
@@ -68,12 +83,13 @@ public struct SearchQuery: Sendable, Hashable {
     self.asOf = asOf
     self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
+    self.tier = tier
   }
 }
 
 extension SearchQuery: Codable {
   private enum CodingKeys: String, CodingKey {
-    case embedding, scope, limit, threshold, filter, neighbors, asOf, includesSuperseded, includesExplanation
+    case embedding, scope, limit, threshold, filter, neighbors, asOf, includesSuperseded, includesExplanation, tier
   }
 
   /// Only `embedding` and `scope` are needed; the defaults are those of the initializer.
@@ -87,7 +103,8 @@ extension SearchQuery: Codable {
       neighbors: try container.decodeIfPresent(Int.self, forKey: .neighbors) ?? 0,
       asOf: try container.decodeIfPresent(Date.self, forKey: .asOf),
       includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
-      includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false)
+      includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false,
+      tier: try container.decodeIfPresent(SearchTier.self, forKey: .tier))
   }
 }
 
@@ -114,6 +131,12 @@ public struct SearchResult: Sendable, Hashable, Codable {
     public let rowsCoded: Int
     /// Rows that the scope holds.
     public let rowsInScope: Int
+    /// What was compared first.
+    public let tier: SearchTier
+    /// Bytes of codes and components that were compared.
+    public let bytesRead: Int
+    /// From the beginning of the search until the ids and scores of its results were known. The queries of a batch that share a scope share the time.
+    public let microseconds: Int
     /// The commit whose state was searched.
     public let batchSequence: UInt64
     /// The parts whose sum is the score; nil in a search by vector and in a dense search by text.

@@ -47,6 +47,7 @@ struct ExactSearch: ~Escapable {
   ///
   /// - Returns: For each query, in order, its results.
   func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
+    let start = ContinuousClock.now
     var searches = try queries.map { query in
       let plan = try SearchPlan(query, reader, rows)
       return RunningSearch(plan, try codes(for: plan).map { CodeFilter($0, embedding: plan.embedding) })
@@ -60,13 +61,17 @@ struct ExactSearch: ~Escapable {
       }
     }
     for index in searches.indices { try searches[index].hits.settle(reader) }
-    let reading = ResultReading(reader, rows, batchSequence: state.batchSequence)
+    let reading = ResultReading(reader, rows, batchSequence: state.batchSequence, duration: .now - start)
     return try searches.map { try reading.results($0) }
   }
 
   /// The codes for a query; nil if there are none, or if its scope is small.
   private func codes(for plan: SearchPlan) throws -> CodeReading? {
-    try reader.codes(of: plan.owners, state, leastRows: leastRowsInScope)
+    switch plan.query.tier {
+    case .floats: nil
+    case .codes, .coarseCodes: try reader.codes(of: nil, state, leastRows: 0)
+    case nil: try reader.codes(of: plan.owners, state, leastRows: leastRowsInScope)
+    }
   }
 
   /// Stages 2 to 6 over one scope. A search by codes scans rows, unless its conditions need the columns of each block.
@@ -152,6 +157,8 @@ struct RunningSearch {
   private(set) var rowsScored = 0
   private(set) var rowsInScope = 0
   private var rowsCoded = 0
+  /// Those of which coarse codes were compared, and those of which fine ones were compared then.
+  private var coarse = (coded: 0, refined: 0)
 
   /// Rows that were compared by their codes.
   var rowsCompared: Int { rowsCoded + (codes?.rowsCompared ?? 0) }
@@ -160,6 +167,14 @@ struct RunningSearch {
     self.plan = plan
     self.codes = codes
     hits = BestHits(plan.query)
+  }
+
+  var tier: SearchTier { coarse.coded > 0 ? .coarseCodes : rowsCompared > 0 ? .codes : .floats }
+
+  /// Bytes of codes and components that were compared.
+  func bytesRead(_ rows: RowFile) -> Int {
+    let (fine, rough) = codes.map { ($0.codeBytes(.fine), $0.codeBytes(.coarse)) } ?? (0, 0)
+    return rowsScored * rows.header.dimension * 4 + (rowsCompared - coarse.coded + coarse.refined) * fine + coarse.coded * rough
   }
 
   /// Stages 4 to 6 for one block.
@@ -180,11 +195,13 @@ struct RunningSearch {
   /// Stages 4 to 6 for all rows that no filter concerns.
   mutating func scan(_ rows: RowFile, _ scope: ScopeRows, _ reader: RecordReader, check: () throws -> Void) throws {
     guard let codes else { preconditionFailure("rows are scanned by their codes") }
-    let scan = RowScan(rows, codes, query: plan.embedding, spans: scope.spans)
+    let scan = RowScan(
+      rows, codes, query: plan.embedding, spans: scope.spans, coarse: plan.query.tier.map { $0 == .coarseCodes })
     let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)
     rowsInScope += scope.count
     rowsScored += outcome.rowsScored
     rowsCoded += outcome.rowsCoded
+    if scan.tier == .coarse { coarse = (coarse.coded + outcome.rowsCoded, coarse.refined + outcome.rowsRefined) }
     try hits.add(outcome.best.entries, scope, reader, check: check)
   }
 

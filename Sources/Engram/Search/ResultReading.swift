@@ -6,12 +6,15 @@ struct ResultReading: ~Escapable {
   private let reader: RecordReader
   private let rows: RowFile
   private let batchSequence: UInt64
+  /// How long the search has taken so far.
+  private let duration: Duration
 
   @_lifetime(copy reader)
-  init(_ reader: RecordReader, _ rows: RowFile, batchSequence: UInt64) {
+  init(_ reader: RecordReader, _ rows: RowFile, batchSequence: UInt64, duration: Duration) {
     self.reader = reader
     self.rows = rows
     self.batchSequence = batchSequence
+    self.duration = duration
   }
 
   /// - Throws: ``StoreError`` `.corrupted` if a row is not the one that its record was written with, or the memory is another user's.
@@ -32,7 +35,7 @@ struct ResultReading: ~Escapable {
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsCoded: search.rowsCompared,
-            rowsInScope: search.rowsInScope,
+            rowsInScope: search.rowsInScope, tier: search.tier, bytesRead: search.bytesRead(rows), microseconds: duration.wholeMicroseconds,
             batchSequence: batchSequence, parts: nil) : nil)
     }
   }
@@ -59,4 +62,8 @@ struct ResultReading: ~Escapable {
       }
     }
   }
+}
+
+extension Duration {
+  var wholeMicroseconds: Int { Int(self / .microseconds(1)) }
 }

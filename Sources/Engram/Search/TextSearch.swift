@@ -33,6 +33,7 @@ struct TextSearch: ~Escapable {
   ///   a vector that does not fit the store, `.corrupted`; what `check` throws.
   func results(_ query: TextQuery, ignoresIndex: Bool = false) throws -> [SearchResult] {
     try Limits.check(query)
+    let start = ContinuousClock.now
     if query.mode == .dense { return try dense(query) }
     let embedding = try query.mode == .lexical ? nil : query.embedding.map { try PreparedEmbedding($0, reader) }
     let codes = try embedding == nil ? nil : reader.codes(of: reader.users(of: query.scope), reader.state(), leastRows: leastRowsInScope)
@@ -55,7 +56,7 @@ struct TextSearch: ~Escapable {
         ranking.compare(try scores.finish(check: check))
       }
     }
-    return try ranked(query, scope, &ranking)
+    return try ranked(query, scope, &ranking, since: start)
   }
 
   private func dense(_ query: TextQuery) throws -> [SearchResult] {
@@ -83,7 +84,9 @@ struct TextSearch: ~Escapable {
     func startScores() -> BackgroundScores { BackgroundScores(rows, query: values) }
   }
 
-  private func ranked(_ query: TextQuery, _ scope: ScopeReading, _ ranking: inout HybridRanking) throws -> [SearchResult] {
+  private func ranked(
+    _ query: TextQuery, _ scope: ScopeReading, _ ranking: inout HybridRanking, since start: ContinuousClock.Instant
+  ) throws -> [SearchResult] {
     // In a search as of an earlier time, the age of a memory is its age at that time.
     let (now, recency) = (query.asOf?.milliseconds ?? reader.now, query.ranking.recency)
     let importance = query.ranking.importance
@@ -131,7 +134,7 @@ struct TextSearch: ~Escapable {
       }
     }
     let owners = reader.users(of: query.scope).map { users in Set(users.map { Exact($0.userID) }) }
-    let compared = query.includesExplanation ? ranking.rowsCompared : (scored: 0, coded: 0)
+    let compared = query.includesExplanation ? Comparison(ranking, reader.generation, since: start) : nil
     let rowsInScope = query.includesExplanation ? scope.candidates.count { $0.row >= 0 } : 0
     let sequence = try reader.state().batchSequence
     return try best.sorted().map { hit in
@@ -139,19 +142,34 @@ struct TextSearch: ~Escapable {
       let record = try record(of: candidate, owners)
       if let reference = record.row, ranking.comparesEmbeddings { _ = try reader.row(reference) }
       var explanation: SearchResult.Explanation?
-      if query.includesExplanation {
+      if let compared {
         let parts = ranking.parts(number).explained(
           similarity: ranking.similarity(number), recency: recency?.term(createdAt: candidate.createdAt, now: now) ?? 0,
           importance: query.ranking.importance * record.memory.importance)
         explanation = .init(
-          metric: reader.store.metric, row: record.row?.row, rowsScored: compared.scored, rowsCoded: compared.coded,
-          rowsInScope: rowsInScope,
-          batchSequence: sequence, parts: parts)
+          metric: reader.store.metric, row: record.row?.row, rowsScored: compared.rows.scored, rowsCoded: compared.rows.coded,
+          rowsInScope: rowsInScope, tier: compared.rows.coded > 0 ? .codes : .floats, bytesRead: compared.bytes,
+          microseconds: compared.duration.wholeMicroseconds, batchSequence: sequence, parts: parts)
       }
       return SearchResult(
         memory: record.memory, score: hit.score,
         neighbors: try reader.neighbors(of: record.memory, atMost: query.neighbors, asOf: query.asOf),
         explanation: explanation)
+    }
+  }
+
+  /// What the comparison of embeddings took.
+  private struct Comparison {
+    let rows: (scored: Int, coded: Int)
+    /// Of codes and components.
+    let bytes: Int
+    let duration: Duration
+
+    init(_ ranking: HybridRanking, _ generation: Generation, since start: ContinuousClock.Instant) {
+      rows = ranking.rowsCompared
+      let rowBytes = (generation.rows?.header.dimension ?? 0) * 4
+      bytes = rows.scored * rowBytes + rows.coded * (generation.codes?.header.codeBytes(.fine) ?? 0)
+      duration = .now - start
     }
   }
 

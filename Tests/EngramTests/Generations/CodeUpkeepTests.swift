@@ -305,7 +305,7 @@ import VectorSearch
     let before = try #require(store.core.generation.codes?.file()?.mean)
     let receipt = try await store.forget(userID: "other", verifiesErasure: true)
     let scan = try #require(receipt.scan)
-    #expect(scan.isClean && scan.searched[.code] == 20)
+    #expect(scan.isClean && scan.searched[.code] == 40)
     let file = try #require(store.core.generation.codes?.file())
     #expect(file.mean != before)
     let sums = try store.readOnce { reader in
@@ -331,7 +331,7 @@ import VectorSearch
     // What a program that copies files leaves in the directory.
     try FileManager.default.copyItem(atPath: codesPath, toPath: "\(place.path)/codes.orig")
     let receipt = try await store.forget(userID: "other", verifiesErasure: true)
-    #expect(receipt.scan?.hits == [.code: 3])
+    #expect(receipt.scan?.hits == [.code: 6])
     try await store.close()
   }
 

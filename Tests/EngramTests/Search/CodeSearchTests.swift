@@ -160,7 +160,45 @@ import VectorSearch
     try await store.core.buildCodesNow()
     explanation = try #require(try store.search(query).first?.explanation)
     #expect(explanation.rowsCoded == 1000 && (5..<500).contains(explanation.rowsScored), "\(explanation)")
+    #expect(explanation.tier == .codes && explanation.bytesRead == 1000 * 64 + explanation.rowsScored * 512)
     #expect(try store.inspection().hasCodes == true)
+    try await store.close()
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aQueryCanSayWhatIsComparedFirst() async throws {
+    var random = SeededGenerator(seed: 8)
+    let store = try await open(dimension: 128)
+    let drafts = (0..<3000).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: Embedding(embedding(128, .cosine, &random))) }
+    try await store.add(drafts)
+    let embedding = Embedding(embedding(128, .cosine, &random))
+    for scope in [SearchScope.user("u1"), .all] {
+      // Without codes, nothing else can be compared.
+      let query = SearchQuery(embedding: embedding, scope: scope, limit: 20, includesExplanation: true, tier: .codes)
+      #expect(try store.search(query).first?.explanation?.tier == .floats)
+    }
+    try await store.core.buildCodesNow()
+    for (scope, count) in [(SearchScope.user("u1"), 1500), (.all, 3000)] {
+      var found: [SearchTier?: [SearchResult]] = [:]
+      for tier in [nil] + SearchTier.allCases {
+        let query = SearchQuery(embedding: embedding, scope: scope, limit: 20, includesExplanation: true, tier: tier)
+        let results = try store.search(query)
+        let explanation = try #require(results.first?.explanation)
+        #expect(explanation.tier == tier ?? .codes && explanation.rowsInScope == count)
+        #expect(explanation.rowsCoded == (tier == .floats ? 0 : count))
+        switch explanation.tier {
+        case .floats: #expect(explanation.bytesRead == count * 512)
+        case .codes: #expect(explanation.bytesRead == count * 64 + explanation.rowsScored * 512)
+        case .coarseCodes:
+          #expect((count * 32 + explanation.rowsScored * 512...count * 96 + explanation.rowsScored * 512).contains(explanation.bytesRead))
+        }
+        found[tier] = results
+        let decoded = try JSONDecoder().decode(SearchQuery.self, from: JSONEncoder().encode(query))
+        #expect(decoded == query)
+      }
+      for results in found.values {
+        #expect(results.map(\.memory) == found[.floats]?.map(\.memory) && results.map(\.score) == found[.floats]?.map(\.score))
+      }
+    }
     try await store.close()
   }
 }

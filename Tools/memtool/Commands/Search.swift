@@ -66,8 +66,13 @@ struct Search: AsyncParsableCommand {
 
   @OptionGroup(title: "Conditions") var filters: FilterOptions
 
-  @Flag(help: "Say how each score came about.")
+  @Flag(help: "Say how each score came about, and what the search compared.")
   var explain = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Compare this first: floats, codes or coarse-codes; by default what costs least. The results are the same.", valueName: "tier"))
+  var tier: SearchTier?
 
   @OptionGroup var output: OutputOptions
 
@@ -86,6 +91,7 @@ struct Search: AsyncParsableCommand {
     if vector != nil, mode != nil || minScore != nil || ranking != TextRanking() {
       throw ValidationError("--mode, --min-score, --half-life and --importance-weight are for texts; a vector has its --threshold.")
     }
+    if tier != nil, vector == nil { throw ValidationError("--tier is for a search by --vector.") }
     if mode == .dense, ranking != TextRanking() {
       throw ValidationError("--half-life and --importance-weight are for searches by words: a dense one ranks by similarity alone.")
     }
@@ -124,7 +130,8 @@ struct Search: AsyncParsableCommand {
       return try store.search(
         SearchQuery(
           embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, neighbors: neighbors,
-          asOf: asOf?.date, includesSuperseded: filters.superseded, includesExplanation: explain))
+          asOf: asOf?.date, includesSuperseded: filters.superseded, includesExplanation: explain,
+          tier: tier))
     }
     if store.identity.embedder == nil, mode == .dense || threshold != nil {
       throw StoreError(.embedderRequired, "the store has no embedder, so a text has no vector: give one with --vector, or search by words")
@@ -162,6 +169,20 @@ struct Search: AsyncParsableCommand {
       }
     }
     try table.print()
+    if let explanation = results.first?.explanation { Diagnostics.write(Self.summary(explanation)) }
+  }
+
+  /// What the search compared, for a person.
+  private static func summary(_ found: SearchResult.Explanation) -> String {
+    let compared =
+      switch found.tier {
+      case .floats: ""
+      case .codes: "codes of \(found.rowsCoded) compared, "
+      case .coarseCodes: "coarse codes of \(found.rowsCoded) compared, "
+      }
+    return
+      "\(Amounts.count(found.rowsInScope, "embedding", "embeddings")) in scope: \(compared)\(found.rowsScored) scored, "
+      + "\(Amounts.bytes(found.bytesRead)) read, \(found.microseconds) µs"
   }
 
   private static let partNames = [
@@ -229,6 +250,12 @@ extension JSONWriter {
       write(explanation.rowsCoded)
       key("rowsInScope")
       write(explanation.rowsInScope)
+      key("tier")
+      write(explanation.tier.rawValue)
+      key("bytesRead")
+      write(explanation.bytesRead)
+      key("microseconds")
+      write(explanation.microseconds)
       key("batchSequence")
       write(explanation.batchSequence)
       if let parts = explanation.parts {

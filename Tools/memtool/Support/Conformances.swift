@@ -11,3 +11,14 @@ extension Interchange.Vectors: @retroactive ExpressibleByArgument {}
 extension ExportOptions.Format: @retroactive ExpressibleByArgument {}
 extension MemoryID: @retroactive ExpressibleByArgument {}
 extension Trust: @retroactive ExpressibleByArgument {}
+
+extension SearchTier: @retroactive ExpressibleByArgument {
+  private static let names: [(SearchTier, String)] = [(.floats, "floats"), (.codes, "codes"), (.coarseCodes, "coarse-codes")]
+
+  public init?(argument: String) {
+    guard let found = Self.names.first(where: { $0.1 == argument }) else { return nil }
+    self = found.0
+  }
+
+  public static var allValueStrings: [String] { names.map(\.1) }
+}
