@@ -170,17 +170,17 @@ import VectorSearch
     let store = try await open(dimension: 128)
     let drafts = (0..<3000).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: Embedding(embedding(128, .cosine, &random))) }
     try await store.add(drafts)
-    let embedding = Embedding(embedding(128, .cosine, &random))
+    let asked = Embedding(embedding(128, .cosine, &random))
     for scope in [SearchScope.user("u1"), .all] {
       // Without codes, nothing else can be compared.
-      let query = SearchQuery(embedding: embedding, scope: scope, limit: 20, includesExplanation: true, tier: .codes)
+      let query = SearchQuery(embedding: asked, scope: scope, limit: 20, includesExplanation: true, tier: .codes)
       #expect(try store.search(query).first?.explanation?.tier == .floats)
     }
     try await store.core.buildCodesNow()
     for (scope, count) in [(SearchScope.user("u1"), 1500), (.all, 3000)] {
       var found: [SearchTier?: [SearchResult]] = [:]
       for tier in [nil] + SearchTier.allCases {
-        let query = SearchQuery(embedding: embedding, scope: scope, limit: 20, includesExplanation: true, tier: tier)
+        let query = SearchQuery(embedding: asked, scope: scope, limit: 20, includesExplanation: true, tier: tier)
         let results = try store.search(query)
         let explanation = try #require(results.first?.explanation)
         #expect(explanation.tier == tier ?? .codes && explanation.rowsInScope == count)

@@ -22,7 +22,8 @@ struct Load: AsyncParsableCommand {
   func run() async throws {
     let home = URL(fileURLWithPath: directory).appendingPathComponent("engram-load-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: home) }
-    print("\(ProcessInfo.processInfo.activeProcessorCount) processors; \(memories) memories of \(users) users, \(Self.dimension) dimensions")
+    let processors = ProcessInfo.processInfo.activeProcessorCount
+    print("\(processors) processors; \(memories) memories of \(users) users, \(Self.dimension) dimensions")
     let store = try await MemoryStore.open(at: home, options: StoreOptions(dimension: Self.dimension))
     var generator = Generator(state: 3)
     for start in stride(from: 0, to: memories, by: 1000) {
@@ -110,10 +111,12 @@ struct Latencies: Codable {
     [("search of one user", \Latencies.searches), ("context", \.contexts)].map { name, path in
       let (own, base) = (self[keyPath: path].sorted(), alone[keyPath: path].sorted())
       func quantile(_ values: [Double], _ share: Double) -> Double { values[min(values.count - 1, Int(Double(values.count) * share))] }
-      func both(_ share: Double) -> String { "\(number(quantile(base, share) * 1e6, digits: 1)) → \(number(quantile(own, share) * 1e6, digits: 1)) µs" }
+      func shown(_ values: [Double], _ share: Double) -> String { number(quantile(values, share) * 1e6, digits: 1) }
+      func both(_ share: Double) -> String { "\(shown(base, share)) → \(shown(own, share)) µs" }
       let ratio = quantile(own, 0.99) / quantile(base, 0.99)
       return Row(
-        name: "\(readers): \(name)", measured: "p50 \(both(0.5)), p99 \(both(0.99)), \(number(ratio, digits: 2)) ×; \(number(written)) added/s",
+        name: "\(readers): \(name)",
+        measured: "p50 \(both(0.5)), p99 \(both(0.99)), \(number(ratio, digits: 2)) ×; \(number(written)) added/s",
         target: "p99 2 ×", isReached: ratio <= 2)
     }
   }
