@@ -52,7 +52,8 @@ import VectorSearch
           let found = file.filter(tier, firstRow: 77 + first, count: 128, query, threshold: query.threshold(least), bounds: &bounds)
           for (place, score) in scores.enumerated() {
             let bound = bounds[(77 + first) % 128 + place]
-            #expect(file.bound(tier, row: 77 + first + place, query).bitPattern == bound.bitPattern)
+            // Once for all of them: it takes long.
+            if least == -.infinity, scale == 1 { #expect(file.bound(tier, row: 77 + first + place, query).bitPattern == bound.bitPattern) }
             if score < least { continue }
             #expect(found.possible & 1 << LiveMask(place) != 0, "row \(first + place) scores \(score), at least \(least)")
           }

@@ -33,7 +33,7 @@ import Testing
     return (file, codes)
   }
 
-  @Test(.timeLimit(.minutes(2)), arguments: [1, 100, 128, 129, 2048, 2500, 30_000])
+  @Test(.timeLimit(.minutes(2)), arguments: [1, 100, 128, 129, 2048, 2500, 11_000])
   func theBestRowsAreFound(count: Int) throws {
     var generator = SeededGenerator(seed: UInt64(count))
     let dimension = 24

@@ -17,18 +17,25 @@ import VectorSearch
 
   /// Results by codes and by floats of the same commit, ids and scores.
   private func expectSameResults(_ store: MemoryStore, _ queries: [SearchQuery], sourceLocation: SourceLocation = #_sourceLocation) throws {
-    let (coded, plain, count) = try store.readOnce { reader in
+    let coarse = queries.enumerated().filter { $0.offset % 3 == 0 }.map { _, query in
+      var query = query
+      query.tier = .coarseCodes
+      return query
+    }
+    let (coded, coarsely, plain, count) = try store.readOnce { reader in
       let state = try reader.state()
       let codes = reader.generation.codes?.reading(reader, state)
       #expect(codes != nil, sourceLocation: sourceLocation)
       return (
-        try ExactSearch(reader, leastRowsInScope: 1).results(queries), try ExactSearch(reader, leastRowsInScope: .max).results(queries),
-        state.rowsLive
+        try ExactSearch(reader, leastRowsInScope: 1).results(queries), try ExactSearch(reader).results(coarse),
+        try ExactSearch(reader, leastRowsInScope: .max).results(queries), state.rowsLive
       )
     }
     #expect(coded == plain, "of \(count) rows", sourceLocation: sourceLocation)
+    let some = plain.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
+    #expect(coarsely == some, "of \(count) rows", sourceLocation: sourceLocation)
     let scores = { (results: [[SearchResult]]) in results.map { $0.map(\.score.bitPattern) } }
-    #expect(scores(coded) == scores(plain), sourceLocation: sourceLocation)
+    #expect(scores(coded) == scores(plain) && scores(coarsely) == scores(some), sourceLocation: sourceLocation)
   }
 
   private func queries(_ count: Int, _ dimension: Int, users: [String], _ random: inout SeededGenerator) -> [SearchQuery] {

@@ -136,17 +136,17 @@ import VectorSearch
     try await add(700)
     try await change(40)
     try await store.core.buildCodesNow()
-    let built = try compare(store, (0..<60).map { _ in maker.query() }, mostFloats: 1)
+    let built = try compare(store, (0..<30).map { _ in maker.query() }, mostFloats: 1)
     #expect(built.bounded > 20)
     // Codes are written with the rows from now on.
     for count in [1, 30, 200] { try await add(count) }
     try await change(40)
-    _ = try compare(store, (0..<60).map { _ in maker.query() }, mostFloats: 1)
-    _ = try compare(store, (0..<20).map { _ in maker.query() }, mostFloats: TextSearch.mostFloats)
+    _ = try compare(store, (0..<30).map { _ in maker.query() }, mostFloats: 1)
+    _ = try compare(store, (0..<10).map { _ in maker.query() }, mostFloats: TextSearch.mostFloats)
     // Nobody can know whether the codes of the last batches reached the disk: they are not used.
     try await store.close()
     store = try await place.open(options)
-    let reopened = try compare(store, (0..<60).map { _ in maker.query() }, mostFloats: 1)
+    let reopened = try compare(store, (0..<30).map { _ in maker.query() }, mostFloats: 1)
     #expect(reopened.bounded > 20)
     #expect(try await store.verify().problems == [])
     try await store.close()
