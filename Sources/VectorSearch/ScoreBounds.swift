@@ -52,6 +52,31 @@ package struct ScoreBounds {
 
   private static let placesPerCheck = 1 << 16
 
+  /// Which share of some rows of the file could have the highest or the lowest score of these, by their codes: near 1 where bounds tell little, as for
+  /// rows and queries of random directions.
+  ///
+  /// - Returns: 0 if there are too few codes.
+  /// - Complexity: O(dimension), for 1,024 rows.
+  package static func undecidedShare(_ codes: CodeReading, query: [Float]) -> Double {
+    let chunks = codes.rowCount / CodeFile.chunkRows
+    guard chunks >= sampledChunks else { return 0 }
+    let prepared = CodeQuery(query, mean: codes.file.mean, .fine)
+    var lower = [Float](repeating: 0, count: sampledChunks * CodeFile.chunkRows)
+    var upper = lower
+    for number in 0..<sampledChunks {
+      let first = number * chunks / sampledChunks * CodeFile.chunkRows
+      codes.file.bound(first..<first + CodeFile.chunkRows, prepared, lower: &lower, upper: &upper, at: number * CodeFile.chunkRows)
+    }
+    // Slots without a code have no bounds.
+    let places = lower.indices.filter { upper[$0] - lower[$0] < widest }
+    let highest = places.map { lower[$0] }.max() ?? 0
+    let lowest = places.map { upper[$0] }.min() ?? 0
+    let undecided = places.count { upper[$0] >= highest || lower[$0] <= lowest }
+    return places.isEmpty ? 0 : Double(undecided) / Double(places.count)
+  }
+
+  private static let sampledChunks = 8
+
   private mutating func bound(_ first: Int, _ count: Int, _ codes: CodeReading, _ query: CodeQuery, at start: Int) {
     codes.file.bound(first..<first + count, query, lower: &lower, upper: &upper, at: start)
     rowsCoded += count

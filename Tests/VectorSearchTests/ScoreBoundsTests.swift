@@ -96,4 +96,28 @@ import VectorSearch
       _ = try ScoreBounds(file, reading, query: [1], rows: [Int](repeating: 0, count: 1 << 17), check: { throw Stop() })
     }
   }
+
+  /// Rows in a few directions are told apart by their codes, those of random directions are not.
+  @Test(.timeLimit(.minutes(1))) func aSampleSaysWhetherBoundsTellAnything() throws {
+    var generator = SeededGenerator(seed: 31)
+    let axis = randomVector(384, &generator)
+    let header = CodeFileHeader(rows: rowHeader(dimension: 384))
+    for (name, isSpread) in [("spread", true), ("random", false)] {
+      try CodeFile.create(path: directory.path(name), header: header, mean: [Float](repeating: 0, count: 384))
+      let codes = try CodeFile(path: directory.path(name), header: header, isReadOnly: false)
+      var encoded = CodeFile.Encoded()
+      for row in 0..<1100 {
+        let noise = randomVector(384, &generator)
+        let values = isSpread ? zip(axis, noise).map { $0 * Float(row % 100 - 50) / 50 + $1 * 0.05 } : noise
+        codes.encode(values.span, into: &encoded)
+      }
+      try codes.write(encoded, fromRow: 0)
+      let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: 1100), distrusted: [:])
+      let share = ScoreBounds.undecidedShare(reading, query: axis)
+      #expect(isSpread ? (0.001..<0.5).contains(share) : share > 0.9, "\(name): \(share)")
+      // Too few codes say nothing.
+      let few = CodeReading(file: codes, rowCount: 1000, distrusted: [:])
+      #expect(ScoreBounds.undecidedShare(few, query: axis) == 0)
+    }
+  }
 }
