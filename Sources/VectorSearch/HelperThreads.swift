@@ -117,6 +117,8 @@ package final class HelperThreads: Sendable {
         // A signal of the program is not for a helping thread to handle.
         var (all, old) = (sigset_t(), sigset_t())
         unsafe sigfillset(&all)
+        // But one of the thread itself is for the program's handlers: of a crash, or of a profiler.
+        for signal in [SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT, SIGPROF] { unsafe sigdelset(&all, signal) }
         unsafe pthread_sigmask(SIG_SETMASK, &all, &old)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &old, nil) }
         return unsafe pthread_create(

@@ -45,11 +45,13 @@ final class ScanWork: SharedWork {
       State(scan: scan, outcome: empty, isFinished: [Bool](repeating: false, count: groups)))
   }
 
-  /// About 0.62 of the count, and without a common divisor, so that each group has its turn.
+  /// The number next to 0.62 of the count that has no divisor in common with it, so that each group has its turn; not 1, if there is another.
   private static func stride(_ count: Int) -> Int {
-    var stride = max(1, count * 618 / 1000)
-    while stride > 1, !isCoprime(stride, count) { stride -= 1 }
-    return stride
+    let wanted = count * 618 / 1000
+    for distance in 0..<max(1, count) {
+      for stride in [wanted - distance, wanted + distance] where 1 < stride && stride < count && isCoprime(stride, count) { return stride }
+    }
+    return 1
   }
 
   private static func isCoprime(_ left: Int, _ right: Int) -> Bool {
@@ -83,8 +85,10 @@ final class ScanWork: SharedWork {
   ///
   /// - Returns: What the scan has found.
   func finish(_ worker: inout ScanWorker) -> RowScan.Outcome {
-    let postponed = state.withLock { $0.postponed }
-    let found = worker.scan(postponed, least)
+    let (postponed, best) = state.withLock { ($0.postponed, $0.outcome.best) }
+    // Not with the worker's own best rows: of a group that another thread has added, they may include one that that thread has postponed, and a row
+    // that counts twice would exclude one that is among the best.
+    let found = worker.scan(postponed, after: best, least)
     return state.withLock { state in
       add(found, &state)
       return state.outcome
@@ -131,12 +135,7 @@ final class ScanWork: SharedWork {
   // MARK: On a helping thread
 
   func help() {
-    let scan = state.withLock { state in
-      if state.scan != nil { state.running += 1 }
-      return state.scan
-    }
-    guard let scan else { return }
-    scanGroups(ScanWorker(consume scan, empty))
+    guard scanGroups() else { return }
     let leaves = state.withLock { state in
       state.running -= 1
       return state.running == 0 && state.isLate
@@ -144,10 +143,18 @@ final class ScanWork: SharedWork {
     if leaves { Self.late.leave() }
   }
 
-  /// Consumes the worker: when the thread reports its end, it has no reference to the files.
+  /// A function of its own: when the thread reports its end, it has no reference to the files.
+  ///
+  /// - Returns: False if the scan has ended.
   @inline(never)
-  private func scanGroups(_ worker: consuming ScanWorker) {
-    var worker = worker
-    while let group = next() { scan(group, &worker) }
+  private func scanGroups() -> Bool {
+    let scan = state.withLock { state in
+      if state.scan != nil { state.running += 1 }
+      return state.scan
+    }
+    guard let scan else { return false }
+    var worker = ScanWorker(scan, empty)
+    while let group = next() { self.scan(group, &worker) }
+    return true
   }
 }

@@ -72,7 +72,10 @@ struct ScanWorker: ~Copyable {
   }
 
   /// Scores rows that were postponed, unless what was found since excludes them.
-  mutating func scan(_ postponed: [Candidate], _ least: borrowing SharedBound) -> Found {
+  ///
+  /// - Parameter best: The best of all other rows.
+  mutating func scan(_ postponed: [Candidate], after best: BestRows, _ least: borrowing SharedBound) -> Found {
+    self.best = best
     var found = Found()
     score(postponed, least, &found)
     return found

@@ -137,7 +137,7 @@ private final class RejectedLines: Sendable {
   func commit() throws { try file.withLock { try $0?.commit() } }
 }
 
-/// The second pass: writes every line in one transaction. A thread of its own parses and prepares the lines ahead of the writer.
+/// The second pass: writes every line in one transaction. ``ParsedLines`` parses them, and a thread of its own prepares them, ahead of the writer.
 private struct Importer: Sendable {
   private let sources: [ImportSource]
   private let options: ImportOptions

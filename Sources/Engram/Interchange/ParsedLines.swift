@@ -46,7 +46,7 @@ final class ParsedLines {
     let isLarge = sources.reduce(0) { $0 + $1.sizeBytes } >= Self.leastBytes
     var threads = 0
     // Without any thread the caller parses.
-    for _ in 0..<(isLarge ? max(2, ProcessInfo.processInfo.activeProcessorCount) : 0) {
+    for _ in 0..<(isLarge ? Self.threadCount : 0) {
       guard (try? startThread(work.run)) != nil else { break }
       threads += 1
     }
@@ -54,7 +54,10 @@ final class ParsedLines {
     for _ in 0..<threads * Self.partsPerThread { work.free.signal() }
   }
 
-  /// Parts that are parsed ahead of the caller.
+  /// One thread cuts at a time, so more than a few would wait for each other.
+  private static let threadCount = min(8, max(2, ProcessInfo.processInfo.activeProcessorCount))
+
+  /// Parts that are parsed ahead of the caller. A part of a line of many MiB counts as many.
   private static let partsPerThread = 3
 
   deinit {
@@ -67,7 +70,7 @@ final class ParsedLines {
     defer { next += 1 }
     while true {
       if let part = work.take(next) {
-        work.free.signal()
+        for _ in 0..<1 + part.bytes.count / Work.partBytes { work.free.signal() }
         return part
       }
       if work.isOver(at: next) { return nil }
@@ -77,7 +80,7 @@ final class ParsedLines {
 
   private final class Work: Sendable {
     /// Bounds of a part.
-    private static let partBytes = 256 << 10
+    static let partBytes = 256 << 10
     private static let partLines = 128
 
     private struct Cutting {
@@ -111,13 +114,18 @@ final class ParsedLines {
       while true {
         free.wait()
         if stop.isSet { return }
-        if !makePart() {
+        guard let byteCount = makePart() else {
           // Wakes the caller, and the next thread, which ends as well.
           made.signal()
           free.signal()
           return
         }
         made.signal()
+        // A large part takes the room of others, after the caller has got it: it may be the one that the caller waits for.
+        for _ in 0..<byteCount / Self.partBytes {
+          free.wait()
+          if stop.isSet { return }
+        }
       }
     }
 
@@ -125,10 +133,12 @@ final class ParsedLines {
 
     func isOver(at number: Int) -> Bool { parts.withLock { made in made.count.map { number >= $0 } ?? false } }
 
-    /// Cuts and parses one part; false if there is no further one.
+    /// Cuts and parses one part.
+    ///
+    /// - Returns: Its bytes; nil if there is no further one.
     @discardableResult
-    func makePart() -> Bool {
-      guard let (number, unparsed, lines) = cutting.withLock({ cut(&$0) }) else { return false }
+    func makePart() -> Int? {
+      guard let (number, unparsed, lines) = cutting.withLock({ cut(&$0) }) else { return nil }
       var part = unparsed
       part.lines.reserveCapacity(lines.count)
       let bytes = part.bytes
@@ -145,7 +155,7 @@ final class ParsedLines {
         }
       }
       parts.withLock { $0.parts[number] = part }
-      return true
+      return bytes.count
     }
 
     private typealias CutLine = (number: Int, consumedBytes: Int, range: Range<Int>)

@@ -32,6 +32,8 @@ struct BoundedMeaning {
     pooledUpper = pooledLower
     guard scores.areFinite, scalePooled(mostFloats) else { return nil }
     if words.hasSessions { scaleBest() }
+    // A damaged row may have been scored only now.
+    if !self.scores.areFinite { return nil }
   }
 
   // MARK: Pooled similarities

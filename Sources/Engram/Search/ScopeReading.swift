@@ -30,7 +30,7 @@ struct ScopeReading {
   /// signal.
   private var rowCount = 0
   private let terms: QueryTerms
-  /// The scores of the candidates' rows, in the order of the candidates; nil: embeddings are not compared.
+  /// The scores of the candidates' rows, in the order of the candidates; nil: they are not compared, or later, by codes.
   private(set) var scores: BackgroundScores?
   private let check: () throws -> Void
 

@@ -128,7 +128,7 @@ struct TextSearch: ~Escapable {
     if ranking.isBounded {
       // Those of the greatest bounds first: then few others could still enter.
       var bounds = [Float](repeating: .nan, count: scope.candidates.count)
-      var first = TopK<Int, Void>(limit: max(32, min(2 * query.limit, scope.candidates.count)))
+      var first = TopK<Int, Void>(limit: max(32, 2 * min(query.limit, scope.candidates.count)))
       for number in scope.candidates.indices {
         guard let total = total(number) else { continue }
         bounds[number] = greatest(total)

@@ -14,6 +14,7 @@ struct RowStaging: ~Copyable {
   private(set) var needsFlush = false
   /// Nil before the first part is full, and if the system gives no thread.
   private var background: RowWriterThread?
+  private var hasNoThread = false
 
   /// Bytes of rows that are passed to the other thread at once.
   private static let partBytes = 256 << 10
@@ -35,7 +36,10 @@ struct RowStaging: ~Copyable {
     mark += 1
     let gathered = pending.count * writer.file.header.strideBytes
     guard gathered >= Self.partBytes else { return }
-    if background == nil { background = try? RowWriterThread(writer) }
+    if background == nil, !hasNoThread {
+      background = try? RowWriterThread(writer)
+      hasNoThread = background == nil
+    }
     if background != nil { try pass() } else if gathered >= Self.gatheredBytes { try write() }
   }
 
@@ -94,5 +98,14 @@ struct RowStaging: ~Copyable {
     // A flush is never tried twice: after a failure the second one could succeed without having written.
     if let flushed = background?.flushed { try flushed.get() } else { try writer.file.synchronize() }
     needsFlush = false
+  }
+
+  /// Ends the other thread in a batch that another error has ended.
+  ///
+  /// - Returns: The error of a flush that the thread has done: the kernel may have dropped rows, and a later flush would not say so.
+  func abandon() -> FileError? {
+    background?.end()
+    if case .failure(let error)? = background?.flushed { return error }
+    return nil
   }
 }

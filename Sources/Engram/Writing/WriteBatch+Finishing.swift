@@ -7,7 +7,19 @@ extension WriteBatch {
   /// Steps 4 to 6 of the commit: rows to the file and to the disk, and users, blocks, columns, log and state into the transaction.
   ///
   /// - Parameter source: The state that a copy has caught up with; nil for a commit of the batch's own changes.
+  /// - Throws: ``RowFlushFailure`` if the rows could not be flushed, whatever else has failed.
   mutating func finish(adopting source: StateRecord? = nil) throws {
+    do {
+      try storeAll(adopting: source)
+    } catch let failure as RowFlushFailure {
+      throw failure
+    } catch {
+      if let lost = staging?.abandon() { throw RowFlushFailure(error: lost) }
+      throw error
+    }
+  }
+
+  private mutating func storeAll(adopting source: StateRecord?) throws {
     try staging?.begin(rowCount: state.rowsHigh)
     if let source {
       state.batchSequence = source.batchSequence

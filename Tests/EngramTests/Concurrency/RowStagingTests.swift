@@ -1,5 +1,8 @@
+import Files
+import Foundation
 import TestSupport
 import Testing
+import VectorSearch
 
 @testable import Engram
 
@@ -11,7 +14,7 @@ import Testing
 
   private struct Refusal: Error {}
 
-  private func open() async throws -> MemoryStore { try await place.open(StoreOptions(dimension: Self.dimension)) }
+  private func store() async throws -> MemoryStore { try await place.open(StoreOptions(dimension: Self.dimension)) }
 
   /// Of unit length, so that it is stored as it is.
   private static func embedding(_ number: Int) -> Embedding {
@@ -39,12 +42,12 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5)), arguments: [63, 64, 65, 300, 1500]) func everyRowOfALargeBatchIsStored(count: Int) async throws {
-    var store = try await open()
+    var store = try await self.store()
     try await store.add(Self.drafts(0..<count))
     try await check(store, 0..<count)
     try await store.add(Self.drafts(count..<2 * count))
     try await store.close()
-    store = try await open()
+    store = try await self.store()
     try await check(store, 0..<2 * count)
     try await store.close()
   }
@@ -63,7 +66,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5))) func aBodyReadsRowsThatTheSecondThreadHas() async throws {
-    let store = try await open()
+    let store = try await self.store()
     try await store.write { transaction in
       var ids: [MemoryID] = []
       for draft in Self.drafts(0..<300, users: 1) {
@@ -80,7 +83,7 @@ import Testing
 
   /// The next body gets the slots of the undone one, whose rows were passed to the second thread before.
   @Test(.timeLimit(.minutes(5))) func anUndoneBodyLeavesItsSlotsToTheNext() async throws {
-    let store = try await open()
+    let store = try await self.store()
     try await store.add(Self.drafts(0..<100))
     try await writesInOneBatch(store, 3) { group in
       for body in 1...3 {
@@ -102,7 +105,7 @@ import Testing
 
   /// The thread of an aborted batch has ended before the lock is released: it must not write into the slots of the next one.
   @Test(.timeLimit(.minutes(5))) func anAbortedBatchDoesNotDisturbTheNext() async throws {
-    let store = try await open()
+    let store = try await self.store()
     for round in 0..<8 {
       await #expect(throws: Refusal.self) {
         try await store.write { transaction in
@@ -115,4 +118,35 @@ import Testing
     try await check(store, 0..<800)
     try await store.close()
   }
+
+  #if os(Linux)
+    /// The second thread's flush fails, and then the batch ends by another error: a later flush could succeed without having written.
+    @Test(.timeLimit(.minutes(1))) func aFlushThatFailedIsNotForgottenBecauseOfAnotherError() throws {
+      let path = place.directory.path("rows")
+      let header = RowFileHeader(storeID: [UInt8](repeating: 7, count: 16), generation: 1, dimension: Self.dimension, metric: .dot)
+      try RowFile.create(path: path, header: header)
+      let file = try RowFile(path: path, header: header, rowCount: 0, isReadOnly: false)
+      try file.reserve(rowCount: 200)
+      for fails in [false, true] {
+        var staging = RowStaging(file, nil)
+        for row in 0..<100 { try staging.append(row: row, [Float](repeating: 1, count: Self.dimension)) }
+        // A row that is passed on was written when its components can be read from the file.
+        #expect(try staging.components(ofRow: 0) == nil)
+        if fails { try replaceDescriptor(of: path) }
+        try? staging.begin(rowCount: 100)
+        try? staging.finish(rowCount: 100)
+        #expect((staging.abandon() != nil) == fails)
+      }
+    }
+
+    /// The file's descriptor becomes one of a device that cannot be flushed.
+    private func replaceDescriptor(of path: String) throws {
+      let number = try Directories.entries("/proc/self/fd").compactMap { Int32($0) }.first {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path
+      }
+      let device = unsafe open("/dev/null", O_RDWR)
+      try #require(dup2(device, try #require(number)) >= 0)
+      close(device)
+    }
+  #endif
 }

@@ -62,7 +62,7 @@ import VectorSearch
         random.chance(percent: 10) ? "" : HybridBoundsTests.text(&random, most: 8),
         embedding: Embedding(HybridBoundsTests.vector(dimension, metric, &random)),
         scope: random.element(of: [.user("a"), .user("a"), .user("b"), .users(["a", "c"]), .all]),
-        limit: random.element(of: [1, 2, 10, 100, 1000]), includesExplanation: true)
+        limit: random.element(of: [1, 2, 10, 100, 1000, .max]), includesExplanation: true)
       if metric == .cosine || query.embedding!.values.contains(where: { $0 != 0 }) {
         if random.chance(percent: 20) { query.threshold = Float.random(in: -0.5...0.7, using: &random) }
       }
