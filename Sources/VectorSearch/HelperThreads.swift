@@ -16,11 +16,11 @@ package protocol SharedWork: AnyObject, Sendable {
   func help()
 }
 
-/// Threads that help those that search: one for each processor but one, for the whole process, started when they are first wanted.
+/// Threads that help to search: one for each processor but one, for the whole process, started when they are first wanted.
 ///
 /// A thread takes one piece of work at a time, so concurrent searches never run on more helpers than there are processors. After its work a thread
-/// looks out for more during some microseconds before it sleeps: waking it takes longer than many a search. Nobody waits for a thread
-/// that has not begun: what was offered to it is withdrawn.
+/// waits actively for some microseconds before it sleeps, because waking it can take longer than a search. A caller never waits for a thread
+/// that has not begun: it withdraws what it has offered.
 package final class HelperThreads: Sendable {
   package static let shared = HelperThreads(count: ProcessInfo.processInfo.activeProcessorCount - 1)
 

@@ -2,7 +2,7 @@ import CSearchKernels
 import Dispatch
 import Synchronization
 
-/// What the threads of a scan share: which groups nobody has taken, and what was found.
+/// What the threads of a scan share: which groups no thread has taken, and what was found.
 ///
 /// A group counts once, for the thread that adds its rows first. So the caller can scan a group again that another thread has taken and does not
 /// finish, because the system does not let it run.

@@ -143,7 +143,7 @@ import VectorSearch
     try await change(40)
     _ = try compare(store, (0..<30).map { _ in maker.query() }, mostFloats: 1)
     _ = try compare(store, (0..<10).map { _ in maker.query() }, mostFloats: TextSearch.mostFloats)
-    // Nobody can know whether the codes of the last batches reached the disk: they are not used.
+    // The codes of the last batches may not be on the disk: they are not used.
     try await store.close()
     store = try await place.open(options)
     let reopened = try compare(store, (0..<30).map { _ in maker.query() }, mostFloats: 1)
