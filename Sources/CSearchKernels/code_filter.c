@@ -153,21 +153,24 @@ static inline void bound_neon(
   mark(found, row, possible, possible & near);
 }
 
-static void filter_neon(
-    int level, int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long bytes, long chunkStride, const int8_t *values,
+DOT static void filter_dot(
+    int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long bytes, long chunkStride, const int8_t *values,
     const struct bounding *common, float *bounds, struct search_code_masks *found) {
   for (long row = first; row < end; row += 4) {
+    const long next = ahead(row, bytes, chunkStride);
     const uint8_t *code = codes + row * bytes;
-    int32x4_t products;
-    if (level >= search_level_dot) {
-      const long next = ahead(row, bytes, chunkStride);
-      products = bits == 4 ? products_dot(4, code, bytes, next, values) : products_dot(2, code, bytes, next, values);
-    } else {
-      int32_t each[4];
-      for (int place = 0; place < 4; place++) each[place] = product_neon(bits, code + place * bytes, bytes, values);
-      products = vld1q_s32(each);
-    }
+    int32x4_t products = bits == 4 ? products_dot(4, code, bytes, next, values) : products_dot(2, code, bytes, next, values);
     bound_neon(common, products, metadata + row, row, bounds + row, found);
+  }
+}
+
+static void filter_neon(
+    int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long bytes, const int8_t *values,
+    const struct bounding *common, float *bounds, struct search_code_masks *found) {
+  for (long row = first; row < end; row += 4) {
+    int32_t each[4];
+    for (int place = 0; place < 4; place++) each[place] = product_neon(bits, codes + (row + place) * bytes, bytes, values);
+    bound_neon(common, vld1q_s32(each), metadata + row, row, bounds + row, found);
   }
 }
 
@@ -190,7 +193,8 @@ void search_filter_codes(
   else if (level == search_level_avx2) filter_avx2(bits, codes, metadata, first, end, codeBytes, chunkStride, values, &common, bounds, found);
   else
 #elif defined(__aarch64__)
-  if (level >= search_level_neon) filter_neon(level, bits, codes, metadata, first, end, codeBytes, chunkStride, values, &common, bounds, found);
+  if (level >= search_level_dot) filter_dot(bits, codes, metadata, first, end, codeBytes, chunkStride, values, &common, bounds, found);
+  else if (level == search_level_neon) filter_neon(bits, codes, metadata, first, end, codeBytes, values, &common, bounds, found);
   else
 #else
   (void)level, (void)chunkStride;
