@@ -60,13 +60,12 @@ package struct BestRows: Sendable {
   }
 
   private mutating func siftDown(_ start: Int) {
-    var parent = start
-    while true {
-      var least = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].score < heap[least].score { least = child }
-      if least == parent { return }
-      heap.swapAt(parent, least)
-      parent = least
+    var (parent, child) = (start, 2 * start + 1)
+    while child < heap.count {
+      if child + 1 < heap.count, heap[child + 1].score < heap[child].score { child += 1 }
+      guard heap[child].score < heap[parent].score else { return }
+      heap.swapAt(parent, child)
+      (parent, child) = (child, 2 * child + 1)
     }
   }
 }
