@@ -1,4 +1,5 @@
 #include "code_products.h"
+#include "code_tiles.h"
 #include "code_values.h"
 #include "search_kernels.h"
 
@@ -37,17 +38,21 @@ static float bound_portable(const struct bounding *common, int32_t sum, uint32_t
   return ((estimate + slack) + residual) + FLT_MIN;
 }
 
+static void compare_portable(
+    const struct bounding *common, int32_t sum, const uint32_t *metadata, long row, float *bounds, struct search_code_masks *found) {
+  float estimate, upper = bound_portable(common, sum, *metadata, &estimate);
+  *bounds = upper;
+  // Not a number survives.
+  if (upper < common->threshold) return;
+  float share = common->nearness * (upper - estimate);
+  mark(found, row, 1, estimate + share >= common->threshold);
+}
+
 static void filter_portable(
     int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long bytes, const int8_t *values,
     const struct bounding *common, float *bounds, struct search_code_masks *found) {
-  for (long row = first; row < end; row++) {
-    float estimate, upper = bound_portable(common, product_portable(bits, codes + row * bytes, bytes, values), metadata[row], &estimate);
-    bounds[row] = upper;
-    // Not a number survives.
-    if (upper < common->threshold) continue;
-    float share = common->nearness * (upper - estimate);
-    mark(found, row, 1, estimate + share >= common->threshold);
-  }
+  for (long row = first; row < end; row++)
+    compare_portable(common, product_portable(bits, codes + row * bytes, bytes, values), metadata + row, row, bounds + row, found);
 }
 
 #if defined(__x86_64__)
@@ -208,4 +213,179 @@ float search_bound_code(
   const int32_t sum = product_of_code(level, bits, code, codeBytes, values);
   float estimate;
   return bound_portable(&common, sum, *metadata, &estimate);
+}
+
+// MARK: Tiles
+
+// What the queries of a tile are compared with: one or two windows of unpacked codes, from row `row` of the chunk on.
+struct tile {
+  const uint8_t *room;
+  long words, row;
+  int windows;
+  const uint32_t *metadata;
+  // Of the queries of the tile, and what they find.
+  const int8_t *values;
+  const struct bounding *common;
+  float *bounds;
+  struct search_code_masks *found;
+};
+
+static void filter_tile_portable(int queries, const struct tile *tile) {
+  for (int query = 0; query < queries; query++)
+    for (int window = 0; window < tile->windows; window++) {
+      int32_t sums[ROWS];
+      tile_products_portable(tile->room + window * tile->words * WORD_BYTES, tile->words, tile->values + 4 * query, sums);
+      for (long place = 0; place < ROWS; place++) {
+        const long row = tile->row + window * ROWS + place;
+        compare_portable(tile->common + query, sums[place], tile->metadata + row, row, tile->bounds + query * CHUNK + row, tile->found + query);
+      }
+    }
+}
+
+#if defined(__x86_64__)
+
+AVX2 INLINE void filter_part_avx2(int queries, int first, const struct tile *tile) {
+  for (long place = 0; place < tile->windows * ROWS; place += 8) {
+    __m256i sums[4];
+    const uint8_t *room = tile->room + place / ROWS * tile->words * WORD_BYTES + place % ROWS * 4;
+    const long row = tile->row + place;
+    tile_products_avx2(queries, room, tile->words, tile->values + 4 * first, sums);
+#pragma clang loop unroll(full)
+    for (int query = 0; query < queries; query++)
+      bound_avx2(
+          tile->common + first + query, sums[query], tile->metadata + row, row, tile->bounds + (first + query) * CHUNK + row,
+          tile->found + first + query);
+  }
+}
+
+AVX2 static void filter_tile_avx2(int queries, const struct tile *tile) {
+  for (int first = 0; first < queries; first += 4)
+    switch (queries - first) {
+      case 1: filter_part_avx2(1, first, tile); break;
+      case 2: filter_part_avx2(2, first, tile); break;
+      case 3: filter_part_avx2(3, first, tile); break;
+      default: filter_part_avx2(4, first, tile); break;
+    }
+}
+
+AVX512 INLINE void filter_all_avx512(int queries, int windows, const struct tile *tile) {
+  __m512i sums[QUERIES][2];
+  tile_products_avx512(queries, windows, tile->room, tile->words, tile->values, sums);
+#pragma clang loop unroll(full)
+  for (int query = 0; query < queries; query++)
+#pragma clang loop unroll(full)
+    for (int window = 0; window < windows; window++) {
+      const long row = tile->row + window * ROWS;
+      bound_avx512(tile->common + query, sums[query][window], tile->metadata + row, row, tile->bounds + query * CHUNK + row, tile->found + query);
+    }
+}
+
+AVX512 INLINE void filter_windows_avx512(int queries, const struct tile *tile) {
+  if (tile->windows == 2) filter_all_avx512(queries, 2, tile);
+  else filter_all_avx512(queries, 1, tile);
+}
+
+AVX512 static void filter_tile_avx512(int queries, const struct tile *tile) {
+  switch (queries) {
+    case 1: filter_windows_avx512(1, tile); break;
+    case 2: filter_windows_avx512(2, tile); break;
+    case 3: filter_windows_avx512(3, tile); break;
+    case 4: filter_windows_avx512(4, tile); break;
+    case 5: filter_windows_avx512(5, tile); break;
+    case 6: filter_windows_avx512(6, tile); break;
+    case 7: filter_windows_avx512(7, tile); break;
+    default: filter_windows_avx512(8, tile); break;
+  }
+}
+
+#endif
+
+#if defined(__aarch64__)
+
+// Four queries from `first` on, or those that there are.
+static inline void bound_part_neon(int queries, int first, int window, int32x4_t (*sums)[4], const struct tile *tile) {
+  for (int query = first; query < queries && query < first + 4; query++)
+    for (int part = 0; part < 4; part++) {
+      const long row = tile->row + window * ROWS + 4 * part;
+      bound_neon(tile->common + query, sums[query - first][part], tile->metadata + row, row, tile->bounds + query * CHUNK + row, tile->found + query);
+    }
+}
+
+DOT static void filter_tile_dot(int queries, const struct tile *tile) {
+  int32x4_t sums[4][4];
+  for (int window = 0; window < tile->windows; window++)
+    for (int first = 0; first < queries; first += 4) {
+      tile_products_dot(tile->room + window * tile->words * WORD_BYTES, tile->words, tile->values + 4 * first, sums);
+      bound_part_neon(queries, first, window, sums, tile);
+    }
+}
+
+static void filter_tile_neon(int queries, const struct tile *tile) {
+  int32x4_t sums[4][4];
+  for (int window = 0; window < tile->windows; window++)
+    for (int first = 0; first < queries; first += 4) {
+      tile_products_neon(tile->room + window * tile->words * WORD_BYTES, tile->words, tile->values + 4 * first, sums);
+      bound_part_neon(queries, first, window, sums, tile);
+    }
+}
+
+#endif
+
+static void filter_tile(int level, int queries, const struct tile *tile) {
+#if defined(__x86_64__)
+  if (level >= search_level_avx512) return filter_tile_avx512(queries, tile);
+  if (level == search_level_avx2) return filter_tile_avx2(queries, tile);
+#elif defined(__aarch64__)
+  if (level >= search_level_dot) return filter_tile_dot(queries, tile);
+  if (level == search_level_neon) return filter_tile_neon(queries, tile);
+#else
+  (void)level;
+#endif
+  filter_tile_portable(queries, tile);
+}
+
+static void unpack(int level, int bits, const uint8_t *codes, long bytes, long ahead, uint8_t *room) {
+#if defined(__x86_64__)
+  if (level >= search_level_avx512) return unpack_avx512(bits, codes, bytes, ahead, room);
+#else
+  (void)level, (void)ahead;
+#endif
+  unpack_portable(bits, codes, bytes, room);
+}
+
+// A vector that two cache lines share takes twice as long.
+enum { alignment = 64 };
+
+long search_tile_room(long codeBytes, int bits) { return 2 * ROWS * codeBytes * 8 / bits + alignment; }
+
+void search_place_in_tile(const int8_t *values, long count, int place, int8_t *tile) {
+  for (long word = 0; word < count / 4; word++) memcpy(tile + (word * QUERIES + place) * 4, values + 4 * word, 4);
+}
+
+void search_filter_tiles(
+    int level, int bits, const uint8_t *codes, const uint32_t *metadata, long first, long end, long codeBytes, long chunkStride, const int8_t *tiles,
+    const struct search_code_query *queries, const float *thresholds, long count, float nearness, uint8_t *room, float *bounds,
+    struct search_code_masks *found) {
+  const long words = codeBytes * 8 / bits / 4;
+  room += -(uintptr_t)room % alignment;
+  memset(found, 0, (size_t)count * sizeof *found);
+  for (long row = first; row < end; row += 2 * ROWS) {
+    struct tile tile = {.room = room, .words = words, .row = row, .windows = end - row < 2 * ROWS ? 1 : 2, .metadata = metadata};
+    for (int window = 0; window < tile.windows; window++)
+      unpack(level, bits, codes + (row + window * ROWS) * codeBytes, codeBytes, chunkStride, room + window * words * WORD_BYTES);
+    for (long query = 0; query < count; query += QUERIES) {
+      struct bounding common[QUERIES];
+      const int members = count - query < QUERIES ? (int)(count - query) : QUERIES;
+      for (int place = 0; place < members; place++) {
+        common[place] = bounding(bits, queries + query + place);
+        common[place].threshold = thresholds[query + place];
+        common[place].nearness = nearness;
+      }
+      tile.values = tiles + query * words * 4;
+      tile.common = common;
+      tile.bounds = bounds + query * CHUNK;
+      tile.found = found + query;
+      filter_tile(level, members, &tile);
+    }
+  }
 }

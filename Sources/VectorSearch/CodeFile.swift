@@ -15,7 +15,7 @@ package final class CodeFile: Sendable {
   /// The mean of the rows when the file was made. It decides how much the codes exclude, and never a result.
   package let mean: [Float]
   let handle: FileHandle
-  private let map: GrowingMap
+  let map: GrowingMap
   /// Rows whose chunks are known to lie inside the file.
   let readableRows = Atomic(0)
 

@@ -5,8 +5,8 @@
 /// all floats. FileFormat.md ("codes") has the proof.
 package struct CodeFilter {
   let codes: CodeReading
-  private let tier: CodeTier
-  private let query: CodeQuery
+  let tier: CodeTier
+  let query: CodeQuery
   /// Candidates that were compared by their codes.
   package private(set) var rowsCompared = 0
   /// The bounds of the rows that were looked at last, from the first row of their first chunk on.

@@ -26,5 +26,8 @@ package struct CodeQuery: Sendable {
   }
 
   /// The bound below which no row scores at least `score`: one step lower than the difference, so that rows of equal scores stay.
-  package func threshold(_ score: Float) -> Float { Float(Double(score) - center).nextDown }
+  package func threshold(_ score: Float) -> Float { Self.threshold(score, center: center) }
+
+  /// - Parameter center: ``center`` of the query.
+  static func threshold(_ score: Float, center: Double) -> Float { Float(Double(score) - center).nextDown }
 }

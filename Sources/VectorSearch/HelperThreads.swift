@@ -24,6 +24,9 @@ package protocol SharedWork: AnyObject, Sendable {
 package final class HelperThreads: Sendable {
   package static let shared = HelperThreads(count: ProcessInfo.processInfo.activeProcessorCount - 1)
 
+  /// Threads that still work when the owner of the work has left.
+  static let late = DispatchGroup()
+
   private let threads: [Helper]
   package var count: Int { threads.count }
 

@@ -106,5 +106,5 @@ package struct RowScan: Sendable {
   }
 
   /// Waits until no helping thread reads rows of a scan that has ended.
-  package static func awaitHelpers() { ScanWork.late.wait() }
+  package static func awaitHelpers() { HelperThreads.late.wait() }
 }

@@ -18,6 +18,41 @@ struct found {
   struct search_code_masks masks;
 };
 
+// Compares several queries at once with the codes of a chunk: each must find what the portable level finds for it alone.
+static int compare_tiles(long dimension, int bits, const uint8_t *codes, const uint32_t *metadata, const float *mean, int *compared) {
+  enum { most = 13, tiles = 2 };
+  const long codeBytes = search_code_bytes(dimension, bits), count = codeBytes * 8 / bits, counts[] = {1, 4, 5, 8, most}, ends[] = {128, 16, 112, 128, 48};
+  int8_t *values = malloc((size_t)(most * count)), *tile = calloc((size_t)(tiles * search_tile_queries), (size_t)count);
+  float *vector = malloc((size_t)dimension * 4), *bounds = malloc(most * chunk * 4), thresholds[most];
+  uint8_t *room = malloc((size_t)search_tile_room(codeBytes, bits));
+  struct search_code_query queries[most];
+  struct search_code_masks masks[most];
+  int wrong = 0;
+  for (int number = 0; number < most; number++) {
+    for (long i = 0; i < dimension; i++) vector[i] = number == 3 ? i % 2 * 2 - 1 : component();
+    search_prepare_code_query(vector, mean, dimension, bits, values + number * count, queries + number);
+    search_place_in_tile(values + number * count, count, number % search_tile_queries, tile + number / search_tile_queries * search_tile_queries * count);
+    thresholds[number] = (float[]){0, 0.1f, -0.2f, 1, INFINITY, -INFINITY}[number % 6];
+  }
+  for (int level = search_level_portable; level <= search_best_level(); level++)
+    for (int round = 0; round < 5; round++) {
+      int differs = 0;
+      search_filter_tiles(level, bits, codes, metadata, 0, ends[round], codeBytes, chunk * (codeBytes + 4), tile, queries, thresholds, counts[round], 0.07f,
+                          room, bounds, masks);
+      for (long number = 0; number < counts[round]; number++) {
+        struct found plain;
+        search_filter_codes(search_level_portable, bits, codes, metadata, 0, ends[round], codeBytes, chunk * (codeBytes + 4), values + number * count,
+                            queries + number, thresholds[number], 0.07f, plain.bounds, &plain.masks);
+        differs |= memcmp(plain.bounds, bounds + number * chunk, (size_t)ends[round] * 4) || memcmp(&plain.masks, masks + number, sizeof plain.masks);
+      }
+      if (differs) printf("level %d differs for %ld queries: dimension %ld, %d bits\n", level, counts[round], dimension, bits);
+      wrong += differs != 0;
+      *compared += 1;
+    }
+  free(values), free(tile), free(vector), free(bounds), free(room);
+  return wrong;
+}
+
 // Returns how many comparisons of one dimension found a difference.
 static int compare(long dimension, int bits, int *compared) {
   const long codeBytes = search_code_bytes(dimension, bits);
@@ -66,6 +101,7 @@ static int compare(long dimension, int bits, int *compared) {
       *compared += 1;
     }
   }
+  wrong += compare_tiles(dimension, bits, codes, metadata, mean, compared);
   free(rows), free(mean), free(vector), free(memory), free(values);
   return wrong;
 }

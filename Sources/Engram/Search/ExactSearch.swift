@@ -43,7 +43,7 @@ struct ExactSearch: ~Escapable {
     self.leastRowsInScope = leastRowsInScope
   }
 
-  /// Runs all queries on one commit. Blocks are walked once for all queries of a scope; all rows are scanned once for each.
+  /// Runs all queries on one commit. The blocks or the codes of a scope are read once for all queries of it.
   ///
   /// - Returns: For each query, in order, its results.
   func results(_ queries: [SearchQuery]) throws -> [[SearchResult]] {
@@ -109,9 +109,15 @@ struct ExactSearch: ~Escapable {
     }
   }
 
-  /// Stages 3 to 6 over the rows of a scope, one query after the other.
+  /// Stages 3 to 6 over the rows of a scope.
   private func scan(_ scope: ScopeRows, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
-    for member in members { try searches[member].scan(rows, scope, reader, check: check) }
+    let together = members.count > 1 ? members.filter { searches[$0].plan.query.tier != .coarseCodes } : []
+    if together.count >= BatchScan.fewestQueries {
+      try scanTogether(scope, &searches, together)
+      for member in members where !together.contains(member) { try searches[member].scan(rows, scope, reader, check: check) }
+    } else {
+      for member in members { try searches[member].scan(rows, scope, reader, check: check) }
+    }
     let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
     var scored: [ScoredSlot] = []
@@ -121,6 +127,17 @@ struct ExactSearch: ~Escapable {
         try searches[member].score(block, candidates, scorer, &scored)
       }
       try pass(block.record.used * members.count, &bytes)
+    }
+  }
+
+  /// Stages 4 to 6 over the rows of a scope that no filter concerns, for several queries in as few passes as possible.
+  private func scanTogether(_ scope: ScopeRows, _ searches: inout [RunningSearch], _ members: [Int]) throws {
+    let passes = (members.count + BatchScan.mostQueries - 1) / BatchScan.mostQueries
+    for pass in 0..<passes {
+      let part = members[members.count * pass / passes..<members.count * (pass + 1) / passes]
+      let scan = BatchScan(rows, queries: part.map { searches[$0].batched }, spans: scope.spans)
+      let outcomes = try scan.run(check: check)
+      for (member, outcome) in zip(part, outcomes) { try searches[member].add(outcome, isCoarse: false, scope, reader, check: check) }
     }
   }
 
@@ -194,14 +211,29 @@ struct RunningSearch {
 
   /// Stages 4 to 6 for all rows that no filter concerns.
   mutating func scan(_ rows: RowFile, _ scope: ScopeRows, _ reader: RecordReader, check: () throws -> Void) throws {
-    guard let codes else { preconditionFailure("rows are scanned by their codes") }
     let scan = RowScan(
-      rows, codes, query: plan.embedding, spans: scope.spans, coarse: plan.query.tier.map { $0 == .coarseCodes })
+      rows, requiredCodes, query: plan.embedding, spans: scope.spans, coarse: plan.query.tier.map { $0 == .coarseCodes })
     let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)
+    try add(outcome, isCoarse: scan.tier == .coarse, scope, reader, check: check)
+  }
+
+  /// The query as a scan for several needs it.
+  var batched: BatchScan.Query {
+    BatchScan.Query(requiredCodes, embedding: plan.embedding, limit: plan.query.limit, threshold: hits.bound)
+  }
+
+  private var requiredCodes: CodeFilter {
+    guard let codes else { preconditionFailure("rows are scanned by their codes") }
+    return codes
+  }
+
+  /// Adds what a scan has found, and the rest of stage 6.
+  mutating func add(_ outcome: RowScan.Outcome, isCoarse: Bool, _ scope: ScopeRows, _ reader: RecordReader, check: () throws -> Void) throws
+  {
     rowsInScope += scope.count
     rowsScored += outcome.rowsScored
     rowsCoded += outcome.rowsCoded
-    if scan.tier == .coarse { coarse = (coarse.coded + outcome.rowsCoded, coarse.refined + outcome.rowsRefined) }
+    if isCoarse { coarse = (coarse.coded + outcome.rowsCoded, coarse.refined + outcome.rowsRefined) }
     try hits.add(outcome.best.entries, scope, reader, check: check)
   }
 

@@ -97,6 +97,37 @@ import VectorSearch
     try await store.close()
   }
 
+  /// More queries than are compared in one pass; some of them by other tiers, or with a filter, which a pass over the rows does not have.
+  @Test(.timeLimit(.minutes(2))) func aBatchFindsWhatEachQueryFindsAlone() async throws {
+    var random = SeededGenerator(seed: 9)
+    let store = try await open(dimension: 16)
+    let users = ["a", "b"]
+    try await store.add(
+      (0..<900).map { number in
+        var draft = RandomFilter.draft(user: users[number % 2], embedding: embedding(16, .cosine, &random), &random)
+        if number >= 40 { draft.expiresAt = nil }
+        return draft
+      })
+    try await store.core.buildCodesNow()
+    var queries = queries(40, 16, users: users, &random)
+    queries += (0..<90).map { number in
+      SearchQuery(
+        embedding: Embedding(random.vector(16)), scope: number % 5 == 0 ? .user("b") : .all, limit: number % 7 == 0 ? 100 : 5,
+        threshold: number % 11 == 0 ? 0.2 : nil, includesExplanation: true,
+        tier: number % 5 == 0 ? .codes : number % 13 == 0 ? .coarseCodes : number % 17 == 0 ? .floats : .codes)
+    }
+    let found = try store.search(batch: queries)
+    for (query, results) in zip(queries, found) {
+      let alone = try store.search(query)
+      #expect(results.map(\.memory) == alone.map(\.memory))
+      #expect(results.map(\.score.bitPattern) == alone.map(\.score.bitPattern))
+      #expect(results.first?.explanation?.tier == alone.first?.explanation?.tier)
+      #expect(results.first?.explanation?.rowsInScope == alone.first?.explanation?.rowsInScope)
+      #expect(results.first?.explanation?.rowsCoded == alone.first?.explanation?.rowsCoded)
+    }
+    try await store.close()
+  }
+
   /// A mean far from the rows excludes less, and changes no result.
   @Test(.timeLimit(.minutes(1))) func anyMeanGivesTheSameResults() async throws {
     var random = SeededGenerator(seed: 3)

@@ -131,6 +131,66 @@ import Testing
     }
   }
 
+  /// Several queries at once find what each of them finds alone: with whole tiles and with parts, with one window of codes or two.
+  @Test(arguments: levels, [Int32(4), 2]) func everyLevelBoundsTheScoresOfSeveralQueriesAsOfOne(level: Int32, bits: Int32) {
+    var generator = SeededGenerator(seed: 6)
+    func floats(_ count: Int) -> [Float] { (0..<count).map { _ in Float.random(in: -1...1, using: &generator) } }
+    for dimension in [1, 32, 65, 128, 129, 193, 384] {
+      let mean = floats(dimension)
+      let codeBytes = search_code_bytes(dimension, bits)
+      // The codes begin at an odd address.
+      var codes = [UInt8](repeating: 0, count: 128 * codeBytes + 1)
+      var metadata = [UInt32](repeating: 0, count: 128)
+      unsafe codes.withUnsafeMutableBufferPointer { codes in
+        unsafe search_encode_rows(level, floats(128 * dimension), 128, dimension, mean, dimension, bits, codes.baseAddress! + 1, &metadata)
+      }
+      (metadata[3], metadata[77]) = (0, 0x7f80)
+      let count = 17
+      let valueCount = codeBytes * 8 / Int(bits)
+      var values = [[Int8]](repeating: [Int8](repeating: 0, count: valueCount), count: count)
+      var queries = [search_code_query](repeating: search_code_query(), count: count)
+      // The products with it are the greatest that there are.
+      let greatest = (0..<dimension).map { Float($0 % 2 == 0 ? 1 : -1) }
+      var tiles = [Int8](repeating: 0, count: 24 * valueCount)
+      for number in 0..<count {
+        let vector = number == 9 ? greatest : floats(dimension)
+        unsafe _ = search_prepare_code_query(vector, mean, dimension, bits, &values[number], &queries[number])
+        unsafe tiles.withUnsafeMutableBufferPointer {
+          unsafe search_place_in_tile(values[number], valueCount, Int32(number % 8), $0.baseAddress! + number / 8 * 8 * valueCount)
+        }
+      }
+      let thresholds = (0..<count).map { [Float(0), 0.1, -0.2, 1, .infinity, -.infinity][$0 % 6] }
+      for (queryCount, rows) in zip([1, 2, 3, 4, 5, 6, 7, 8, 13, 17], [0..<128, 0..<16, 16..<128, 48..<80, 0..<128, 112..<128].cycled(10)) {
+        let roomCount = search_tile_room(codeBytes, bits)
+        var room = [UInt8](repeating: 0x55, count: roomCount + 2)
+        var bounds = [Float](repeating: .nan, count: queryCount * 128 + 1)
+        var masks = [search_code_masks](repeating: search_code_masks(), count: queryCount)
+        unsafe codes.withUnsafeBufferPointer { codes in
+          unsafe room.withUnsafeMutableBufferPointer { room in
+            unsafe search_filter_tiles(
+              level, bits, codes.baseAddress! + 1, metadata, rows.lowerBound, rows.upperBound, codeBytes, 128 * (codeBytes + 4), tiles,
+              queries,
+              thresholds, queryCount, 0.07, room.baseAddress! + 1, &bounds, &masks)
+          }
+        }
+        #expect(room.first == 0x55 && room.last == 0x55 && bounds.last?.isNaN == true, "nothing was written behind the room")
+        for number in 0..<queryCount {
+          var expected = [Float](repeating: .nan, count: 128)
+          var expectedMasks = search_code_masks()
+          unsafe codes.withUnsafeBufferPointer { codes in
+            unsafe search_filter_codes(
+              Int32(search_level_portable.rawValue), bits, codes.baseAddress! + 1, metadata, rows.lowerBound, rows.upperBound, codeBytes,
+              128 * (codeBytes + 4), values[number], &queries[number], thresholds[number], 0.07, &expected, &expectedMasks)
+          }
+          let found = bounds[number * 128..<number * 128 + 128]
+          #expect(
+            found.map(\.bitPattern) == expected.map(\.bitPattern) && masks[number].possible == expectedMasks.possible
+              && masks[number].probable == expectedMasks.probable, "\(dimension) components, query \(number) of \(queryCount), \(rows)")
+        }
+      }
+    }
+  }
+
   @Test func aFilterFindsTheTermsWhoseFirstBytesAreIts() {
     var generator = SeededGenerator(seed: 2)
     let terms = (0..<1000).map { _ in UInt32.random(in: 0...UInt32.max, using: &generator) }
@@ -173,4 +233,9 @@ import Testing
       }
     }
   }
+}
+
+extension Array {
+  /// The elements again and again, `count` of them.
+  fileprivate func cycled(_ count: Int) -> [Element] { (0..<count).map { self[$0 % self.count] } }
 }

@@ -1,0 +1,120 @@
+import CSearchKernels
+import Dispatch
+import Synchronization
+
+/// The groups of rows of a scan, which threads take one after the other in scattered order, and what the threads have found together.
+///
+/// A group counts once, for the thread that adds its rows first. So the caller can scan a group again that another thread has taken and does not
+/// finish, because the system does not let it run.
+final class SharedGroups<Scan: Sendable, Found: Sendable>: Sendable {
+  private struct State {
+    /// Nil at the end, so that a thread that starts late does not keep the files open.
+    var scan: Scan?
+    var running = 0
+    /// The caller has left while threads were running.
+    var isLate = false
+    var found: Found
+    var isFinished: [Bool]
+  }
+
+  private let count: Int
+  private let stride: Int
+  private let taken = Atomic(0)
+  private let unfinished: Atomic<Int>
+  private let state: Mutex<State>
+
+  init(_ scan: Scan, count: Int, _ found: Found) {
+    self.count = count
+    stride = scatteringStride(count)
+    unfinished = Atomic(count)
+    state = Mutex(State(scan: scan, found: found, isFinished: [Bool](repeating: false, count: count)))
+  }
+
+  /// The next group that no thread has taken; nil if there is none.
+  func next() -> Int? {
+    let number = taken.add(1, ordering: .relaxed).oldValue
+    return number < count ? number * stride % count : nil
+  }
+
+  /// Adds what a thread has found in a group, unless another thread has done so meanwhile.
+  func finish(_ group: Int, _ add: (inout Found) -> Void) {
+    state.withLock { state in
+      if state.isFinished[group] { return }
+      state.isFinished[group] = true
+      unfinished.subtract(1, ordering: .releasing)
+      add(&state.found)
+    }
+  }
+
+  /// Reads or changes what was found.
+  func withFound<Result: Sendable>(_ body: (inout Found) -> Result) -> Result { state.withLock { body(&$0.found) } }
+
+  /// Groups that other threads have begun and do not finish in so much time.
+  func unfinishedGroups(patienceNanoseconds: UInt64) -> [Int] {
+    let end = DispatchTime.now().uptimeNanoseconds + patienceNanoseconds
+    while unfinished.load(ordering: .acquiring) > 0, DispatchTime.now().uptimeNanoseconds < end { search_pause() }
+    if unfinished.load(ordering: .acquiring) == 0 { return [] }
+    return state.withLock { state in state.isFinished.indices.filter { !state.isFinished[$0] } }
+  }
+
+  /// No thread takes a group any more. Waits a moment for those that scan one.
+  func end(patienceNanoseconds: UInt64) {
+    taken.store(count, ordering: .relaxed)
+    let end = DispatchTime.now().uptimeNanoseconds + patienceNanoseconds
+    while true {
+      let isOver = DispatchTime.now().uptimeNanoseconds >= end
+      let isDone = state.withLock { state in
+        state.scan = nil
+        if state.running == 0 { return true }
+        if isOver {
+          state.isLate = true
+          HelperThreads.late.enter()
+        }
+        return isOver
+      }
+      if isDone { return }
+      search_pause()
+    }
+  }
+
+  // MARK: On a helping thread
+
+  /// Calls `body`, which scans groups, unless the scan has ended.
+  func help(_ body: (Scan) -> Void) {
+    guard begin(body) else { return }
+    let leaves = state.withLock { state in
+      state.running -= 1
+      return state.running == 0 && state.isLate
+    }
+    if leaves { HelperThreads.late.leave() }
+  }
+
+  /// A function of its own: when the thread reports its end, it has no reference to the files.
+  ///
+  /// - Returns: False if the scan has ended.
+  @inline(never)
+  private func begin(_ body: (Scan) -> Void) -> Bool {
+    let scan = state.withLock { state in
+      if state.scan != nil { state.running += 1 }
+      return state.scan
+    }
+    guard let scan else { return false }
+    body(scan)
+    return true
+  }
+}
+
+/// The number next to 0.62 of the count that has no divisor in common with it, so that each group has its turn; not 1, if there is another.
+private func scatteringStride(_ count: Int) -> Int {
+  let wanted = count * 618 / 1000
+  for distance in 0..<max(1, count) {
+    for stride in [wanted - distance, wanted + distance] where 1 < stride && stride < count && isCoprime(stride, count) { return stride }
+  }
+  return 1
+}
+
+private func isCoprime(_ left: Int, _ right: Int) -> Bool {
+  var (left, right) = (left, right)
+  while right != 0 { (left, right) = (right, left % right) }
+  return left == 1
+}
