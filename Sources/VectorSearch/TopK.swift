@@ -44,17 +44,20 @@
     return heap.count < limit || score >= heap[0].score
   }
 
-  @inlinable
-  package mutating func insert(score: Float, id: ID, payload: Payload) {
-    guard admits(score) else { return }
+  /// - Returns: Whether the candidate has entered.
+  @inlinable @discardableResult
+  package mutating func insert(score: Float, id: ID, payload: Payload) -> Bool {
+    guard admits(score) else { return false }
     let candidate = Candidate(score: score, id: id, payload: payload)
     if heap.count < limit {
       heap.append(candidate)
       siftUp(heap.count - 1)
-    } else if heap[0].isWorse(than: candidate) {
-      heap[0] = candidate
-      siftDown(0)
+      return true
     }
+    guard heap[0].isWorse(than: candidate) else { return false }
+    heap[0] = candidate
+    siftDown(0)
+    return true
   }
 
   /// The kept candidates, best first.
@@ -63,28 +66,35 @@
     heap.sorted { $1.isWorse(than: $0) }
   }
 
+  // Both move one candidate along its path, and the others by one step: half as many writes as with exchanges.
+
   @inlinable
   mutating func siftUp(_ start: Int) {
+    var heap = heap.mutableSpan
+    let moved = heap[start]
     var child = start
     while child > 0 {
       let parent = (child - 1) / 2
-      guard heap[child].isWorse(than: heap[parent]) else { return }
-      heap.swapAt(child, parent)
+      guard moved.isWorse(than: heap[parent]) else { break }
+      heap[child] = heap[parent]
       child = parent
     }
+    heap[child] = moved
   }
 
   @inlinable
   mutating func siftDown(_ start: Int) {
+    var heap = heap.mutableSpan
+    let moved = heap[start]
     var parent = start
     while true {
-      var worst = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isWorse(than: heap[worst]) {
-        worst = child
-      }
-      if worst == parent { return }
-      heap.swapAt(parent, worst)
-      parent = worst
+      var child = 2 * parent + 1
+      if child >= heap.count { break }
+      if child + 1 < heap.count, heap[child + 1].isWorse(than: heap[child]) { child += 1 }
+      guard heap[child].isWorse(than: moved) else { break }
+      heap[parent] = heap[child]
+      parent = child
     }
+    heap[parent] = moved
   }
 }

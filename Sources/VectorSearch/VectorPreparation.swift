@@ -23,7 +23,11 @@ package enum VectorPreparation {
     guard metric == .cosine else { return values }
     guard norm > 0 else { throw .zeroNorm }
     if abs(squared - 1) <= unitTolerance { return values }
-    return values.map { Float(Double($0) / norm) }
+    // A loop over memory that exists, unlike `map`, divides several components at once.
+    var scaled = values
+    var components = scaled.mutableSpan
+    for index in components.indices { components[index] = Float(Double(components[index]) / norm) }
+    return scaled
   }
 
   /// ‖x‖², summed in Double over four interleaved parts, always in the same order.

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 // The inner loops of searches. No function allocates or keeps state: any number of threads may call them on buffers of their own. Every level gives the
-// same results.
+// same results, except that of float_sums.h.
 
 /// Instructions that a function uses. A level that the processor lacks must not be passed.
 enum search_level {

@@ -24,18 +24,13 @@ enum RecordCoding {
   static func decode<Value>(
     _ value: RawSpan, _ name: @autoclosure () -> String, _ body: (inout CBORReader) throws(CBORError) -> Value
   ) throws(StoreError) -> Value {
-    // `withUnsafeBytes` rethrows untyped errors, so the outcome travels as a value.
-    let outcome = unsafe value.withUnsafeBytes { buffer -> Result<Value, CBORError> in
-      var reader = unsafe CBORReader(buffer)
-      do throws(CBORError) {
-        return .success(try body(&reader))
-      } catch {
-        return .failure(error)
+    do throws(CBORError) {
+      return try unsafe value.withUnsafeBytes { buffer throws(CBORError) in
+        var reader = unsafe CBORReader(buffer)
+        return try body(&reader)
       }
-    }
-    switch outcome {
-    case .success(let value): return value
-    case .failure(let error): throw StoreError(.corrupted, "\(name()) does not decode", cause: error)
+    } catch {
+      throw StoreError(.corrupted, "\(name()) does not decode", cause: error)
     }
   }
 }

@@ -5,19 +5,6 @@ import VectorSearch
 /// If the columns leave the filter undecided, a record decides. Such candidates are collected, and their records are read in descending
 /// order of scores, until a score cannot enter any more: see ``settle(_:)``.
 struct BestHits {
-  /// The row of a memory that was found, and its record if the filter had to read it.
-  struct Hit {
-    let row: Int
-    let read: ReadRecord?
-  }
-
-  /// A record in a box: a heap of hits is sorted by moving them.
-  final class ReadRecord {
-    let record: MemoryRecord
-
-    init(_ record: MemoryRecord) { self.record = record }
-  }
-
   private struct Undecided {
     let score: Float
     let row: Int
@@ -31,7 +18,10 @@ struct BestHits {
   /// Records that were read because the columns left the filter undecided.
   private(set) var recordsRead = 0
   private var recordsMatched = 0
-  private(set) var best: TopK<MemoryID, Hit>
+  /// The memories with their rows. Candidates have no references, so that moving them in the heap counts none.
+  private(set) var best: TopK<MemoryID, Int>
+  /// The records of these memories that the filter had to read, and of some that are not among the best any more.
+  private(set) var records: [MemoryID: MemoryRecord] = [:]
 
   init(_ query: SearchQuery) {
     filter = query.filter
@@ -57,7 +47,7 @@ struct BestHits {
         throw StoreError(.corrupted, "row \(entry.row) is in no block, or in several")
       }
       let id = try ScannedBlock(reader, block.record, block.key).columns().id(entry.row - block.firstRow)
-      best.insert(score: entry.score, id: id, payload: Hit(row: entry.row, read: nil))
+      best.insert(score: entry.score, id: id, payload: entry.row)
     }
   }
 
@@ -71,7 +61,7 @@ struct BestHits {
       let id = columns.id(hit.slot)
       let row = block.record.firstRow + hit.slot
       if filter == nil || candidates.isCertain(hit.slot) {
-        best.insert(score: hit.score, id: id, payload: Hit(row: row, read: nil))
+        best.insert(score: hit.score, id: id, payload: row)
       } else {
         undecided.append(Undecided(score: hit.score, row: row, id: id))
       }
@@ -90,7 +80,11 @@ struct BestHits {
       recordsRead += 1
       guard let record = try reader.memoryRecord(candidate.id), filter.matches(record.memory) else { continue }
       recordsMatched += 1
-      best.insert(score: candidate.score, id: candidate.id, payload: Hit(row: candidate.row, read: ReadRecord(record)))
+      if best.insert(score: candidate.score, id: candidate.id, payload: candidate.row) { records[candidate.id] = record }
+    }
+    if records.count > 4 * best.limit {
+      let kept = Set(best.sorted().map(\.id))
+      records = records.filter { kept.contains($0.key) }
     }
     undecided.removeAll(keepingCapacity: true)
     // The rarer the matches, the more candidates are collected before the next time.

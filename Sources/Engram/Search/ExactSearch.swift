@@ -8,7 +8,8 @@ import VectorSearch
 /// 2. ``BlockScan`` walks the blocks of a scope, once for all queries of that scope; for a search by codes that needs no columns,
 ///    ``ScopeRows`` has their rows.
 /// 3. ``BlockCandidates`` decides by the block's columns which slots may be returned: expiry, the query's moment, and its filter.
-/// 4. ``CodeFilter`` excludes by their codes those that cannot enter; not in a small scope, nor in a store without codes.
+/// 4. ``CodeFilter`` excludes by their codes those that cannot enter; not in a small scope, nor in a store without codes. There, ``UnitRowScan``
+///    excludes by their floats those that need no exact score.
 /// 5. ``RowScorer`` scores the others.
 /// 6. ``BestHits`` keeps the best.
 /// 7. ``ResultReading`` reads their records and compares them with their rows.
@@ -87,6 +88,8 @@ struct ExactSearch: ~Escapable {
       try scan(scope, &searches, plain, &bytes)
       let others = members.filter { !plain.contains($0) }
       if !others.isEmpty { try scanBlocks(of: users, &searches, others, &bytes) }
+    } else if let users, UnitRowScan.pays(for: rows), members.allSatisfy({ searches[$0].canScanRowsByFloats }) {
+      try scan(ScopeRows(walking: users, reader, state), &searches, members, &bytes)
     } else {
       try scanBlocks(of: users, &searches, members, &bytes)
     }
@@ -95,6 +98,8 @@ struct ExactSearch: ~Escapable {
   private func scanBlocks(of users: [UserKey]?, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
     let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
+    // The closure would copy the whole search for each block.
+    let (strideBytes, check) = (rows.header.strideBytes, check)
     var scored: [ScoredSlot] = []
     try BlockScan(reader, rowsHigh: state.rowsHigh).forEachBlock(of: users) { block in
       // Most searches are alone: they need no array for each block.
@@ -105,13 +110,13 @@ struct ExactSearch: ~Escapable {
           try searches[member].score(block, candidates, scorer, &scored)
         }
       }
-      try pass(block.record.used * members.count, &bytes)
+      try Self.pass(block.record.used * members.count * strideBytes, &bytes, check)
     }
   }
 
   /// Stages 3 to 6 over the rows of a scope.
   private func scan(_ scope: ScopeRows, _ searches: inout [RunningSearch], _ members: [Int], _ bytes: inout Int) throws {
-    let together = members.count > 1 ? members.filter { searches[$0].plan.query.tier != .coarseCodes } : []
+    let together = members.count > 1 ? members.filter { searches[$0].codes != nil && searches[$0].plan.query.tier != .coarseCodes } : []
     if together.count >= BatchScan.fewestQueries {
       try scanTogether(scope, &searches, together)
       for member in members where !together.contains(member) { try searches[member].scan(rows, scope, reader, check: check) }
@@ -126,7 +131,7 @@ struct ExactSearch: ~Escapable {
       for (member, candidates) in zip(members, try BlockCandidates.of(block, conditions)) {
         try searches[member].score(block, candidates, scorer, &scored)
       }
-      try pass(block.record.used * members.count, &bytes)
+      try Self.pass(block.record.used * members.count * rows.header.strideBytes, &bytes, check)
     }
   }
 
@@ -141,9 +146,9 @@ struct ExactSearch: ~Escapable {
     }
   }
 
-  private func pass(_ rowCount: Int, _ bytes: inout Int) throws {
-    bytes += rowCount * rows.header.strideBytes
-    guard bytes >= Self.bytesPerCheck else { return }
+  private static func pass(_ count: Int, _ bytes: inout Int, _ check: () throws -> Void) throws {
+    bytes += count
+    guard bytes >= bytesPerCheck else { return }
     bytes = 0
     try check()
   }
@@ -186,6 +191,9 @@ struct RunningSearch {
     hits = BestHits(plan.query)
   }
 
+  /// Whether ``UnitRowScan`` can find the results. A query that asks for floats gets every row scored.
+  var canScanRowsByFloats: Bool { codes == nil && plan.query.tier == nil && !plan.condition.needsColumns }
+
   var tier: SearchTier { coarse.coded > 0 ? .coarseCodes : rowsCompared > 0 ? .codes : .floats }
 
   /// Bytes of codes and components that were compared.
@@ -211,6 +219,13 @@ struct RunningSearch {
 
   /// Stages 4 to 6 for all rows that no filter concerns.
   mutating func scan(_ rows: RowFile, _ scope: ScopeRows, _ reader: RecordReader, check: () throws -> Void) throws {
+    guard codes != nil else {
+      let best = try UnitRowScan.best(
+        of: scope.spans, count: scope.count, in: rows, query: plan.embedding, limit: plan.query.limit, threshold: hits.bound, check: check)
+      rowsInScope += scope.count
+      rowsScored += scope.count
+      return try hits.add(best.entries, scope, reader, check: check)
+    }
     let scan = RowScan(
       rows, requiredCodes, query: plan.embedding, spans: scope.spans, coarse: plan.query.tier.map { $0 == .coarseCodes })
     let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)

@@ -22,9 +22,9 @@ struct ResultReading: ~Escapable {
     let query = search.plan.query
     let owners = Owners(search.plan.owners)
     return try search.hits.best.sorted().map { candidate in
-      guard let record = try candidate.payload.read?.record ?? reader.memoryRecord(candidate.id),
-        let reference = record.row, reference.row == candidate.payload.row
-      else { throw StoreError(.corrupted, "row \(candidate.payload.row) and the record of memory \(candidate.id) disagree") }
+      guard let record = try search.hits.records[candidate.id] ?? reader.memoryRecord(candidate.id),
+        let reference = record.row, reference.row == candidate.payload
+      else { throw StoreError(.corrupted, "row \(candidate.payload) and the record of memory \(candidate.id) disagree") }
       guard owners.include(record.memory.userID) else {
         throw StoreError(.corrupted, "memory \(candidate.id) is in the blocks of another user")
       }

@@ -1,7 +1,7 @@
 import LMDB
 import VectorSearch
 
-/// Stage 2 of a search by codes: the live rows of a scope in the order of the row file, for ``RowScan``.
+/// Stage 2 of a search that needs no columns: the live rows of a scope in the order of the row file, for ``RowScan`` and ``UnitRowScan``.
 struct ScopeRows {
   /// The live rows without those of ``others``.
   let spans: [RowSpan]
@@ -35,6 +35,15 @@ struct ScopeRows {
     } else {
       return nil
     }
+  }
+
+  /// The rows of some users by a walk over their blocks.
+  ///
+  /// - Complexity: O(blocks of the users).
+  init(walking users: [UserKey], _ reader: RecordReader, _ state: StateRecord) throws {
+    var blocks: [LiveBlock] = []
+    try BlockScan(reader, rowsHigh: state.rowsHigh).forEachBlock(of: users) { blocks.append(LiveBlock($0.key, $0.record)) }
+    self.init(blocks)
   }
 
   private init(_ list: LiveRows) {

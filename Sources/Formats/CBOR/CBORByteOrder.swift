@@ -21,6 +21,24 @@
   @inlinable @inline(__always)
   static func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, count: Int) -> Bool { unsafe memcmp(a, b, count) == 0 }
 
+  /// Whether no byte has its highest bit set: then the bytes are valid UTF-8.
+  @inlinable @inline(__always)
+  static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let high: UInt64 = 0x8080_8080_8080_8080
+    let count = bytes.count
+    if count < 8 {
+      var all: UInt8 = 0
+      for place in 0..<count { all |= unsafe bytes[place] }
+      return all < 0x80
+    }
+    // The last eight bytes overlap those before, and no load reaches beyond the end.
+    var all = unsafe bytes.loadUnaligned(fromByteOffset: count - 8, as: UInt64.self)
+    for offset in stride(from: 0, to: count - 8, by: 8) {
+      all |= unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+    return all & high == 0
+  }
+
   @usableFromInline
   package static func compare(_ a: Slice<UnsafeRawBufferPointer>, _ b: Slice<UnsafeRawBufferPointer>) -> Int {
     unsafe compare(UnsafeRawBufferPointer(rebasing: a), UnsafeRawBufferPointer(rebasing: b))

@@ -126,6 +126,7 @@ extension CBORReader {
 
   @inlinable @inline(__always)
   static func string(validating utf8: UnsafeRawBufferPointer, at start: Int) throws(CBORError) -> String {
+    if unsafe CBORByteOrder.isASCII(utf8) { return unsafe String(decoding: utf8, as: UTF8.self) }
     // Invalid bytes would have been replaced. This costs one comparison; `String(validating:as:)` looks up generic metadata on every call.
     var text = unsafe String(decoding: utf8, as: UTF8.self)
     let isUnchanged = text.withUTF8 { copy in
