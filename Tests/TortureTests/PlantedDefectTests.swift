@@ -26,6 +26,17 @@ import Testing
     }
   }
 
+  /// A file that has another name now would hide the defect: its violations would not be recognised.
+  @Test func everyFileOfAViolationIsOneOfTheProduct() throws {
+    let sources = try Script.files(Self.root.appending(path: "Sources").path).map { String(decoding: $0.1, as: UTF8.self) }
+    var names: Set<String> = []
+    for defect in PlantedDefects.all {
+      for found in defect.violation.matches(of: /([a-z.\\0-9]+): row/) { names.insert(String(found.1.replacing("\\", with: ""))) }
+    }
+    #expect(names.isSuperset(of: ["rows.f32", "codes"]))
+    for name in names { #expect(sources.contains { $0.contains("\"\(name)\"") }, "no file is called \(name)") }
+  }
+
   @Test func theProductHasNoTraceOfThem() throws {
     let sources = try Script.files(Self.root.appending(path: "Sources").path)
     #expect(sources.count > 100)

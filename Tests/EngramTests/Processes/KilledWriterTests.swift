@@ -22,8 +22,9 @@ import Testing
     for round in 0..<kills {
       let child = try ChildProcess([command, place.path, "k\(round)"])
       #expect(try await child.readLine() == "ready")
-      let delay = Int.random(in: 0..<40_000, using: &generator)
-      try await Task.sleep(for: .microseconds(delay))
+      // A time alone would end every writer of a slow machine before its first write.
+      for _ in 0..<Int.random(in: 0...4, using: &generator) { _ = try await child.readLine() }
+      try await Task.sleep(for: .microseconds(Int.random(in: 0..<10_000, using: &generator)))
       child.kill()
       let outcome = try await child.finish()
       #expect(outcome.termination == .signalled(SIGKILL))

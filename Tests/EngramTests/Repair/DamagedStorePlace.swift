@@ -52,7 +52,8 @@ struct DamagedStorePlace {
 
   private static func draft(_ user: String, _ number: Int) -> MemoryDraft {
     var draft = TestStore.draft(user, number)
-    if number % 20 == 7 { draft.text = String(repeating: "long \(number) ", count: 800) }
+    // Longer than a page, of few words.
+    if number % 20 == 7 { draft.text = "long \(number) " + String(repeating: "x", count: 7200) }
     if number % 9 == 2 { draft.embedding = nil }
     if number % 5 == 0 { draft.dedupeKey = "key \(number)" }
     if number % 6 == 0 { draft.expiresAt = Date(milliseconds: 4_000_000_000_000 + Int64(number)) }

@@ -110,6 +110,6 @@ struct PlantedDefects: Sendable {
       violation: #"was changed as version \d+, which it is not|made its conditional changes"#),
     PlantedDefects(
       name: "M13", summary: "codes that were not flushed are trusted after a power failure", tiers: ["torn", "power"],
-      violation: #"codes\.u4: row \d+ of memory .* has another code"#),
+      violation: #"codes: row \d+ of memory .* has another code"#),
   ]
 }
