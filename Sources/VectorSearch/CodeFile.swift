@@ -173,6 +173,16 @@ package final class CodeFile: Sendable {
     }
   }
 
+  /// The bound R of the error of a row's code.
+  ///
+  /// - Parameter row: Covered.
+  func radius(_ tier: CodeTier, row: Int) -> Float {
+    let (chunk, place) = row.quotientAndRemainder(dividingBy: Self.chunkRows)
+    let metadata = offset(ofChunk: chunk) + header.offset(tier) + Self.chunkRows * header.codeBytes(tier) + 4 * place
+    // SAFETY: metadata has four bytes, aligned to four.
+    return unsafe Float(bitPattern: map.pointer(at: metadata, count: 4).load(as: UInt32.self) << 16)
+  }
+
   /// Asks the memory for the code of a row that will be looked at soon.
   func prefetch(_ tier: CodeTier, row: Int) {
     let (chunk, place) = row.quotientAndRemainder(dividingBy: Self.chunkRows)

@@ -17,10 +17,11 @@ package struct CodeFilter {
   /// How many codes are compared in the time in which one row is scored, about. The codes of all rows are compared, candidates or not.
   private static let codesPerScore = 6
 
-  package init(_ codes: CodeReading, embedding: [Float], _ tier: CodeTier = .fine) {
+  /// - Parameter estimate: Nil: no row is excluded that could enter. Otherwise few are.
+  package init(_ codes: CodeReading, embedding: [Float], _ tier: CodeTier = .fine, _ estimate: ScoreEstimate? = nil) {
     self.codes = codes
     self.tier = tier
-    query = CodeQuery(embedding, mean: codes.file.mean, tier)
+    query = CodeQuery(embedding, mean: codes.file.mean, tier, estimate)
   }
 
   /// The candidates among consecutive rows that may score at least `least`: those to score at once, because they probably do or because they have no

@@ -7,11 +7,14 @@ package struct CodeQuery: Sendable {
   let parameters: search_code_query
   /// The dot product of the mean and the query: bounds are without it.
   let center: Double
+  /// That of the query.
+  let norm: Float
 
   /// - Parameters:
   ///   - query: Finite components.
   ///   - mean: What the codes are centered on.
-  package init(_ query: [Float], mean: [Float], _ tier: CodeTier) {
+  ///   - estimate: Nil: bounds are never lower than scores. Otherwise they are rarely lower.
+  package init(_ query: [Float], mean: [Float], _ tier: CodeTier, _ estimate: ScoreEstimate? = nil) {
     precondition(query.count == mean.count, "a query has the dimension of the mean")
     let count = search_code_bytes(query.count, tier.bits) * 8 / Int(tier.bits)
     var parameters = search_code_query()
@@ -20,6 +23,13 @@ package struct CodeQuery: Sendable {
     values = unsafe [Int8](unsafeUninitializedCapacity: count) { buffer, initialized in
       center = unsafe search_prepare_code_query(query, mean, query.count, tier.bits, buffer.baseAddress!, &parameters)
       initialized = count
+    }
+    norm = parameters.norm
+    if let estimate {
+      // Rounding the query is a small part of what the sample was off by.
+      parameters.residual = 0
+      parameters.scale *= Float(estimate.scale)
+      parameters.norm *= Float(estimate.margin)
     }
     self.parameters = parameters
     self.center = center

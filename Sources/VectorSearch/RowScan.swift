@@ -36,6 +36,8 @@ package struct RowScan: Sendable {
   let filter: CodeFilter
   /// Looks at the rows before ``filter``; nil: it would not pay.
   let coarseFilter: CodeFilter?
+  /// Whether the coarse codes exclude rows by estimates of their scores, so that a result may be missing.
+  package let isApproximate: Bool
   private let spans: [RowSpan]
 
   private static let spansInGroup = 16
@@ -50,12 +52,16 @@ package struct RowScan: Sendable {
   ///   - query: `dimension` components.
   ///   - spans: The candidates, each once. In the order of the file, or the scan waits for the memory.
   ///   - coarse: Whether the coarse codes are compared first; nil: if that pays.
-  package init(_ rows: RowFile, _ filter: CodeFilter, query: [Float], spans: [RowSpan], coarse: Bool? = nil) {
+  ///   - recall: Which share of the results a scan that compares coarse codes may be expected to find; 1: all of them.
+  package init(_ rows: RowFile, _ filter: CodeFilter, query: [Float], spans: [RowSpan], coarse: Bool? = nil, recall: Double = 1) {
     precondition(query.count == rows.header.dimension, "a query has the store's dimension")
     self.rows = rows
     self.filter = filter
     let bytes = spans.count * CodeFile.chunkRows * filter.codes.file.header.codeBytes(.fine)
-    coarseFilter = coarse ?? (bytes > Self.cachedBytes) ? CodeFilter(filter.codes, embedding: query, .coarse) : nil
+    let comparesCoarse = coarse ?? (bytes > Self.cachedBytes)
+    let estimate = comparesCoarse && recall < 1 ? ScoreEstimate(rows, filter.codes, query: query, spans: spans, recall: recall) : nil
+    coarseFilter = comparesCoarse ? CodeFilter(filter.codes, embedding: query, .coarse, estimate) : nil
+    isApproximate = estimate != nil
     self.query = query
     self.spans = spans
   }

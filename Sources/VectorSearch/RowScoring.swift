@@ -20,6 +20,12 @@ extension RowFile {
     }
   }
 
+  /// The dot product of a row with itself.
+  func squaredNorm(ofRow row: Int) -> Float {
+    let components = self.row(row)
+    return score(query: components, row: row)
+  }
+
   /// Calls `body` with the slot and the score of every live row of a block, in ascending order of slots.
   @inlinable
   package func forEachScore<Failure: Error>(

@@ -129,6 +129,9 @@ import Testing
       (["search", store, "--all"], "Error: Say what to search for: either a text or --vector <file|json>.\n"),
       (["search", store, "text", "--all", "--user", "u"], "Error: Give either --user or --all, not both.\n"),
       (["search", store, "text", "--all", "--limit", "0"], "Error: The limit is 0, it must be at least 1.\n"),
+      (["search", store, "text", "--all", "--fast"], "Error: --fast and --recall are for a search by --vector.\n"),
+      (["search", store, "--vector", "[1,2]", "--all", "--recall", "0.4"], "Error: The recall is 0.4, it must be 0.5 to 1.\n"),
+      (["search", store, "--vector", "[1,2]", "--all", "--recall", "nan"], "Error: The recall is nan, it must be 0.5 to 1.\n"),
       (
         ["search", store, "text", "--all", "--since", "soon"],
         "Error: The value 'soon' is invalid for '--since <time>': not a time such as "

@@ -136,6 +136,22 @@ import Testing
     try tool.run("search", store, "--vector", "[1]", "--user", "maya", "--mode", "lexical", exit: 64)
   }
 
+  /// Two memories are compared by their floats: the explanation says that the search was exact.
+  @Test func aSearchCanBeFast() throws {
+    let small = store + "-small"
+    try tool.run("create", small, "--dimension", "2")
+    for (text, vector) in [("one", "[1,0]"), ("two", "[0,1]")] {
+      try tool.run("add", small, text, "--user", "maya", "--vector", vector)
+    }
+    for options in [["--fast"], ["--recall", "0.9"], ["--fast", "--recall", "1"]] {
+      let lines = try tool.run(["search", small, "--vector", "[1,0]", "--all", "--json", "--explain"] + options).standardOutput
+      let hits = try lines.split(separator: "\n").map { try object(String($0)) }
+      let explanation = try #require(hits.first?["explanation"] as? [String: Any])
+      #expect(hits.map { $0["text"] as? String } == ["one", "two"])
+      #expect(explanation["isApproximate"] as? Bool == false && explanation["tier"] as? String == "floats")
+    }
+  }
+
   @Test func inspectHasTheAgreedShape() throws {
     let id = try add("--user", "maya", "text")
     let whole = try object(try tool.run("inspect", store, "--json").standardOutput)

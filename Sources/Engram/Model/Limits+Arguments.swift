@@ -75,6 +75,9 @@ extension Limits {
     guard query.limit > 0 else { throw StoreError(.invalidArgument, "the limit of a search is \(query.limit), it must be at least 1") }
     if let threshold = query.threshold { try checkFinite(Double(threshold), "the threshold of a search") }
     try check(neighbors: query.neighbors)
+    guard 0.5...1 ~= query.precision.recall else {
+      throw StoreError(.invalidArgument, "the recall of a fast search is \(query.precision.recall), it must be 0.5…1")
+    }
     try check(query.asOf, "the asOf of a search")
     try check(query.filter)
     try check(query.scope)

@@ -29,7 +29,7 @@ public enum SearchScope: Sendable, Hashable {
   }
 }
 
-/// What a search compares before the components of rows. The results are the same with each: ids, scores and ties.
+/// What a search compares before the components of rows. The results of an exact search are the same with each: ids, scores and ties.
 public enum SearchTier: String, Sendable, Hashable, Codable, CaseIterable {
   /// Nothing: every row is scored from all its components.
   case floats
@@ -37,6 +37,29 @@ public enum SearchTier: String, Sendable, Hashable, Codable, CaseIterable {
   case codes
   /// A code of two bits for each component, then that of four bits of the rows that are left.
   case coarseCodes
+}
+
+/// Whether a search by vector finds all of its results.
+public enum SearchPrecision: Sendable, Hashable, Codable {
+  /// The results are those of scoring every row.
+  case exact
+  /// A result may be missing, and the next best one is there instead; each score is that of its row. Two searches may miss different ones.
+  ///
+  /// `recall` is the expected share of the results that are found, 0.5…1, measured for each query on a sample of the rows in its scope; with 1 the
+  /// search is exact. A search of a large scope then compares fewer components. The search is exact by itself where that saves nothing or where estimates
+  /// are useless: in scopes whose four-bit codes fit into a cache (150,000 rows of 384 components), in a store without codes, with a filter, with
+  /// ``SearchQuery/asOf``, if ``SearchQuery/tier`` is `floats` or `codes`, and if the embeddings use few of their dimensions. Queries of a batch that
+  /// share a scope share one exact pass, which costs less than a fast search each, unless their tier is `coarseCodes`. An explanation says what was
+  /// done: ``SearchResult/Explanation/isApproximate``.
+  case fast(recall: Double)
+
+  /// The share of the results that a search may be expected to find.
+  var recall: Double {
+    switch self {
+    case .exact: 1
+    case .fast(let recall): recall
+    }
+  }
 }
 
 /// A search by vector.
@@ -69,10 +92,13 @@ public struct SearchQuery: Sendable, Hashable {
   /// A store that has no codes, because it is small or they are not yet built, compares all components. A search with a filter or a moment compares
   /// codes of four bits instead of two.
   public var tier: SearchTier?
+  /// Whether all results must be found.
+  public var precision: SearchPrecision
 
   public init(
     embedding: Embedding, scope: SearchScope, limit: Int = 10, threshold: Float? = nil, filter: Filter? = nil, neighbors: Int = 0,
-    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false, tier: SearchTier? = nil
+    asOf: Date? = nil, includesSuperseded: Bool = false, includesExplanation: Bool = false, tier: SearchTier? = nil,
+    precision: SearchPrecision = .exact
   ) {
     self.embedding = embedding
     self.scope = scope
@@ -84,12 +110,13 @@ public struct SearchQuery: Sendable, Hashable {
     self.includesSuperseded = includesSuperseded
     self.includesExplanation = includesExplanation
     self.tier = tier
+    self.precision = precision
   }
 }
 
 extension SearchQuery: Codable {
   private enum CodingKeys: String, CodingKey {
-    case embedding, scope, limit, threshold, filter, neighbors, asOf, includesSuperseded, includesExplanation, tier
+    case embedding, scope, limit, threshold, filter, neighbors, asOf, includesSuperseded, includesExplanation, tier, precision
   }
 
   /// Only `embedding` and `scope` are needed; the defaults are those of the initializer.
@@ -104,7 +131,8 @@ extension SearchQuery: Codable {
       asOf: try container.decodeIfPresent(Date.self, forKey: .asOf),
       includesSuperseded: try container.decodeIfPresent(Bool.self, forKey: .includesSuperseded) ?? false,
       includesExplanation: try container.decodeIfPresent(Bool.self, forKey: .includesExplanation) ?? false,
-      tier: try container.decodeIfPresent(SearchTier.self, forKey: .tier))
+      tier: try container.decodeIfPresent(SearchTier.self, forKey: .tier),
+      precision: try container.decodeIfPresent(SearchPrecision.self, forKey: .precision) ?? .exact)
   }
 }
 
@@ -133,6 +161,8 @@ public struct SearchResult: Sendable, Hashable, Codable {
     public let rowsInScope: Int
     /// What was compared first.
     public let tier: SearchTier
+    /// Whether rows were excluded by estimates of their scores, so that a result may be missing: see ``SearchPrecision``.
+    public let isApproximate: Bool
     /// Bytes of codes and components that were compared.
     public let bytesRead: Int
     /// From the beginning of the search until the ids and scores of its results were known. The queries of a batch that share a scope share the time.

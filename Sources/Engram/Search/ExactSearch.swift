@@ -1,6 +1,7 @@
 import VectorSearch
 
-/// Exact search: the results are those of scoring every live row in scope that the filter does not exclude.
+/// Exact search: the results are those of scoring every live row in scope that the filter does not exclude. A query that asks for
+/// ``SearchPrecision/fast(recall:)`` may get others, if its scope is large and it needs no columns.
 ///
 /// A pipeline of seven stages, each in a file of its own:
 ///
@@ -181,6 +182,7 @@ struct RunningSearch {
   private var rowsCoded = 0
   /// Those of which coarse codes were compared, and those of which fine ones were compared then.
   private var coarse = (coded: 0, refined: 0)
+  private(set) var isApproximate = false
 
   /// Rows that were compared by their codes.
   var rowsCompared: Int { rowsCoded + (codes?.rowsCompared ?? 0) }
@@ -227,8 +229,10 @@ struct RunningSearch {
       return try hits.add(best.entries, scope, reader, check: check)
     }
     let scan = RowScan(
-      rows, requiredCodes, query: plan.embedding, spans: scope.spans, coarse: plan.query.tier.map { $0 == .coarseCodes })
+      rows, requiredCodes, query: plan.embedding, spans: scope.spans, coarse: plan.query.tier.map { $0 == .coarseCodes },
+      recall: plan.query.precision.recall)
     let outcome = try scan.run(limit: plan.query.limit, threshold: hits.bound, check: check)
+    isApproximate = scan.isApproximate
     try add(outcome, isCoarse: scan.tier == .coarse, scope, reader, check: check)
   }
 

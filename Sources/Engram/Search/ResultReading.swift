@@ -35,8 +35,8 @@ struct ResultReading: ~Escapable {
         explanation: query.includesExplanation
           ? .init(
             metric: reader.store.metric, row: reference.row, rowsScored: search.rowsScored, rowsCoded: search.rowsCompared,
-            rowsInScope: search.rowsInScope, tier: search.tier, bytesRead: search.bytesRead(rows), microseconds: duration.wholeMicroseconds,
-            batchSequence: batchSequence, parts: nil) : nil)
+            rowsInScope: search.rowsInScope, tier: search.tier, isApproximate: search.isApproximate, bytesRead: search.bytesRead(rows),
+            microseconds: duration.wholeMicroseconds, batchSequence: batchSequence, parts: nil) : nil)
     }
   }
 

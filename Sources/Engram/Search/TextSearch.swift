@@ -159,8 +159,8 @@ struct TextSearch: ~Escapable {
           importance: query.ranking.importance * record.memory.importance)
         explanation = .init(
           metric: reader.store.metric, row: record.row?.row, rowsScored: compared.rows.scored, rowsCoded: compared.rows.coded,
-          rowsInScope: rowsInScope, tier: compared.rows.coded > 0 ? .codes : .floats, bytesRead: compared.bytes,
-          microseconds: compared.duration.wholeMicroseconds, batchSequence: sequence, parts: parts)
+          rowsInScope: rowsInScope, tier: compared.rows.coded > 0 ? .codes : .floats, isApproximate: false,
+          bytesRead: compared.bytes, microseconds: compared.duration.wholeMicroseconds, batchSequence: sequence, parts: parts)
       }
       return SearchResult(
         memory: record.memory, score: hit.score,

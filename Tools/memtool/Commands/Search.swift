@@ -18,6 +18,7 @@ struct Search: AsyncParsableCommand {
         memtool search bot.memory 'where does she live?' --user maya \\
           --half-life 30 --neighbors 1 --max-tokens 500
         memtool search bot.memory --vector query.json --all --limit 3 --json
+        memtool search bot.memory --vector query.json --all --fast --explain
         memtool search bot.memory tea --user maya --kind fact \\
           --since 2026-01-01 --metadata topic=food
         memtool search bot.memory 'green tea' --user maya --as-of 2025-12-31
@@ -71,8 +72,15 @@ struct Search: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Compare this first: floats, codes or coarse-codes; by default what costs least. The results are the same.", valueName: "tier"))
+      "Compare this first: floats, codes or coarse-codes; by default what costs least. The results are the same, unless --fast is given.",
+      valueName: "tier"))
   var tier: SearchTier?
+
+  @Flag(help: ArgumentHelp("Search a large scope for less time: a result may be missing. Default recall: 0.99."))
+  var fast = false
+
+  @Option(help: ArgumentHelp("The share of the results that --fast is expected to find, 0.5 to 1; implies --fast.", valueName: "share"))
+  var recall: Double?
 
   @OptionGroup var output: OutputOptions
 
@@ -92,6 +100,8 @@ struct Search: AsyncParsableCommand {
       throw ValidationError("--mode, --min-score, --half-life and --importance-weight are for texts; a vector has its --threshold.")
     }
     if tier != nil, vector == nil { throw ValidationError("--tier is for a search by --vector.") }
+    if vector == nil, fast || recall != nil { throw ValidationError("--fast and --recall are for a search by --vector.") }
+    if let recall, !(0.5...1 ~= recall) { throw ValidationError("The recall is \(recall), it must be 0.5 to 1.") }
     if mode == .dense, ranking != TextRanking() {
       throw ValidationError("--half-life and --importance-weight are for searches by words: a dense one ranks by similarity alone.")
     }
@@ -131,7 +141,7 @@ struct Search: AsyncParsableCommand {
         SearchQuery(
           embedding: try vector.embedding(), scope: scope, limit: limit, threshold: threshold, filter: filters.filter, neighbors: neighbors,
           asOf: asOf?.date, includesSuperseded: filters.superseded, includesExplanation: explain,
-          tier: tier))
+          tier: tier, precision: fast || recall != nil ? .fast(recall: recall ?? 0.99) : .exact))
     }
     if store.identity.embedder == nil, mode == .dense || threshold != nil {
       throw StoreError(.embedderRequired, "the store has no embedder, so a text has no vector: give one with --vector, or search by words")
@@ -178,7 +188,7 @@ struct Search: AsyncParsableCommand {
       switch found.tier {
       case .floats: ""
       case .codes: "codes of \(found.rowsCoded) compared, "
-      case .coarseCodes: "coarse codes of \(found.rowsCoded) compared, "
+      case .coarseCodes: "coarse codes of \(found.rowsCoded) compared\(found.isApproximate ? " by estimates" : ""), "
       }
     return
       "\(Amounts.count(found.rowsInScope, "embedding", "embeddings")) in scope: \(compared)\(found.rowsScored) scored, "
@@ -252,6 +262,8 @@ extension JSONWriter {
       write(explanation.rowsInScope)
       key("tier")
       write(explanation.tier.rawValue)
+      key("isApproximate")
+      write(explanation.isApproximate)
       key("bytesRead")
       write(explanation.bytesRead)
       key("microseconds")
