@@ -13,6 +13,8 @@
 struct bounding {
   // The query's scale and norm.
   float scale, norm;
+  // In relation to the scale of a row.
+  float largestError;
   float correction;
   // The scale of a row times this is what the query's rounding may add.
   float slack;
@@ -32,6 +34,8 @@ static float bound_portable(const struct bounding *common, int32_t sum, uint32_t
   float scale = float_of(metadata & 0xffff0000u), error = metadata & 0xffff ? float_of(metadata << 16) : INFINITY;
   float product = (float)sum - common->correction;
   float scaled = common->scale * product, estimate = scale * scaled;
+  // False if that is infinite, also for a scale of zero.
+  if (error > fabsf(scale) * common->largestError) error = INFINITY;
   float slack = fabsf(scale) * common->slack, residual = error * common->norm;
   *estimated = estimate;
   // The least normal number: what denormal products may lose is not relative to them.
@@ -73,7 +77,9 @@ AVX2 static inline void bound_avx2(
   __m256 error = _mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_set1_ps(INFINITY), _mm256_castsi256_ps(_mm256_cmpeq_epi32(low, zero)));
   __m256 product = _mm256_sub_ps(_mm256_cvtepi32_ps(products), _mm256_set1_ps(common->correction));
   __m256 scaled = _mm256_mul_ps(_mm256_set1_ps(common->scale), product), estimate = _mm256_mul_ps(scale, scaled);
-  __m256 slack = _mm256_mul_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), scale), _mm256_set1_ps(common->slack));
+  __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), scale), largest = _mm256_mul_ps(size, _mm256_set1_ps(common->largestError));
+  error = _mm256_blendv_ps(error, _mm256_set1_ps(INFINITY), _mm256_cmp_ps(error, largest, _CMP_GT_OQ));
+  __m256 slack = _mm256_mul_ps(size, _mm256_set1_ps(common->slack));
   __m256 residual = _mm256_mul_ps(error, _mm256_set1_ps(common->norm));
   __m256 upper = _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(estimate, slack), residual), _mm256_set1_ps(FLT_MIN));
   _mm256_storeu_ps(bounds, upper);
@@ -106,7 +112,9 @@ AVX512 static inline void bound_avx512(
   __m512 error = _mm512_mask_mov_ps(_mm512_set1_ps(INFINITY), _mm512_test_epi32_mask(low, low), _mm512_castsi512_ps(low));
   __m512 product = _mm512_sub_ps(_mm512_cvtepi32_ps(products), _mm512_set1_ps(common->correction));
   __m512 scaled = _mm512_mul_ps(_mm512_set1_ps(common->scale), product), estimate = _mm512_mul_ps(scale, scaled);
-  __m512 slack = _mm512_mul_ps(_mm512_abs_ps(scale), _mm512_set1_ps(common->slack));
+  __m512 size = _mm512_abs_ps(scale), largest = _mm512_mul_ps(size, _mm512_set1_ps(common->largestError));
+  error = _mm512_mask_mov_ps(error, _mm512_cmp_ps_mask(error, largest, _CMP_GT_OQ), _mm512_set1_ps(INFINITY));
+  __m512 slack = _mm512_mul_ps(size, _mm512_set1_ps(common->slack));
   __m512 residual = _mm512_mul_ps(error, _mm512_set1_ps(common->norm));
   __m512 upper = _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(estimate, slack), residual), _mm512_set1_ps(FLT_MIN));
   _mm512_storeu_ps(bounds, upper);
@@ -140,11 +148,13 @@ static inline void bound_neon(
     const struct bounding *common, int32x4_t products, const uint32_t *metadata, long row, float *bounds, struct search_code_masks *found) {
   const uint32x4_t data = vld1q_u32(metadata), low = vshlq_n_u32(data, 16);
   const float32x4_t scale = vreinterpretq_f32_u32(vandq_u32(data, vdupq_n_u32(0xffff0000u)));
-  const float32x4_t error = vbslq_f32(vceqzq_u32(low), vdupq_n_f32(INFINITY), vreinterpretq_f32_u32(low));
+  const float32x4_t own = vbslq_f32(vceqzq_u32(low), vdupq_n_f32(INFINITY), vreinterpretq_f32_u32(low));
   const float32x4_t product = vsubq_f32(vcvtq_f32_s32(products), vdupq_n_f32(common->correction));
   const float32x4_t scaled = vmulq_f32(vdupq_n_f32(common->scale), product);
   const float32x4_t estimate = vmulq_f32(scale, scaled);
-  const float32x4_t slack = vmulq_f32(vabsq_f32(scale), vdupq_n_f32(common->slack));
+  const float32x4_t size = vabsq_f32(scale), largest = vmulq_f32(size, vdupq_n_f32(common->largestError));
+  const float32x4_t error = vbslq_f32(vcgtq_f32(own, largest), vdupq_n_f32(INFINITY), own);
+  const float32x4_t slack = vmulq_f32(size, vdupq_n_f32(common->slack));
   const float32x4_t residual = vmulq_f32(error, vdupq_n_f32(common->norm));
   const float32x4_t upper = vaddq_f32(vaddq_f32(vaddq_f32(estimate, slack), residual), vdupq_n_f32(FLT_MIN));
   vst1q_f32(bounds, upper);
@@ -183,7 +193,9 @@ static void filter_neon(
 
 static struct bounding bounding(int bits, const struct search_code_query *query) {
   const float offset = bits == 4 ? 7.5f : 1.5f;
-  return (struct bounding){.scale = query->scale, .norm = query->norm, .correction = offset * query->sum, .slack = offset * query->residual};
+  return (struct bounding){
+    .scale = query->scale, .norm = query->norm, .largestError = query->largestError, .correction = offset * query->sum,
+    .slack = offset * query->residual};
 }
 
 void search_filter_codes(

@@ -30,5 +30,6 @@ double search_prepare_code_query(const float *query, const float *mean, long dim
   prepared->sum = (float)sum;
   prepared->residual = nextafterf((float)(residual * (1 + 1e-9)), INFINITY);
   prepared->norm = nextafterf((float)(sqrt(square) * (1 + 1e-9)), INFINITY);
+  prepared->largestError = INFINITY;
   return center;
 }

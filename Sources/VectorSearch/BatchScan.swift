@@ -30,6 +30,13 @@ package struct BatchScan: Sendable {
   package static let fewestQueries = 2
   /// More are scanned in several passes: what a thread keeps of each query would leave the cache.
   package static let mostQueries = 64
+  /// How many results all queries of a pass may ask for together: each thread keeps as many.
+  private static let mostResults = 1 << 21
+
+  /// How many queries share a pass.
+  ///
+  /// - Parameter limit: The most results that one of them can have.
+  package static func queriesInPass(limit: Int) -> Int { max(1, min(mostQueries, mostResults / max(1, limit))) }
 
   /// - Parameters:
   ///   - rows: Covers all rows.
@@ -37,6 +44,9 @@ package struct BatchScan: Sendable {
   ///   - spans: The candidates, each once, in the order of the file.
   package init(_ rows: RowFile, queries: [Query], spans: [RowSpan]) {
     precondition(queries.allSatisfy { $0.embedding.count == rows.header.dimension }, "a query has the store's dimension")
+    precondition(
+      queries.allSatisfy { $0.filter.tier == .fine && $0.filter.codes.file === queries[0].filter.codes.file && $0.filter.query.isExact },
+      "the queries of a batch have bounds of the same codes")
     self.rows = rows
     self.queries = queries
     codes = queries[0].filter.codes
@@ -77,11 +87,11 @@ package struct BatchScan: Sendable {
       try check()
     }
     offer.withdraw()
-    for group in work.unfinishedGroups() {
+    while let group = work.unfinishedGroup() {
       work.scan(group, &worker)
       try check()
     }
-    return work.finish(&worker)
+    return try work.finish(&worker, check)
   }
 }
 
@@ -97,6 +107,8 @@ final class BatchWork: SharedWork {
 
   /// For each query: the caller scores those at the end, alone.
   private static let postponedForQuery = 512
+  /// Some milliseconds of work at the most, unless rows are very long.
+  private static let postponedAtOnce = 4096
   /// About the time in which a thread that runs finishes its group.
   private static let patienceNanoseconds: UInt64 = 100_000
 
@@ -123,15 +135,18 @@ final class BatchWork: SharedWork {
 
   /// Scans what was postponed, once all groups are finished.
   ///
+  /// - Parameter check: Called now and then; an error that it throws ends the scan.
   /// - Returns: What the scan has found.
-  func finish(_ worker: inout BatchWorker) -> [RowScan.Outcome] {
+  func finish(_ worker: inout BatchWorker, _ check: () throws -> Void) rethrows -> [RowScan.Outcome] {
     let (postponed, best) = groups.withFound { ($0.postponed, $0.outcomes.map(\.best)) }
     // As in ScanWork: not with the worker's own best rows.
-    let found = worker.scan(postponed, after: best)
-    return groups.withFound { shared in
-      add(found, &shared)
-      return shared.outcomes
+    worker.begin(after: best)
+    for start in stride(from: 0, to: postponed.count, by: Self.postponedAtOnce) {
+      let found = worker.scan(postponed[start..<min(start + Self.postponedAtOnce, postponed.count)])
+      groups.withFound { add(found, &$0) }
+      try check()
     }
+    return groups.withFound { $0.outcomes }
   }
 
   private func add(_ found: borrowing BatchWorker.Found, _ shared: inout Shared) {
@@ -142,8 +157,8 @@ final class BatchWork: SharedWork {
     for (query, entry) in found.entries { shared.outcomes[query].best.insert(score: entry.score, row: entry.row) }
   }
 
-  /// Groups that other threads have begun and do not finish in the time that it takes.
-  func unfinishedGroups() -> [Int] { groups.unfinishedGroups(patienceNanoseconds: Self.patienceNanoseconds) }
+  /// A group that another thread has begun and does not finish in the time that it takes; nil: all are finished.
+  func unfinishedGroup() -> Int? { groups.unfinishedGroup(patienceNanoseconds: Self.patienceNanoseconds) }
 
   /// No thread takes a group any more. Waits a moment for those that scan one.
   func end() { groups.end(patienceNanoseconds: Self.patienceNanoseconds) }

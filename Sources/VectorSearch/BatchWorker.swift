@@ -42,7 +42,7 @@ struct BatchWorker: ~Copyable {
     self.scan = scan
     embeddings = scan.queries.map(\.embedding)
     centers = scan.tiles.queries.map(\.center)
-    best = scan.empty.map(\.best)
+    best = scan.empty.map(\.best.emptyWithoutTies)
     least = best.map(\.bound)
     thresholds = least
     filtered = CodeTiles.Found(scan.tiles, codeBytes: scan.codes.file.header.codeBytes(scan.tiles.tier))
@@ -66,18 +66,22 @@ struct BatchWorker: ~Copyable {
     if postpones {
       found.postponed = later
     } else {
-      score(later, &found)
+      score(later[...], &found)
     }
     return found
   }
 
-  /// Scores rows that were postponed, unless what was found since excludes them.
+  /// Postponed rows are scored from now on.
   ///
   /// - Parameter best: For each query, the best of all other rows.
-  mutating func scan(_ postponed: [Candidate], after best: [BestRows]) -> Found {
+  mutating func begin(after best: [BestRows]) {
     self.best = best
-    var found = Found(rowsScored: [Int](repeating: 0, count: best.count))
     for query in best.indices { thresholds[query] = threshold(query) }
+  }
+
+  /// Scores rows that were postponed, unless what was found since excludes them.
+  mutating func scan(_ postponed: ArraySlice<Candidate>) -> Found {
+    var found = Found(rowsScored: [Int](repeating: 0, count: best.count))
     score(postponed, &found)
     return found
   }
@@ -111,7 +115,8 @@ struct BatchWorker: ~Copyable {
       let possible = filtered.possible[query] & trusted
       if possible | others == 0 { continue }
       let seeds = thresholds[query] == -.infinity
-      if seeds { isFirst = true }
+      // If all of them are wanted, nothing is learnt from them.
+      if seeds, possible.nonzeroBitCount > best[query].limit { isFirst = true }
       let probable = seeds ? highest(best[query].limit, of: possible, query) : filtered.probable[query] & possible
       expect(probable | others, span, query)
       var rest = possible & ~probable
@@ -157,7 +162,7 @@ struct BatchWorker: ~Copyable {
   }
 
   /// - Precondition: ``thresholds`` are those of ``bound(_:)``.
-  private mutating func score(_ candidates: [Candidate], _ found: inout Found) {
+  private mutating func score(_ candidates: ArraySlice<Candidate>, _ found: inout Found) {
     let left = candidates.filter { !($0.bound < thresholds[$0.query]) }
     for (number, candidate) in left.enumerated() {
       let ahead = number + Self.rowsAhead

@@ -15,9 +15,18 @@ package struct BestRows: Sendable {
   /// Rows beyond the limit that have the lowest score of a full heap.
   private var ties: [Entry] = []
 
+  /// Whether rows are kept that tie with the last one; ``bound`` is the same without them.
+  private let keepsTies: Bool
+
   /// - Parameter threshold: Rows that score less never enter.
-  package init(limit: Int, threshold: Float) {
+  package init(limit: Int, threshold: Float) { self.init(limit: limit, threshold: threshold, keepsTies: true) }
+
+  /// Empty, of the same limit and threshold, for a thread that needs ``bound`` alone: it keeps no ties.
+  var emptyWithoutTies: BestRows { BestRows(limit: limit, threshold: threshold, keepsTies: false) }
+
+  private init(limit: Int, threshold: Float, keepsTies: Bool) {
     precondition(limit > 0, "a search wants at least one result")
+    self.keepsTies = keepsTies
     self.limit = limit
     self.threshold = threshold
   }
@@ -39,12 +48,16 @@ package struct BestRows: Sendable {
       heap.append(entry)
       siftUp(heap.count - 1)
     } else if score == heap[0].score {
-      ties.append(entry)
+      if keepsTies { ties.append(entry) }
     } else {
       let last = heap[0]
       heap[0] = entry
       siftDown(0)
-      if heap[0].score == last.score { ties.append(last) } else { ties.removeAll(keepingCapacity: true) }
+      if heap[0].score != last.score {
+        ties.removeAll(keepingCapacity: true)
+      } else if keepsTies {
+        ties.append(last)
+      }
     }
     return true
   }

@@ -173,14 +173,15 @@ package final class CodeFile: Sendable {
     }
   }
 
-  /// The bound R of the error of a row's code.
+  /// The scale s of a row's code and the bound R of its error.
   ///
   /// - Parameter row: Covered.
-  func radius(_ tier: CodeTier, row: Int) -> Float {
+  func metadata(_ tier: CodeTier, row: Int) -> (scale: Float, error: Float) {
     let (chunk, place) = row.quotientAndRemainder(dividingBy: Self.chunkRows)
-    let metadata = offset(ofChunk: chunk) + header.offset(tier) + Self.chunkRows * header.codeBytes(tier) + 4 * place
+    let start = offset(ofChunk: chunk) + header.offset(tier) + Self.chunkRows * header.codeBytes(tier) + 4 * place
     // SAFETY: metadata has four bytes, aligned to four.
-    return unsafe Float(bitPattern: map.pointer(at: metadata, count: 4).load(as: UInt32.self) << 16)
+    let bits = unsafe map.pointer(at: start, count: 4).load(as: UInt32.self)
+    return (Float(bitPattern: bits & 0xffff_0000), Float(bitPattern: bits << 16))
   }
 
   /// Asks the memory for the code of a row that will be looked at soon.

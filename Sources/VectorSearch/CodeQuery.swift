@@ -7,6 +7,8 @@ package struct CodeQuery: Sendable {
   let parameters: search_code_query
   /// The dot product of the mean and the query: bounds are without it.
   let center: Double
+  /// Whether its bounds are never lower than scores.
+  let isExact: Bool
   /// That of the query.
   let norm: Float
 
@@ -25,11 +27,13 @@ package struct CodeQuery: Sendable {
       initialized = count
     }
     norm = parameters.norm
+    isExact = estimate == nil
     if let estimate {
       // Rounding the query is a small part of what the sample was off by.
       parameters.residual = 0
       parameters.scale *= Float(estimate.scale)
       parameters.norm *= Float(estimate.margin)
+      parameters.largestError = Float(estimate.largestError)
     }
     self.parameters = parameters
     self.center = center

@@ -104,7 +104,7 @@ package struct RowScan: Sendable {
     }
     // No thread begins any more. Those that have begun are nearly done, unless the system does not let them run.
     offer.withdraw()
-    for group in work.unfinishedGroups() {
+    while let group = work.unfinishedGroup() {
       work.scan(group, &worker)
       try check()
     }

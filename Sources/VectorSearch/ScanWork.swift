@@ -62,8 +62,8 @@ final class ScanWork: SharedWork {
     least.raise(to: shared.outcome.best.bound)
   }
 
-  /// Groups that other threads have begun and do not finish in the time that it takes.
-  func unfinishedGroups() -> [Int] { groups.unfinishedGroups(patienceNanoseconds: Self.patienceNanoseconds) }
+  /// A group that another thread has begun and does not finish in the time that it takes; nil: all are finished.
+  func unfinishedGroup() -> Int? { groups.unfinishedGroup(patienceNanoseconds: Self.patienceNanoseconds) }
 
   /// No thread takes a group any more. Waits a moment for those that scan one.
   func end() { groups.end(patienceNanoseconds: Self.patienceNanoseconds) }

@@ -36,7 +36,7 @@ struct ScanWorker: ~Copyable {
   init(_ scan: RowScan, _ empty: RowScan.Outcome) {
     self.scan = scan
     filters = [scan.filter] + (scan.coarseFilter.map { [$0] } ?? [])
-    best = empty.best
+    best = empty.best.emptyWithoutTies
   }
 
   /// The rows of a group that may be among the best: those that the codes leave are scored, the likely ones first, because the others are then compared

@@ -4,16 +4,21 @@ import Foundation
 ///
 /// A code says that a row is x = μ + y, y = s·b + e. With ρ = ‖e‖ / ‖y‖ a row of the score ⟨μ, q⟩ + t has the estimate s·⟨q, b⟩ = (1 − ρ²)·t − ν·‖e‖·‖q‖, where
 /// ν is about as large as 1/√d if all dimensions are used alike: FileFormat.md ("codes") says why. A sample of the scope's rows, scored from all
-/// components, tells how large ν and how different ρ are for the query at hand. That the rows of the results have such errors, too, is assumed.
+/// components, tells how large ν and how different ρ are for the query at hand. A row whose error is much larger in relation to its scale than those of
+/// the sample is of another kind, as one that uses few dimensions among others that use all: no estimate excludes it.
 package struct ScoreEstimate: Sendable {
   /// 1 / (1 − ρ²): the estimate times this is as large as the score, without ⟨μ, q⟩.
   let scale: Double
   /// This share of ‖e‖·‖q‖ is added: rarely is a score larger than that.
   let margin: Double
+  /// Estimates hold for rows whose ‖e‖ is at most so many times |s|.
+  let largestError: Double
 
   private static let sampleCount = 256
   /// From this share on, estimates exclude few rows more than bounds do.
   private static let largestMargin = 0.5
+  /// Of a row's ‖e‖ / |s| and the median of the sample. With a ratio of 1.3, ρ² is larger by about a half: the estimate is a twentieth too low.
+  private static let largestRatio = 1.3
   /// Added to the deviations that the recall asks for: the sample tells them to a few percent.
   private static let reserve = 0.7
 
@@ -24,9 +29,12 @@ package struct ScoreEstimate: Sendable {
   /// - Complexity: O(dimension), about 100 µs for 384 components.
   init?(_ rows: RowFile, _ codes: CodeReading, query: [Float], spans: [RowSpan], recall: Double) {
     let deviations = Self.deviations(recall)
-    let measured = Deviation.sample(rows, codes, query, Self.sample(spans))
+    let sample = Deviation.sample(rows, codes, query, Self.sample(spans))
     // Too few rows to tell have codes.
-    guard measured.count >= Self.sampleCount / 2, deviations.isFinite else { return nil }
+    guard sample.count >= Self.sampleCount / 2, deviations.isFinite else { return nil }
+    let median = sample.map(\.relativeError).sorted()[sample.count / 2]
+    largestError = median * Self.largestRatio
+    let measured = sample.filter { $0.relativeError <= median * Self.largestRatio }
     let count = Double(measured.count)
     let lost = measured.reduce(0) { $0 + $1.lost } / count
     let spread = (measured.reduce(0) { $0 + ($1.lost - lost) * ($1.lost - lost) } / count).squareRoot()
@@ -70,11 +78,13 @@ package struct ScoreEstimate: Sendable {
     let lost: Double
     /// By how much the estimate is too low, as a share of ‖e‖·‖q‖.
     let error: Double
+    /// ‖e‖ / |s|.
+    let relativeError: Double
 
     /// - Returns: Those of the rows that have a code.
     static func sample(_ rows: RowFile, _ codes: CodeReading, _ query: [Float], _ sample: [Int]) -> [Deviation] {
       let file = codes.file
-      let estimate = CodeQuery(query, mean: file.mean, .coarse, ScoreEstimate(scale: 1, margin: 0))
+      let estimate = CodeQuery(query, mean: file.mean, .coarse, ScoreEstimate(scale: 1, margin: 0, largestError: .infinity))
       let length = Double(estimate.norm)
       let mean = file.mean
       let meanSquare = mean.reduce(0) { $0 + Double($1) * Double($1) }
@@ -83,17 +93,19 @@ package struct ScoreEstimate: Sendable {
         guard row < codes.rowCount, codes.trusted(firstRow: row, count: 1) == 1 else { return nil }
         let own = Double(rows.squaredNorm(ofRow: row))
         let common = Double(rows.score(query: mean.span, row: row))
-        let (square, radius) = (own - 2 * common + meanSquare, Double(file.radius(.coarse, row: row)))
+        let (square, code) = (own - 2 * common + meanSquare, file.metadata(.coarse, row: row))
+        let radius = Double(code.error)
         let lost = min(1, radius * radius / square)
         let score = Double(rows.score(query: query.span, row: row)) - estimate.center
         let error = ((1 - lost) * score - Double(file.bound(.coarse, row: row, estimate))) / (radius * length)
-        return square > 0 && error.isFinite ? Deviation(lost: lost, error: error) : nil
+        let relativeError = radius / Double(abs(code.scale))
+        return square > 0 && error.isFinite && relativeError.isFinite
+          ? Deviation(lost: lost, error: error, relativeError: relativeError) : nil
       }
     }
   }
 
-  private init(scale: Double, margin: Double) {
-    self.scale = scale
-    self.margin = margin
+  private init(scale: Double, margin: Double, largestError: Double) {
+    (self.scale, self.margin, self.largestError) = (scale, margin, largestError)
   }
 }

@@ -49,12 +49,12 @@ final class SharedGroups<Scan: Sendable, Found: Sendable>: Sendable {
   /// Reads or changes what was found.
   func withFound<Result: Sendable>(_ body: (inout Found) -> Result) -> Result { state.withLock { body(&$0.found) } }
 
-  /// Groups that other threads have begun and do not finish in so much time.
-  func unfinishedGroups(patienceNanoseconds: UInt64) -> [Int] {
+  /// A group that another thread has begun and does not finish in so much time; nil: all are finished.
+  func unfinishedGroup(patienceNanoseconds: UInt64) -> Int? {
     let end = DispatchTime.now().uptimeNanoseconds + patienceNanoseconds
     while unfinished.load(ordering: .acquiring) > 0, DispatchTime.now().uptimeNanoseconds < end { search_pause() }
-    if unfinished.load(ordering: .acquiring) == 0 { return [] }
-    return state.withLock { state in state.isFinished.indices.filter { !state.isFinished[$0] } }
+    if unfinished.load(ordering: .acquiring) == 0 { return nil }
+    return state.withLock { $0.isFinished.firstIndex(of: false) }
   }
 
   /// No thread takes a group any more. Waits a moment for those that scan one.

@@ -6,10 +6,10 @@ import CSearchKernels
 /// vectors (``approximateScore(query:row:)``) excludes the others first. It differs from the score by less than ``margin(dimension:)``: with s the
 /// product of rank `limit`, no row with a product below s − 2 · margin is a result.
 package enum UnitRowScan {
-  /// Whether the processor has wider vectors, and the rows have unit length.
-  package static func pays(for rows: RowFile) -> Bool {
+  /// Whether the processor has wider vectors, the rows have unit length, and most rows of a user can be expected to be no result.
+  package static func pays(for rows: RowFile, limit: Int) -> Bool {
     #if arch(x86_64)
-      rows.header.metric == .cosine && CodeFile.level > 0
+      rows.header.metric == .cosine && CodeFile.level > 0 && limit <= largestLimit
     #else
       false
     #endif
@@ -42,12 +42,14 @@ package enum UnitRowScan {
     let least = max(Double(highest.bound) - 2 * margin, Double(threshold) - margin)
     var best = BestRows(limit: limit, threshold: threshold)
     // A product that is not a number excludes nothing.
-    for (place, row) in rows.enumerated() where !(Double(products[place]) < least) {
-      best.insert(score: file.score(query: query.span, row: row), row: row)
+    for (place, row) in rows.enumerated() {
+      if !(Double(products[place]) < least) { best.insert(score: file.score(query: query.span, row: row), row: row) }
+      if place % rowsPerCheck == rowsPerCheck - 1 { try check() }
     }
     return best
   }
 
+  private static let largestLimit = 64
   /// A row is asked for while so many before it are multiplied.
   private static let rowsAhead = 2
   /// Some milliseconds of work.

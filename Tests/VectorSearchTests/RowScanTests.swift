@@ -115,13 +115,13 @@ import Testing
     var stuck = ScanWorker(scan, work.empty)
     let taken = try [#require(work.next()), #require(work.next())]
     while let group = work.next() { work.scan(group, &caller) }
-    #expect(work.unfinishedGroups() == taken.sorted())
+    #expect(work.unfinishedGroup() == taken.min())
     // It comes back to life in the middle.
     work.scan(taken[0], &caller)
     work.scan(taken[0], &stuck)
     work.scan(taken[1], &stuck)
     work.scan(taken[1], &caller)
-    #expect(work.unfinishedGroups() == [])
+    #expect(work.unfinishedGroup() == nil)
     let outcome = work.finish(&caller)
     work.end()
     #expect(Set(outcome.best.entries.map(\.row)) == Set(expected.best.entries.map(\.row)) && outcome.best.entries.count >= 10)

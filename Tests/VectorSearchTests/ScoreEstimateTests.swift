@@ -109,6 +109,28 @@ import Testing
     }
   }
 
+  /// Rows unlike all others, of which the sample has one or none. Bug: their estimates were too low, so that a row was excluded whose score was 1.
+  @Test(.timeLimit(.minutes(1)), arguments: [1, 6, 16]) func rowsOfARareKindAreFound(used: Int) throws {
+    let dimension = 384
+    var random = SeededGenerator(seed: 25)
+    let rare = (0..<8).map { _ in
+      var row = [Float](repeating: 0, count: dimension)
+      for _ in 0..<used { row[Int.random(in: 0..<dimension, using: &random)] = Float.random(in: 0.5...1, using: &random) }
+      return row.normalized
+    }
+    var rows = (0..<3000).map { _ in randomVector(dimension, &random).normalized }
+    for (number, row) in rare.enumerated() { rows[128 * (2 * number + 1) + 127] = row }
+    let files = try files(rows)
+    for query in rare {
+      for threshold in [-Float.infinity, 0.5] {
+        let scan = files.scan(query, recall: 0.9)
+        #expect(scan.isApproximate)
+        let found = try scan.run(limit: 3, threshold: threshold, helpers: 0) {}.best.entries.map(\.row)
+        #expect(found.contains { rows[$0] == query }, "\(used) dimensions, at least \(threshold)")
+      }
+    }
+  }
+
   /// Rows of a space of three dimensions that lies across all components: their errors have more to do with queries than those of other rows.
   @Test(.timeLimit(.minutes(1))) func theAskedShareIsFoundInASpaceOfFewDimensions() throws {
     var random = SeededGenerator(seed: 24)

@@ -28,6 +28,8 @@ struct search_code_query {
   float sum;
   /// ‖δ‖₁ and ‖q‖, rounded up.
   float residual, norm;
+  /// A row whose error is more than so many times |s| always survives; infinite for bounds, which hold for every row.
+  float largestError;
 };
 
 /// Prepares a query: values gets q̂, 8 bits a component, |q̂| ≤ 127, search_code_bytes · 8 / bits of them, zero behind the dimension.

@@ -47,10 +47,10 @@ public enum SearchPrecision: Sendable, Hashable, Codable {
   ///
   /// `recall` is the expected share of the results that are found, 0.5…1, measured for each query on a sample of the rows in its scope; with 1 the
   /// search is exact. A search of a large scope then compares fewer components. The search is exact by itself where that saves nothing or where estimates
-  /// are useless: in scopes whose four-bit codes fit into a cache (150,000 rows of 384 components), in a store without codes, with a filter, with
-  /// ``SearchQuery/asOf``, if ``SearchQuery/tier`` is `floats` or `codes`, and if the embeddings use few of their dimensions. Queries of a batch that
-  /// share a scope share one exact pass, which costs less than a fast search each, unless their tier is `coarseCodes`. An explanation says what was
-  /// done: ``SearchResult/Explanation/isApproximate``.
+  /// are useless: in scopes whose four-bit codes fit into a cache (150,000 rows of 384 components) unless ``SearchQuery/tier`` is `coarseCodes`, in a
+  /// store without codes, with a filter, with ``SearchQuery/asOf``, if the tier is `floats` or `codes`, and if the embeddings use few of their
+  /// dimensions. Queries of a batch that share a scope share one exact pass, which costs less than a fast search each, unless their tier is
+  /// `coarseCodes`. An explanation says what was done: ``SearchResult/Explanation/isApproximate``.
   case fast(recall: Double)
 
   /// The share of the results that a search may be expected to find.
@@ -87,7 +87,7 @@ public struct SearchQuery: Sendable, Hashable {
   public var includesSuperseded: Bool
   /// Whether each result has a ``SearchResult/explanation``.
   public var includesExplanation: Bool
-  /// What is compared first; nil: what costs least. Only the time of the search depends on it.
+  /// What is compared first; nil: what costs least. Only the time of an exact search depends on it.
   ///
   /// A store that has no codes, because it is small or they are not yet built, compares all components. A search with a filter or a moment compares
   /// codes of four bits instead of two.
@@ -161,11 +161,11 @@ public struct SearchResult: Sendable, Hashable, Codable {
     public let rowsInScope: Int
     /// What was compared first.
     public let tier: SearchTier
-    /// Whether rows were excluded by estimates of their scores, so that a result may be missing: see ``SearchPrecision``.
+    /// Whether rows may have been excluded by estimates of their scores, so that a result may be missing: see ``SearchPrecision``.
     public let isApproximate: Bool
-    /// Bytes of codes and components that were compared.
+    /// Bytes of codes and components that were compared. Of a query of a batch: as many as if the others had not shared them.
     public let bytesRead: Int
-    /// From the beginning of the search until the ids and scores of its results were known. The queries of a batch that share a scope share the time.
+    /// From the beginning of the search until the ids and scores of its results were known. All queries of a batch share the time.
     public let microseconds: Int
     /// The commit whose state was searched.
     public let batchSequence: UInt64

@@ -82,7 +82,8 @@ struct BestHits {
       recordsMatched += 1
       if best.insert(score: candidate.score, id: candidate.id, payload: candidate.row) { records[candidate.id] = record }
     }
-    if records.count > 4 * best.limit {
+    // A limit may be the greatest integer.
+    if records.count / 4 > best.limit {
       let kept = Set(best.sorted().map(\.id))
       records = records.filter { kept.contains($0.key) }
     }

@@ -89,7 +89,7 @@ struct ExactSearch: ~Escapable {
       try scan(scope, &searches, plain, &bytes)
       let others = members.filter { !plain.contains($0) }
       if !others.isEmpty { try scanBlocks(of: users, &searches, others, &bytes) }
-    } else if let users, UnitRowScan.pays(for: rows), members.allSatisfy({ searches[$0].canScanRowsByFloats }) {
+    } else if let users, members.count == 1, searches[members[0]].canScanRowsByFloats(rows) {
       try scan(ScopeRows(walking: users, reader, state), &searches, members, &bytes)
     } else {
       try scanBlocks(of: users, &searches, members, &bytes)
@@ -122,7 +122,11 @@ struct ExactSearch: ~Escapable {
       try scanTogether(scope, &searches, together)
       for member in members where !together.contains(member) { try searches[member].scan(rows, scope, reader, check: check) }
     } else {
-      for member in members { try searches[member].scan(rows, scope, reader, check: check) }
+      for member in members {
+        try searches[member].scan(rows, scope, reader, check: check)
+        // A scan by codes has a measure of its own.
+        if searches[member].codes == nil { try Self.pass(scope.count * rows.header.strideBytes, &bytes, check) }
+      }
     }
     let conditions = members.map { searches[$0].plan.condition }
     let scorer = RowScorer(rows: rows)
@@ -138,7 +142,9 @@ struct ExactSearch: ~Escapable {
 
   /// Stages 4 to 6 over the rows of a scope that no filter concerns, for several queries in as few passes as possible.
   private func scanTogether(_ scope: ScopeRows, _ searches: inout [RunningSearch], _ members: [Int]) throws {
-    let passes = (members.count + BatchScan.mostQueries - 1) / BatchScan.mostQueries
+    let largest = members.map { min(searches[$0].plan.query.limit, scope.count) }.max() ?? 1
+    let most = BatchScan.queriesInPass(limit: largest)
+    let passes = (members.count + most - 1) / most
     for pass in 0..<passes {
       let part = members[members.count * pass / passes..<members.count * (pass + 1) / passes]
       let scan = BatchScan(rows, queries: part.map { searches[$0].batched }, spans: scope.spans)
@@ -193,8 +199,10 @@ struct RunningSearch {
     hits = BestHits(plan.query)
   }
 
-  /// Whether ``UnitRowScan`` can find the results. A query that asks for floats gets every row scored.
-  var canScanRowsByFloats: Bool { codes == nil && plan.query.tier == nil && !plan.condition.needsColumns }
+  /// Whether ``UnitRowScan`` finds the results in less time than a walk over blocks. A query that asks for floats gets every row scored.
+  func canScanRowsByFloats(_ rows: RowFile) -> Bool {
+    UnitRowScan.pays(for: rows, limit: plan.query.limit) && codes == nil && plan.query.tier == nil && !plan.condition.needsColumns
+  }
 
   var tier: SearchTier { coarse.coded > 0 ? .coarseCodes : rowsCompared > 0 ? .codes : .floats }
 

@@ -22,20 +22,27 @@ import VectorSearch
       query.tier = .coarseCodes
       return query
     }
-    let (coded, coarsely, plain, count) = try store.readOnce { reader in
+    let floats = queries.map { query in
+      var query = query
+      query.tier = .floats
+      return query
+    }
+    let (coded, coarsely, plain, unaided, count) = try store.readOnce { reader in
       let state = try reader.state()
       let codes = reader.generation.codes?.reading(reader, state)
       #expect(codes != nil, sourceLocation: sourceLocation)
       return (
         try ExactSearch(reader, leastRowsInScope: 1).results(queries), try ExactSearch(reader).results(coarse),
-        try ExactSearch(reader, leastRowsInScope: .max).results(queries), state.rowsLive
+        try ExactSearch(reader).results(floats), try ExactSearch(reader, leastRowsInScope: .max).results(queries), state.rowsLive
       )
     }
-    #expect(coded == plain, "of \(count) rows", sourceLocation: sourceLocation)
+    #expect(coded == plain && unaided == plain, "of \(count) rows", sourceLocation: sourceLocation)
     let some = plain.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
     #expect(coarsely == some, "of \(count) rows", sourceLocation: sourceLocation)
     let scores = { (results: [[SearchResult]]) in results.map { $0.map(\.score.bitPattern) } }
-    #expect(scores(coded) == scores(plain) && scores(coarsely) == scores(some), sourceLocation: sourceLocation)
+    #expect(
+      scores(coded) == scores(plain) && scores(unaided) == scores(plain) && scores(coarsely) == scores(some), sourceLocation: sourceLocation
+    )
   }
 
   private func queries(_ count: Int, _ dimension: Int, users: [String], _ random: inout SeededGenerator) -> [SearchQuery] {

@@ -46,4 +46,16 @@ import VectorSearch
     }
     try await store.close()
   }
+
+  @Test func aLimitMayBeTheGreatestInteger() async throws {
+    let store = try await place.open()
+    var drafts = (0..<3).map { MemoryDraft(userID: "u", text: "\($0)", embedding: Embedding([Float](repeating: Float($0 + 1), count: 8))) }
+    drafts[1].metadata = ["a": .string("b")]
+    try await store.add(drafts)
+    let query = SearchQuery(
+      embedding: Embedding([Float](repeating: 1, count: 8)), scope: .user("u"), limit: .max, filter: .metadata("a", equals: .string("b")))
+    #expect(try store.search(query).map(\.memory.text) == ["1"])
+    #expect(try store.search(batch: [query, query]).map(\.count) == [1, 1])
+    try await store.close()
+  }
 }

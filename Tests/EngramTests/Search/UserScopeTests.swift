@@ -120,4 +120,26 @@ import Testing
     #expect(SearchScope.users([names[0]]) != .users([names[1]]))
     try await store.close()
   }
+
+  /// No scope is large, but all of them together read 190 MB.
+  @Test func aBatchOfSmallSearchesLooksWhetherItIsCancelled() async throws {
+    let (dimension, users) = (4096, (0..<6).map { "user\($0)" })
+    let store = try await scratch.open(dimension: dimension)
+    var embedding = [Float](repeating: 0, count: dimension)
+    let drafts = (0..<360).map { number in
+      embedding[number] = 1
+      return MemoryDraft(userID: users[number % 6], text: "\(number)", embedding: Embedding(embedding))
+    }
+    try await store.add(drafts)
+    let queries = (1..<64).map { set in
+      SearchQuery(embedding: drafts[set].embedding ?? [], scope: .users((0..<6).filter { set >> $0 & 1 == 1 }.map { users[$0] }), limit: 1)
+    }
+    let calls = try store.readOnce { reader in
+      var calls = 0
+      _ = try ExactSearch(reader, check: { calls += 1 }).results(queries)
+      return calls
+    }
+    #expect(calls >= 2)
+    try await store.close()
+  }
 }
