@@ -18,6 +18,14 @@ struct found {
   struct search_code_masks masks;
 };
 
+// R divided by |s|.
+static float relative_error(uint32_t metadata) {
+  const uint32_t high = metadata & 0xffff0000u, low = metadata << 16;
+  float scale, error;
+  memcpy(&scale, &high, 4), memcpy(&error, &low, 4);
+  return error / fabsf(scale);
+}
+
 // Compares several queries at once with the codes of a chunk: each must find what the portable level finds for it alone.
 static int compare_tiles(long dimension, int bits, const uint8_t *codes, const uint32_t *metadata, const float *mean, int *compared) {
   enum { most = 13, tiles = 2 };
@@ -31,6 +39,8 @@ static int compare_tiles(long dimension, int bits, const uint8_t *codes, const u
   for (int number = 0; number < most; number++) {
     for (long i = 0; i < dimension; i++) vector[i] = number == 3 ? i % 2 * 2 - 1 : component();
     search_prepare_code_query(vector, mean, dimension, bits, values + number * count, queries + number);
+    // Some rows have larger errors, some smaller ones.
+    if (number % 3 == 1) queries[number].largestError = relative_error(metadata[number]);
     search_place_in_tile(values + number * count, count, number % search_tile_queries, tile + number / search_tile_queries * search_tile_queries * count);
     thresholds[number] = (float[]){0, 0.1f, -0.2f, 1, INFINITY, -INFINITY}[number % 6];
   }
@@ -80,6 +90,7 @@ static int compare(long dimension, int bits, int *compared) {
   }
   metadata[3] = 0, metadata[77] = 0x7f80;
   search_prepare_code_query(vector, mean, dimension, bits, values, &query);
+  if (dimension % 2) query.largestError = relative_error(metadata[5]);
 
   const float thresholds[] = {0, 0.1f, -0.2f, 1, 5, INFINITY};
   const long ends[] = {128, 128, 128, 96, 16, 128}, firsts[] = {0, 16, 112, 32, 0, 0};
