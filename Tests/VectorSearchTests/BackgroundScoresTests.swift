@@ -21,7 +21,7 @@ import VectorSearch
     return try scores.finish(check: {}).map { $0.isNaN ? nil : $0.bitPattern }
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: [0, 1, 1023, 1024, 1025, 2048, 6001, 40_000])
+  @Test(.timeLimit(.minutes(5)), arguments: [0, 1, 1023, 1024, 1025, 2048, 6001, 40_000])
   func scoresAreInTheOrderOfTheRows(count: Int) throws {
     let (file, query) = try file()
     var generator = SeededGenerator(seed: UInt64(count))
@@ -30,7 +30,7 @@ import VectorSearch
     #expect(try Self.scores(of: rows, file, query) == expected)
   }
 
-  @Test(.timeLimit(.minutes(1))) func whatTheCheckThrowsEndsTheWork() throws {
+  @Test(.timeLimit(.minutes(5))) func whatTheCheckThrowsEndsTheWork() throws {
     let (file, query) = try file()
     var scores = BackgroundScores(file, query: query)
     for row in 0..<20_000 { scores.add(row: row % 2500) }
@@ -38,7 +38,7 @@ import VectorSearch
   }
 
   /// When a search fails before its end, no thread uses the rows any more and no file stays open, even if its threads have not begun.
-  @Test(.timeLimit(.minutes(1))) func abandonedWorkKeepsNoFile() throws {
+  @Test(.timeLimit(.minutes(5))) func abandonedWorkKeepsNoFile() throws {
     for round in 0..<20 {
       weak var released: RowFile?
       do {
@@ -51,7 +51,7 @@ import VectorSearch
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func manyThreadsMayAskAtOnce() async throws {
+  @Test(.timeLimit(.minutes(5))) func manyThreadsMayAskAtOnce() async throws {
     let (file, query) = try file()
     let rows = (0..<10_000).map { 2499 - $0 % 2500 }
     let expected = rows.map { file.score(query: query.span, row: $0).bitPattern as UInt32? }

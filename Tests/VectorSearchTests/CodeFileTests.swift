@@ -21,7 +21,7 @@ import VectorSearch
     return file
   }
 
-  @Test(.timeLimit(.minutes(2)), arguments: [1, 2, 3, 31, 64, 65, 100, 384, 1536, 8192], CodeTier.allCases)
+  @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 3, 31, 64, 65, 100, 384, 1536, 8192], CodeTier.allCases)
   func theBoundIsNeverBelowTheScore(dimension: Int, tier: CodeTier) throws {
     var generator = SeededGenerator(seed: UInt64(dimension * 8 + (tier == .fine ? 4 : 2)))
     let count = 300
@@ -64,7 +64,7 @@ import VectorSearch
   }
 
   /// Each product is 0.6 of the least number, and becomes one: the score is larger than any bound that is relative to the norms.
-  @Test(.timeLimit(.minutes(1))) func productsBelowTheNormalNumbersAreAllowedFor() throws {
+  @Test(.timeLimit(.minutes(5))) func productsBelowTheNormalNumbersAreAllowedFor() throws {
     let dimension = 384
     let row = [Float](repeating: 1e-20, count: dimension)
     let vector = [Float](repeating: 0.6 * 0x1p-75 / 1e-20 * 0x1p-74, count: dimension)
@@ -77,7 +77,7 @@ import VectorSearch
     #expect(file.filter(.fine, firstRow: 0, count: 1, query, threshold: query.threshold(score), bounds: &bounds).possible == 1)
   }
 
-  @Test(.timeLimit(.minutes(1))) func aSlotThatWasNeverWrittenExcludesNothing() throws {
+  @Test(.timeLimit(.minutes(5))) func aSlotThatWasNeverWrittenExcludesNothing() throws {
     var generator = SeededGenerator(seed: 5)
     let rows = (0..<10).map { _ in randomVector(64, &generator) }
     let file = try made(rows, mean: [Float](repeating: 0.5, count: 64), dimension: 64, "codes", startingAt: 30)
@@ -90,7 +90,7 @@ import VectorSearch
   }
 
   /// After a power failure a file may be shorter than it was, and a read beyond its end would be a signal.
-  @Test(.timeLimit(.minutes(1))) func aShortFileCoversOnlyWholeChunks() throws {
+  @Test(.timeLimit(.minutes(5))) func aShortFileCoversOnlyWholeChunks() throws {
     var generator = SeededGenerator(seed: 6)
     let rows = (0..<300).map { _ in randomVector(16, &generator) }
     let header = try made(rows, mean: [Float](repeating: 0, count: 16), dimension: 16, "codes").header
@@ -105,7 +105,7 @@ import VectorSearch
     #expect(try file.cover(rowCount: 300) == 256)
   }
 
-  @Test(.timeLimit(.minutes(1))) func codesAreReadAsTheyWereWritten() throws {
+  @Test(.timeLimit(.minutes(5))) func codesAreReadAsTheyWereWritten() throws {
     var generator = SeededGenerator(seed: 7)
     let rows = (0..<150).map { _ in randomVector(100, &generator) }
     let file = try made(rows, mean: randomVector(100, &generator), dimension: 100, "codes", startingAt: 100)

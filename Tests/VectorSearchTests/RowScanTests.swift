@@ -33,7 +33,7 @@ import Testing
     return (file, codes)
   }
 
-  @Test(.timeLimit(.minutes(2)), arguments: [1, 100, 128, 129, 2048, 2500, 11_000])
+  @Test(.timeLimit(.minutes(5)), arguments: [1, 100, 128, 129, 2048, 2500, 11_000])
   func theBestRowsAreFound(count: Int) throws {
     var generator = SeededGenerator(seed: UInt64(count))
     let dimension = 24
@@ -69,7 +69,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func anErrorEndsTheScan() throws {
+  @Test(.timeLimit(.minutes(5))) func anErrorEndsTheScan() throws {
     struct Stopped: Error {}
     var generator = SeededGenerator(seed: 9)
     let rows = (0..<10_000).map { _ in randomVector(16, &generator) }
@@ -83,7 +83,7 @@ import Testing
   }
 
   /// Rows in the order of their scores: each is better than all before it.
-  @Test(.timeLimit(.minutes(2))) func rowsInAscendingOrderAreNotAllScored() throws {
+  @Test(.timeLimit(.minutes(5))) func rowsInAscendingOrderAreNotAllScored() throws {
     let dimension = 64
     var generator = SeededGenerator(seed: 10)
     let query = randomVector(dimension, &generator)
@@ -97,7 +97,7 @@ import Testing
   }
 
   /// A thread that the system does not let run has taken a group: the caller scans it, and what the thread finds later counts no second time.
-  @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func aGroupThatAnotherThreadDoesNotFinishIsScannedByTheCaller(
+  @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func aGroupThatAnotherThreadDoesNotFinishIsScannedByTheCaller(
     coarse: Bool
   ) throws {
     var generator = SeededGenerator(seed: 11)
@@ -131,7 +131,7 @@ import Testing
 
   /// The caller has scored a row of a group that it took over, and the other thread, which is faster after all, has postponed the row: if it counted
   /// twice, another one would be missing.
-  @Test(.timeLimit(.minutes(2))) func aPostponedRowThatTheCallerHasScoredCountsOnce() throws {
+  @Test(.timeLimit(.minutes(5))) func aPostponedRowThatTheCallerHasScoredCountsOnce() throws {
     var generator = SeededGenerator(seed: 13)
     let (count, dimension) = (1500, 5)
     let rows = (0..<count).map { _ in randomVector(dimension, &generator) }
@@ -157,7 +157,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func aThreadThatHasWorkIsNotOfferedMore() throws {
+  @Test(.timeLimit(.minutes(5))) func aThreadThatHasWorkIsNotOfferedMore() throws {
     final class Held: SharedWork {
       let (begun, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
       func help() {
@@ -192,7 +192,7 @@ import Testing
   }
 
   /// Many scans at once share one helping thread, and each finds its own rows.
-  @Test(.timeLimit(.minutes(2))) func concurrentScansShareTheThreads() async throws {
+  @Test(.timeLimit(.minutes(5))) func concurrentScansShareTheThreads() async throws {
     var generator = SeededGenerator(seed: 12)
     let rows = (0..<20_000).map { _ in randomVector(16, &generator) }
     let (file, codes) = try files(rows, dimension: 16)

@@ -7,7 +7,7 @@ import VectorSearch
 @Suite struct ScoreBoundsTests {
   let directory = TemporaryDirectory()
 
-  @Test(.timeLimit(.minutes(2)), arguments: [1, 2, 31, 64, 65, 384, 1536, 8192])
+  @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 31, 64, 65, 384, 1536, 8192])
   func scoresLieWithinTheirBounds(dimension: Int) throws {
     var generator = SeededGenerator(seed: UInt64(dimension * 8))
     let count = 400
@@ -66,7 +66,7 @@ import VectorSearch
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func rowsWithoutATrustedCodeAreScoredAtOnce() throws {
+  @Test(.timeLimit(.minutes(5))) func rowsWithoutATrustedCodeAreScoredAtOnce() throws {
     var generator = SeededGenerator(seed: 9)
     let rows = (0..<260).map { _ in randomVector(32, &generator) }
     let file = try RowFile.make(path: directory.path("rows"), rows: rows, header: rowHeader(dimension: 32))
@@ -85,7 +85,7 @@ import VectorSearch
     #expect(bounds.rowsScored == 12 && bounds.rowsCoded == 248)
   }
 
-  @Test(.timeLimit(.minutes(1))) func whatTheCheckThrowsEndsTheWork() throws {
+  @Test(.timeLimit(.minutes(5))) func whatTheCheckThrowsEndsTheWork() throws {
     struct Stop: Error {}
     let file = try RowFile.make(path: directory.path("rows"), rows: [[1]], header: rowHeader(dimension: 1))
     let header = CodeFileHeader(rows: rowHeader(dimension: 1))
@@ -98,7 +98,7 @@ import VectorSearch
   }
 
   /// Rows in a few directions are told apart by their codes, those of random directions are not.
-  @Test(.timeLimit(.minutes(1))) func aSampleSaysWhetherBoundsTellAnything() throws {
+  @Test(.timeLimit(.minutes(5))) func aSampleSaysWhetherBoundsTellAnything() throws {
     var generator = SeededGenerator(seed: 31)
     let axis = randomVector(384, &generator)
     let header = CodeFileHeader(rows: rowHeader(dimension: 384))

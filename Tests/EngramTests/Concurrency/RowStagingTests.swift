@@ -121,7 +121,7 @@ import VectorSearch
 
   #if os(Linux)
     /// The second thread's flush fails, and then the batch ends by another error: a later flush could succeed without having written.
-    @Test(.timeLimit(.minutes(1))) func aFlushThatFailedIsNotForgottenBecauseOfAnotherError() throws {
+    @Test(.timeLimit(.minutes(5))) func aFlushThatFailedIsNotForgottenBecauseOfAnotherError() throws {
       let path = place.directory.path("rows")
       let header = RowFileHeader(storeID: [UInt8](repeating: 7, count: 16), generation: 1, dimension: Self.dimension, metric: .dot)
       try RowFile.create(path: path, header: header)

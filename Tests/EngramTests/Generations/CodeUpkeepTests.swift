@@ -58,7 +58,7 @@ import VectorSearch
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func codesAreBuiltByTheMaintenanceOnceThereAreEnoughRows() async throws {
+  @Test(.timeLimit(.minutes(5))) func codesAreBuiltByTheMaintenanceOnceThereAreEnoughRows() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(63))
     try await store.core.buildCodes()
@@ -70,7 +70,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func rowsAfterTheLastFlushAreNotTrustedByAnotherOpening() async throws {
+  @Test(.timeLimit(.minutes(5))) func rowsAfterTheLastFlushAreNotTrustedByAnotherOpening() async throws {
     var store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -102,7 +102,7 @@ import VectorSearch
   }
 
   /// A file that was not flushed may also be shorter than it was, and a read behind its end is a signal.
-  @Test(.timeLimit(.minutes(1))) func aFileThatLostItsEndIsNotReadBeyondIt() async throws {
+  @Test(.timeLimit(.minutes(5))) func aFileThatLostItsEndIsNotReadBeyondIt() async throws {
     var store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -124,7 +124,7 @@ import VectorSearch
   }
 
   /// Rows that were live in an older snapshot may have been deleted before this process first looked, and nothing leads to them any more.
-  @Test(.timeLimit(.minutes(1))) func snapshotsBeforeTheFirstLookUseNoCodes() async throws {
+  @Test(.timeLimit(.minutes(5))) func snapshotsBeforeTheFirstLookUseNoCodes() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -145,7 +145,7 @@ import VectorSearch
   }
 
   /// A file that cannot be opened at the moment was not looked at: nothing is known of its codes.
-  @Test(.timeLimit(.minutes(1))) func codesThatWereNotLookedAtAreNotTrusted() async throws {
+  @Test(.timeLimit(.minutes(5))) func codesThatWereNotLookedAtAreNotTrusted() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -157,7 +157,7 @@ import VectorSearch
   }
 
   /// The log has only the last changes: if it does not reach back to the last flush, no code is trusted.
-  @Test(.timeLimit(.minutes(2))) func noCodeIsTrustedIfTheLogIsTooShort() async throws {
+  @Test(.timeLimit(.minutes(5))) func noCodeIsTrustedIfTheLogIsTooShort() async throws {
     var store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -182,7 +182,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func manyRowsAreFlushedWithoutACall() async throws {
+  @Test(.timeLimit(.minutes(5))) func manyRowsAreFlushedWithoutACall() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -192,7 +192,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func closingNamesTheCodesOfManyRows() async throws {
+  @Test(.timeLimit(.minutes(5))) func closingNamesTheCodesOfManyRows() async throws {
     var store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -205,7 +205,7 @@ import VectorSearch
   }
 
   /// Rows that are committed while the older ones are encoded get their codes before codes count.
-  @Test(.timeLimit(.minutes(2))) func rowsThatAreWrittenMeanwhileGetCodes() async throws {
+  @Test(.timeLimit(.minutes(5))) func rowsThatAreWrittenMeanwhileGetCodes() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(300))
     for round in 0..<5 {
@@ -232,7 +232,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+  @Test(.timeLimit(.minutes(5)), arguments: [true, false])
   func aLostFileIsReplacedByARebuild(isRemoved: Bool) async throws {
     var store = try await place.open(options())
     try await store.add(drafts(200))
@@ -262,7 +262,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aWrongCodeIsAProblemOfTheVerification() async throws {
+  @Test(.timeLimit(.minutes(5))) func aWrongCodeIsAProblemOfTheVerification() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.core.buildCodesNow()
@@ -276,7 +276,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func rebuildsAndBackupsHaveCodes() async throws {
+  @Test(.timeLimit(.minutes(5))) func rebuildsAndBackupsHaveCodes() async throws {
     let store = try await place.open(options())
     let ids = try await store.add(drafts(300)).map(\.id)
     try await store.compact()
@@ -297,7 +297,7 @@ import VectorSearch
   }
 
   /// The mean that codes are centered on is one of survivors only, and the proof looks for the codes of what was forgotten.
-  @Test(.timeLimit(.minutes(1))) func forgettingRemovesCodesAndTheMean() async throws {
+  @Test(.timeLimit(.minutes(5))) func forgettingRemovesCodesAndTheMean() async throws {
     let store = try await place.open(options())
     // In one call: the maintenance may build the codes between two.
     try await store.add(drafts(200) + drafts(20, "other", seed: 2))
@@ -323,7 +323,7 @@ import VectorSearch
   }
 
   /// A code that stayed somewhere is a trace.
-  @Test(.timeLimit(.minutes(1))) func aCodeThatStayedIsFound() async throws {
+  @Test(.timeLimit(.minutes(5))) func aCodeThatStayedIsFound() async throws {
     let store = try await place.open(options())
     try await store.add(drafts(200))
     try await store.add(drafts(3, "other", seed: 2))
@@ -336,7 +336,7 @@ import VectorSearch
   }
 
   #if os(Linux)
-    @Test(.enabled(if: SmallDisk.isPossible), .timeLimit(.minutes(1))) func aFullDiskIsAnErrorAndLosesNothing() async throws {
+    @Test(.enabled(if: SmallDisk.isPossible), .timeLimit(.minutes(5))) func aFullDiskIsAnErrorAndLosesNothing() async throws {
       let disk = try SmallDisk(megabytes: 16)
       let store = try await MemoryStore.open(at: URL(fileURLWithPath: disk.path("store")), options: options())
       try await store.add(drafts(200))

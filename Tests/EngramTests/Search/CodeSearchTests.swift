@@ -74,7 +74,7 @@ import VectorSearch
     }
   }
 
-  @Test(.timeLimit(.minutes(3)), arguments: [(1, Metric.dot), (7, .dot), (48, .cosine), (384, .cosine), (384, .dot)])
+  @Test(.timeLimit(.minutes(5)), arguments: [(1, Metric.dot), (7, .dot), (48, .cosine), (384, .cosine), (384, .dot)])
   func resultsAreThoseOfFloats(_ dimension: Int, _ metric: Metric) async throws {
     var random = SeededGenerator(seed: UInt64(dimension))
     let store = try await open(dimension: dimension, metric: metric)
@@ -105,7 +105,7 @@ import VectorSearch
   }
 
   /// More queries than are compared in one pass; some of them by other tiers, or with a filter, which a pass over the rows does not have.
-  @Test(.timeLimit(.minutes(2))) func aBatchFindsWhatEachQueryFindsAlone() async throws {
+  @Test(.timeLimit(.minutes(5))) func aBatchFindsWhatEachQueryFindsAlone() async throws {
     var random = SeededGenerator(seed: 9)
     let store = try await open(dimension: 16)
     let users = ["a", "b"]
@@ -136,7 +136,7 @@ import VectorSearch
   }
 
   /// A mean far from the rows excludes less, and changes no result.
-  @Test(.timeLimit(.minutes(1))) func anyMeanGivesTheSameResults() async throws {
+  @Test(.timeLimit(.minutes(5))) func anyMeanGivesTheSameResults() async throws {
     var random = SeededGenerator(seed: 3)
     let store = try await open(dimension: 24)
     let codes = try #require(store.core.generation.codes)
@@ -148,7 +148,7 @@ import VectorSearch
   }
 
   /// The dimension beyond which sums of products are not exact.
-  @Test(.timeLimit(.minutes(1))) func longEmbeddingsHaveNoCodes() async throws {
+  @Test(.timeLimit(.minutes(5))) func longEmbeddingsHaveNoCodes() async throws {
     let store = try await open(dimension: CodeFileHeader.largestDimension + 1, metric: .dot)
     #expect(store.core.generation.codes == nil)
     var random = SeededGenerator(seed: 8)
@@ -161,7 +161,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func theLongestEmbeddingsHaveCodes() async throws {
+  @Test(.timeLimit(.minutes(5))) func theLongestEmbeddingsHaveCodes() async throws {
     var random = SeededGenerator(seed: 4)
     let dimension = CodeFileHeader.largestDimension
     let store = try await open(dimension: dimension)
@@ -172,7 +172,7 @@ import VectorSearch
   }
 
   /// Most rows of a search are excluded by their codes: otherwise codes would be of no use.
-  @Test(.timeLimit(.minutes(1))) func codesExcludeMostRows() async throws {
+  @Test(.timeLimit(.minutes(5))) func codesExcludeMostRows() async throws {
     var random = SeededGenerator(seed: 5)
     let store = try await open(dimension: 256)
     try await store.add((0..<1000).map { MemoryDraft(userID: "u", text: "\($0)", embedding: Embedding(embedding(256, .cosine, &random))) })
@@ -195,7 +195,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func anExplanationAndTheInspectionSayWhetherCodesWereUsed() async throws {
+  @Test(.timeLimit(.minutes(5))) func anExplanationAndTheInspectionSayWhetherCodesWereUsed() async throws {
     var random = SeededGenerator(seed: 6)
     let store = try await open(dimension: 128)
     try await store.add((0..<1000).map { MemoryDraft(userID: "u", text: "\($0)", embedding: Embedding(embedding(128, .cosine, &random))) })
@@ -210,7 +210,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aQueryCanSayWhatIsComparedFirst() async throws {
+  @Test(.timeLimit(.minutes(5))) func aQueryCanSayWhatIsComparedFirst() async throws {
     var random = SeededGenerator(seed: 8)
     let store = try await open(dimension: 128)
     let drafts = (0..<3000).map { MemoryDraft(userID: "u\($0 % 2)", text: "\($0)", embedding: Embedding(embedding(128, .cosine, &random))) }

@@ -25,7 +25,7 @@ import VectorSearch
 
   private func explanation(_ results: [SearchResult]) throws -> SearchResult.Explanation { try #require(results.first?.explanation) }
 
-  @Test(.timeLimit(.minutes(2))) func aFastSearchFindsTheAskedShareOfTheResults() async throws {
+  @Test(.timeLimit(.minutes(5))) func aFastSearchFindsTheAskedShareOfTheResults() async throws {
     var random = SeededGenerator(seed: 31)
     let store = try await store(2000, &random)
     for (scope, count) in [(SearchScope.user("u1"), 1000), (.users(["u0", "u1"]), 2000), (.all, 2000)] {
@@ -49,7 +49,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aSearchIsExactWhereEstimatesSaveNothing() async throws {
+  @Test(.timeLimit(.minutes(5))) func aSearchIsExactWhereEstimatesSaveNothing() async throws {
     var random = SeededGenerator(seed: 32)
     let store = try await store(1200, &random)
     let plain = SearchQuery(embedding: Embedding(random.vector(Self.dimension)), scope: .all, includesExplanation: true)

@@ -153,7 +153,7 @@ import VectorSearch
   }
 
   /// Embeddings at all distances from the query, which tell what decides.
-  @Test(.timeLimit(.minutes(1)), arguments: [true, false]) func fewRowsAreScored(hasSessions: Bool) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func fewRowsAreScored(hasSessions: Bool) async throws {
     var options = StoreOptions(dimension: 128)
     options.leastCodedRows = 64
     let store = try await place.open(options)

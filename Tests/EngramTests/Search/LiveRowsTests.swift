@@ -69,7 +69,7 @@ import VectorSearch
     }
   }
 
-  @Test(.timeLimit(.minutes(2)), arguments: 1...2) func anAdvancedListEqualsOneMadeFromAllBlocks(_ seed: UInt64) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: 1...2) func anAdvancedListEqualsOneMadeFromAllBlocks(_ seed: UInt64) async throws {
     var random = SeededGenerator(seed: seed)
     var store = try await place.open()
     let users = ["expiring"] + (0..<30).map { "user \($0)" }
@@ -104,7 +104,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func anAdvancedListReadsTheBlocksThatChanged() async throws {
+  @Test(.timeLimit(.minutes(5))) func anAdvancedListReadsTheBlocksThatChanged() async throws {
     let store = try await place.open()
     try await store.add((0..<1000).map { TestStore.draft("user \($0 % 200)", $0) })
     let ids = try await store.add((0..<5000).map { TestStore.draft("large", $0) }).map(\.id)
@@ -137,7 +137,7 @@ import VectorSearch
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aListIsMadeOnceThatCostsNoMoreThanWalking() async throws {
+  @Test(.timeLimit(.minutes(5))) func aListIsMadeOnceThatCostsNoMoreThanWalking() async throws {
     let store = try await place.open()
     try await store.add((0..<1000).map { TestStore.draft("user \($0 % 200)", $0) })
     let cache = LiveRowsCache()

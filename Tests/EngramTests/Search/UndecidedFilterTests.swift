@@ -11,7 +11,7 @@ import VectorSearch
 
   /// Bug: a record was read for each row whose score could still enter while the scan passed it. With few matches the bound is low until
   /// the end, so most records of the scope were read.
-  @Test(.timeLimit(.minutes(2)), arguments: [400, 25, 2]) func recordsAreReadAsFarAsTheLastResult(_ share: Int) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [400, 25, 2]) func recordsAreReadAsFarAsTheLastResult(_ share: Int) async throws {
     var random = SeededGenerator(seed: UInt64(share))
     let store = try await place.open()
     let count = 12_000

@@ -45,7 +45,7 @@ import Testing
   }
 
   /// A record of the index whose memories have no words has no terms to look at.
-  @Test(.timeLimit(.minutes(1))) func memoriesWithoutAWordAreSearchedToo() async throws {
+  @Test(.timeLimit(.minutes(5))) func memoriesWithoutAWordAreSearchedToo() async throws {
     let store = try await place.open()
     for text in ["", "!?", "the of"] { try await store.add(MemoryDraft(userID: "u", text: text, embedding: TestStore.vector(1))) }
     for text in ["ramen", "", (0..<40).map { "word\($0)" }.joined(separator: " ")] {
@@ -61,7 +61,7 @@ import Testing
 
   /// Memories that are added together are gathered, and their words are stored once for each record: the records are the same as if each
   /// memory were stored alone, in any order of their times.
-  @Test(.timeLimit(.minutes(1)), arguments: [1, 2, 3]) func manyAtOnceHaveTheRecordsOfOneAfterAnother(seed: UInt64) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 3]) func manyAtOnceHaveTheRecordsOfOneAfterAnother(seed: UInt64) async throws {
     let store = try await place.open()
     var generator = SeededGenerator(seed: seed)
     for _ in 0..<3 {
