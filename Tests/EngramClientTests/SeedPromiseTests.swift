@@ -32,7 +32,7 @@ import Testing
   }
 
   /// `get_user_context`: a synchronous read, also while a write is under way; it sees committed data only.
-  @Test(.timeLimit(.minutes(1))) func readsAreSynchronousAndWaitForNoWriter() async throws {
+  @Test(.timeLimit(.minutes(5))) func readsAreSynchronousAndWaitForNoWriter() async throws {
     let store = try await open()
     try await store.updateContext(for: "ada") { $0.with(friendshipLevel: 1) }
     let duringWrite = try await store.updateContext(for: "ada") { context in
@@ -47,7 +47,7 @@ import Testing
   }
 
   /// `update_context`: each update is atomic, none is lost, and one that throws changes nothing.
-  @Test(.timeLimit(.minutes(2))) func noUpdateIsLost() async throws {
+  @Test(.timeLimit(.minutes(5))) func noUpdateIsLost() async throws {
     struct Refused: Error {}
     let store = try await open()
     try await withThrowingTaskGroup(of: Void.self) { group in

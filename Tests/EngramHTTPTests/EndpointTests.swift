@@ -6,7 +6,7 @@ import Testing
 @testable import EngramHTTP
 
 /// Addresses, keys and options.
-@Suite(.timeLimit(.minutes(2))) struct EndpointTests {
+@Suite(.timeLimit(.minutes(5))) struct EndpointTests {
   private func endpoint(_ url: String) throws -> Endpoint { try Endpoint(baseURL: try #require(URL(string: url))) }
 
   @Test(arguments: [

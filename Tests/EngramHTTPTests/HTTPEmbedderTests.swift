@@ -7,7 +7,7 @@ import Testing
 @testable import EngramHTTP
 
 /// Correct answers, in batches.
-@Suite(.timeLimit(.minutes(2))) struct HTTPEmbedderTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPEmbedderTests {
   @Test func textsAreSentToTheEndpointAndTheirVectorsComeBack() async throws {
     let server = EmbeddingServer()
     let embedder = try server.embedder()

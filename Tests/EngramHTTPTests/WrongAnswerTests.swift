@@ -6,7 +6,7 @@ import Testing
 @testable import EngramHTTP
 
 /// Servers with wrong answers: each is an error that names the endpoint and the reason, and the request is not repeated.
-@Suite(.timeLimit(.minutes(2))) struct WrongAnswerTests {
+@Suite(.timeLimit(.minutes(5))) struct WrongAnswerTests {
   private static func data(_ objects: String...) -> String { EmbeddingServer.body(objects) }
   private static let good = EmbeddingServer.object(0, [1, 2, 3, 4])
 

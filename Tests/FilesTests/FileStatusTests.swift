@@ -26,7 +26,7 @@ import Testing
   }
 
   /// `/dev/null` is on another device than the files of the test.
-  @Test(.timeLimit(.minutes(1))) func aStatusIsThatOfTheSystem() throws {
+  @Test(.timeLimit(.minutes(5))) func aStatusIsThatOfTheSystem() throws {
     let file = directory.path("file")
     let handle = try FileHandle(path: file, access: .createNew)
     try handle.write([UInt8](repeating: 1, count: 5000), at: 0)

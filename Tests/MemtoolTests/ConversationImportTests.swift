@@ -20,7 +20,7 @@ import Testing
      {"uuid":"c2","chat_messages":[{"sender":7}]}]
     """#
 
-  @Test(.timeLimit(.minutes(1))) func anExportIsImportedOnceAndItsFaultsAreNamed() throws {
+  @Test(.timeLimit(.minutes(5))) func anExportIsImportedOnceAndItsFaultsAreNamed() throws {
     let file = try tool.write(Self.claude, to: "anything.txt")
     let line =
       "imported 2 memories of 1 conversation, 0 were there; left out 1 message (1 empty); left out 1 attachment; 1 conversation at fault\n"
@@ -39,7 +39,7 @@ import Testing
     #expect(hit.contains(#""sessionID":"c1""#) && hit.contains("What is a zebra?"))
   }
 
-  @Test(.timeLimit(.minutes(1))) func optionsThatAreMissingAreNamed() throws {
+  @Test(.timeLimit(.minutes(5))) func optionsThatAreMissingAreNamed() throws {
     let lines = #"{"messages":[{"role":"system","content":"S"},{"role":"user","content":"hello"}]}"# + "\n"
     let file = try tool.write(lines, to: "tune.jsonl")
     #expect(try tool.run("import", store, file, exit: 1).standardError.hasSuffix("name the user (--user)\n"))
@@ -60,7 +60,7 @@ import Testing
   }
 
   /// A file in no known format of conversations is read as JSON Lines, as before. Files of both kinds cannot be mixed.
-  @Test(.timeLimit(.minutes(1))) func linesOfEngramAreStillLines() throws {
+  @Test(.timeLimit(.minutes(5))) func linesOfEngramAreStillLines() throws {
     let memory = #"{"type":"memory","userID":"u","text":"t"}"# + "\n"
     let (lines, export) = (try tool.write(memory, to: "conversations.json"), try tool.write(Self.claude, to: "lines.jsonl"))
     #expect(try tool.run("import", store, lines).standardOutput.hasPrefix("imported 1 memory and 0 contexts"))

@@ -112,7 +112,7 @@ import Testing
     let start = ContinuousClock.now
     task.cancel()
     await #expect(throws: CancellationError.self) { _ = try await task.value }
-    #expect(ContinuousClock.now - start < .seconds(30))
+    #expect(ContinuousClock.now - start < .seconds(200))
     try await expectEnd(file)
     let error = await #expect(throws: StoreError.self) { _ = try await program.answers(to: ["a"], .query, dimension: nil) }
     #expect(error?.message.contains("a call was cancelled") == true)

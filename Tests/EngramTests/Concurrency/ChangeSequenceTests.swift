@@ -98,7 +98,8 @@ import Testing
       for _ in 0..<count / 10 - 1 { _ = try await changes.next() }
       times.append(.now - start)
     }
-    #expect(times[0] < times[9] * 6 + .milliseconds(50), "\(times)")
+    // The best of three: a thread may have to wait for a processor. With the bug the third tenth took fifteen times as long as the last.
+    #expect(times[..<3].min()! < times[9] * 6 + .milliseconds(50), "\(times)")
     try await store.close()
   }
 

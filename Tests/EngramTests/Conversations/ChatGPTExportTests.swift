@@ -23,7 +23,7 @@ import Testing
 
   /// An answer was generated again: the first child is the abandoned one. A system message is in the middle, one time is missing, and one
   /// is earlier than the time before it.
-  @Test(.timeLimit(.minutes(1))) func theWayToTheCurrentNodeIsTakenAndItsOrderKept() async throws {
+  @Test(.timeLimit(.minutes(5))) func theWayToTheCurrentNodeIsTakenAndItsOrderKept() async throws {
     let nodes = [
       Self.node("q", "root", time: "1700000000.25"), Self.node("old", "q", role: "assistant", time: "1700000001"),
       Self.node("old2", "old", time: "1700000900"), Self.node("new", "q", role: "assistant", time: "null"),
@@ -40,7 +40,7 @@ import Testing
     #expect(report.conversations == 1 && report.added == 4 && report.leftOut == [.system: 1, .branch: 2])
   }
 
-  @Test(.timeLimit(.minutes(1))) func allBranchesAreInOrderOfTimeBehindWhatTheyAnswer() async throws {
+  @Test(.timeLimit(.minutes(5))) func allBranchesAreInOrderOfTimeBehindWhatTheyAnswer() async throws {
     let nodes = [
       Self.node("late", "q", role: "assistant", time: "1700000100"), Self.node("early", "q", role: "assistant", time: "1700000001"),
       Self.node("q", "root", time: "1700000000"), Self.node("before", "late", time: "1699999990"),
@@ -53,7 +53,7 @@ import Testing
 
   /// Without a current node the path to the newest leaf is taken. A cycle or a missing parent ends the path; `children` give the parent of
   /// a node that does not name one.
-  @Test(.timeLimit(.minutes(1))) func brokenTreesEndTheWay() async throws {
+  @Test(.timeLimit(.minutes(5))) func brokenTreesEndTheWay() async throws {
     let newest = Self.conversation(
       #""id":"newest""#,
       [Self.node("a", "root", time: "1700000000"), Self.node("b", "a", time: "1700000005"), Self.node("c", "a", time: "1700000004")])
@@ -72,7 +72,7 @@ import Testing
     #expect(report.conversations == 4 && report.invalid == 0 && report.leftOut == [.branch: 1])
   }
 
-  @Test(.timeLimit(.minutes(1))) func whatIsNoTextOfThePeopleIsLeftOutAndCounted() async throws {
+  @Test(.timeLimit(.minutes(5))) func whatIsNoTextOfThePeopleIsLeftOutAndCounted() async throws {
     let long = #"{"content_type":"multimodal_text","parts":[{"content_type":"image_asset_pointer","asset_pointer":"sediment://x"},"look"]}"#
     let cases: [(String, String, String?, String)] = [
       ("hidden", "user", nil, #","metadata":{"is_visually_hidden_from_conversation":true}"#),
@@ -101,7 +101,7 @@ import Testing
   }
 
   /// The messages get the time of the conversation, or of its last change if there is no other; never the time of the import.
-  @Test(.timeLimit(.minutes(1))) func aConversationWithoutTimesOfItsMessagesHasOne() async throws {
+  @Test(.timeLimit(.minutes(5))) func aConversationWithoutTimesOfItsMessagesHasOne() async throws {
     let nodes = [Self.node("a", "root"), Self.node("b", "a", role: "assistant")]
     let begun = Self.conversation(#""id":"begun","create_time":1700000000,"update_time":1700000900"#, nodes)
     let changed = Self.conversation(#""conversation_id":"changed","create_time":null,"update_time":1700000900"#, nodes)
@@ -115,7 +115,7 @@ import Testing
   }
 
   /// A tree of 20,000 messages in one line, so its depth is 20,000; no message has a time.
-  @Test(.timeLimit(.minutes(1))) func aLongConversationTakesTimeInProportion() async throws {
+  @Test(.timeLimit(.minutes(5))) func aLongConversationTakesTimeInProportion() async throws {
     var nodes: [String] = []
     for number in 0..<20_000 { nodes.append(Self.node("n\(number)", number == 0 ? "root" : "n\(number - 1)")) }
     let text = Self.conversation(#""id":"long","create_time":1700000000"#, nodes)

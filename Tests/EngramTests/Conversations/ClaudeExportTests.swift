@@ -22,7 +22,7 @@ import Testing
   private static func text(_ text: String) -> String { #","text":"","content":[{"type":"text","text":"\#(text)"}]"# }
 
   /// A question was edited: both branches are in the list, one after the other.
-  @Test(.timeLimit(.minutes(1))) func theChainOfTheNewestLeafIsTaken() async throws {
+  @Test(.timeLimit(.minutes(5))) func theChainOfTheNewestLeafIsTaken() async throws {
     let list = [
       Self.message("q1", "human", at: 1, parent: Self.root, Self.text("first question")),
       Self.message("q2", "human", at: 5, parent: Self.root, Self.text("edited question")),
@@ -39,7 +39,7 @@ import Testing
   }
 
   /// Older exports have no parents, and the text is beside the content.
-  @Test(.timeLimit(.minutes(1))) func withoutParentsTheOrderOfTheFileCounts() async throws {
+  @Test(.timeLimit(.minutes(5))) func withoutParentsTheOrderOfTheFileCounts() async throws {
     let list = [
       Self.message("1", "human", at: 9, #","text":"old form""#),
       Self.message(
@@ -55,7 +55,7 @@ import Testing
     #expect(report.leftOut == [.empty: 1, .tool: 1] && report.attachments == 2)
   }
 
-  @Test(.timeLimit(.minutes(1))) func oneConversationAtFaultDoesNotKeepOutTheOthers() async throws {
+  @Test(.timeLimit(.minutes(5))) func oneConversationAtFaultDoesNotKeepOutTheOthers() async throws {
     let good = Self.conversation("good", [Self.message("1", "human", at: 1, Self.text("hello"))])
     let faults = [
       #"{"uuid":"a","chat_messages":{}}"#, #"{"uuid":"b"}"#, #"{"uuid":"c","chat_messages":[{"text":"no sender"}]}"#,
@@ -71,7 +71,7 @@ import Testing
   }
 
   /// A text that the store cannot keep is found when the conversation is read: the messages before it are not stored either.
-  @Test(.timeLimit(.minutes(1))) func aTextThatIsTooLargeKeepsItsConversationOut() async throws {
+  @Test(.timeLimit(.minutes(5))) func aTextThatIsTooLargeKeepsItsConversationOut() async throws {
     let large = Self.conversation(
       "large",
       [

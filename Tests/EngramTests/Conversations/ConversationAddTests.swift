@@ -7,7 +7,7 @@ import Testing
 @Suite struct ConversationAddTests {
   private let place = TestStore()
 
-  @Test(.timeLimit(.minutes(1))) func aConversationThatHasGrownIsAddedAgain() async throws {
+  @Test(.timeLimit(.minutes(5))) func aConversationThatHasGrownIsAddedAgain() async throws {
     let store = try await place.open(StoreOptions(embedder: HashingEmbedder(dimension: 8)))
     var conversation = Conversation(
       id: "s-1", userID: "ada", title: "Ramen",
@@ -36,7 +36,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1))) func aConversationOutOfBoundsChangesNothing() async throws {
+  @Test(.timeLimit(.minutes(5))) func aConversationOutOfBoundsChangesNothing() async throws {
     let store = try await place.open(StoreOptions())
     let commits = try store.status.batchSequence
     let right = Conversation.Message(role: "user", text: "right")

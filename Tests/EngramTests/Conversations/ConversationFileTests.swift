@@ -15,7 +15,7 @@ import Testing
       {"speaker":"Bo","dia_id":"D1:2","text":"wow","img_url":["x"]}]},"qa":[{"question":"?","answer":3}]}]
     """#
 
-  @Test(.timeLimit(.minutes(1))) func sessionsOfLoCoMoKeepTheirSpeakersDatesAndCaptions() async throws {
+  @Test(.timeLimit(.minutes(5))) func sessionsOfLoCoMoKeepTheirSpeakersDatesAndCaptions() async throws {
     let (report, memories) = try await place.imported(Self.loCoMo, for: nil)
     #expect(
       memories == [
@@ -32,7 +32,7 @@ import Testing
     #expect(named.memories.map { $0.split(separator: "|")[0] } == ["s-1/session_1", "s-1/session_1", "s-1/session_2"])
   }
 
-  @Test(.timeLimit(.minutes(1))) func sessionsOfLongMemEvalAreThoseOfTheirQuestion() async throws {
+  @Test(.timeLimit(.minutes(5))) func sessionsOfLongMemEvalAreThoseOfTheirQuestion() async throws {
     let text = #"""
       [{"question_id":"q1","question":"?","answer":3,"haystack_dates":["2023/04/10 (Mon) 23:07","2023/03/10 (Fri) 09:00"],
         "haystack_session_ids":["x","y"],"haystack_sessions":[[{"role":"user","content":"mango","has_answer":true},
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test(
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(5)),
     arguments: [
       (#"[{"mapping":{}}]"#, .chatGPT), (#"[7,{"chat_messages":[]}]"#, .claude), (#"{"messages":[]}"#, .openAI),
       (#"[[{"role":"user","content":"x"}]]"#, .openAI), (#"{"conversations":[{"from":"human","value":"x"}]}"#, .shareGPT),
@@ -80,7 +80,7 @@ import Testing
   }
 
   /// Other importers import nothing of a file that ends too early, or do not report what is missing.
-  @Test(.timeLimit(.minutes(1))) func ofAFileThatIsCutOffTheWholeConversationsAreImported() async throws {
+  @Test(.timeLimit(.minutes(5))) func ofAFileThatIsCutOffTheWholeConversationsAreImported() async throws {
     let whole = (0..<4).map { Self.conversation($0) }
     let text = "[" + whole.joined(separator: ",")
     for cut in [text.utf8.count - 1, text.utf8.count - 20, text.utf8.count - whole[3].utf8.count - 1, text.utf8.count] {
@@ -97,7 +97,7 @@ import Testing
   }
 
   /// Elements cross the borders of the parts in which a file is read; objects may also follow each other without an array.
-  @Test(.timeLimit(.minutes(1))) func elementsOfAnySizeAreReadWhole() async throws {
+  @Test(.timeLimit(.minutes(5))) func elementsOfAnySizeAreReadWhole() async throws {
     let paddings = [0, 300_000, 1 << 20, 17, 700_000, 3]
     let elements = paddings.enumerated().map { Self.conversation($0.offset, padding: $0.element) }
     for text in ["[" + elements.joined(separator: ",\n") + "]", elements.joined(separator: "\n"), elements.joined(separator: " ")] {
@@ -112,7 +112,7 @@ import Testing
   }
 
   /// A folder has the parts of an export, and other files.
-  @Test(.timeLimit(.minutes(1))) func ofAFolderTheConversationsAreRead() async throws {
+  @Test(.timeLimit(.minutes(5))) func ofAFolderTheConversationsAreRead() async throws {
     let folder = URL(fileURLWithPath: place.place.directory.path("export"))
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     await expectCode(.invalidArgument) { _ = try ConversationReader.files(at: folder) }
@@ -130,7 +130,7 @@ import Testing
   }
 
   /// More memories than one commit holds, with texts that are embedded in batches; a dry run before it reports the same.
-  @Test(.timeLimit(.minutes(2))) func manyConversationsTakeSeveralCommits() async throws {
+  @Test(.timeLimit(.minutes(5))) func manyConversationsTakeSeveralCommits() async throws {
     let text = (0..<2_500).map { Self.conversation($0 % 2_400) }.joined(separator: "\n")
     let url = try place.file(text)
     let store = try await place.place.open(StoreOptions(embedder: HashingEmbedder(dimension: 8)))

@@ -8,7 +8,7 @@ import Testing
   private let place = ConversationPlace()
   private static let day = ConversationOptions(createdAt: Date(timeIntervalSince1970: 1_767_312_000))
 
-  @Test(.timeLimit(.minutes(1))) func linesForFineTuningAreSessionsOfTheirFileAndLine() async throws {
+  @Test(.timeLimit(.minutes(5))) func linesForFineTuningAreSessionsOfTheirFileAndLine() async throws {
     let text = #"""
       {"messages":[{"role":"developer","content":"Be kind"},{"role":"user","content":"ok"},{"role":"assistant","content":"ok"},{"role":"user","content":"ok"}],"tools":[]}
 
@@ -27,7 +27,7 @@ import Testing
   }
 
   /// The time of an import would differ each time, so no time is guessed; a second import with another time changes nothing either.
-  @Test(.timeLimit(.minutes(1))) func aFileWithoutTimesIsRefusedWithoutOne() async throws {
+  @Test(.timeLimit(.minutes(5))) func aFileWithoutTimesIsRefusedWithoutOne() async throws {
     let url = try place.file(#"{"messages":[{"role":"user","content":"hello"}]}"#, "tune.jsonl")
     let store = try await place.place.open(StoreOptions())
     await expectCode(.invalidArgument) { try await store.importConversations(from: [url], for: "ada") }
@@ -41,7 +41,7 @@ import Testing
     try await store.close()
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func shareGPTIsAnArrayOrLines(areLines: Bool) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func shareGPTIsAnArrayOrLines(areLines: Bool) async throws {
     let conversations = [
       #"{"id":"s_0","conversations":[{"from":"human","value":"<p>hello</p>"},{"from":"gpt","value":null},{"from":"bard","value":"hi"}],"system":"S"}"#,
       #"{"id":7,"conversation":[{"from":"system","value":"x"},{"from":"function_call","value":"f()"},{"from":"observation","value":"1"},{"from":"user","value":"u"}]}"#,
@@ -66,7 +66,7 @@ import Testing
     #"[{"role":"human","content":"one"},{"role":"ai","content":"two"},{"role":"user","content":"three"}]"#,
   ]
 
-  @Test(.timeLimit(.minutes(1)), arguments: [0, 1, 2]) func aListOfMessagesIsOneConversation(shape: Int) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: [0, 1, 2]) func aListOfMessagesIsOneConversation(shape: Int) async throws {
     let expected = ["user|2026-01-02T00:00:00.000Z|one", "assistant|2026-01-02T00:00:00.001Z|two", "user|2026-01-02T00:00:00.002Z|three"]
     let (report, memories) = try await place.imported(Self.langChain[shape], name: "history", options: Self.day)
     #expect(memories == expected.map { "history|\($0)" } && report.conversations == 1)
@@ -78,7 +78,7 @@ import Testing
   }
 
   /// Sessions alternate; equal texts in one session are different messages, and one line is invalid.
-  @Test(.timeLimit(.minutes(1))) func messagesOneALineKeepTheirSessionsUsersAndTimes() async throws {
+  @Test(.timeLimit(.minutes(5))) func messagesOneALineKeepTheirSessionsUsersAndTimes() async throws {
     let text = #"""
       {"role":"user","content":"hi","session":"a","created_at":"2026-01-02T03:04:05Z","user_id":"bob"}
       {"role":"user","content":"hi","session":"b","user_id":"bob","timestamp":1767323045}
@@ -99,7 +99,7 @@ import Testing
     #expect(report.faults[1].message.contains("user_id"))
   }
 
-  @Test(.timeLimit(.minutes(1))) func halvesOfSurrogatePairsAreReplacedOnDemand() async throws {
+  @Test(.timeLimit(.minutes(5))) func halvesOfSurrogatePairsAreReplacedOnDemand() async throws {
     let text = #"{"id":"a","created_at":1700000000,"messages":[{"role":"user","content":"half \ud83d"}]}"#
     let strict = try await place.imported(text + "\n" + text.replacing(#" \ud83d"#, with: "") + "\n")
     #expect(strict.report.invalid == 1 && strict.memories.count == 1)

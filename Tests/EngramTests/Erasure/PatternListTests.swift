@@ -32,7 +32,7 @@ import TestSupport
     #expect(list.count == 1)
   }
 
-  @Test(.timeLimit(.minutes(1))) func termsAreCutInPiecesOfSix() {
+  @Test(.timeLimit(.minutes(5))) func termsAreCutInPiecesOfSix() {
     var list = PatternList()
     list.append(terms: [])
     #expect(list.count == 0 && list.unsearchable.isEmpty)

@@ -20,7 +20,7 @@ struct PeersTests {
   }
 
   /// Brute force, data, counts of flushes, tables, and the refusals of results that are wrong and of commits that are not durable.
-  @Test(.timeLimit(.minutes(2))) func theChecksOfTheComparisonsHold() async throws {
+  @Test(.timeLimit(.minutes(5))) func theChecksOfTheComparisonsHold() async throws {
     let outcome = try await python(["-m", "unittest", "peers.checks"])
     #expect(outcome.termination == .exited(0), "\(outcome.standardError)")
     #expect(outcome.standardError.contains(/Ran [1-9][0-9]* tests/), "\(outcome.standardError)")
@@ -28,7 +28,7 @@ struct PeersTests {
 
   /// `Tools/peers` asks before it installs and builds anything.
   @Test(
-    .timeLimit(.minutes(2)),
+    .timeLimit(.minutes(5)),
     arguments: [
       (["vectors", "--rounds", "0"], "--rounds is at least 1"),
       (["vectors", "--quick", "--full"], "--quick and --full exclude each other"),
@@ -43,7 +43,7 @@ struct PeersTests {
     #expect(outcome.standardError.contains(message), "\(outcome.standardError)")
   }
 
-  @Test(.timeLimit(.minutes(2)), arguments: ["text", "vectors", "records"])
+  @Test(.timeLimit(.minutes(5)), arguments: ["text", "vectors", "records"])
   func rightUsageIsAccepted(_ comparison: String) async throws {
     let outcome = try await python(["-m", "peers", comparison, "--quick"], environment: ["PEERS_CHECK_USAGE": "yes"])
     #expect(outcome.termination == .exited(0), "\(outcome.standardError)")

@@ -16,7 +16,7 @@ import Testing
     let start = ContinuousClock.now
     await expectCode(.writerBusy, holder: child.processID) { try await store.write { _ in bodies.append(1) } }
     let waited = ContinuousClock.now - start
-    #expect(waited >= .milliseconds(300) && waited < .seconds(5), "\(waited)")
+    #expect(waited >= .milliseconds(300) && waited < .seconds(50), "\(waited)")
     #expect(try store.status.isWaitingForWriter)
     #expect(try store.count() == 0)
     try await child.finish()
@@ -69,7 +69,8 @@ import Testing
     try await store.close()
   }
 
-  /// Another process holds a write transaction that has changed pages for two seconds.
+  /// Another process holds a write transaction that has changed pages, for as long as the reads take: one that waited for it would wait until
+  /// the process is killed, and `finish` would say so.
   @Test(.timeLimit(.minutes(5))) func readersAreNeverBlockedByAnotherProcessesWrite() async throws {
     let store = try await place.open()
     let id = try await store.add(TestStore.draft("u", 1)).id
@@ -77,23 +78,14 @@ import Testing
     let child = try ChildProcess(["hold-writer", place.path])
     #expect(try await child.readLine() == "holding")
     let query = SearchQuery(embedding: TestStore.vector(2), scope: .user("u"))
-    let times = try await onBlockingThread {
-      var times: [Duration] = []
-      let end = ContinuousClock.now + .seconds(2)
-      while ContinuousClock.now < end {
-        let start = ContinuousClock.now
+    try await onBlockingThread {
+      for _ in 0..<300 {
         guard try store.context(for: "u") != nil, try store.memory(id, for: "u") != nil, try store.search(query).count == 1,
           try store.embedding(of: id, for: "u") != nil, try store.count() == 1, try store.snapshot().count() == 1
         else { throw StoreError(.notFound, "a read missed what is there") }
-        times.append(ContinuousClock.now - start)
       }
-      return times.sorted()
     }
-    // Six calls each. A blocked call would take the two seconds; a single slow one may be due to the machine.
-    #expect(times.count > 100)
-    #expect(times[times.count * 99 / 100] < .milliseconds(50), "\(times[times.count * 99 / 100])")
-    #expect(times[times.count - 1] < .seconds(1), "\(times[times.count - 1])")
-    try await child.finish()
+    #expect(try await child.finish().termination == .exited(0))
     try await store.close()
   }
 
