@@ -145,6 +145,8 @@ AVX512 INLINE __m512i products_avx512(int bits, const uint8_t *codes, long bytes
 #pragma clang loop unroll(full)
     for (int row = 0; row < ROWS; row += 2) {
       const uint8_t *code = codes + row * bytes + i;
+      // Where rows end between lines, the first of the two ends in the line in which the second begins.
+      _mm_prefetch((const char *)(code + bytes + ahead), _MM_HINT_T0);
       __m512i packed = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)code));
       packed = _mm512_inserti64x4(packed, _mm256_loadu_si256((const __m256i *)(code + bytes)), 1);
       __m512i sum = add_products_avx512(bits, _mm512_setzero_si512(), packed, parts);

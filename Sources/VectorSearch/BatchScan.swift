@@ -75,34 +75,21 @@ package struct BatchScan: Sendable {
   ) throws -> [RowScan.Outcome] {
     try check()
     let work = BatchWork(self)
-    // A helper is asked for with each two groups.
-    let offer = threads.offer(work, limit: helpers ?? groupCount / 2)
-    defer {
-      offer.withdraw()
-      work.end()
-    }
     var worker = BatchWorker(self)
-    while let group = work.next() {
-      work.scan(group, &worker)
-      try check()
-    }
-    offer.withdraw()
-    while let group = work.unfinishedGroup() {
-      work.scan(group, &worker)
-      try check()
-    }
+    // A helper is asked for with each two groups.
+    try work.groups.run(work, on: threads, limit: helpers ?? groupCount / 2, check: check) { work.scan($0, &worker) }
     return try work.finish(&worker, check)
   }
 }
 
 /// What the threads of a scan for several queries share.
 final class BatchWork: SharedWork {
-  private struct Shared {
-    var outcomes: [RowScan.Outcome]
-    var postponed: [BatchWorker.Candidate] = []
+  struct Shared {
+    fileprivate var outcomes: [RowScan.Outcome]
+    fileprivate var postponed: [BatchWorker.Candidate] = []
   }
 
-  private let groups: SharedGroups<BatchScan, Shared>
+  let groups: SharedGroups<BatchScan, Shared>
   private let postponedLimit: Int
 
   /// For each query: the caller scores those at the end, alone.
@@ -114,11 +101,9 @@ final class BatchWork: SharedWork {
 
   init(_ scan: BatchScan) {
     postponedLimit = scan.queries.count * Self.postponedForQuery
-    groups = SharedGroups(scan, count: scan.groupCount, Shared(outcomes: scan.empty))
+    groups = SharedGroups(
+      scan, count: scan.groupCount, patienceNanoseconds: Self.patienceNanoseconds, Shared(outcomes: scan.empty))
   }
-
-  /// The next group that no thread has taken; nil if there is none.
-  func next() -> Int? { groups.next() }
 
   /// Scans a group and adds what was found, unless another thread has done so meanwhile.
   func scan(_ group: Int, _ worker: inout BatchWorker) {
@@ -157,17 +142,11 @@ final class BatchWork: SharedWork {
     for (query, entry) in found.entries { shared.outcomes[query].best.insert(score: entry.score, row: entry.row) }
   }
 
-  /// A group that another thread has begun and does not finish in the time that it takes; nil: all are finished.
-  func unfinishedGroup() -> Int? { groups.unfinishedGroup(patienceNanoseconds: Self.patienceNanoseconds) }
-
-  /// No thread takes a group any more. Waits a moment for those that scan one.
-  func end() { groups.end(patienceNanoseconds: Self.patienceNanoseconds) }
-
   /// On a helping thread.
   func help() {
     groups.help { scan in
       var worker = BatchWorker(scan)
-      while let group = next() { self.scan(group, &worker) }
+      while let group = groups.next() { self.scan(group, &worker) }
     }
   }
 }

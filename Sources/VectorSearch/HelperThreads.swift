@@ -46,6 +46,13 @@ package final class HelperThreads: Sendable {
     return offer
   }
 
+  /// Wakes threads that sleep, because work will be offered soon: they wake while the caller prepares it.
+  ///
+  /// - Parameter limit: The most threads.
+  package func rouse(limit: Int) {
+    for helper in threads.prefix(max(0, limit)) { helper.rouse() }
+  }
+
   /// Threads to which work was offered.
   package struct Offer: ~Copyable {
     private let work: any SharedWork
@@ -99,6 +106,14 @@ package final class HelperThreads: Sendable {
       case .new: start()
       }
       return true
+    }
+
+    func rouse() {
+      let isRoused = state.withLock { state in
+        defer { state.isAsleep = false }
+        return state.isAsleep
+      }
+      if isRoused { wakeUp.signal() }
     }
 
     func withdraw(_ work: any SharedWork) {

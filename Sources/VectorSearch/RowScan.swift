@@ -92,23 +92,17 @@ package struct RowScan: Sendable {
   ) throws -> Outcome {
     try check()
     let work = ScanWork(self, Outcome(best: BestRows(limit: limit, threshold: threshold)))
-    let offer = threads.offer(work, limit: helpers ?? (groupCount - 1) / Self.groupsForHelper)
-    defer {
-      offer.withdraw()
-      work.end()
-    }
     var worker = ScanWorker(self, work.empty)
-    while let group = work.next() {
-      work.scan(group, &worker)
-      try check()
-    }
-    // No thread begins any more. Those that have begun are nearly done, unless the system does not let them run.
-    offer.withdraw()
-    while let group = work.unfinishedGroup() {
-      work.scan(group, &worker)
-      try check()
-    }
-    return work.finish(&worker)
+    let helpers = helpers ?? Self.helpers(groupCount: groupCount)
+    try work.groups.run(work, on: threads, limit: helpers, check: check) { work.scan($0, &worker) }
+    return work.finish(self)
+  }
+
+  private static func helpers(groupCount: Int) -> Int { (groupCount - 1) / groupsForHelper }
+
+  /// Wakes the threads that a scan of so many rows will use.
+  package static func rouseHelpers(rowCount: Int, threads: HelperThreads = .shared) {
+    threads.rouse(limit: helpers(groupCount: rowCount / (CodeFile.chunkRows * spansInGroup)))
   }
 
   /// Waits until no helping thread reads rows of a scan that has ended.

@@ -2,9 +2,10 @@ import Synchronization
 
 /// What the threads of a scan share: which groups no thread has taken, and what was found.
 final class ScanWork: SharedWork {
-  private struct Shared {
-    var outcome: RowScan.Outcome
-    var postponed: [ScanWorker.Candidate] = []
+  struct Shared {
+    fileprivate var outcome: RowScan.Outcome
+    fileprivate var postponed: [ScanWorker.Candidate] = []
+    fileprivate var unrefined: [ScanWorker.Candidate] = []
   }
 
   let empty: RowScan.Outcome
@@ -12,67 +13,67 @@ final class ScanWork: SharedWork {
   let least: SharedBound
   /// Whether rows may be postponed: the caller scores those at the end, alone, so there must not be many.
   private let postpones = Atomic(true)
-  private let groups: SharedGroups<RowScan, Shared>
+  /// The same for rows whose fine codes are not compared yet. By the end, the best rows have excluded nearly all of them.
+  private let postponesCodes = Atomic(true)
+  let groups: SharedGroups<RowScan, Shared>
 
   private static let postponedLimit = 1024
-  /// About the time in which a thread that runs finishes its group.
+  private static let unrefinedLimit = 49_152
   private static let patienceNanoseconds: UInt64 = 20_000
 
   init(_ scan: RowScan, _ empty: RowScan.Outcome) {
     self.empty = empty
     least = SharedBound(empty.best.bound)
-    groups = SharedGroups(scan, count: scan.groupCount, Shared(outcome: empty))
+    groups = SharedGroups(scan, count: scan.groupCount, patienceNanoseconds: Self.patienceNanoseconds, Shared(outcome: empty))
   }
-
-  /// The next group that no thread has taken; nil if there is none.
-  func next() -> Int? { groups.next() }
 
   /// Scans a group and adds what was found, unless another thread has done so meanwhile.
   func scan(_ group: Int, _ worker: inout ScanWorker) {
-    let found = worker.scan(group, least, postpones: postpones.load(ordering: .relaxed))
+    let found = worker.scan(
+      group, least, postpones: postpones.load(ordering: .relaxed), postponesCodes: postponesCodes.load(ordering: .relaxed))
     groups.finish(group) { shared in
-      if !found.postponed.isEmpty {
-        shared.postponed += found.postponed
-        if shared.postponed.count > Self.postponedLimit { postpones.store(false, ordering: .relaxed) }
-      }
-      add(found, &shared)
+      shared.postponed += found.postponed
+      if shared.postponed.count > Self.postponedLimit { postpones.store(false, ordering: .relaxed) }
+      shared.unrefined += found.unrefined
+      if shared.unrefined.count > Self.unrefinedLimit { postponesCodes.store(false, ordering: .relaxed) }
+      shared.outcome.add(found, least)
     }
   }
 
-  /// Scans what was postponed, once all groups are finished.
+  /// Scores what was postponed, once all groups are finished.
   ///
   /// - Returns: What the scan has found.
-  func finish(_ worker: inout ScanWorker) -> RowScan.Outcome {
-    let (postponed, best) = groups.withFound { ($0.postponed, $0.outcome.best) }
-    // Not with the worker's own best rows: of a group that another thread has added, they may include one that that thread has postponed, and a row
-    // that counts twice would exclude one that is among the best.
-    let found = worker.scan(postponed, after: best, least)
+  func finish(_ scan: RowScan) -> RowScan.Outcome {
+    let (postponed, unrefined) = groups.withFound { ($0.postponed, $0.unrefined) }
+    // Not by a worker that has scanned groups: of a group that another thread has added, its best rows may include one that that thread has postponed, and
+    // a row that counts twice would exclude one that is among the best.
+    var worker = ScanWorker(scan, empty)
+    let scored = worker.scan(postponed, isRefined: true, least)
+    groups.withFound { $0.outcome.add(scored, least) }
+    let refined = worker.scan(unrefined, isRefined: false, least)
     return groups.withFound { shared in
-      add(found, &shared)
+      shared.outcome.add(refined, least)
       return shared.outcome
     }
   }
-
-  private func add(_ found: borrowing ScanWorker.Found, _ shared: inout Shared) {
-    shared.outcome.rowsScored += found.rowsScored
-    shared.outcome.rowsCoded += found.rowsCoded
-    shared.outcome.rowsRefined += found.rowsRefined
-    if found.entries.isEmpty { return }
-    for entry in found.entries { shared.outcome.best.insert(score: entry.score, row: entry.row) }
-    least.raise(to: shared.outcome.best.bound)
-  }
-
-  /// A group that another thread has begun and does not finish in the time that it takes; nil: all are finished.
-  func unfinishedGroup() -> Int? { groups.unfinishedGroup(patienceNanoseconds: Self.patienceNanoseconds) }
-
-  /// No thread takes a group any more. Waits a moment for those that scan one.
-  func end() { groups.end(patienceNanoseconds: Self.patienceNanoseconds) }
 
   /// On a helping thread.
   func help() {
     groups.help { scan in
       var worker = ScanWorker(scan, empty)
-      while let group = next() { self.scan(group, &worker) }
+      while let group = groups.next() { self.scan(group, &worker) }
     }
+  }
+}
+
+extension RowScan.Outcome {
+  /// - Parameter least: Raised to the score of the last of as many rows as are wanted.
+  fileprivate mutating func add(_ found: borrowing ScanWorker.Found, _ least: borrowing SharedBound) {
+    rowsScored += found.rowsScored
+    rowsCoded += found.rowsCoded
+    rowsRefined += found.rowsRefined
+    if found.entries.isEmpty { return }
+    for entry in found.entries { best.insert(score: entry.score, row: entry.row) }
+    least.raise(to: best.bound)
   }
 }

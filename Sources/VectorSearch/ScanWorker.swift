@@ -5,6 +5,8 @@ struct ScanWorker: ~Copyable {
     var entries: [BestRows.Entry] = []
     /// Rows that were not scored, because the others of the group were too few to say how much counts.
     var postponed: [Candidate] = []
+    /// The same, of rows whose fine codes were not compared either.
+    var unrefined: [Candidate] = []
     var rowsScored = 0
     var rowsCoded = 0
     var rowsRefined = 0
@@ -12,14 +14,15 @@ struct ScanWorker: ~Copyable {
 
   struct Candidate {
     let row: Int
-    /// By its code; a row that has none is never postponed.
+    /// By its fine or coarse code; a row that has none is never postponed.
     var bound: Float
   }
 
   private let scan: RowScan
   /// That of the fine codes; then that of the coarse ones, up to the group in which it leaves too many rows.
   private var filters: [CodeFilter]
-  private var groupCount = 0
+  /// Of the groups of this thread: rows that were compared by coarse codes, and those that these left.
+  private var (rowsCompared, rowsLeft) = (0, 0)
   /// The best rows of all groups of this thread.
   private var best: BestRows
   /// Rows that are likely to be among the best.
@@ -29,9 +32,10 @@ struct ScanWorker: ~Copyable {
   /// How many rows ahead of the one that is scored, or compared by its fine code, the memory is asked for.
   private static let rowsAhead = 4
   private static let codesAhead = 12
-  /// Coarse codes must exclude all but one of so many rows, from the group on that comes after these.
-  private static let leastExclusion = 10
-  private static let groupsForJudgement = 8
+  /// Coarse codes must exclude all but one of so many rows, apart from some: while the best rows are those of few groups, more are left, and most of them
+  /// are excluded when the scan ends.
+  private static let leastExclusion = 8
+  private static let toleratedRows = 49_152
 
   init(_ scan: RowScan, _ empty: RowScan.Outcome) {
     self.scan = scan
@@ -42,13 +46,14 @@ struct ScanWorker: ~Copyable {
   /// The rows of a group that may be among the best: those that the codes leave are scored, the likely ones first, because the others are then compared
   /// with a higher score.
   ///
-  /// - Parameter postpones: Whether to leave the unlikely ones for the end of the scan.
-  mutating func scan(_ group: Int, _ least: borrowing SharedBound, postpones: Bool) -> Found {
+  /// - Parameters:
+  ///   - postpones: Whether to leave the unlikely ones for the end of the scan.
+  ///   - postponesCodes: The same for the fine codes of rows that coarse ones leave.
+  mutating func scan(_ group: Int, _ least: borrowing SharedBound, postpones: Bool, postponesCodes: Bool) -> Found {
     var found = Found()
     later.removeAll(keepingCapacity: true)
     let last = filters.count - 1
     var rowCount = 0
-    groupCount += 1
     for span in scan.group(group) where span.live != 0 {
       rowCount += span.count
       split(span, by: last, least, &found)
@@ -58,10 +63,12 @@ struct ScanWorker: ~Copyable {
     let threshold = filters[0].threshold(bound(least))
     later.removeAll { $0.bound < threshold }
     if last > 0 {
-      // The first groups are compared with the best of few rows.
-      if groupCount > Self.groupsForJudgement, later.count * Self.leastExclusion > rowCount { filters.removeLast() }
-      found.rowsRefined = later.count
-      refine(atLeast: threshold)
+      judge(rowCount)
+      if postponesCodes {
+        found.unrefined = later
+        return found
+      }
+      refine(atLeast: threshold, &found)
     }
     if postpones {
       found.postponed = later
@@ -73,12 +80,22 @@ struct ScanWorker: ~Copyable {
 
   /// Scores rows that were postponed, unless what was found since excludes them.
   ///
-  /// - Parameter best: The best of all other rows.
-  mutating func scan(_ postponed: [Candidate], after best: BestRows, _ least: borrowing SharedBound) -> Found {
-    self.best = best
+  /// - Parameter isRefined: Whether their bounds are those of fine codes.
+  mutating func scan(_ postponed: [Candidate], isRefined: Bool, _ least: borrowing SharedBound) -> Found {
     var found = Found()
-    score(postponed, least, &found)
+    let threshold = filters[0].threshold(bound(least))
+    later = postponed.filter { !($0.bound < threshold) }
+    if !isRefined { refine(atLeast: threshold, &found) }
+    score(later, least, &found)
     return found
+  }
+
+  /// Coarse codes are not compared any more if they exclude too few rows, so that this thread compares fine ones only.
+  private mutating func judge(_ rowCount: Int) {
+    rowsCompared += rowCount
+    // Where nearly all rows are left, it does not get better.
+    rowsLeft += later.count * 4 > rowCount * 3 ? later.count * 4 : later.count
+    if (rowsLeft - Self.toleratedRows) * Self.leastExclusion > rowsCompared { filters.removeLast() }
   }
 
   private func bound(_ least: borrowing SharedBound) -> Float { max(best.bound, least.value) }
@@ -104,7 +121,8 @@ struct ScanWorker: ~Copyable {
   }
 
   /// Compares by their fine codes those that the coarse ones leave.
-  private mutating func refine(atLeast threshold: Float) {
+  private mutating func refine(atLeast threshold: Float, _ found: inout Found) {
+    found.rowsRefined += later.count
     var kept = 0
     let filter = filters[0]
     for number in later.indices {
@@ -123,6 +141,7 @@ struct ScanWorker: ~Copyable {
   }
 
   private mutating func score(_ candidates: [Candidate], _ least: borrowing SharedBound, _ found: inout Found) {
+    if candidates.isEmpty { return }
     var threshold = filters[0].threshold(bound(least))
     // Not a number stays.
     let left = candidates.filter { !($0.bound < threshold) }

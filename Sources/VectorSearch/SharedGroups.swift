@@ -19,15 +19,45 @@ final class SharedGroups<Scan: Sendable, Found: Sendable>: Sendable {
 
   private let count: Int
   private let stride: Int
+  /// About the time in which a thread that runs finishes a group.
+  private let patienceNanoseconds: UInt64
   private let taken = Atomic(0)
   private let unfinished: Atomic<Int>
   private let state: Mutex<State>
 
-  init(_ scan: Scan, count: Int, _ found: Found) {
+  init(_ scan: Scan, count: Int, patienceNanoseconds: UInt64, _ found: Found) {
     self.count = count
+    self.patienceNanoseconds = patienceNanoseconds
     stride = scatteringStride(count)
     unfinished = Atomic(count)
     state = Mutex(State(scan: scan, found: found, isFinished: [Bool](repeating: false, count: count)))
+  }
+
+  /// Scans all groups, on this thread and on those that help. Afterwards no thread scans any more, but for one that the system does not let run.
+  ///
+  /// - Parameters:
+  ///   - work: Whose groups these are.
+  ///   - limit: The most threads beside the caller.
+  ///   - check: Called between groups; an error that it throws ends the scan.
+  ///   - scan: Scans a group on this thread.
+  func run(
+    _ work: any SharedWork, on threads: HelperThreads, limit: Int, check: () throws -> Void, scan: (Int) -> Void
+  ) throws {
+    let offer = threads.offer(work, limit: limit)
+    defer {
+      offer.withdraw()
+      end()
+    }
+    while let group = next() {
+      scan(group)
+      try check()
+    }
+    // No thread begins any more. Those that have begun are nearly done, unless the system does not let them run.
+    offer.withdraw()
+    while let group = unfinishedGroup() {
+      scan(group)
+      try check()
+    }
   }
 
   /// The next group that no thread has taken; nil if there is none.
@@ -49,8 +79,8 @@ final class SharedGroups<Scan: Sendable, Found: Sendable>: Sendable {
   /// Reads or changes what was found.
   func withFound<Result: Sendable>(_ body: (inout Found) -> Result) -> Result { state.withLock { body(&$0.found) } }
 
-  /// A group that another thread has begun and does not finish in so much time; nil: all are finished.
-  func unfinishedGroup(patienceNanoseconds: UInt64) -> Int? {
+  /// A group that another thread has begun and does not finish in the time that it takes; nil: all are finished.
+  func unfinishedGroup() -> Int? {
     let end = DispatchTime.now().uptimeNanoseconds + patienceNanoseconds
     while unfinished.load(ordering: .acquiring) > 0, DispatchTime.now().uptimeNanoseconds < end { search_pause() }
     if unfinished.load(ordering: .acquiring) == 0 { return nil }
@@ -58,7 +88,7 @@ final class SharedGroups<Scan: Sendable, Found: Sendable>: Sendable {
   }
 
   /// No thread takes a group any more. Waits a moment for those that scan one.
-  func end(patienceNanoseconds: UInt64) {
+  func end() {
     taken.store(count, ordering: .relaxed)
     let end = DispatchTime.now().uptimeNanoseconds + patienceNanoseconds
     while true {

@@ -114,19 +114,19 @@ import Testing
       let work = BatchWork(scan)
       var caller = BatchWorker(scan)
       var stuck = BatchWorker(scan)
-      let taken = try [#require(work.next()), #require(work.next())]
+      let taken = try [#require(work.groups.next()), #require(work.groups.next())]
       // The caller has scored rows of a group that the other thread adds, and may postpone.
       if round % 2 == 0 { _ = caller.scan(taken[1]) }
-      while let group = work.next() { work.scan(group, &caller) }
-      #expect(work.unfinishedGroup() == taken.min())
+      while let group = work.groups.next() { work.scan(group, &caller) }
+      #expect(work.groups.unfinishedGroup() == taken.min())
       // It comes back to life in the middle.
       work.scan(taken[0], &caller)
       work.scan(taken[0], &stuck)
       work.scan(taken[1], &stuck)
       work.scan(taken[1], &caller)
-      #expect(work.unfinishedGroup() == nil)
+      #expect(work.groups.unfinishedGroup() == nil)
       let outcomes = work.finish(&caller) {}
-      work.end()
+      work.groups.end()
       for (query, outcome) in zip(queries, outcomes) {
         #expect(outcome.rowsCoded == rows.count)
         expect(outcome, query, rows, Array(rows.indices), "round \(round)")

@@ -113,17 +113,17 @@ import Testing
     let work = ScanWork(scan, RowScan.Outcome(best: BestRows(limit: 10, threshold: -.infinity)))
     var caller = ScanWorker(scan, work.empty)
     var stuck = ScanWorker(scan, work.empty)
-    let taken = try [#require(work.next()), #require(work.next())]
-    while let group = work.next() { work.scan(group, &caller) }
-    #expect(work.unfinishedGroup() == taken.min())
+    let taken = try [#require(work.groups.next()), #require(work.groups.next())]
+    while let group = work.groups.next() { work.scan(group, &caller) }
+    #expect(work.groups.unfinishedGroup() == taken.min())
     // It comes back to life in the middle.
     work.scan(taken[0], &caller)
     work.scan(taken[0], &stuck)
     work.scan(taken[1], &stuck)
     work.scan(taken[1], &caller)
-    #expect(work.unfinishedGroup() == nil)
-    let outcome = work.finish(&caller)
-    work.end()
+    #expect(work.groups.unfinishedGroup() == nil)
+    let outcome = work.finish(scan)
+    work.groups.end()
     #expect(Set(outcome.best.entries.map(\.row)) == Set(expected.best.entries.map(\.row)) && outcome.best.entries.count >= 10)
     #expect(outcome.best.entries.count == expected.best.entries.count)
     #expect(outcome.rowsCoded == expected.rowsCoded)
@@ -145,15 +145,55 @@ import Testing
       let work = ScanWork(scan, RowScan.Outcome(best: BestRows(limit: limit, threshold: -.infinity)))
       var caller = ScanWorker(scan, work.empty)
       var other = ScanWorker(scan, work.empty)
-      let group = try #require(work.next())
-      _ = caller.scan(group, work.least, postpones: false)
+      let group = try #require(work.groups.next())
+      _ = caller.scan(group, work.least, postpones: false, postponesCodes: false)
       work.scan(group, &other)
-      let outcome = work.finish(&caller)
-      work.end()
+      let outcome = work.finish(scan)
+      work.groups.end()
       // SAFETY: both arrays hold `dimension` components.
       let scores = rows.map { unsafe cblas_sdot(Int32(dimension), query, 1, $0, 1) }
       #expect(
         Set(outcome.best.entries.map(\.row)) == expected(scores, Array(0..<count), limit: limit, threshold: -.infinity), "round \(round)")
+    }
+  }
+
+  /// The bug: no thread knew the scores that another had found.
+  @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func whatOneThreadFindsExcludesRowsOfAnother(coarse: Bool) throws {
+    var generator = SeededGenerator(seed: 17)
+    let query = randomVector(24, &generator)
+    let near = (0..<2048).map { _ in zip(query, randomVector(24, &generator)).map { $0 + $1 / 8 } }
+    let rows = near + (0..<2048).map { _ in randomVector(24, &generator) }
+    let (file, codes) = try files(rows, dimension: 24)
+    let reading = CodeReading(file: codes, rowCount: try codes.cover(rowCount: rows.count), distrusted: [:])
+    let scan = RowScan(
+      file, CodeFilter(reading, embedding: query), query: query, spans: spans([LiveMask](repeating: .max, count: 32)), coarse: coarse)
+    let work = ScanWork(scan, RowScan.Outcome(best: BestRows(limit: 10, threshold: -.infinity)))
+    var (one, other, alone) = (ScanWorker(scan, work.empty), ScanWorker(scan, work.empty), ScanWorker(scan, work.empty))
+    let unshared = SharedBound(-.infinity)
+    #expect(alone.scan(1, unshared, postpones: false, postponesCodes: false).rowsScored >= 10)
+    work.scan(0, &one)
+    #expect(other.scan(1, work.least, postpones: false, postponesCodes: false).rowsScored == 0)
+  }
+
+  /// A thread that was woken, sleeps again or is about to sleep takes what it is offered.
+  @Test(.timeLimit(.minutes(5))) func aThreadThatWasRousedTakesWork() throws {
+    final class Counted: SharedWork {
+      let done = DispatchSemaphore(value: 0)
+      func help() { done.signal() }
+    }
+    let threads = HelperThreads(count: 1)
+    threads.rouse(limit: 1)
+    for round in 0..<300 {
+      // It looks out for work for 50 microseconds.
+      usleep(UInt32(round % 6) * 20)
+      for _ in 0..<round % 3 { threads.rouse(limit: 1) }
+      let work = Counted()
+      var offer = threads.offer(work, limit: 1)
+      while offer.count == 0 {
+        sched_yield()
+        offer = threads.offer(work, limit: 1)
+      }
+      work.done.wait()
     }
   }
 

@@ -69,11 +69,13 @@ struct ExactSearch: ~Escapable {
 
   /// The codes for a query; nil if there are none, or if its scope is small.
   private func codes(for plan: SearchPlan) throws -> CodeReading? {
-    switch plan.query.tier {
-    case .floats: nil
-    case .codes, .coarseCodes: try reader.codes(of: nil, state, leastRows: 0)
-    case nil: try reader.codes(of: plan.owners, state, leastRows: leastRowsInScope)
-    }
+    if plan.query.tier == .floats { return nil }
+    let rowCount = try reader.rowCount(of: plan.owners, state)
+    let isSmall = plan.query.tier == nil && rowCount < leastRowsInScope
+    guard !isSmall, let codes = try reader.codes(of: nil, state, leastRows: 0) else { return nil }
+    // The query is prepared, and a user's blocks are walked, while they wake.
+    if !plan.condition.needsColumns { RowScan.rouseHelpers(rowCount: rowCount) }
+    return codes
   }
 
   /// Stages 2 to 6 over one scope. A search by codes scans rows, unless its conditions need the columns of each block.
