@@ -11,11 +11,13 @@ LIMIT = 10
 
 
 class Engram:
-    def __init__(self, worker, store, name="Engram", user=None, kind=None):
+    def __init__(self, worker, store, name="Engram", user=None, kind=None, recall=None):
         self.worker, self.store, self.name = worker, store, name
         self.scope = {} if user is None else {"user": user}
         if kind is not None:
             self.scope["kind"] = kind
+        if recall is not None:
+            self.scope["recall"] = recall
         self.note = ""
 
     def search(self, numbers):

@@ -49,6 +49,8 @@ struct VectorCall: Decodable {
   /// The kind of the memories that are searched; nil: all kinds.
   var kind: String?
   var limit: Int?
+  /// The share of the results that a fast search is to find; nil: the search is exact.
+  var recall: Double?
   /// Numbers of the queries.
   var queries: [Int]?
 
@@ -63,7 +65,8 @@ struct VectorCall: Decodable {
       guard let queries, let limit else { throw PeerFailure(message: "a search needs queries and limit") }
       let asked = queries.map { number in
         SearchQuery(
-          embedding: vectors[number], scope: user.map { .user("user\($0)") } ?? .all, limit: limit, filter: kind.map { .kind($0) })
+          embedding: vectors[number], scope: user.map { .user("user\($0)") } ?? .all, limit: limit, filter: kind.map { .kind($0) },
+          precision: recall.map { .fast(recall: $0) } ?? .exact)
       }
       var found: [[SearchResult]] = []
       if call == .search {
