@@ -168,7 +168,9 @@ import Testing
     let scan = RowScan(
       file, CodeFilter(reading, embedding: query), query: query, spans: spans([LiveMask](repeating: .max, count: 32)), coarse: coarse)
     let work = ScanWork(scan, RowScan.Outcome(best: BestRows(limit: 10, threshold: -.infinity)))
-    var (one, other, alone) = (ScanWorker(scan, work.empty), ScanWorker(scan, work.empty), ScanWorker(scan, work.empty))
+    var one = ScanWorker(scan, work.empty)
+    var other = ScanWorker(scan, work.empty)
+    var alone = ScanWorker(scan, work.empty)
     let unshared = SharedBound(-.infinity)
     #expect(alone.scan(1, unshared, postpones: false, postponesCodes: false).rowsScored >= 10)
     work.scan(0, &one)
