@@ -121,7 +121,7 @@ if Context.environment["ENGRAM_HARNESS"] != nil {
 // The product optimised in a debug build: under the address sanitizer, plain code takes five times as long, and the memory that is used wrongly
 // is the same. Its tests are compiled as ever. Flags like these are refused in a dependency, so that they are set for `Tools/test` only.
 if Context.environment["ENGRAM_OPTIMIZED"] != nil {
-  for target in package.targets where target.type == .regular || target.type == .executable {
+  for target in package.targets where [.regular, .executable].contains(target.type) && target.path?.hasPrefix("Tests/") != true {
     target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-O"])]
     target.cSettings = (target.cSettings ?? []) + [.unsafeFlags(["-O2"])]
   }
