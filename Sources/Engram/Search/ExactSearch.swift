@@ -69,7 +69,7 @@ struct ExactSearch: ~Escapable {
 
   /// The codes for a query; nil if there are none, or if its scope is small.
   private func codes(for plan: SearchPlan) throws -> CodeReading? {
-    if plan.query.tier == .floats { return nil }
+    guard plan.query.tier != .floats, state.codesThrough > 0 else { return nil }
     let rowCount = try reader.rowCount(of: plan.owners, state)
     let isSmall = plan.query.tier == nil && rowCount < leastRowsInScope
     guard !isSmall, let codes = try reader.codes(of: nil, state, leastRows: 0) else { return nil }
