@@ -195,7 +195,10 @@ import Testing
         sched_yield()
         offer = threads.offer(work, limit: 1)
       }
-      work.done.wait()
+      guard work.done.wait(timeout: .now() + 60) == .success else {
+        Issue.record("the thread sleeps on in round \(round)")
+        return
+      }
     }
   }
 
