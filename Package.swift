@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "Engram", targets: ["Engram"]),
     .library(name: "EngramBERT", targets: ["EngramBERT"]),
     .library(name: "EngramHTTP", targets: ["EngramHTTP"]),
+    .library(name: "EngramMCP", targets: ["EngramMCP"]),
     .executable(name: "memtool", targets: ["memtool"]),
   ],
   dependencies: [
@@ -50,9 +51,16 @@ let package = Package(
     .target(name: "EngramBERT", dependencies: ["CBertKernels", "Checksums", "Engram", "Files", "Formats"], swiftSettings: strict),
     .target(name: "CCurl"),
     .target(name: "EngramHTTP", dependencies: ["CCurl", "Checksums", "Engram", "Formats"], swiftSettings: strict),
+    // A server for assistants: a client of the library, which sees its public surface only.
+    .target(
+      name: "EngramMCP", dependencies: ["Engram", "Formats", .product(name: "Logging", package: "swift-log")], packageAccess: false,
+      swiftSettings: strict),
     .executableTarget(
       name: "memtool",
-      dependencies: ["Engram", "EngramBERT", "EngramHTTP", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Engram", "EngramBERT", "EngramHTTP", "EngramMCP", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tools/memtool",
       // A client of the library: the compiler lets it see what any other program sees.
       packageAccess: false,
@@ -82,6 +90,8 @@ let package = Package(
       exclude: ["Fixtures", "make_fixtures.py"],
       swiftSettings: strict),
     .testTarget(name: "EngramHTTPTests", dependencies: ["Engram", "EngramHTTP", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "EngramMCPTests", dependencies: ["Engram", "EngramMCP", "Formats", "TestSupport"], exclude: ["clients.py"], swiftSettings: strict),
     // Like any other program: no package symbols.
     .executableTarget(
       name: "ClientSnippets", dependencies: ["Engram"], path: "Tests/ClientSnippets", packageAccess: false, swiftSettings: strict),

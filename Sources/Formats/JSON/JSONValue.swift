@@ -1,5 +1,5 @@
 /// Any JSON value as a tree; objects keep the order of their members.
-package enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Equatable {
   case null
   case bool(Bool)
   case number(JSONNumber)
@@ -8,20 +8,20 @@ package enum JSONValue: Sendable, Equatable {
   /// Keys differ from each other in their bytes.
   case object([Member])
 
-  package struct Member: Sendable, Equatable {
-    package let key: String
-    package let value: JSONValue
+  public struct Member: Sendable, Equatable {
+    public let key: String
+    public let value: JSONValue
 
-    package init(key: String, value: JSONValue) {
+    public init(key: String, value: JSONValue) {
       self.key = key
       self.value = value
     }
 
-    package static func == (left: Member, right: Member) -> Bool { left.key.hasSameBytes(as: right.key) && left.value == right.value }
+    public static func == (left: Member, right: Member) -> Bool { left.key.hasSameBytes(as: right.key) && left.value == right.value }
   }
 
   /// Strings and keys are compared byte for byte, objects in the order of their members.
-  package static func == (left: JSONValue, right: JSONValue) -> Bool {
+  public static func == (left: JSONValue, right: JSONValue) -> Bool {
     switch (left, right) {
     case (.null, .null): true
     case (.bool(let left), .bool(let right)): left == right
@@ -34,7 +34,7 @@ package enum JSONValue: Sendable, Equatable {
   }
 
   /// The value of the member `key`, or nil when there is none or this is no object.
-  package subscript(key: String) -> JSONValue? {
+  public subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.first { $0.key.hasSameBytes(as: key) }?.value
   }
@@ -44,7 +44,7 @@ extension JSONReader {
   /// Reads the next value, whatever it is.
   ///
   /// - Throws: also ``JSONError/Code/duplicateKey``.
-  package mutating func readValue() throws(JSONError) -> JSONValue {
+  public mutating func readValue() throws(JSONError) -> JSONValue {
     switch try peek() {
     case .null:
       try readNull()
@@ -73,13 +73,13 @@ extension JSONReader {
 
 extension JSONError {
   /// The error for a key that occurs twice in one object; `offset` is where the second begins.
-  package static func duplicate(_ key: String, at offset: Int) -> JSONError {
+  public static func duplicate(_ key: String, at offset: Int) -> JSONError {
     JSONError(.duplicateKey, offset: offset, "the key \"\(TerminalText.excerpt(key))\" occurs twice in one object")
   }
 }
 
 extension JSONWriter {
-  package mutating func write(_ value: JSONValue) {
+  public mutating func write(_ value: JSONValue) {
     switch value {
     case .null: writeNull()
     case .bool(let bool): write(bool)

@@ -1,0 +1,38 @@
+public import Logging
+
+/// What a server offers, and to whom.
+public struct MCPServerOptions: Sendable {
+  /// Whose memories the tools read and write.
+  public enum User: Sendable, Hashable {
+    /// One user. No tool asks for a user, so a model cannot name a wrong one.
+    case fixed(String)
+    /// Each tool has a required argument `user`. Resources and prompts are not offered.
+    case argument
+  }
+
+  public var user: User
+  /// Only tools that change nothing are offered.
+  public var isReadOnly: Bool
+  /// Whether the tool that erases all of a user is offered.
+  public var allowsForget: Bool
+  /// How `memory_overview` names the store, such as its path.
+  public var storeName: String
+  /// The name and the version that the client is told.
+  public var name: String
+  public var version: String
+  /// Gets what a person should know. The client gets protocol messages only.
+  public var logger: Logger
+
+  public init(
+    user: User, isReadOnly: Bool = false, allowsForget: Bool = false, storeName: String, name: String = "engram", version: String,
+    logger: Logger = Logger(label: "engram.mcp")
+  ) {
+    self.user = user
+    self.isReadOnly = isReadOnly
+    self.allowsForget = allowsForget
+    self.storeName = storeName
+    self.name = name
+    self.version = version
+    self.logger = logger
+  }
+}

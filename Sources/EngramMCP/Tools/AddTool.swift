@@ -1,0 +1,95 @@
+import Engram
+import Formats
+import Foundation
+
+extension Tool {
+  static let add = Tool(
+    name: "memory_add", title: "Remember",
+    note: "Store lasting facts, one each, that make sense on their own. All or none; adding the same again changes nothing.",
+    arguments: [
+      Field(
+        "memories",
+        .list(
+          of: .object([
+            Field("text", .text(bytes: 1...262_144), required: true, not: ["content", "memory", "value", "fact", "body", "message"]),
+            Field("kind", .text(bytes: 1...1024), "such as fact or preference", not: ["type", "category"]),
+            Field(
+              "key", .text(bytes: 1...900), "the same key is stored once; default: the text",
+              not: ["id", "dedupekey", "name", "idempotencykey"]),
+            Field("session", .text(bytes: 1...1024), not: ["sessionid", "conversation", "conversationid", "thread"]),
+            Field("importance", .number(0...1), not: ["priority", "weight", "score"]),
+            Field("expires_in", .duration, "30m, 12h, 7d or 4w", not: ["ttl", "expires", "expiresat", "expiry", "expiration"]),
+            Field("source", .text(bytes: 1...1024), not: ["origin", "url", "provenance"]),
+            Field("trust", .choice(Trust.allCases.map(\.rawValue)), not: ["confidence", "certainty"]),
+            Field("tags", .list(of: .text(bytes: 1...128), count: 0...32), not: ["tag", "labels", "keywords"]),
+            Field("replaces", .identifier, "id of the memory that this one corrects", not: ["supersedes", "updates", "replace"]),
+          ]), count: 1...50), required: true, not: ["memory", "items", "facts", "texts", "text", "content", "entries"])
+    ],
+    result: [
+      Field(
+        "memories",
+        .list(
+          of: .object([
+            Field("id", .identifier, required: true), Field("created", .boolean(), required: true), Field("replaced", .identifier),
+          ]), count: 1...50), required: true)
+    ],
+    hints: Hints(isIdempotent: true)
+  ) { arguments, call in
+    let now = Date()
+    let drafts = arguments.objects("memories").map { draft(of: $0, for: call.user, now: now) }
+    if let twice = repeatedKey(drafts) { throw ToolFailure("`\(twice)` is in `memories` twice: send each memory once.") }
+    let added = try await call.store.add(drafts)
+    return .object { writer in
+      writer.key("memories")
+      writer.beginArray()
+      for (added, draft) in zip(added, drafts) {
+        writer.beginObject()
+        writer.key("id")
+        writer.write(added.id.description)
+        writer.key("created")
+        writer.write(added.outcome == .added)
+        if added.outcome == .added, let replaced = draft.replaces {
+          writer.key("replaced")
+          writer.write(replaced.description)
+        }
+        writer.endObject()
+      }
+      writer.endArray()
+    }
+  }
+
+  private static func draft(of memory: Arguments, for user: String, now: Date) -> MemoryDraft {
+    let text = memory.text("text") ?? ""
+    return MemoryDraft(
+      userID: user, text: text, kind: memory.text("kind"), sessionID: memory.text("session"),
+      importance: memory.number("importance") ?? 0.5,
+      expiresAt: memory.duration("expires_in").map { now.addingTimeInterval(Double($0)) },
+      dedupeKey: DedupeKey.of(text: text, named: memory.text("key")), tags: memory.texts("tags"), source: memory.text("source"),
+      trust: memory.text("trust").flatMap { Trust(rawValue: $0) }, replaces: memory.identifier("replaces"))
+  }
+
+  /// The text of a memory that is there twice; one of them would be reported as stored before.
+  private static func repeatedKey(_ drafts: [MemoryDraft]) -> String? {
+    var keys: Set<[UInt8]> = []
+    for draft in drafts where !keys.insert(Array((draft.dedupeKey ?? "").utf8)).inserted { return TerminalText.excerpt(draft.text) }
+    return nil
+  }
+}
+
+/// The dedupe keys of memories that were added through the protocol.
+///
+/// They begin with `mcp:`, so a key that a model makes up cannot be one that the application uses.
+enum DedupeKey {
+  /// - Parameter name: The key that the client chose; nil: the text decides.
+  static func of(text: String, named name: String?) -> String {
+    if let name { return "mcp:key:" + name }
+    return "mcp:text:" + String(hash(text.utf8), radix: 16)
+  }
+
+  /// FNV-1a of 128 bits (Fowler, Noll, Vo): texts that are equal byte by byte, and practically no others, have the same one, in every process.
+  static func hash(_ bytes: String.UTF8View) -> UInt128 {
+    var hash: UInt128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d
+    for byte in bytes { hash = (hash ^ UInt128(byte)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B }
+    return hash
+  }
+}
