@@ -59,7 +59,6 @@ let package = Package(
       name: "memtool",
       dependencies: [
         "Engram", "EngramBERT", "EngramHTTP", "EngramMCP", "Formats", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tools/memtool",
       // A client of the library: the compiler lets it see what any other program sees.

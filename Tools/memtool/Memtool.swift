@@ -21,7 +21,7 @@ struct Memtool: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       Create.self, Import.self, Export.self, Inspect.self, Verify.self, Repair.self, Audit.self, Search.self, Add.self, Get.self,
-      Delete.self, Context.self, Embed.self, Reembed.self, Compact.self, Backup.self, Forget.self, Eval.self,
+      Delete.self, Context.self, Embed.self, Reembed.self, Compact.self, Backup.self, Forget.self, Eval.self, MCP.self,
     ])
 
   static func main() async {

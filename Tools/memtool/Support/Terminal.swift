@@ -1,3 +1,4 @@
+import Engram
 import Foundation
 
 #if canImport(Glibc)
@@ -46,6 +47,18 @@ enum Terminal {
     guard (asked ?? outputWidth ?? 80) < 80 else { return }
     // SAFETY: runs before anything reads the environment on another thread.
     unsafe setenv("COLUMNS", "80", 1)
+  }
+
+  /// Moves standard output to a descriptor of its own, for a protocol. What anything else in the process prints goes to standard error.
+  ///
+  /// From then on, writing to a reader that is gone fails instead of ending the process.
+  /// - Throws: ``StoreError`` `.outOfResources`, `.inputOutput`.
+  static func takeOutput() throws -> Int32 {
+    _ = signal(SIGPIPE, SIG_IGN)
+    let output = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+    guard output >= 0 else { throw StoreError(errno == EBADF ? .inputOutput : .outOfResources, "standard output cannot be used") }
+    guard dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 else { throw StoreError(.inputOutput, "standard error is closed") }
+    return output
   }
 
   /// `memtool export … | head` ends the program without a message, also if a parent process ignores the signal.

@@ -1,0 +1,43 @@
+import Engram
+import Formats
+import Testing
+
+@testable import EngramMCP
+
+@Suite struct SubscriptionTests {
+  @Test func changesOfTheStoreAreReported() async throws {
+    let client = try await Client()
+    let acknowledged = try await client.ask(
+      "subscriptions/listen",
+      #""notifications":{"resourceSubscriptions":["engram://recent","engram://profile","engram://nothing"],"toolsListChanged":true}"#, id: "77")
+    #expect(acknowledged["method"] == .string("notifications/subscriptions/acknowledged"))
+    #expect(acknowledged["params"]?["_meta"]?["io.modelcontextprotocol/subscriptionId"]?.integer == 77)
+    #expect(acknowledged["params"]?["notifications"]?["resourceSubscriptions"]?.elements?.count == 2)
+    #expect(acknowledged["params"]?["notifications"]?["toolsListChanged"] == nil)
+
+    try await client.store.add(MemoryDraft(userID: "ada", text: "new"))
+    let updated = try await client.receive()
+    #expect(updated["method"] == .string("notifications/resources/updated"))
+    #expect(updated["params"]?["uri"] == .string("engram://recent"))
+    #expect(updated["params"]?["_meta"]?["io.modelcontextprotocol/subscriptionId"]?.integer == 77)
+
+    // Another user's change is none of this client's business; the profile's comes next.
+    try await client.store.add(MemoryDraft(userID: "bob", text: "new"))
+    try await client.store.put(UserContext(userID: "ada"))
+    #expect(try await client.receive()["params"]?["uri"] == .string("engram://profile"))
+
+    // The subscription is answered at the end.
+    let rest = try await client.finish()
+    #expect(rest.count == 1 && rest[0]["id"]?.integer == 77)
+    #expect(rest[0]["result"]?["_meta"]?["io.modelcontextprotocol/subscriptionId"]?.integer == 77)
+  }
+
+  @Test func aCancelledSubscriptionIsNotAnswered() async throws {
+    let client = try await Client()
+    _ = try await client.ask("subscriptions/listen", #""notifications":{"resourceSubscriptions":["engram://recent"]}"#, id: "7")
+    try client.send(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#)
+    #expect(try await client.ask("server/discover")["result"] != nil)
+    try await client.store.add(MemoryDraft(userID: "ada", text: "new"))
+    #expect(try await client.finish().isEmpty)
+  }
+}

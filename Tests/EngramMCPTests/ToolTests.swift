@@ -1,0 +1,142 @@
+import Engram
+import Formats
+import Testing
+
+@testable import EngramMCP
+
+@Suite struct ToolTests {
+  @Test func theListingIsShort() async throws {
+    for client in [try await Client(allowsForget: true), try await Client(user: .argument, allowsForget: true)] {
+      let result = try #require(try await client.ask("tools/list")["result"])
+      var writer = JSONWriter()
+      writer.write(result)
+      #expect(writer.bytes.count < 10_000, "\(writer.bytes.count) bytes")
+      let names = result["tools"]?.elements?.compactMap { $0["name"]?.text } ?? []
+      #expect(names == ToolCatalog.all.map(\.name))
+      for tool in result["tools"]?.elements ?? [] {
+        #expect(tool["inputSchema"]?["type"] == .string("object") && tool["inputSchema"]?["additionalProperties"] == .bool(false))
+        #expect(tool["outputSchema"]?["type"] == .string("object"))
+        for hint in ["readOnlyHint", "destructiveHint", "idempotentHint"] { #expect(tool["annotations"]?[hint] != nil) }
+        #expect(tool["annotations"]?["openWorldHint"] == .bool(false))
+      }
+      #expect(try await client.finish().isEmpty)
+    }
+  }
+
+  @Test func memoriesAreAddedFoundReadAndDeleted() async throws {
+    let client = try await Client()
+    let added = try await client.call(
+      "memory_add", #"{"memories":[{"text":"Ada drinks green tea","kind":"preference","tags":["food"]},{"text":"Ada lives in Turin"}]}"#)
+    let ids = (added["memories"]?.elements ?? []).compactMap { $0["id"]?.text }
+    #expect(ids.count == 2)
+    // Again: the same ids, nothing new.
+    let again = try await client.call("memory_add", #"{"memories":[{"text":"Ada lives in Turin"}]}"#)
+    #expect(again.element("memories", 0)?["id"]?.text == ids[1] && again.element("memories", 0)?["created"] == .bool(false))
+
+    let found = try await client.call("memory_search", #"{"query":"which tea?","limit":1,"explain":true}"#)
+    #expect(found.element("memories", 0)?["id"]?.text == ids[0])
+    #expect(found.element("memories", 0)?["why"]?.text?.contains("words") == true)
+    #expect(found["total_in_scope"]?.integer == 2 && found["returned"]?.integer == 1)
+
+    let read = try await client.call("memory_get", #"{"ids":["\#(ids[0])","00000000-0000-7000-8000-000000000000"],"neighbours":2}"#)
+    #expect(read.element("memories", 0)?["tags"] == .array([.string("food")]))
+    #expect(read.element("memories", 0)?["after"]?.elements?.count == 1)
+    #expect(read["missing"]?.elements?.count == 1)
+
+    let updated = try await client.call("memory_update", #"{"id":"\#(ids[0])","text":"Ada drinks black tea","if_version":1}"#)
+    #expect(updated["version"]?.integer == 2)
+    #expect(try await client.call("memory_update", #"{"id":"\#(ids[0])","text":"x","if_version":1}"#).text?.contains("version") == true)
+    let versions = try await client.call("memory_get", #"{"ids":["\#(ids[0])"],"history":true}"#)
+    #expect(versions.element("memories", 0)?.element("earlier", 0)?["text"] == .string("Ada drinks green tea"))
+
+    let deleted = try await client.call("memory_delete", #"{"ids":["\#(ids[0])","00000000-0000-7000-8000-000000000000"]}"#)
+    #expect(deleted["deleted"]?.elements?.count == 1 && deleted["missing"]?.elements?.count == 1)
+    let overview = try await client.call("memory_overview")
+    #expect(overview["memories"]?.integer == 1 && overview["user"] == .string("ada") && overview["exists"] == .bool(true))
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func pagesFollowEachOtherWithinTheBudget() async throws {
+    let client = try await Client()
+    let texts = (0..<40).map { #"{"text":"fact number \#($0) \#(String(repeating: "word ", count: 20))"}"# }
+    _ = try await client.call("memory_add", #"{"memories":[\#(texts.joined(separator: ","))]}"#)
+    var seen: [String] = []
+    var cursor = ""
+    while true {
+      let page = try await client.call("memory_list", #"{"limit":10,"max_tokens":500,"order":"oldest"\#(cursor)}"#)
+      let ids = (page["memories"]?.elements ?? []).compactMap { $0["id"]?.text }
+      #expect(!ids.isEmpty && ids.count < 10)
+      seen += ids
+      guard let next = page["next_cursor"]?.text else { break }
+      cursor = #","cursor":"\#(next)""#
+    }
+    #expect(seen.count == 40 && Set(seen).count == 40)
+    #expect(try await client.call("memory_list", #"{"cursor":"nonsense"}"#).text?.contains("cursor") == true)
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func theFirstMemoryIsCutIfItIsTooLarge() async throws {
+    let client = try await Client()
+    _ = try await client.call("memory_add", #"{"memories":[{"text":"tea \#(String(repeating: "long words ", count: 5000))"}]}"#)
+    let found = try await client.call("memory_search", #"{"query":"tea","max_tokens":300}"#)
+    #expect(found.element("memories", 0)?["cut"] == .bool(true))
+    #expect((found["tokens_estimated"]?.integer ?? .max) <= 320)
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func theProfileChangesInOneStep() async throws {
+    let client = try await Client()
+    #expect(try await client.call("profile_get")["version"]?.integer == 0)
+    let change = #"{"set":{"preferences.language":"Italian","topics":["tea"]},"increment":{"friendshipLevel":2},"key":"k1"}"#
+    for _ in 0..<2 {
+      let changed = try await client.call("profile_update", change)
+      #expect(changed["version"]?.integer == 1 && changed["value"]?["friendshipLevel"]?.integer == 2)
+      #expect(changed["value"]?["preferences"]?["language"] == .string("Italian"))
+    }
+    #expect(try await client.call("profile_update", #"{"set":{"name":"x"}}"#).text?.contains("preferences.NAME") == true)
+    #expect(try await client.call("profile_update", #"{"unset":["topics"],"if_version":7}"#).text?.contains("version") == true)
+    #expect(try await client.finish().isEmpty)
+  }
+
+  /// The arguments, and what the sentence must contain.
+  @Test(arguments: [
+    ("memory_search", #"{"q":"tea"}"#, "Use `query`, not `q`"), ("memory_search", #"{"qeury":"tea"}"#, "Use `query`, not `qeury`"),
+    ("memory_search", "{}", "`query` is missing"), ("memory_search", #"{"query":"tea","limit":0}"#, "from 1 to 50, not 0"),
+    ("memory_search", #"{"query":"tea","limit":"5"}"#, "an integer"), ("memory_search", #"{"query":"tea","limit":5.5}"#, "an integer"),
+    ("memory_search", #"{"query":"tea","kind":null}"#, "leave it out"), ("memory_search", #"{"query":""}"#, "empty"),
+    ("memory_search", #"{"query":["tea"]}"#, "a text, not an array"), ("memory_search", #"{"query":"tea","since":"soon"}"#, "`since`"),
+    ("memory_search", #"{"query":"tea","user":"bob"}"#, "There is no `user`"),
+    ("memory_search", #"{"query":"tea","since":"2026-01-02","until":"2026-01-01"}"#, "later than"),
+    ("memory_add", #"{"memories":[]}"#, "0 elements"), ("memory_add", #"{"text":"x"}"#, "Use `memories`"),
+    ("memory_add", #"{"memories":[{"text":"a"},{"content":"b"}]}"#, "Use `text`, not `content` in `memories[1]`"),
+    ("memory_add", #"{"memories":[{"text":"a","trust":"hihg"}]}"#, "Did you mean `high`"),
+    ("memory_add", #"{"memories":[{"text":"a","expires_in":"7 days"}]}"#, "7d"), ("memory_add", #"{"memories":[{"text":"a"},{"text":"a"}]}"#, "twice"),
+    ("memory_get", #"{"ids":["7"]}"#, "id of a memory"), ("memory_update", #"{"id":"00000000-0000-7000-8000-000000000000"}"#, "Nothing to change"),
+    ("memory_update", #"{"id":"00000000-0000-7000-8000-000000000000","text":"a"}"#, "no memory"),
+    ("memory_overview", #"{"verbose":true}"#, "there are no arguments"),
+  ])
+  func wrongArgumentsAreRefusedByASentence(tool: String, arguments: String, sentence: String) async throws {
+    let client = try await Client()
+    let answer = try await client.call(tool, arguments).text
+    #expect(answer?.contains(sentence) == true, "\(answer ?? "no sentence")")
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func aReadOnlyServerOffersNoChanges() async throws {
+    let client = try await Client(isReadOnly: true, allowsForget: true)
+    let names = try await client.ask("tools/list")["result"]?["tools"]?.elements?.compactMap { $0["name"]?.text }
+    #expect(names == ["memory_search", "memory_get", "memory_list", "profile_get", "memory_overview"])
+    #expect(try await client.ask("tools/call", #""name":"memory_add","arguments":{}"#)["error"]?["code"]?.integer == -32602)
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func anotherUsersMemoryCountsAsAbsent() async throws {
+    let client = try await Client()
+    let id = try await client.store.add(MemoryDraft(userID: "bob", text: "Bob's secret tea")).id.description
+    #expect(try await client.call("memory_get", #"{"ids":["\#(id)"]}"#)["missing"]?.elements == [.string(id)])
+    #expect(try await client.call("memory_delete", #"{"ids":["\#(id)"]}"#)["deleted"]?.elements == [])
+    #expect(try await client.call("memory_search", #"{"query":"secret tea"}"#)["returned"]?.integer == 0)
+    #expect(try await client.call("memory_overview")["exists"] == .bool(false))
+    #expect(try await client.finish().isEmpty)
+  }
+}
