@@ -37,7 +37,7 @@ public struct MCPServer: Sendable {
     link.requests.withLock { $0 = session.requests }
     outbox.start()
     await withTaskCancellationHandler {
-      await Self.read(input, waker, into: session)
+      await Self.read(input, waker, output, into: session, outbox)
     } onCancel: {
       waker.wake()
       session.requests.cancelAll()
@@ -50,23 +50,32 @@ public struct MCPServer: Sendable {
     let requests = Mutex<RequestTable?>(nil)
   }
 
-  /// Hands the lines of the input to the session, until its end or until the waker is woken.
-  private static func read(_ input: Int32, _ waker: Waker, into session: Session) async {
+  /// Hands the lines of the input to the session, until its end, until the output is broken, or until the waker is woken.
+  private static func read(_ input: Int32, _ waker: Waker, _ output: Int32, into session: Session, _ outbox: Outbox) async {
     await withCheckedContinuation { continuation in
       Thread.detachNewThread {
-        var splitter = LineSplitter(limit: lineBytes)
-        while Descriptors.awaitInput(input, waker: waker.descriptor) == .ready {
-          guard let bytes = Descriptors.read(input, atMost: 64 << 10) else {
-            if let piece = splitter.last() { session.receive(piece) }
-            break
-          }
-          splitter.append(bytes)
-          while let piece = splitter.next() {
-            session.awaitRoom()
-            session.receive(piece)
-          }
-        }
+        readLines(input, waker, output, into: session, outbox)
         continuation.resume()
+      }
+    }
+  }
+
+  private static func readLines(_ input: Int32, _ waker: Waker, _ output: Int32, into session: Session, _ outbox: Outbox) {
+    var splitter = LineSplitter(limit: lineBytes)
+    while true {
+      switch Descriptors.awaitInput(input, waker: waker.descriptor, output: output) {
+      case .broken: return outbox.abandon()
+      case .woken: return
+      case .ready, .timedOut: break
+      }
+      guard let bytes = Descriptors.read(input, atMost: 64 << 10) else {
+        if let piece = splitter.last() { session.receive(piece) }
+        return
+      }
+      splitter.append(bytes)
+      while let piece = splitter.next() {
+        session.awaitRoom()
+        session.receive(piece)
       }
     }
   }

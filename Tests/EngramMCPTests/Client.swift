@@ -54,7 +54,21 @@ final class Client {
     return lines
   }
 
-  func send(_ line: String) throws { try input.write(contentsOf: Data((line + "\n").utf8)) }
+  func send(_ line: String) throws { try sender(line) }
+
+  /// Sends a line; may be called by any thread. Waits while the server does not read.
+  var sender: @Sendable (String) throws -> Void {
+    { [descriptor = input.fileDescriptor] line in
+      try FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).write(contentsOf: Data((line + "\n").utf8))
+    }
+  }
+
+  /// Runs what blocks outside of the cooperative pool.
+  static func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      Thread.detachNewThread { continuation.resume(with: Result(catching: body)) }
+    }
+  }
 
   /// The next line, which must be one JSON object. No thread of the cooperative pool is blocked: the server needs them.
   func receive() async throws -> JSONValue {

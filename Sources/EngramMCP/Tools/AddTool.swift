@@ -31,6 +31,7 @@ extension Tool {
         .list(
           of: .object([
             Field("id", .identifier, required: true), Field("created", .boolean(), required: true), Field("replaced", .identifier),
+            Field("words_only", .boolean(), "no embedding: only its words find it"),
           ]), count: 1...50), required: true)
     ],
     hints: Hints(isIdempotent: true)
@@ -38,7 +39,8 @@ extension Tool {
     let now = Date()
     let drafts = arguments.objects("memories").map { draft(of: $0, for: call.user, now: now) }
     if let twice = repeatedKey(drafts) { throw ToolFailure("`\(twice)` is in `memories` twice: send each memory once.") }
-    let added = try await call.store.add(drafts)
+    // A memory is not lost because the embedder fails: searches find it by its words.
+    let added = try await call.store.add(drafts, onEmbeddingFailure: .keepText)
     return .object { writer in
       writer.key("memories")
       writer.beginArray()
@@ -51,6 +53,10 @@ extension Tool {
         if added.outcome == .added, let replaced = draft.replaces {
           writer.key("replaced")
           writer.write(replaced.description)
+        }
+        if !added.isEmbedded {
+          writer.key("words_only")
+          writer.write(true)
         }
         writer.endObject()
       }

@@ -1,5 +1,6 @@
 import Engram
 import Formats
+import Logging
 import Foundation
 
 extension Tool {
@@ -31,16 +32,30 @@ extension Tool {
       Field("returned", .integer(0...50), required: true),
       Field("truncated", .boolean(), "more were found", required: true),
       Field("tokens_estimated", .integer(0...Int.max), required: true),
+      Field("words_only", .boolean(), "meaning was not compared: try other words"),
     ],
     hints: .reading
   ) { arguments, call in
     let store = call.store
     let scope = SearchScope.user(call.user)
     let limit = arguments.integer("limit") ?? 8
-    // One more than wanted shows whether there are others.
-    var results = try await store.search(
-      arguments.text("query") ?? "", scope: scope, limit: limit + 1, minimumFusedScore: arguments.number("min_score").map { Float($0) },
-      filter: filter(arguments), includesExplanation: arguments.flag("explain"))
+    let filter = try filter(arguments)
+    func found(_ mode: SearchMode) async throws -> [SearchResult] {
+      // One more than wanted shows whether there are others.
+      try await store.search(
+        arguments.text("query") ?? "", scope: scope, mode: mode, limit: limit + 1,
+        minimumFusedScore: arguments.number("min_score").map { Float($0) }, filter: filter,
+        includesExplanation: arguments.flag("explain"))
+    }
+    var results: [SearchResult]
+    var comparesWordsOnly = store.identity.embedder == nil
+    do {
+      results = try await found(.hybrid)
+    } catch let error as StoreError where [.embedderRequired, .embedderFailed].contains(error.code) {
+      call.service.options.logger.warning("the embedder failed: a search compared words only", metadata: ["error": "\(error)"])
+      results = try await found(.lexical)
+      comparesWordsOnly = true
+    }
     let hasMore = results.count > limit
     if hasMore { results.removeLast() }
     var budget = TokenBudget(arguments.integer("max_tokens") ?? 1500)
@@ -60,9 +75,14 @@ extension Tool {
       }
     }
     let total = try store.count(scope: scope)
+    let isLexical = comparesWordsOnly
     return .object { writer in
       writer.key("memories")
       writer.write(elements: budget.elements)
+      if isLexical {
+        writer.key("words_only")
+        writer.write(true)
+      }
       writer.key("total_in_scope")
       writer.write(total)
       writer.key("returned")

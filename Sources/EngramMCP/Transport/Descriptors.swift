@@ -9,19 +9,27 @@ enum Descriptors {
   /// What `poll` reported.
   enum Readiness: Sendable, Equatable {
     case ready
-    /// The other descriptor, which wakes the waiting thread, has data or was closed.
+    /// The other descriptor, which wakes the waiting thread, has data.
     case woken
+    /// Nobody reads the output any more.
+    case broken
     case timedOut
   }
 
   /// Waits until `descriptor` has bytes to read, or is at its end.
   ///
-  /// - Parameter waker: Ends the wait as soon as it is readable or closed.
-  static func awaitInput(_ descriptor: Int32, waker: Int32) -> Readiness {
-    var polled = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: waker, events: Int16(POLLIN), revents: 0)]
-    // SAFETY: `poll` reads and fills the two structs of the array.
-    while unsafe poll(&polled, 2, -1) < 0 { guard errno == EINTR || errno == EAGAIN else { return .ready } }
-    return polled[1].revents != 0 ? .woken : .ready
+  /// - Parameters:
+  ///   - waker: Ends the wait as soon as it has bytes.
+  ///   - output: Ends the wait as soon as its reader is gone: a client that is killed may leave the input open in another process.
+  static func awaitInput(_ descriptor: Int32, waker: Int32, output: Int32) -> Readiness {
+    var polled = [
+      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: waker, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: output, events: 0, revents: 0),
+    ]
+    // SAFETY: `poll` reads and fills the structs of the array.
+    while unsafe poll(&polled, nfds_t(polled.count), -1) < 0 { guard errno == EINTR || errno == EAGAIN else { return .ready } }
+    if polled[1].revents != 0 { return .woken }
+    return polled[2].revents != 0 ? .broken : .ready
   }
 
   /// Waits until `descriptor` takes bytes, or its reader is gone; at most `milliseconds`.

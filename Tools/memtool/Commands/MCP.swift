@@ -43,7 +43,7 @@ struct MCP: AsyncParsableCommand {
     let options = MCPServerOptions(
       user: user.map { .fixed($0) } ?? .argument, isReadOnly: readOnly, allowsForget: allowForget, storeName: store.url.path,
       version: Memtool.configuration.version)
-    try await store.open(readOnly ? .readOnly : .readWrite, embeds: true) { store in
+    try await store.open(readOnly ? .readOnly : .readWrite, embeds: true, finishesUpkeep: false) { store in
       try await MCPServer(store: store, options: options).run(output: output)
     }
   }

@@ -16,8 +16,10 @@ struct StoreArgument: ParsableArguments {
   /// - Parameters:
   ///   - embeds: Whether the command embeds texts: the store then gets the embedder that it is pinned to.
   ///   - embedder: The embedder that the command line names: a store that is pinned to none is pinned to it from then on.
+  ///   - finishesUpkeep: False for a command that runs long: the store does its upkeep meanwhile, and the command ends at once.
   func open<Value>(
-    _ access: StoreOptions.Access, embeds: Bool = false, embedder: (any Embedder)? = nil, _ body: (MemoryStore) async throws -> Value
+    _ access: StoreOptions.Access, embeds: Bool = false, embedder: (any Embedder)? = nil, finishesUpkeep: Bool = true,
+    _ body: (MemoryStore) async throws -> Value
   ) async throws -> Value {
     var options = StoreOptions(access: access, createsIfMissing: false, embedder: embedder, snapshotMaxAge: nil)
     var store = try await Advised.running {
@@ -42,7 +44,7 @@ struct StoreArgument: ParsableArguments {
       value = try await body(store)
       if access == .readWrite {
         Interruption.hasWritten("the command had done its work")
-        await finishUpkeep(of: store)
+        if finishesUpkeep { await finishUpkeep(of: store) }
       }
     } catch {
       // The first error is the one to report.
