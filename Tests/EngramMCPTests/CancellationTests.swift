@@ -76,7 +76,8 @@ private final class PatientEmbedder: Embedder {
     let client = try await Client()
     let count = 3000
     // More than pipes and queues hold: sending waits while the server waits for its reader.
-    async let sent: Void = Client.onThread { [send = client.sender] in
+    let send = client.sender
+    async let sent: Void = Client.onThread {
       for id in 0..<count { try send(#"{"jsonrpc":"2.0","id":\#(id),"method":"tools/list","params":{\#(Client.modern)}}"#) }
     }
     for id in 0..<count { #expect(try await client.receive()["id"]?.integer == id) }

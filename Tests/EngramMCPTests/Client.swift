@@ -95,6 +95,8 @@ final class Client {
     if result["isError"] == .bool(true) { return try #require(result.element("content", 0)?["text"]) }
     let text = try #require(result.element("content", 0)?["text"]?.text)
     let structured = try #require(result["structuredContent"])
+    let declared = try #require(ToolCatalog.all.first { $0.name == tool })
+    #expect(throws: Never.self, "the result has the declared shape") { try Shape.object(declared.result).check(structured, at: "") }
     #expect(try JSONReader.read(Array(text.utf8)) { reader in try reader.readValue() } == structured)
     return structured
   }

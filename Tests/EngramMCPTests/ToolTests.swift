@@ -37,6 +37,8 @@ import Testing
     #expect(found.element("memories", 0)?["id"]?.text == ids[0])
     #expect(found.element("memories", 0)?["why"]?.text?.contains("words") == true)
     #expect(found["total_in_scope"]?.integer == 2 && found["returned"]?.integer == 1)
+    // To JSON Schema, 1.0 is an integer.
+    #expect(try await client.call("memory_search", #"{"query":"tea","limit":1.0}"#)["returned"]?.integer == 1)
 
     let read = try await client.call("memory_get", #"{"ids":["\#(ids[0])","00000000-0000-7000-8000-000000000000"],"neighbours":2}"#)
     #expect(read.element("memories", 0)?["tags"] == .array([.string("food")]))

@@ -11,6 +11,7 @@ import Testing
   static let commands = [
     [], ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
     ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"],
+    ["mcp"],
   ]
 
   /// The lines below EXAMPLES, as the help prints them.

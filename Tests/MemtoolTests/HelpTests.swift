@@ -56,6 +56,8 @@ import Testing
                                   use it.
           forget                  Erase a user from a store and from its files.
           eval                    Measure how well searches find what answers questions.
+          mcp                     Serve a user's memories to an assistant, by the Model
+                                  Context Protocol.
 
           See 'memtool help <subcommand>' for detailed help.
 
@@ -64,7 +66,7 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"], ["mcp"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput

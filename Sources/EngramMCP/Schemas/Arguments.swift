@@ -33,7 +33,7 @@ struct Arguments: Sendable {
 
   /// The integer, or the declared default.
   func integer(_ name: String) -> Int? {
-    if case .number(.integer(let number))? = value[name] { return Int(number) }
+    if case .number(let number)? = value[name] { return number.wholeNumber }
     guard case .integer(_, let standard) = shape(name) else { return nil }
     return standard
   }

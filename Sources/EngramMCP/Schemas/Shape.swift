@@ -21,6 +21,9 @@ indirect enum Shape: Sendable {
   case map(of: Shape, count: ClosedRange<Int>)
   /// Any value; the tool checks it.
   case anything
+
+  /// A text of a result.
+  static let anyText = Shape.text(bytes: 0...Int.max)
 }
 
 /// A member of an object: of arguments, or of a result.

@@ -21,8 +21,8 @@ extension Shape {
       if count > bytes.upperBound {
         throw ToolFailure("`\(place)` has \(count) bytes of UTF-8; at most \(bytes.upperBound) are allowed.")
       }
-    case (.integer(let range, _), .number(.integer(let number))):
-      guard let number = Int(exactly: number), range.contains(number) else { throw wrong(value, at: place) }
+    case (.integer(let range, _), .number(let number)):
+      guard let number = number.wholeNumber, range.contains(number) else { throw wrong(value, at: place) }
     case (.number(let range), .number(let number)):
       guard range.contains(number.double) else { throw wrong(value, at: place) }
     case (.boolean, .bool): break
@@ -121,6 +121,15 @@ extension Shape: CustomStringConvertible {
 }
 
 extension JSONNumber {
+  /// The integer that the number is, however it is written: to JSON Schema, 5.0 is one.
+  var wholeNumber: Int? {
+    switch self {
+    case .integer(let number): Int(exactly: number)
+    case .real(let number): Int(exactly: number)
+    case .unsigned, .negative: nil
+    }
+  }
+
   var double: Double {
     switch self {
     case .integer(let number): Double(number)

@@ -14,7 +14,7 @@ extension Tool {
       Field("contexts", .integer(0...Int.max), required: true),
       Field("versions", .integer(0...Int.max), required: true),
       Field("complete", .boolean(), "no old file is left", required: true),
-      Field("receipt", .text(bytes: 0...0), required: true),
+      Field("receipt", .anyText, required: true),
     ],
     hints: Hints(isDestructive: true, isIdempotent: true)
   ) { arguments, call in

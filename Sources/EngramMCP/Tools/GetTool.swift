@@ -76,7 +76,7 @@ extension Tool {
 extension MemoryFields {
   /// A memory beside the one that was asked for.
   static let brief: [Field] = [
-    Field("id", .identifier, required: true), Field("text", .text(bytes: 0...0), required: true), Field("created_at", .time),
+    Field("id", .identifier, required: true), Field("text", .anyText, required: true), Field("created_at", .time),
     Field("version", .integer(1...Int.max)),
   ]
 }

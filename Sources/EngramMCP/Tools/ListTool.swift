@@ -17,7 +17,7 @@ extension Tool {
     ],
     result: [
       Field("memories", .list(of: .object(MemoryFields.all), count: 0...100), required: true),
-      Field("next_cursor", .text(bytes: 0...0), "there are more"),
+      Field("next_cursor", .anyText, "there are more"),
       Field("total", .integer(0...Int.max), "memories of the user, of any kind and time", required: true),
     ],
     hints: .reading

@@ -7,10 +7,10 @@ enum MemoryFields {
   /// The members that ``write(_:to:)`` writes.
   static let all: [Field] = [
     Field("id", .identifier, required: true),
-    Field("text", .text(bytes: 0...0), required: true),
-    Field("kind", .text(bytes: 0...0)),
+    Field("text", .anyText, required: true),
+    Field("kind", .anyText),
     Field("created_at", .time, required: true),
-    Field("session", .text(bytes: 0...0)),
+    Field("session", .anyText),
     Field("cut", .boolean(), "the text is longer"),
   ]
 
@@ -77,11 +77,11 @@ enum MemoryFields {
   static let details: [Field] = [
     Field("version", .integer(1...Int.max), required: true),
     Field("importance", .number(0...1)),
-    Field("speaker", .text(bytes: 0...0)),
-    Field("tags", .list(of: .text(bytes: 0...0), count: 0...32)),
+    Field("speaker", .anyText),
+    Field("tags", .list(of: .anyText, count: 0...32)),
     Field("expires_at", .time),
-    Field("source", .text(bytes: 0...0)),
-    Field("trust", .text(bytes: 0...0)),
+    Field("source", .anyText),
+    Field("trust", .anyText),
     Field("replaces", .identifier),
     Field("superseded_by", .identifier),
   ]

@@ -7,15 +7,15 @@ extension Tool {
     note: "Counts, kinds and times of what is remembered, and which user and store these tools use. Call it if a search finds nothing.",
     arguments: [],
     result: [
-      Field("user", .text(bytes: 0...0), required: true),
+      Field("user", .anyText, required: true),
       Field("exists", .boolean(), "the store has something of the user", required: true),
       Field("memories", .integer(0...Int.max), required: true),
       Field("by_kind", .map(of: .integer(0...Int.max), count: 0...Int.max), "\"\" counts memories without a kind", required: true),
       Field("oldest", .time),
       Field("newest", .time),
       Field("bytes", .integer(0...Int.max), "of the whole store", required: true),
-      Field("embedder", .text(bytes: 0...0), required: true),
-      Field("store", .text(bytes: 0...0), required: true),
+      Field("embedder", .anyText, required: true),
+      Field("store", .anyText, required: true),
     ],
     hints: .reading
   ) { _, call in

@@ -43,10 +43,10 @@ struct ProfileChange: Sendable {
   init(_ arguments: Arguments) throws(ToolFailure) {
     for member in arguments.members("set") { steps.append(try Self.setting(try unused(member.key), member)) }
     for member in arguments.members("increment") {
-      guard try unused(member.key) == .friendshipLevel, case .number(.integer(let amount)) = member.value else {
+      guard try unused(member.key) == .friendshipLevel, case .number(let number) = member.value, let amount = number.wholeNumber else {
         throw ToolFailure("Only `friendshipLevel` is a number: `\(TerminalText.excerpt(member.key))` cannot be incremented.")
       }
-      steps.append(.raise(Int(amount)))
+      steps.append(.raise(amount))
     }
     for name in arguments.texts("unset") {
       switch try unused(name) {
@@ -78,8 +78,8 @@ struct ProfileChange: Sendable {
       return .topics(elements.compactMap { if case .string(let text) = $0 { text } else { nil } })
     case .friendshipLevel:
       try Shape.integer(-1_000_000_000...1_000_000_000).check(member.value, at: place)
-      guard case .number(.integer(let level)) = member.value else { return .level(0) }
-      return .level(Int(level))
+      guard case .number(let number) = member.value, let level = number.wholeNumber else { return .level(0) }
+      return .level(level)
     }
   }
 

@@ -53,7 +53,7 @@ enum Profile {
     Field(
       "value",
       .object([
-        Field("preferences", .map(of: .text(bytes: 0...0), count: 0...Int.max)), Field("topics", .list(of: .text(bytes: 0...0), count: 0...0)),
+        Field("preferences", .map(of: .anyText, count: 0...Int.max)), Field("topics", .list(of: .anyText, count: 0...Int.max)),
         Field("friendshipLevel", .integer(0...Int.max)), Field("conversationsCount", .integer(0...Int.max)), Field("firstSeen", .time),
         Field("lastSeen", .time),
       ]), required: true), Field("version", .integer(0...Int.max), "0: there is none yet", required: true),

@@ -26,7 +26,7 @@ extension Tool {
         "memories",
         .list(
           of: .object(
-            MemoryFields.all + [Field("score", .number(-.infinity ... .infinity), required: true), Field("why", .text(bytes: 0...0))]),
+            MemoryFields.all + [Field("score", .number(-.infinity ... .infinity), required: true), Field("why", .anyText)]),
           count: 0...50), required: true),
       Field("total_in_scope", .integer(0...Int.max), required: true),
       Field("returned", .integer(0...50), required: true),

@@ -15,8 +15,8 @@ struct MCP: AsyncParsableCommand {
       The user is fixed by --user: a model is never asked for one. Any number of servers and other commands can work on one store at once.
 
       EXAMPLES
-        memtool mcp ~/bot.memory --user maya
-        memtool mcp ~/bot.memory --user maya --read-only
+        memtool mcp bot.memory --user maya
+        memtool mcp bot.memory --user maya --read-only
       """)
 
   @OptionGroup var store: StoreArgument
