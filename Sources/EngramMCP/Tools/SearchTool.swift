@@ -51,7 +51,7 @@ extension Tool {
     var comparesWordsOnly = store.identity.embedder == nil
     do {
       results = try await found(.hybrid)
-    } catch let error as StoreError where [.embedderRequired, .embedderFailed].contains(error.code) {
+    } catch let error as StoreError where [.embedderRequired, .embedderFailed, .embedderMismatch].contains(error.code) {
       call.service.options.logger.warning("the embedder failed: a search compared words only", metadata: ["error": "\(error)"])
       results = try await found(.lexical)
       comparesWordsOnly = true
