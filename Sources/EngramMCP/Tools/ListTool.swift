@@ -50,36 +50,38 @@ private struct Listing {
     let cursor = arguments.text("cursor").map { PageCursor($0) }
     let limit = arguments.integer("limit") ?? 20
     var budget = TokenBudget(arguments.integer("max_tokens") ?? 1500)
-    (next, total) = try call.store.read { snapshot in
-      func page(_ limit: Int) throws -> Page<Memory> {
-        if let session {
-          return try snapshot.memories(
-            inSession: session, for: call.user, newestFirst: isNewestFirst, after: cursor, limit: limit, filter: filter)
-        }
-        return try snapshot.memories(for: call.user, newestFirst: isNewestFirst, after: cursor, limit: limit, filter: filter)
+    // One snapshot: a page that is read again with fewer memories begins with the same ones.
+    let snapshot = try call.store.snapshot()
+    func page(_ limit: Int) throws -> Page<Memory> {
+      if let session {
+        return try snapshot.memories(
+          inSession: session, for: call.user, newestFirst: isNewestFirst, after: cursor, limit: limit, filter: filter)
       }
-      var found: Page<Memory>
-      do {
-        found = try page(limit)
-      } catch let error as StoreError where error.code == .invalidArgument && cursor != nil {
-        throw ToolFailure("`cursor` is not of this list: repeat the arguments of the page before, or leave `cursor` out.")
-      }
-      var kept = 0
-      for memory in found {
-        let fits = budget.add(memory) { text in
-          var writer = JSONWriter()
-          writer.beginObject()
-          MemoryFields.write(memory, cutTo: text, to: &writer)
-          writer.endObject()
-          return writer.string
-        }
-        guard fits else { break }
-        kept += 1
-      }
-      // A cursor is known for the end of a page only.
-      if kept < found.count { found = try page(kept) }
-      return (found.next, try snapshot.count(scope: .user(call.user)))
+      return try snapshot.memories(for: call.user, newestFirst: isNewestFirst, after: cursor, limit: limit, filter: filter)
     }
+    var found: Page<Memory>
+    do {
+      found = try page(limit)
+    } catch let error as StoreError {
+      guard error.code == .invalidArgument, cursor != nil else { throw error }
+      throw ToolFailure("`cursor` is not of this list: repeat the arguments of the page before, or leave `cursor` out.")
+    }
+    var kept = 0
+    for memory in found {
+      let fits = budget.add(memory) { text in
+        var writer = JSONWriter()
+        writer.beginObject()
+        MemoryFields.write(memory, cutTo: text, to: &writer)
+        writer.endObject()
+        return writer.string
+      }
+      guard fits else { break }
+      kept += 1
+    }
+    // A cursor is known for the end of a page only.
+    if kept < found.count { found = try page(kept) }
+    next = found.next
+    total = try snapshot.count(scope: .user(call.user))
     elements = budget.elements
   }
 }
