@@ -50,6 +50,8 @@ struct Field: Sendable {
 extension Shape {
   /// Writes the schema, of the dialect 2020-12.
   ///
+  /// It is short, because a model reads it in each conversation. Lengths and forms of texts are not in it: a sentence explains them when they
+  /// are wrong. Of results, it lists the members that are always there and those with a note.
   /// - Parameter isClosed: Whether objects forbid other members, as arguments do.
   func write(to writer: inout JSONWriter, note: String? = nil, isClosed: Bool) {
     writer.beginObject()
@@ -67,17 +69,7 @@ extension Shape {
       writer.write(name)
     }
     switch self {
-    case .text(let bytes):
-      type("string")
-      if bytes.lowerBound > 0 {
-        writer.key("minLength")
-        // A character has a byte at least.
-        writer.write(1)
-      }
-      if isClosed {
-        writer.key("maxLength")
-        writer.write(bytes.upperBound)
-      }
+    case .text, .time, .identifier, .duration: type("string")
     case .integer(let range, let standard):
       type("integer")
       if isClosed {
@@ -110,11 +102,6 @@ extension Shape {
         writer.key("default")
         writer.write(standard)
       }
-    case .time, .identifier: type("string")
-    case .duration:
-      type("string")
-      writer.key("pattern")
-      writer.write("^[0-9]{1,6}[mhdw]$")
     case .list(let element, let count):
       type("array")
       writer.key("items")
@@ -131,7 +118,7 @@ extension Shape {
       type("object")
       writer.key("properties")
       writer.beginObject()
-      for field in fields {
+      for field in fields where isClosed || field.isRequired || field.note != nil {
         writer.key(text: field.name)
         field.shape.write(to: &writer, note: field.note, isClosed: isClosed)
       }

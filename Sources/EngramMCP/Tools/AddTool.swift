@@ -4,8 +4,8 @@ import Foundation
 
 extension Tool {
   static let add = Tool(
-    name: "memory_add", title: "Remember",
-    note: "Store lasting facts, one each, that make sense on their own. All or none; adding the same again changes nothing.",
+    name: "memory_add",
+    note: "Store lasting facts, one each, that make sense on their own. Adding the same again changes nothing.",
     arguments: [
       Field(
         "memories",
@@ -31,7 +31,7 @@ extension Tool {
         .list(
           of: .object([
             Field("id", .identifier, required: true), Field("created", .boolean(), required: true), Field("replaced", .identifier),
-            Field("words_only", .boolean(), "no embedding: only its words find it"),
+            Field("words_only", .boolean(), "only its words find it"),
           ]), count: 1...50), required: true)
     ],
     hints: Hints(isIdempotent: true)

@@ -5,8 +5,8 @@ import Foundation
 
 extension Tool {
   static let update = Tool(
-    name: "memory_update", title: "Correct a memory",
-    note: "Change fields of a memory; what is left out stays. The earlier version stays readable by memory_get.",
+    name: "memory_update",
+    note: "Change fields of a memory; the earlier version is kept.",
     arguments: [
       Field("id", .identifier, required: true, not: ["memoryid", "uuid", "key"]),
       Field("text", .text(bytes: 1...262_144), not: ["content", "memory", "value", "newtext", "data"]),
@@ -47,8 +47,8 @@ extension Tool {
   }
 
   static let delete = Tool(
-    name: "memory_delete", title: "Delete memories",
-    note: "Delete memories by id, in one step. It cannot be undone: to correct a memory, use memory_update or `replaces` of memory_add.",
+    name: "memory_delete",
+    note: "Delete memories by id for good. To correct one, use memory_update.",
     arguments: [
       Field("ids", .list(of: .identifier, count: 1...50), required: true, not: ["id", "memoryid", "memoryids", "memories"]),
       Field("reason", .text(bytes: 1...1024), "for the log", not: ["why", "comment", "note"]),

@@ -4,7 +4,7 @@ import Synchronization
 
 extension Tool {
   static let forgetUser = Tool(
-    name: "memory_forget_user", title: "Erase everything",
+    name: "memory_forget_user",
     note: "Erase all memories, the profile and their history for good. Only if the user asks for exactly this.",
     arguments: [
       Field("confirm", .text(bytes: 1...1024), "the user id, as memory_overview shows it", required: true, not: ["user", "userid", "confirmation"])

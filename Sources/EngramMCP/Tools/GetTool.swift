@@ -3,8 +3,8 @@ import Formats
 
 extension Tool {
   static let get = Tool(
-    name: "memory_get", title: "Read memories",
-    note: "Read memories by id, with what was remembered right before and after, or with earlier versions.",
+    name: "memory_get",
+    note: "Read memories by id, with neighbours in time or earlier versions.",
     arguments: [
       Field("ids", .list(of: .identifier, count: 1...20), required: true, not: ["id", "memoryid", "memoryids", "memories"]),
       Field("neighbours", .integer(0...5, standard: 0), "this many on each side", not: ["neighbors", "context", "around"]),
@@ -21,7 +21,7 @@ extension Tool {
               Field("earlier", .list(of: .object(MemoryFields.brief), count: 0...16)),
             ]), count: 0...20), required: true),
       Field("missing", .list(of: .identifier, count: 0...20), required: true),
-      Field("omitted", .list(of: .identifier, count: 0...20), "too long for one answer: ask for them alone", required: true),
+      Field("omitted", .list(of: .identifier, count: 0...20), "too long: ask for them alone", required: true),
     ],
     hints: .reading
   ) { arguments, call in

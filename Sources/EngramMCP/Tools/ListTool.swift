@@ -3,7 +3,7 @@ import Formats
 
 extension Tool {
   static let list = Tool(
-    name: "memory_list", title: "List memories",
+    name: "memory_list",
     note: "Memories by time, page by page. To look for something, use memory_search.",
     arguments: [
       Field("kind", .text(bytes: 1...1024), not: ["type", "category", "memorytype"]),
@@ -18,7 +18,7 @@ extension Tool {
     result: [
       Field("memories", .list(of: .object(MemoryFields.all), count: 0...100), required: true),
       Field("next_cursor", .anyText, "there are more"),
-      Field("total", .integer(0...Int.max), "memories of the user, of any kind and time", required: true),
+      Field("total", .integer(0...Int.max), "of any kind and time", required: true),
     ],
     hints: .reading
   ) { arguments, call in

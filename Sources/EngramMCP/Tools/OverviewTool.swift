@@ -3,17 +3,17 @@ import Formats
 
 extension Tool {
   static let overview = Tool(
-    name: "memory_overview", title: "What is stored",
-    note: "Counts, kinds and times of what is remembered, and which user and store these tools use. Call it if a search finds nothing.",
+    name: "memory_overview",
+    note: "Counts, times, user and store. Call it if a search finds nothing.",
     arguments: [],
     result: [
       Field("user", .anyText, required: true),
-      Field("exists", .boolean(), "the store has something of the user", required: true),
+      Field("exists", .boolean(), required: true),
       Field("memories", .integer(0...Int.max), required: true),
-      Field("by_kind", .map(of: .integer(0...Int.max), count: 0...Int.max), "\"\" counts memories without a kind", required: true),
+      Field("by_kind", .map(of: .integer(0...Int.max), count: 0...Int.max), required: true),
       Field("oldest", .time),
       Field("newest", .time),
-      Field("bytes", .integer(0...Int.max), "of the whole store", required: true),
+      Field("bytes", .integer(0...Int.max), required: true),
       Field("embedder", .anyText, required: true),
       Field("store", .anyText, required: true),
     ],

@@ -3,7 +3,7 @@ import Formats
 
 extension Tool {
   static let profileGet = Tool(
-    name: "profile_get", title: "Read the profile",
+    name: "profile_get",
     note: "What is known of the user at a glance: preferences, topics, familiarity.",
     arguments: [], result: Profile.fields + [Field("updated_at", .time)], hints: .reading
   ) { _, call in
@@ -18,7 +18,7 @@ extension Tool {
   }
 
   static let profileUpdate = Tool(
-    name: "profile_update", title: "Change the profile",
+    name: "profile_update",
     note: "One step. Paths: preferences.NAME (a text), topics (texts), friendshipLevel (an integer).",
     arguments: [
       Field("set", .map(of: .anything, count: 0...100), "path: value", not: ["update", "updates", "values", "data", "profile"]),

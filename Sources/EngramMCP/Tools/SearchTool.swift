@@ -5,7 +5,7 @@ import Foundation
 
 extension Tool {
   static let search = Tool(
-    name: "memory_search", title: "Search memories",
+    name: "memory_search",
     note: "Find what is remembered, by words and meaning; best first. Search before you say that something is not known.",
     arguments: [
       Field(
@@ -32,7 +32,7 @@ extension Tool {
       Field("returned", .integer(0...50), required: true),
       Field("truncated", .boolean(), "more were found", required: true),
       Field("tokens_estimated", .integer(0...Int.max), required: true),
-      Field("words_only", .boolean(), "meaning was not compared: try other words"),
+      Field("words_only", .boolean(), "only words were compared"),
     ],
     hints: .reading
   ) { arguments, call in

@@ -13,7 +13,6 @@ struct Tool: Sendable {
   }
 
   let name: String
-  let title: String
   /// For the model.
   let note: String
   let arguments: [Field]
@@ -58,8 +57,6 @@ extension Tool {
     writer.beginObject()
     writer.key("name")
     writer.write(name)
-    writer.key("title")
-    writer.write(title)
     writer.key("description")
     writer.write(note)
     writer.key("inputSchema")

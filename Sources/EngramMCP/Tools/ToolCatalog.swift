@@ -29,7 +29,7 @@ struct ToolCatalog: Sendable {
 
   /// The argument that every tool has if the user is not fixed.
   private static let user = Field(
-    "user", .text(bytes: 1...1024), "whose memories", required: true, not: ["userid", "username", "uid", "person"])
+    "user", .text(bytes: 1...1024), required: true, not: ["userid", "username", "uid", "person"])
 
   /// - Throws: ``ProtocolError`` if there is no such tool, with the name that is probably meant.
   func find(_ name: String) throws(ProtocolError) -> (tool: Tool, arguments: [Field]) {
