@@ -90,7 +90,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "EngramHTTPTests", dependencies: ["Engram", "EngramHTTP", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "EngramMCPTests", dependencies: ["Engram", "EngramMCP", "Formats", "TestSupport"], exclude: ["clients.py"], swiftSettings: strict),
+      name: "EngramMCPTests", dependencies: ["Engram", "EngramMCP", "Formats", "TestSupport"], exclude: ["clients.py"],
+      swiftSettings: strict),
     // Like any other program: no package symbols.
     .executableTarget(
       name: "ClientSnippets", dependencies: ["Engram"], path: "Tests/ClientSnippets", packageAccess: false, swiftSettings: strict),

@@ -32,7 +32,8 @@ private final class PatientEmbedder: Embedder {
 @Suite(.timeLimit(.minutes(2))) struct CancellationTests {
   private func search(_ client: Client, id: Int) throws {
     try client.send(
-      #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{\#(Client.modern),"name":"memory_search","arguments":{"query":"tea"}}}"#)
+      #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{\#(Client.modern),"name":"memory_search","arguments":{"query":"tea"}}}"#
+    )
   }
 
   @Test func aCancelledRequestIsStoppedAndNotAnswered() async throws {

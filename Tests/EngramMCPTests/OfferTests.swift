@@ -25,7 +25,9 @@ import Testing
       #expect(result.element("contents", 0)?["uri"] == .string(uri))
       #expect(result.element("contents", 0)?["text"]?.text?.contains(part) == true, "\(result)")
     }
-    for uri in ["engram://memory/x", "engram://session/none", "engram://", "engram://profile/", "file:///etc/passwd", "engram://session/%zz"] {
+    for uri in [
+      "engram://memory/x", "engram://session/none", "engram://", "engram://profile/", "file:///etc/passwd", "engram://session/%zz",
+    ] {
       #expect(try await client.ask("resources/read", #""uri":"\#(uri)""#)["error"]?["code"]?.integer == -32602, "\(uri)")
     }
     #expect(try await client.finish().isEmpty)
@@ -40,7 +42,8 @@ import Testing
     let listed = try #require(try await client.ask("prompts/list")["result"])
     #expect(listed["prompts"]?.elements?.compactMap { $0["name"]?.text } == ["recall", "remember", "review"])
     for (name, arguments, part) in [
-      ("recall", #"{"topic":"tea"}"#, "Ada drinks green tea"), ("remember", #"{"text":"I moved"}"#, "I moved"), ("remember", "{}", "conversation"),
+      ("recall", #"{"topic":"tea"}"#, "Ada drinks green tea"), ("remember", #"{"text":"I moved"}"#, "I moved"),
+      ("remember", "{}", "conversation"),
       ("review", "{}", "Meeting on Friday"),
     ] {
       let result = try #require(try await client.ask("prompts/get", #""name":"\#(name)","arguments":\#(arguments)"#)["result"], "\(name)")

@@ -51,8 +51,12 @@ import Testing
     (#"{"jsonrpc":"2.0","id":1}"#, -32600), (#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600),
     (#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":[]}"#, -32602),
     (#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, -32602),
-    (#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#, -32602),
-    (#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}}"#, -32022),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#, -32602
+    ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}}"#, -32022
+    ),
     (#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{\#(Client.modern)}}"#, -32601),
     (#"{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{\#(Client.modern)}}"#, -32601),
     (#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{\#(Client.modern),"uri":"engram://profile"}}"#, -32601),

@@ -9,7 +9,8 @@ import Testing
     let client = try await Client()
     let acknowledged = try await client.ask(
       "subscriptions/listen",
-      #""notifications":{"resourceSubscriptions":["engram://recent","engram://profile","engram://nothing"],"toolsListChanged":true}"#, id: "77")
+      #""notifications":{"resourceSubscriptions":["engram://recent","engram://profile","engram://nothing"],"toolsListChanged":true}"#,
+      id: "77")
     #expect(acknowledged["method"] == .string("notifications/subscriptions/acknowledged"))
     #expect(acknowledged["params"]?["_meta"]?["io.modelcontextprotocol/subscriptionId"]?.integer == 77)
     #expect(acknowledged["params"]?["notifications"]?["resourceSubscriptions"]?.elements?.count == 2)

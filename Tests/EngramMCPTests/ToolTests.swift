@@ -112,8 +112,10 @@ import Testing
     ("memory_add", #"{"memories":[]}"#, "0 elements"), ("memory_add", #"{"text":"x"}"#, "Use `memories`"),
     ("memory_add", #"{"memories":[{"text":"a"},{"content":"b"}]}"#, "Use `text`, not `content` in `memories[1]`"),
     ("memory_add", #"{"memories":[{"text":"a","trust":"hihg"}]}"#, "Did you mean `high`"),
-    ("memory_add", #"{"memories":[{"text":"a","expires_in":"7 days"}]}"#, "7d"), ("memory_add", #"{"memories":[{"text":"a"},{"text":"a"}]}"#, "twice"),
-    ("memory_get", #"{"ids":["7"]}"#, "id of a memory"), ("memory_update", #"{"id":"00000000-0000-7000-8000-000000000000"}"#, "Nothing to change"),
+    ("memory_add", #"{"memories":[{"text":"a","expires_in":"7 days"}]}"#, "7d"),
+    ("memory_add", #"{"memories":[{"text":"a"},{"text":"a"}]}"#, "twice"),
+    ("memory_get", #"{"ids":["7"]}"#, "id of a memory"),
+    ("memory_update", #"{"id":"00000000-0000-7000-8000-000000000000"}"#, "Nothing to change"),
     ("memory_update", #"{"id":"00000000-0000-7000-8000-000000000000","text":"a"}"#, "no memory"),
     ("memory_overview", #"{"verbose":true}"#, "there are no arguments"),
   ])

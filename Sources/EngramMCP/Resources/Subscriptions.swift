@@ -51,7 +51,8 @@ final class Subscriptions: Sendable {
     var uris: [String] = []
     if let list = wanted["resourceSubscriptions"] {
       guard case .array(let elements) = list, elements.count <= Self.mostURIs else {
-        throw ProtocolError(.invalidParameters, "params.notifications.resourceSubscriptions must be an array of at most \(Self.mostURIs) URIs")
+        throw ProtocolError(
+          .invalidParameters, "params.notifications.resourceSubscriptions must be an array of at most \(Self.mostURIs) URIs")
       }
       for element in elements {
         guard case .string(let uri) = element else {
@@ -126,7 +127,9 @@ final class Subscriptions: Sendable {
       throw ProtocolError(.resourceNotFound, "there is no resource '\(TerminalText.excerpt(uri))'")
     }
     try add(user) { state throws(ProtocolError) in
-      guard state.uris.count < Self.mostURIs else { throw ProtocolError(.invalidRequest, "there are \(Self.mostURIs) subscriptions already") }
+      guard state.uris.count < Self.mostURIs else {
+        throw ProtocolError(.invalidRequest, "there are \(Self.mostURIs) subscriptions already")
+      }
       if !state.uris.contains(uri) { state.uris.append(uri) }
     }
   }

@@ -94,7 +94,9 @@ final class Session: Sendable {
 
   /// All listings have one page: no cursor was ever given out.
   private func refuseCursor(_ request: Request) throws(ProtocolError) {
-    if request.parameters["cursor"] != nil { throw ProtocolError(.invalidParameters, "params.cursor is none that this server has returned") }
+    if request.parameters["cursor"] != nil {
+      throw ProtocolError(.invalidParameters, "params.cursor is none that this server has returned")
+    }
   }
 
   private func start(_ request: Request, _ context: RequestContext) throws(ProtocolError) {

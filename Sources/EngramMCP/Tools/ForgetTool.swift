@@ -7,7 +7,9 @@ extension Tool {
     name: "memory_forget_user",
     note: "Erase all memories, the profile and their history for good. Only if the user asks for exactly this.",
     arguments: [
-      Field("confirm", .text(bytes: 1...1024), "the user id, as memory_overview shows it", required: true, not: ["user", "userid", "confirmation"])
+      Field(
+        "confirm", .text(bytes: 1...1024), "the user id, as memory_overview shows it", required: true,
+        not: ["user", "userid", "confirmation"])
     ],
     result: [
       Field("memories", .integer(0...Int.max), required: true),

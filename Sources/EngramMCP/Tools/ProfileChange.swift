@@ -21,7 +21,9 @@ struct ProfileChange: Sendable {
       default:
         let known = ["preferences.NAME", "topics", "friendshipLevel"]
         let meant = Spelling.nearest(to: text, of: Array(known.dropFirst())).map { " Did you mean `\($0)`?" } ?? ""
-        throw ToolFailure("`\(TerminalText.excerpt(text))` is no path of the profile: there are `preferences.NAME`, `topics` and `friendshipLevel`.\(meant)")
+        throw ToolFailure(
+          "`\(TerminalText.excerpt(text))` is no path of the profile: there are `preferences.NAME`, `topics` and `friendshipLevel`.\(meant)"
+        )
       }
     }
   }
@@ -70,7 +72,9 @@ struct ProfileChange: Sendable {
     switch path {
     case .preference(let name):
       try Shape.text(bytes: 0...8192).check(member.value, at: place)
-      guard case .string(let text) = member.value, name.utf8.count <= 1024 else { throw ToolFailure("`\(place)` has a name of more than 1024 bytes.") }
+      guard case .string(let text) = member.value, name.utf8.count <= 1024 else {
+        throw ToolFailure("`\(place)` has a name of more than 1024 bytes.")
+      }
       return .preference(name, text)
     case .topics:
       try Shape.list(of: .text(bytes: 1...1024), count: 0...200).check(member.value, at: place)

@@ -56,7 +56,7 @@ enum Profile {
         Field("preferences", .map(of: .anyText, count: 0...Int.max)), Field("topics", .list(of: .anyText, count: 0...Int.max)),
         Field("friendshipLevel", .integer(0...Int.max)), Field("conversationsCount", .integer(0...Int.max)), Field("firstSeen", .time),
         Field("lastSeen", .time),
-      ]), required: true), Field("version", .integer(0...Int.max), "0: there is none yet", required: true),
+      ]), required: true), Field("version", .integer(0...Int.max), required: true),
   ]
 
   /// Without the texts of the last exchange: they can be long, and are the client's own.

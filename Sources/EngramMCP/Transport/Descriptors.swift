@@ -43,7 +43,7 @@ enum Descriptors {
 
   /// Reads at most `limit` bytes.
   ///
-  /// - Returns: Nil at the end, and if the descriptor cannot be read.
+  /// - Returns: Nil at the end, and if the descriptor cannot be read; nothing if another reader of it was faster.
   static func read(_ descriptor: Int32, atMost limit: Int) -> [UInt8]? {
     var isAtEnd = false
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, used in
@@ -56,7 +56,7 @@ enum Descriptors {
         #endif
         if count < 0, errno == EINTR { continue }
         used = max(0, count)
-        isAtEnd = count <= 0
+        isAtEnd = count == 0 || (count < 0 && errno != EAGAIN)
         return
       }
     }
