@@ -1,14 +1,14 @@
 import Engram
 import Formats
-import Logging
 import Foundation
+import Logging
 
 extension Tool {
   static let update = Tool(
     name: "memory_update",
     note: "Change fields of a memory; the earlier version is kept.",
     arguments: [
-      Field("id", .identifier, required: true, not: ["memoryid", "uuid", "key"]),
+      Field("id", .identifier, required: true, not: ["ids", "memoryid", "uuid", "key"]),
       Field("text", .text(bytes: 1...262_144), not: ["content", "memory", "value", "newtext", "data"]),
       Field("kind", .text(bytes: 1...1024), not: ["type", "category"]),
       Field("importance", .number(0...1), not: ["priority", "weight", "score"]),

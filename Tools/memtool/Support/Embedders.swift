@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engram
 import EngramBERT
+import Formats
 import Foundation
 
 /// A kind of embedder that the command line can name.

@@ -1,14 +1,17 @@
-/// The nearest of some names.
-enum Spelling {
+/// The name that a misspelled word means.
+public enum Spelling {
   /// The nearest name, of which at most a third of the word differs, or which begins with the word; nil if there is none.
-  static func nearest(to word: String, of names: [String]) -> String? {
+  ///
+  /// Case and leading hyphens do not count. Names of one or two characters are never meant: they are near to everything. Of names that are
+  /// equally near, the first in order is returned.
+  public static func nearest(to word: String, of names: [String]) -> String? {
     guard word.utf8.count <= 64 else { return nil }
-    let word = word.lowercased()
+    let bare = word.drop { $0 == "-" }.lowercased()
     var best: (distance: Int, name: String)?
-    for name in names {
-      let distance = distance(word, name.lowercased())
-      let isBeginning = word.utf8.count >= 3 && name.lowercased().hasPrefix(word)
-      guard isBeginning || (word.utf8.count >= 3 && distance <= max(1, word.count / 3)) else { continue }
+    for name in names where name.count > 2 {
+      let bareName = name.drop { $0 == "-" }.lowercased()
+      let distance = distance(bare, bareName)
+      guard distance <= max(1, bare.count / 3) || (bare.count >= 3 && bareName.hasPrefix(bare)) else { continue }
       if best.map({ (distance, name) < ($0.distance, $0.name) }) ?? true { best = (distance, name) }
     }
     return best?.name
