@@ -12,7 +12,7 @@ public enum JSONValue: Sendable, Equatable {
     public let key: String
     public let value: JSONValue
 
-    public init(key: String, value: JSONValue) {
+    package init(key: String, value: JSONValue) {
       self.key = key
       self.value = value
     }
@@ -73,13 +73,13 @@ extension JSONReader {
 
 extension JSONError {
   /// The error for a key that occurs twice in one object; `offset` is where the second begins.
-  public static func duplicate(_ key: String, at offset: Int) -> JSONError {
+  package static func duplicate(_ key: String, at offset: Int) -> JSONError {
     JSONError(.duplicateKey, offset: offset, "the key \"\(TerminalText.excerpt(key))\" occurs twice in one object")
   }
 }
 
 extension JSONWriter {
-  public mutating func write(_ value: JSONValue) {
+  package mutating func write(_ value: JSONValue) {
     switch value {
     case .null: writeNull()
     case .bool(let bool): write(bool)
