@@ -45,16 +45,14 @@ struct ProtocolError: Error, Equatable {
 
   /// The whole message.
   ///
-  /// - Parameter id: Nil if the request's id cannot be read; the answer then has none.
+  /// - Parameter id: Nil if the request's id cannot be read: the answer then has `null`, as JSON-RPC asks for.
   func line(for id: RequestID?) -> [UInt8] {
     var writer = JSONWriter(reservingCapacity: 256)
     writer.beginObject()
     writer.key("jsonrpc")
     writer.write("2.0")
-    if let id {
-      writer.key("id")
-      writer.write(json: id.json)
-    }
+    writer.key("id")
+    writer.write(json: id?.json ?? "null")
     writer.key("error")
     writer.beginObject()
     writer.key("code")
