@@ -37,7 +37,9 @@ extension Tool {
     hints: Hints(isIdempotent: true)
   ) { arguments, call in
     let now = Date()
-    let drafts = arguments.objects("memories").map { draft(of: $0, for: call.user, now: now) }
+    let drafts = try arguments.objects("memories").map { memory in
+      draft(of: memory, for: call.user, key: try DedupeKey(memory, for: call.user, in: call.store), now: now)
+    }
     if let twice = repeatedKey(drafts) { throw ToolFailure("`\(twice)` is in `memories` twice: send each memory once.") }
     // A memory is not lost because the embedder fails: searches find it by its words.
     let added = try await call.store.add(drafts, onEmbeddingFailure: .keepText)
@@ -64,13 +66,12 @@ extension Tool {
     }
   }
 
-  private static func draft(of memory: Arguments, for user: String, now: Date) -> MemoryDraft {
-    let text = memory.text("text") ?? ""
-    return MemoryDraft(
-      userID: user, text: text, kind: memory.text("kind"), sessionID: memory.text("session"),
+  private static func draft(of memory: Arguments, for user: String, key: DedupeKey, now: Date) -> MemoryDraft {
+    MemoryDraft(
+      userID: user, text: memory.text("text") ?? "", kind: memory.text("kind"), sessionID: memory.text("session"),
       importance: memory.number("importance") ?? 0.5,
       expiresAt: memory.duration("expires_in").map { now.addingTimeInterval(Double($0)) },
-      dedupeKey: DedupeKey.of(text: text, named: memory.text("key")), tags: memory.texts("tags"), source: memory.text("source"),
+      dedupeKey: key.text, tags: memory.texts("tags"), source: memory.text("source"),
       trust: memory.text("trust").flatMap { Trust(rawValue: $0) }, replaces: memory.identifier("replaces"))
   }
 
@@ -82,14 +83,31 @@ extension Tool {
   }
 }
 
-/// The dedupe keys of memories that were added through the protocol.
+/// The dedupe key of a memory that is added through the protocol.
 ///
-/// They begin with `mcp:`, so a key that a model makes up cannot be one that the application uses.
-enum DedupeKey {
-  /// - Parameter name: The key that the client chose; nil: the text decides.
-  static func of(text: String, named name: String?) -> String {
-    if let name { return "mcp:key:" + name }
-    return "mcp:text:" + String(hash(text.utf8), radix: 16)
+/// It begins with `mcp:`, so a key that a model makes up cannot be one that the application uses.
+struct DedupeKey: Sendable {
+  let text: String
+
+  /// The key that the client chose. If it chose none, the text decides: the same text is stored once, as long as a search can find it.
+  ///
+  /// A memory keeps its key if its text is changed, or if it is replaced. Its first text is not remembered any more then, and may be added again,
+  /// with a key of its own.
+  init(_ memory: Arguments, for user: String, in store: MemoryStore) throws {
+    if let name = memory.text("key") {
+      text = "mcp:key:" + name
+      return
+    }
+    let wanted = memory.text("text") ?? ""
+    let hash = "mcp:text:" + String(Self.hash(wanted.utf8), radix: 16)
+    var (key, number) = (hash, 1)
+    while let other = try store.memory(dedupeKey: key, for: user),
+      other.supersededBy != nil || !other.text.utf8.elementsEqual(wanted.utf8)
+    {
+      number += 1
+      key = "\(hash):\(number)"
+    }
+    text = key
   }
 
   /// FNV-1a of 128 bits (Fowler, Noll, Vo): texts that are equal byte by byte, and practically no others, have the same one, in every process.
