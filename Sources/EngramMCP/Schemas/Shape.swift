@@ -3,7 +3,7 @@ import Formats
 /// What a JSON value must look like. Written as JSON Schema for the client, and checked by ``Validation`` when a value arrives: one
 /// declaration serves both.
 indirect enum Shape: Sendable {
-  /// A string of so many bytes of UTF-8.
+  /// A string of so many bytes of UTF-8; of more than blanks, unless it may be empty.
   case text(bytes: ClosedRange<Int>)
   case integer(ClosedRange<Int>, standard: Int? = nil)
   case number(ClosedRange<Double>)

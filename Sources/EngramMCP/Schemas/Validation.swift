@@ -17,7 +17,7 @@ extension Shape {
     switch (self, value) {
     case (.text(let bytes), .string(let text)):
       let count = text.utf8.count
-      if count < bytes.lowerBound { throw ToolFailure("`\(place)` is empty.") }
+      if bytes.lowerBound > 0, text.allSatisfy(\.isWhitespace) { throw ToolFailure("`\(place)` is empty.") }
       if count > bytes.upperBound {
         throw ToolFailure("`\(place)` has \(count) bytes of UTF-8; at most \(bytes.upperBound) are allowed.")
       }

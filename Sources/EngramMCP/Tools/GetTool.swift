@@ -43,17 +43,15 @@ extension Tool {
           writer.beginObject()
           MemoryFields.write(memory, cutTo: text, to: &writer)
           MemoryFields.writeDetails(memory, to: &writer)
-          if text == nil {
-            if count > 0 {
-              writer.key("before")
-              writer.write(brief: around.filter { ($0.createdAt, $0.id) < (memory.createdAt, memory.id) })
-              writer.key("after")
-              writer.write(brief: around.filter { ($0.createdAt, $0.id) > (memory.createdAt, memory.id) })
-            }
-            if wantsHistory {
-              writer.key("earlier")
-              writer.write(brief: earlier)
-            }
+          if count > 0 {
+            writer.key("before")
+            writer.write(brief: around.filter { ($0.createdAt, $0.id) < (memory.createdAt, memory.id) })
+            writer.key("after")
+            writer.write(brief: around.filter { ($0.createdAt, $0.id) > (memory.createdAt, memory.id) })
+          }
+          if wantsHistory {
+            writer.key("earlier")
+            writer.write(brief: earlier)
           }
           writer.endObject()
           return writer.string
@@ -77,8 +75,11 @@ extension MemoryFields {
   /// A memory beside the one that was asked for.
   static let brief: [Field] = [
     Field("id", .identifier, required: true), Field("text", .anyText, required: true), Field("created_at", .time),
-    Field("version", .integer(1...Int.max)),
+    Field("version", .integer(1...Int.max)), Field("cut", .boolean()),
   ]
+
+  /// The most tokens of its text.
+  static let briefTokens = 500
 }
 
 extension JSONWriter {
@@ -94,8 +95,13 @@ extension JSONWriter {
       beginObject()
       key("id")
       write(memory.id.description)
+      let text = TokenBudget.beginning(of: memory.text, tokens: MemoryFields.briefTokens)
       key("text")
-      write(TokenBudget.beginning(of: memory.text, tokens: 500))
+      write(text)
+      if text.utf8.count < memory.text.utf8.count {
+        key("cut")
+        write(true)
+      }
       key("created_at")
       write(time: memory.createdAt)
       key("version")

@@ -12,7 +12,7 @@ struct ProfileChange: Sendable {
     init(parsing text: String) throws(ToolFailure) {
       let prefix = "preferences."
       if text.utf8.starts(with: prefix.utf8), text.utf8.count > prefix.utf8.count {
-        self = .preference(String(text.dropFirst(prefix.count)))
+        self = .preference(String(decoding: text.utf8.dropFirst(prefix.utf8.count), as: UTF8.self))
         return
       }
       switch text {

@@ -54,7 +54,7 @@ enum Profile {
       "value",
       .object([
         Field("preferences", .map(of: .anyText, count: 0...Int.max)), Field("topics", .list(of: .anyText, count: 0...Int.max)),
-        Field("friendshipLevel", .integer(0...Int.max)), Field("conversationsCount", .integer(0...Int.max)), Field("firstSeen", .time),
+        Field("friendshipLevel", .integer(.min ... .max)), Field("conversationsCount", .integer(0...Int.max)), Field("firstSeen", .time),
         Field("lastSeen", .time),
       ]), required: true), Field("version", .integer(0...Int.max), required: true),
   ]
