@@ -113,7 +113,7 @@ extension Service {
   }
 
   private func recall(_ topic: String, _ user: String) async throws -> String {
-    let found = try await store.search(topic, scope: .user(user), limit: 20).fitting(maxTokens: 1500)
+    let found = try await search(topic, of: user, limit: 20).results.fitting(maxTokens: 1500)
     let lines = Self.lines(found.kept.map(\.memory))
     return """
       Tell me what you remember about: \(topic)

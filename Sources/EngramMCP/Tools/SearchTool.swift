@@ -1,7 +1,7 @@
 import Engram
 import Formats
-import Logging
 import Foundation
+import Logging
 
 extension Tool {
   static let search = Tool(
@@ -36,30 +36,14 @@ extension Tool {
     ],
     hints: .reading
   ) { arguments, call in
-    let store = call.store
-    let scope = SearchScope.user(call.user)
     let limit = arguments.integer("limit") ?? 8
-    let filter = try filter(arguments)
-    func found(_ mode: SearchMode) async throws -> [SearchResult] {
-      // One more than wanted shows whether there are others.
-      try await store.search(
-        arguments.text("query") ?? "", scope: scope, mode: mode, limit: limit + 1,
-        minimumFusedScore: arguments.number("min_score").map { Float($0) }, filter: filter,
-        includesExplanation: arguments.flag("explain"))
-    }
-    var results: [SearchResult]
-    var comparesWordsOnly = store.identity.embedder == nil
-    do {
-      results = try await found(.hybrid)
-    } catch let error as StoreError where [.embedderRequired, .embedderFailed, .embedderMismatch].contains(error.code) {
-      call.service.options.logger.warning("the embedder failed: a search compared words only", metadata: ["error": "\(error)"])
-      results = try await found(.lexical)
-      comparesWordsOnly = true
-    }
-    let hasMore = results.count > limit
-    if hasMore { results.removeLast() }
+    // One more than wanted shows whether there are others.
+    let found = try await call.service.search(
+      arguments.text("query") ?? "", of: call.user, limit: limit + 1, minimumScore: arguments.number("min_score").map { Float($0) },
+      filter: try filter(arguments), explains: arguments.flag("explain"))
+    let hasMore = found.results.count > limit
     var budget = TokenBudget(arguments.integer("max_tokens") ?? 1500)
-    for result in results {
+    for result in found.results.prefix(limit) {
       budget.add(result.memory) { text in
         var writer = JSONWriter()
         writer.beginObject()
@@ -74,12 +58,11 @@ extension Tool {
         return writer.string
       }
     }
-    let total = try store.count(scope: scope)
-    let isLexical = comparesWordsOnly
+    let total = try call.store.count(scope: .user(call.user))
     return .object { writer in
       writer.key("memories")
       writer.write(elements: budget.elements)
-      if isLexical {
+      if found.comparesWordsOnly {
         writer.key("words_only")
         writer.write(true)
       }
@@ -115,6 +98,38 @@ extension Tool {
     ]
     return named.filter { abs($0.1) >= 0.005 }.sorted { abs($0.1) > abs($1.1) }
       .map { "\($0.0) \(Score.text($0.1))" }.joined(separator: ", ")
+  }
+}
+
+extension Service {
+  /// Searches a user's memories by words and by meaning; by words alone if the embedder fails.
+  ///
+  /// - Returns: The results, and whether words alone were compared.
+  /// - Throws: ``StoreError``; `CancellationError`.
+  func search(
+    _ text: String, of user: String, limit: Int, minimumScore: Float? = nil, filter: Filter? = nil, explains: Bool = false
+  ) async throws -> (results: [SearchResult], comparesWordsOnly: Bool) {
+    func found(_ mode: SearchMode) async throws -> [SearchResult] {
+      try await store.search(
+        text, scope: .user(user), mode: mode, limit: limit, minimumFusedScore: minimumScore, filter: filter, includesExplanation: explains)
+    }
+    do {
+      return (try await found(.hybrid), store.identity.embedder == nil)
+    } catch {
+      guard Self.isOfEmbedder(error) else { throw error }
+      try Task.checkCancellation()
+      options.logger.warning("the embedder failed: a search compared words only", metadata: ["error": "\(error)"])
+      return (try await found(.lexical), true)
+    }
+  }
+
+  /// Whether the embedder failed, or made a vector that the store cannot use. An embedder may throw any error.
+  private static func isOfEmbedder(_ error: any Error) -> Bool {
+    guard let error = error as? StoreError else { return !(error is CancellationError) }
+    let codes: [StoreError.Code] = [
+      .embedderRequired, .embedderFailed, .embedderMismatch, .dimensionMismatch, .notFinite, .zeroNorm, .normTooLarge,
+    ]
+    return codes.contains(error.code)
   }
 }
 
