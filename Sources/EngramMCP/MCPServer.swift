@@ -19,8 +19,9 @@ public struct MCPServer: Sendable {
 
   /// Serves one client until its input ends, its output breaks, or the task is cancelled.
   ///
-  /// At the end of the input, requests under way may go on for two seconds; then, and at once in the other cases, they are cancelled. A commit
-  /// under way is completed. Subscriptions are answered. Nothing is written to the output but messages of the protocol.
+  /// At the end of the input, requests under way may go on, for ten seconds at most, and only while one ends every two seconds. Then, and at
+  /// once in the other cases, they are cancelled. A commit under way is completed. Subscriptions are answered. Nothing is written to the output
+  /// but messages of the protocol.
   ///
   /// - Parameters:
   ///   - input: Is read by a thread of its own.
@@ -81,24 +82,30 @@ public struct MCPServer: Sendable {
   }
 
   private static func end(_ session: Session, _ outbox: Outbox) async {
+    func requests() -> Int { outbox.isBroken ? 0 : session.requests.running }
     let isOrderly = !outbox.isBroken && !Task.isCancelled
-    if isOrderly { await waits(atMost: .seconds(2)) { session.requests.isIdle || outbox.isBroken } }
+    if isOrderly { await waits(atMost: .seconds(10), still: .seconds(2), for: requests) }
     session.requests.cancelAll()
-    await waits(atMost: .seconds(2)) { session.requests.isIdle }
+    await waits(atMost: .seconds(2), for: requests)
     session.subscriptions.endAll()
     outbox.close()
-    await waits(atMost: .seconds(1)) { outbox.queuedBytes == 0 || outbox.isBroken }
+    await waits(atMost: .seconds(10), still: .seconds(1)) { outbox.isBroken ? 0 : outbox.queuedBytes }
     outbox.abandon()
   }
 
+  /// Waits until nothing is left, for `limit` at most, and no longer than `pause` while what is left stays the same.
+  ///
   /// Polls, because a request that cannot be cancelled must not keep the server from ending.
-  private static func waits(atMost limit: Duration, until isDone: () -> Bool) async {
+  static func waits(atMost limit: Duration, still pause: Duration = .seconds(3600), for left: () -> Int) async {
     let end = ContinuousClock.now + limit
-    while !isDone(), ContinuousClock.now < end {
+    var (count, patience) = (left(), ContinuousClock.now + pause)
+    while count > 0, ContinuousClock.now < min(end, patience) {
       // Not `Task.sleep`, which returns at once in a cancelled task.
       await withCheckedContinuation { continuation in
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(2)) { continuation.resume() }
       }
+      let now = left()
+      if now != count { (count, patience) = (now, .now + pause) }
     }
   }
 }

@@ -10,6 +10,7 @@ public struct MCPServerOptions: Sendable {
     case argument
   }
 
+  /// Whose memories are served.
   public var user: User
   /// Only tools that change nothing are offered.
   public var isReadOnly: Bool
@@ -17,12 +18,16 @@ public struct MCPServerOptions: Sendable {
   public var allowsForget: Bool
   /// How `memory_overview` names the store, such as its path.
   public var storeName: String
-  /// The name and the version that the client is told.
+  /// The name of the program, as clients get it.
   public var name: String
+  /// The version of the program, as clients get it.
   public var version: String
   /// Gets what a person should know. The client gets protocol messages only.
   public var logger: Logger
 
+  /// - Parameters:
+  ///   - storeName: Shown to the model, so that it can tell an empty store from the wrong one.
+  ///   - logger: Must not write to the output of the server.
   public init(
     user: User, isReadOnly: Bool = false, allowsForget: Bool = false, storeName: String, name: String = "engram", version: String,
     logger: Logger = Logger(label: "engram.mcp")

@@ -29,7 +29,42 @@ private final class PatientEmbedder: Embedder {
   }
 }
 
+/// Fails with an error of its own.
+private struct BrokenEmbedder: Embedder {
+  struct Failure: Error {}
+  let identity = HashingEmbedder(dimension: 32).identity
+  func embed(_ texts: [String]) async throws -> [Embedding] { throw Failure() }
+}
+
 @Suite(.timeLimit(.minutes(2))) struct CancellationTests {
+  @Test func withoutItsEmbedderTheServerWorksByWords() async throws {
+    let client = try await Client(embedder: BrokenEmbedder())
+    let added = try await client.call("memory_add", #"{"memories":[{"text":"Ada drinks tea"}]}"#)
+    #expect(added.element("memories", 0)?["words_only"] == .bool(true))
+    let found = try await client.call("memory_search", #"{"query":"tea"}"#)
+    #expect(found["returned"]?.integer == 1 && found["words_only"] == .bool(true))
+    let prompt = try await client.ask("prompts/get", #""name":"recall","arguments":{"topic":"tea"}"#)
+    #expect(prompt["result"]?.element("messages", 0)?["content"]?["text"]?.text?.contains("Ada drinks tea") == true)
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func theEndWaitsOnlyWhileSomethingIsDone() async {
+    // What changes with each look is waited for beyond the pause.
+    var left = 100
+    await MCPServer.waits(atMost: .seconds(60), still: .milliseconds(20)) {
+      left -= 1
+      return left
+    }
+    #expect(left == 0)
+    // What does not change is not, and what is done is not waited for.
+    let start = ContinuousClock.now
+    await MCPServer.waits(atMost: .seconds(60), still: .milliseconds(20)) { 1 }
+    await MCPServer.waits(atMost: .milliseconds(20)) { 1 }
+    await MCPServer.waits(atMost: .seconds(60)) { 0 }
+    let elapsed = ContinuousClock.now - start
+    #expect(elapsed >= .milliseconds(40) && elapsed < .seconds(60))
+  }
+
   private func search(_ client: Client, id: Int) throws {
     try client.send(
       #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{\#(Client.modern),"name":"memory_search","arguments":{"query":"tea"}}}"#
@@ -74,15 +109,22 @@ private final class PatientEmbedder: Embedder {
   }
 
   @Test func aClientMaySendMuchBeforeItReads() async throws {
-    let client = try await Client()
+    let client = try await Client(reads: false)
     let count = 3000
-    // More than pipes and queues hold: sending waits while the server waits for its reader.
+    // 30 MB of answers, and more requests than pipes hold: sending waits while the server waits for its reader.
     let send = client.sender
-    async let sent: Void = Client.onThread {
-      for id in 0..<count { try send(#"{"jsonrpc":"2.0","id":\#(id),"method":"tools/list","params":{\#(Client.modern)}}"#) }
+    let sent = Mutex(0)
+    async let all: Void = Client.onThread {
+      for id in 0..<count {
+        try send(#"{"jsonrpc":"2.0","id":\#(id),"method":"tools/list","params":{\#(Client.modern)}}"#)
+        sent.withLock { $0 = id + 1 }
+      }
     }
+    // The server reads on until 8 MiB of answers wait.
+    while sent.withLock({ $0 }) < 850 { await Task.yield() }
+    client.startReading()
     for id in 0..<count { #expect(try await client.receive()["id"]?.integer == id) }
-    try await sent
+    try await all
     #expect(try await client.finish().isEmpty)
   }
 }

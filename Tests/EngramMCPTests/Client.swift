@@ -1,6 +1,7 @@
+import Dispatch
 import Engram
-import Foundation
 import Formats
+import Foundation
 import TestSupport
 import Testing
 
@@ -12,33 +13,39 @@ final class Client {
   let store: MemoryStore
   private let input: FileHandle
   private let server: Task<Void, any Error>
+  /// Signalled once the client reads.
+  private let gate = DispatchSemaphore(value: 0)
   private var lines: AsyncStream<[UInt8]>.Iterator
 
   static let modern = #""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#
 
   init(
     user: MCPServerOptions.User = .fixed("ada"), isReadOnly: Bool = false, allowsForget: Bool = false,
-    embedder: (any Embedder)? = HashingEmbedder(dimension: 64)
+    embedder: (any Embedder)? = HashingEmbedder(dimension: 64), reads: Bool = true
   ) async throws {
     store = try await MemoryStore.open(
       at: URL(fileURLWithPath: directory.path("store")), options: StoreOptions(embedder: embedder))
     let (requests, answers) = (Pipe(), Pipe())
     input = requests.fileHandleForWriting
-    lines = Self.lines(of: answers.fileHandleForReading).makeAsyncIterator()
+    lines = Self.lines(of: answers.fileHandleForReading, gate).makeAsyncIterator()
+    if reads { gate.signal() }
     let options = MCPServerOptions(
       user: user, isReadOnly: isReadOnly, allowsForget: allowsForget, storeName: "test.memory", version: "1.0")
     let server = MCPServer(store: store, options: options)
     self.server = Task {
       let (reading, writing) = (requests.fileHandleForReading, answers.fileHandleForWriting)
       try await server.run(input: reading.fileDescriptor, output: writing.fileDescriptor)
+      // Both are open up to here.
+      try reading.close()
       try writing.close()
     }
   }
 
-  /// The lines of the output, read by a thread of its own.
-  private static func lines(of output: FileHandle) -> AsyncStream<[UInt8]> {
+  /// The lines of the output, read by a thread of its own, which begins when the gate is signalled.
+  private static func lines(of output: FileHandle, _ gate: DispatchSemaphore) -> AsyncStream<[UInt8]> {
     let (lines, continuation) = AsyncStream<[UInt8]>.makeStream()
     Thread.detachNewThread {
+      gate.wait()
       var rest: [UInt8] = []
       while case let part = output.availableData, !part.isEmpty {
         rest += part
@@ -53,6 +60,9 @@ final class Client {
     }
     return lines
   }
+
+  /// Begins to read; only for a client that did not from the start.
+  func startReading() { gate.signal() }
 
   func send(_ line: String) throws { try sender(line) }
 
@@ -112,6 +122,14 @@ final class Client {
   }
 
   func cancel() { server.cancel() }
+
+  /// Begins a session of an earlier era.
+  func initialize(_ version: String = "2025-06-18") async throws -> JSONValue {
+    try send(#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"\#(version)","capabilities":{}}}"#)
+    let result = try #require(try await receive()["result"])
+    try send(#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+    return result
+  }
 }
 
 extension JSONValue {

@@ -62,6 +62,7 @@ import Testing
     _ = try await client.call("memory_add", #"{"user":"bob","memories":[{"text":"tea"}]}"#)
     #expect(try await client.call("memory_search", #"{"user":"bob","query":"tea"}"#)["returned"]?.integer == 1)
     #expect(try await client.call("memory_search", #"{"user":"ada","query":"tea"}"#)["returned"]?.integer == 0)
+    #expect(try await client.ask("server/discover")["result"]?["instructions"]?.text?.contains("names its user") == true)
     for method in ["resources/list", "prompts/list"] {
       #expect(try await client.ask(method)["error"]?["code"]?.integer == -32601)
     }

@@ -33,6 +33,24 @@ import Testing
     #expect(rest[0]["result"]?["_meta"]?["io.modelcontextprotocol/subscriptionId"]?.integer == 77)
   }
 
+  @Test func theEarlierErasSubscribeToOneResourceAtATime() async throws {
+    let client = try await Client()
+    #expect(try await client.initialize()["capabilities"]?["resources"]?["subscribe"] == .bool(true))
+    func ask(_ method: String, _ uri: String) async throws -> JSONValue {
+      try client.send(#"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":{"uri":"\#(uri)"}}"#)
+      return try await client.receive()
+    }
+    #expect(try await ask("resources/subscribe", "engram://nothing")["error"]?["code"]?.integer == -32002)
+    #expect(try await ask("resources/subscribe", "engram://recent")["result"] == .object([]))
+    try await client.store.add(MemoryDraft(userID: "ada", text: "new"))
+    let updated = try await client.receive()
+    #expect(updated["method"] == .string("notifications/resources/updated") && updated["id"] == nil)
+    #expect(updated["params"] == .object([JSONValue.Member(key: "uri", value: .string("engram://recent"))]))
+    #expect(try await ask("resources/unsubscribe", "engram://recent")["result"] == .object([]))
+    try await client.store.add(MemoryDraft(userID: "ada", text: "newer"))
+    #expect(try await client.finish().isEmpty)
+  }
+
   @Test func aCancelledSubscriptionIsNotAnswered() async throws {
     let client = try await Client()
     _ = try await client.ask("subscriptions/listen", #""notifications":{"resourceSubscriptions":["engram://recent"]}"#, id: "7")

@@ -58,6 +58,50 @@ import Testing
     #expect(try await client.finish().isEmpty)
   }
 
+  /// The bug: a memory keeps the key that its first text gave it. After that text was corrected, adding it again returned the id of the
+  /// corrected memory, and nothing was stored.
+  @Test func aTextThatIsNoLongerRememberedCanBeAddedAgain() async throws {
+    let client = try await Client()
+    struct Added: Equatable {
+      let id: String
+      let isNew: Bool
+    }
+    func add(_ text: String, _ more: String = "") async throws -> Added {
+      let added = try await client.call("memory_add", #"{"memories":[{"text":"\#(text)"\#(more)}]}"#).element("memories", 0)
+      return Added(id: try #require(added?["id"]?.text), isNew: added?["created"] == .bool(true))
+    }
+    let turin = try await add("Ada lives in Turin")
+    let rome = try await add("Ada lives in Rome", #","replaces":"\#(turin.id)""#)
+    // She is back.
+    let back = try await add("Ada lives in Turin", #","replaces":"\#(rome.id)""#)
+    #expect(back.isNew && back.id != turin.id)
+    #expect(try await add("Ada lives in Turin") == Added(id: back.id, isNew: false))
+    #expect(try await client.call("memory_search", #"{"query":"lives"}"#).element("memories", 0)?["id"]?.text == back.id)
+
+    _ = try await client.call("memory_update", #"{"id":"\#(back.id)","text":"Ada lives in Milan"}"#)
+    let again = try await add("Ada lives in Turin")
+    #expect(again.isNew)
+    #expect(try await add("Ada lives in Turin") == Added(id: again.id, isNew: false))
+    // A key that the client chose is stored once, whatever the text.
+    let named = try await add("Ada has a cat", #","key":"pet""#)
+    #expect(try await add("Ada has a dog", #","key":"pet""#) == Added(id: named.id, isNew: false))
+    #expect(try await client.finish().isEmpty)
+  }
+
+  @Test func neighboursAndVersionsOfALongMemoryAreShownAndCut() async throws {
+    let client = try await Client()
+    let long = String(repeating: "long words ", count: 10_000)
+    let added = try await client.call("memory_add", #"{"memories":[{"text":"first \#(long)"},{"text":"second \#(long)"}]}"#)
+    let id = try #require(added.element("memories", 0)?["id"]?.text)
+    _ = try await client.call("memory_update", #"{"id":"\#(id)","text":"again \#(long)"}"#)
+    let memory = try await client.call("memory_get", #"{"ids":["\#(id)"],"neighbours":1,"history":true}"#).element("memories", 0)
+    #expect(memory?["cut"] == .bool(true))
+    for (key, start) in [("after", "second"), ("earlier", "first")] {
+      #expect(memory?.element(key, 0)?["text"]?.text?.hasPrefix(start) == true && memory?.element(key, 0)?["cut"] == .bool(true))
+    }
+    #expect(try await client.finish().isEmpty)
+  }
+
   @Test func pagesFollowEachOtherWithinTheBudget() async throws {
     let client = try await Client()
     let texts = (0..<40).map { #"{"text":"fact number \#($0) \#(String(repeating: "word ", count: 20))"}"# }
@@ -95,6 +139,13 @@ import Testing
       #expect(changed["version"]?.integer == 1 && changed["value"]?["friendshipLevel"]?.integer == 2)
       #expect(changed["value"]?["preferences"]?["language"] == .string("Italian"))
     }
+    // A combining mark after the point belongs to the name.
+    let lower = try await client.call(
+      "profile_update", #"{"increment":{"friendshipLevel":-5},"set":{"preferences.\u0301x":"y"},"if_version":1,"key":"k2"}"#)
+    #expect(lower["value"]?["friendshipLevel"]?.integer == -3 && lower["value"]?["preferences"]?["\u{301}x"] == .string("y"))
+    // Another version is no call that was done before.
+    let late = try await client.call("profile_update", #"{"unset":["topics"],"if_version":1,"key":"k3"}"#)
+    #expect(late.text?.contains("version") == true)
     #expect(try await client.call("profile_update", #"{"set":{"name":"x"}}"#).text?.contains("preferences.NAME") == true)
     #expect(try await client.call("profile_update", #"{"unset":["topics"],"if_version":7}"#).text?.contains("version") == true)
     #expect(try await client.finish().isEmpty)
@@ -106,6 +157,7 @@ import Testing
     ("memory_search", "{}", "`query` is missing"), ("memory_search", #"{"query":"tea","limit":0}"#, "from 1 to 50, not 0"),
     ("memory_search", #"{"query":"tea","limit":"5"}"#, "an integer"), ("memory_search", #"{"query":"tea","limit":5.5}"#, "an integer"),
     ("memory_search", #"{"query":"tea","kind":null}"#, "leave it out"), ("memory_search", #"{"query":""}"#, "empty"),
+    ("memory_add", #"{"memories":[{"text":" \n\t"}]}"#, "`memories[0].text` is empty"),
     ("memory_search", #"{"query":["tea"]}"#, "a text, not an array"), ("memory_search", #"{"query":"tea","since":"soon"}"#, "`since`"),
     ("memory_search", #"{"query":"tea","user":"bob"}"#, "There is no `user`"),
     ("memory_search", #"{"query":"tea","since":"2026-01-02","until":"2026-01-01"}"#, "later than"),

@@ -23,6 +23,14 @@ import Testing
     try Subprocess(tool.executable, ["mcp", store, "--user", "ada"] + options)
   }
 
+  /// Waits for the end of a child whose input stays open.
+  private func awaitEnd(_ child: Subprocess) throws -> Subprocess.Termination {
+    let limit = ContinuousClock.now + .seconds(60)
+    while !child.hasEnded, ContinuousClock.now < limit { usleep(1000) }
+    #expect(child.hasEnded, "the server ends by itself")
+    return try child.finish().termination
+  }
+
   @Test func theOutputHasMessagesOnlyAndTheEndOfTheInputEndsTheServer() throws {
     let tool = try Tool()
     let child = try server(tool, try tool.store("a store", "--embedder", "hashing"))
@@ -43,9 +51,7 @@ import Testing
     try child.say(request(1, "server/discover"))
     _ = try child.readLine()
     kill(child.processID, SIGTERM)
-    // The input stays open.
-    while !child.hasEnded { usleep(1000) }
-    #expect(try child.finish().termination == .exited(128 + SIGTERM))
+    #expect(try awaitEnd(child) == .exited(128 + SIGTERM))
   }
 
   @Test func aClientThatIsGoneEndsTheServer() throws {
@@ -54,9 +60,8 @@ import Testing
     let child = try tool.start(shell: #""$0" mcp "$1/store" --user ada | head -n 1"#)
     try child.say(request(1, "server/discover"))
     _ = try child.readLine()
-    // The input stays open, and nothing more is sent.
-    while !child.hasEnded { usleep(1000) }
-    #expect(try child.finish().termination == .exited(0))
+    // Nothing more is sent.
+    #expect(try awaitEnd(child) == .exited(0))
   }
 
   @Test func serversOnOneStoreLoseNothing() throws {
@@ -71,6 +76,24 @@ import Testing
       #expect(answers.count == 20 && answers.allSatisfy { $0["result"]?["isError"] == .bool(false) })
     }
     #expect(try tool.export(store).split(separator: "\n").filter { $0.contains(#""type":"memory""#) }.count == 60)
+  }
+
+  /// The server ignores SIGPIPE. A program that it starts does not: `… | head` in it must end.
+  @Test func aProgramThatEmbedsHasTheSignalsOfANewProcess() throws {
+    let tool = try Tool()
+    let command =
+      "grep SigIgn: /proc/self/status >'\(tool.path("signals"))'; "
+      + #"while read -r line; do echo '{"embedding":[1,2,3],"model":"m"}'; done"#
+    let store = try tool.store("store", "--embed-command", command)
+    try FileManager.default.removeItem(atPath: tool.path("signals"))
+    let child = try Subprocess(
+      tool.executable, ["mcp", store, "--user", "ada"], environment: ["MEMTOOL_EMBEDDER": "command:\(command)"])
+    try child.say(adding(1, "Ada drinks tea"))
+    #expect(try value(try child.readLine())["result"]?["isError"] == .bool(false))
+    #expect(try child.finish().termination == .exited(0))
+    let digits = try #require(try tool.text("signals").split(whereSeparator: \.isWhitespace).last)
+    let ignored = try #require(UInt64(digits, radix: 16))
+    #expect(ignored & (1 << UInt64(SIGPIPE - 1)) == 0)
   }
 
   @Test func theUserMustBeNamed() throws {

@@ -213,7 +213,7 @@ final class Subscriptions: Sendable {
 
   private func sendChanged() {
     // Later, if the client does not read: the resources stay marked.
-    guard outbox.queuedBytes < 1 << 20 else { return schedule() }
+    if outbox.queuedBytes >= 1 << 20, !state.withLock({ $0.isOver }) { return schedule() }
     state.withLock { state in
       state.isSending = false
       defer { state.changed = [] }

@@ -99,6 +99,6 @@ final class RequestTable: Sendable {
     room.signal()
   }
 
-  /// Whether no task runs.
-  var isIdle: Bool { state.withLock { $0.running == 0 } }
+  /// How many tasks run, those of cancelled requests among them.
+  var running: Int { state.withLock { $0.running } }
 }

@@ -25,7 +25,9 @@ final class Service: Sendable {
   /// How to use the tools, for a model.
   var instructions: String {
     var sentences = [
-      "Long-term memory of one user, kept between conversations.",
+      fixedUser == nil
+        ? "Long-term memory of users, kept between conversations; each call names its user."
+        : "Long-term memory of one user, kept between conversations.",
       "Search it (memory_search) before you answer what may depend on earlier conversations.",
     ]
     if !options.isReadOnly {

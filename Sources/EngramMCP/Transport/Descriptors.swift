@@ -85,7 +85,7 @@ enum Descriptors {
   static let writeLimit = 4096
 }
 
-/// A pipe that ends the wait of a thread: see ``Descriptors/awaitInput(_:waker:)``.
+/// A pipe that ends the wait of a thread: see ``Descriptors/awaitInput(_:waker:output:)``.
 final class Waker: Sendable {
   let descriptor: Int32
   private let writingEnd: Int32

@@ -95,6 +95,7 @@ final class Outbox: Sendable {
   private func write(_ bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
     while !rest.isEmpty {
+      state.withLock { $0.writing = rest.count }
       // Never blocked for long in `write`: a client that does not read must not keep the server from ending.
       if Descriptors.awaitOutput(descriptor, milliseconds: 200) == .timedOut {
         if isBroken { return false }
