@@ -66,7 +66,8 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"], ["mcp"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"],
+    ["mcp"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {
     let help = try tool.run(command + ["--help"]).standardOutput
