@@ -14,7 +14,11 @@ public struct MCPServer: Sendable {
   /// The longest line that is read.
   static let lineBytes = 16 << 20
 
-  /// - Parameter store: Must be open as long as the server runs. The server does not close it.
+  /// Makes a server, which answers nothing before it runs.
+  ///
+  /// - Parameters:
+  ///   - store: Must be open as long as the server runs. The server does not close it.
+  ///   - options: What is offered, and to whom.
   public init(store: MemoryStore, options: MCPServerOptions) { service = Service(store: store, options: options) }
 
   /// Serves one client until its input ends, its output breaks, or the task is cancelled.

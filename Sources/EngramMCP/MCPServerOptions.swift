@@ -26,7 +26,12 @@ public struct MCPServerOptions: Sendable {
   public var logger: Logger
 
   /// - Parameters:
+  ///   - user: Whose memories are served.
+  ///   - isReadOnly: Whether only tools that change nothing are offered.
+  ///   - allowsForget: Whether the tool that erases all of a user is offered. Without effect if `isReadOnly` is true.
   ///   - storeName: Shown to the model, so that it can tell an empty store from the wrong one.
+  ///   - name: The name of the program, as clients get it.
+  ///   - version: The version of the program, as clients get it.
   ///   - logger: Must not write to the output of the server.
   public init(
     user: User, isReadOnly: Bool = false, allowsForget: Bool = false, storeName: String, name: String = "engram", version: String,
