@@ -72,15 +72,21 @@ func gettingStarted() async throws {
   // end
   print(jobs.map(\.memory.text))
   // begin GettingStarted.md 7
+  let ids = try store.memories(for: "ada", filter: .kind("plan")).elements.map(\.id)
+  let summary = MemoryDraft(userID: "ada", text: "moves to Lisbon soon", derivedFrom: ids, supersedesOrigins: true)
+  let merged = try await store.add(summary)  // searches find it, and the plans no more
+  try await store.retract(merged.id, for: "ada")  // and the other way round
+  // end
+  // begin GettingStarted.md 8
   let before = try await store.search("where does she work?", scope: .user("ada"), filter: .tag("work"), asOf: lastYear)  // Porto alone
   // end
   print(before.map(\.memory.text))
-  // begin GettingStarted.md 8
+  // begin GettingStarted.md 9
   let page = try store.memories(for: "ada", limit: 20, filter: .kind("plan"))
   let next = page.next.map { "/memories?after=\($0)" }  // nil: this was the last page
   // end
   print(page.elements.count, next ?? "the last page")
-  // begin GettingStarted.md 9
+  // begin GettingStarted.md 10
   let text = "has a dog named Turing"
   let embedding = try await HashingEmbedder().embed(text)
   let id = try await store.write { transaction in
@@ -93,7 +99,7 @@ func gettingStarted() async throws {
   // end
   _ = id
   print(context?.topics ?? [], count)
-  // begin GettingStarted.md 10
+  // begin GettingStarted.md 11
   try await store.close()
   // end
 }

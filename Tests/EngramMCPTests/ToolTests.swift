@@ -88,6 +88,30 @@ import Testing
     #expect(try await client.finish().isEmpty)
   }
 
+  @Test func oneMemoryTakesThePlaceOfSeveral() async throws {
+    let client = try await Client()
+    let added = try await client.call(
+      "memory_add",
+      #"{"memories":[{"text":"Ada likes ramen","trust":"high"},{"text":"Ada likes udon","trust":"low"},{"text":"Ada likes tea"}]}"#)
+    let ids = (added["memories"]?.elements ?? []).compactMap { $0["id"]?.text }
+    let summary = try await client.call(
+      "memory_add", #"{"memories":[{"text":"Ada likes noodle soups","combines":["\#(ids[0])","\#(ids[1])"]}]}"#)
+    let id = try #require(summary.element("memories", 0)?["id"]?.text)
+    let found = try await client.call("memory_search", #"{"query":"what does Ada like?"}"#)
+    #expect(Set((found["memories"]?.elements ?? []).compactMap { $0["id"]?.text }) == [id, ids[2]])
+    #expect(found["memories"]?.elements?.first { $0["id"]?.text == id }?["trust"] == .string("low"))
+    let trusted = try await client.call("memory_search", #"{"query":"what does Ada like?","trust":"low"}"#)
+    #expect((trusted["memories"]?.elements ?? []).compactMap { $0["id"]?.text } == [id])
+    let read = try await client.call("memory_get", #"{"ids":["\#(id)","\#(ids[0])"]}"#)
+    #expect(read.element("memories", 0)?["derived_from"] == .array(ids.prefix(2).map { .string($0) }))
+    #expect(read.element("memories", 1)?["superseded_by"]?.text == id)
+    // Of memories that were replaced, nothing can be made again.
+    let refused = try await client.call("memory_add", #"{"memories":[{"text":"soups","combines":["\#(ids[0])","\#(ids[2])"]}]}"#)
+    #expect(refused.text?.contains("was replaced by \(id)") == true)
+    #expect(try await client.call("memory_overview")["memories"]?.integer == 4)
+    #expect(try await client.finish().isEmpty)
+  }
+
   @Test func neighboursAndVersionsOfALongMemoryAreShownAndCut() async throws {
     let client = try await Client()
     let long = String(repeating: "long words ", count: 10_000)

@@ -20,6 +20,27 @@ import Testing
     try tool.run(["add", store] + arguments).standardOutput.trimmingCharacters(in: .newlines)
   }
 
+  @Test func aSummaryTakesThePlaceOfMemoriesUntilItIsRetracted() throws {
+    let ids = try [
+      add("--user", "maya", "Maya loves ramen", "--trust", "high", "--source", "chat"),
+      add("--user", "maya", "Maya loves udon", "--trust", "low"),
+    ]
+    let summary = try add(
+      "--user", "maya", "Maya loves noodles", "--derived-from", ids[0], "--derived-from", ids[1], "--supersede-origins")
+    let table = try tool.run("search", store, "what does Maya love?", "--user", "maya", "--explain").standardOutput
+    #expect(table.split(whereSeparator: \.isNewline).count == 2 && table.contains("  trust  ") && table.contains("  low  "), "\(table)")
+    #expect(!table.contains("source"), "a column is shown if a memory needs it: \(table)")
+    #expect(try object(try tool.run("get", store, summary, "--json").standardOutput)["derivedFrom"] as? [String] == ids)
+    #expect(try tool.run("delete", store, "--user", "maya", "--retract", summary).standardOutput == "deleted 1 memory\n")
+    let all = try tool.run("search", store, "what does Maya love?", "--user", "maya", "--explain").standardOutput
+    #expect(all.split(whereSeparator: \.isNewline).count == 3 && all.contains("chat"), "\(all)")
+    // Nothing else is superseded by it.
+    #expect(try tool.run("delete", store, ids[0], "--retract", exit: 1).standardError.contains("delete it instead"))
+    try tool.run("add", store, "--user", "maya", "x", "--supersede-origins", exit: 64)
+    try tool.run("delete", store, "--user", "maya", "--kind", "fact", "--retract", exit: 64)
+    try tool.run("verify", store)
+  }
+
   @Test func addGetSearchAndDeleteWork() throws {
     let id = try add(
       "--user", "maya", "Maya loves ramen", "--kind", "fact", "--speaker", "Maya", "--metadata", "n=17", "--metadata", "zip=\"0123\"")

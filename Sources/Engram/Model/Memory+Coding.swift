@@ -4,7 +4,8 @@ import Foundation
 // set are not written, and may be missing when a value is read.
 
 private enum MemoryKey: String, CodingKey {
-  case id, userID, text, embedding, isTextOnly, kind, sessionID, speaker, createdAt, importance, expiresAt, dedupeKey, metadata, tags,
+  case id, userID, text, embedding, isTextOnly, supersedesOrigins, kind, sessionID, speaker, createdAt, importance, expiresAt, dedupeKey,
+    metadata, tags,
     caption
   case validFrom, validUntil, source, trust, derivedFrom, replaces, supersededBy, version, updatedAt
 }
@@ -77,6 +78,7 @@ extension MemoryDraft: Codable {
       metadata: try container.decodeIfPresent([String: MetadataValue].self, forKey: .metadata) ?? [:],
       id: try container.decodeIfPresent(MemoryID.self, forKey: .id),
       isTextOnly: try container.decodeIfPresent(Bool.self, forKey: .isTextOnly) ?? false)
+    supersedesOrigins = try container.decodeIfPresent(Bool.self, forKey: .supersedesOrigins) ?? false
     details = try MemoryDetails(container)
     details.supersededBy = nil
   }
@@ -88,6 +90,7 @@ extension MemoryDraft: Codable {
     try container.encode(text, forKey: .text)
     try container.encodeIfPresent(embedding, forKey: .embedding)
     if isTextOnly { try container.encode(true, forKey: .isTextOnly) }
+    if supersedesOrigins { try container.encode(true, forKey: .supersedesOrigins) }
     try container.encodeIfPresent(kind, forKey: .kind)
     try container.encodeIfPresent(sessionID, forKey: .sessionID)
     try container.encodeIfPresent(speaker, forKey: .speaker)

@@ -14,6 +14,11 @@ public struct MemoryDraft: Sendable, Hashable {
   public var embedding: Embedding?
   /// Stored without an embedding on purpose, also in a store with an embedder: no search by vector finds it.
   public var isTextOnly: Bool
+  /// Whether the memories in ``derivedFrom`` are superseded by this one, in the same commit: a summary takes the place of its origins.
+  ///
+  /// Each of them must exist, and be superseded by no other memory. They stay stored, and ``MemoryStore/retract(_:for:ifVersion:)`` makes
+  /// them current again. If the draft has no ``trust``, the memory gets the lowest trust of its origins, and none if one of them has none.
+  public var supersedesOrigins: Bool
   public var kind: String?
   public var sessionID: String?
   public var speaker: String?
@@ -56,7 +61,7 @@ public struct MemoryDraft: Sendable, Hashable {
     get { details.trust }
     set { details.trust = newValue }
   }
-  /// Memories of the same user that this one is made of; at most 64. They need not exist.
+  /// Memories of the same user that this one is made of; at most 64. They need not exist, unless ``supersedesOrigins`` is set.
   public var derivedFrom: [MemoryID] {
     get { details.derivedFrom }
     set { details.derivedFrom = newValue }
@@ -71,14 +76,15 @@ public struct MemoryDraft: Sendable, Hashable {
     userID: String, text: String, embedding: Embedding? = nil, kind: String? = nil, sessionID: String? = nil,
     speaker: String? = nil, createdAt: Date? = nil, importance: Double = 0.5, expiresAt: Date? = nil, dedupeKey: String? = nil,
     metadata: [String: MetadataValue] = [:], tags: [String] = [], caption: String? = nil, validFrom: Date? = nil, validUntil: Date? = nil,
-    source: String? = nil, trust: Trust? = nil, derivedFrom: [MemoryID] = [], replaces: MemoryID? = nil, id: MemoryID? = nil,
-    isTextOnly: Bool = false
+    source: String? = nil, trust: Trust? = nil, derivedFrom: [MemoryID] = [], supersedesOrigins: Bool = false,
+    replaces: MemoryID? = nil, id: MemoryID? = nil, isTextOnly: Bool = false
   ) {
     self.id = id
     self.userID = userID
     self.text = text
     self.embedding = embedding
     self.isTextOnly = isTextOnly
+    self.supersedesOrigins = supersedesOrigins
     self.kind = kind
     self.sessionID = sessionID
     self.speaker = speaker
@@ -101,6 +107,7 @@ public struct MemoryDraft: Sendable, Hashable {
       && left.createdAt == right.createdAt && left.importance == right.importance && left.expiresAt == right.expiresAt
       && left.dedupeKey.hasSameBytes(as: right.dedupeKey) && left.metadata.hasSameBytes(as: right.metadata)
       && left.details == right.details && left.isTextOnly == right.isTextOnly
+      && left.supersedesOrigins == right.supersedesOrigins
   }
 
   public func hash(into hasher: inout Hasher) {

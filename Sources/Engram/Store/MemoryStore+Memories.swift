@@ -147,6 +147,21 @@ extension MemoryStore {
     }
   }
 
+  /// Deletes a memory, and makes those that it superseded current again, in one commit: see ``WriteTransaction/retract(_:for:ifVersion:)``.
+  ///
+  /// ```swift
+  /// let summary = MemoryDraft(userID: "ada", text: "moves to Lisbon soon", derivedFrom: ids, supersedesOrigins: true)
+  /// let id = try await store.add(summary).id
+  /// try await store.retract(id, for: "ada")  // the memories of `ids` are found again
+  /// ```
+  ///
+  /// - Returns: The memories that are current again.
+  /// - Throws: As ``WriteTransaction/retract(_:for:ifVersion:)``, and those of ``write(users:token:_:)``. Nothing is changed.
+  @discardableResult
+  public func retract(_ id: MemoryID, for userID: String, ifVersion version: Int? = nil) async throws -> [MemoryID] {
+    try await writer().write { try $0.retract(id, for: userID, ifVersion: version) }
+  }
+
   /// Deletes a memory of the user and its earlier versions.
   ///
   /// - Returns: Whether there was one. False, and nothing is changed, if it has expired or is another user's.

@@ -64,7 +64,8 @@ extension WriteTransaction {
   /// - Returns: The memory's id, what became of the draft, and whether the memory has an embedding. If the user has a memory with the same
   ///   dedupe key, nothing is stored, and the id is that of the existing memory.
   /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken, `.notFound` or `.conflict`
-  ///   if the memory that it replaces does not exist or was replaced before; the transaction can go on.
+  ///   if a memory that it supersedes does not exist or was superseded before, `.invalidArgument` if it supersedes another and has
+  ///   expired; the transaction can go on.
   @discardableResult
   public mutating func add(_ draft: MemoryDraft) throws -> Added {
     try surfacing(.user(draft.userID)) { transaction in
@@ -98,7 +99,7 @@ extension WriteTransaction {
 
   /// - Parameter marksReplaced: False for an import, in which the memory that was replaced has ``Memory/supersededBy`` set already.
   mutating func add(_ prepared: PreparedDraft, marksReplaced: Bool = true) throws -> Added {
-    let memory = prepared.memory(now: batch.now)
+    var memory = prepared.memory(now: batch.now)
     if let dedupeKey = memory.dedupeKey, let record = try batch.reader.memoryRecord(dedupeKey: dedupeKey, of: memory.userID) {
       if !batch.reader.isExpired(record.memory) {
         return Added(id: record.memory.id, outcome: .existing, isEmbedded: record.row != nil)
@@ -111,7 +112,7 @@ extension WriteTransaction {
       }
       try remove(record)
     }
-    if marksReplaced { try supersede(by: memory) }
+    if marksReplaced { memory = try supersede(by: memory, prepared.draft) }
     try insert(memory, prepared.components, prepared.words(batch.generation.termReaders))
     return Added(
       id: memory.id, outcome: batch.reader.isExpired(memory) ? .expired : .added, isEmbedded: prepared.components != nil)
@@ -135,20 +136,6 @@ extension WriteTransaction {
     try batch.insertIndexEntries(of: memory, key)
     try batch.insertWords(of: record, key, words)
     try batch.writeBlocksIfMany()
-  }
-
-  /// Marks the memory that `memory` replaces, if it names one.
-  ///
-  /// - Throws: ``StoreError`` `.notFound` if the user has no such memory, `.conflict` if another has replaced it before.
-  mutating func supersede(by memory: Memory) throws {
-    guard let replaced = memory.replaces else { return }
-    guard let old = try batch.reader.liveMemoryRecord(replaced, of: memory.userID) else {
-      throw StoreError(.notFound, "'\(memory.userID)' has no memory \(replaced) to be replaced")
-    }
-    if let other = old.memory.supersededBy, other != memory.id {
-      throw StoreError(.conflict, "memory \(replaced) was replaced by \(other) before")
-    }
-    try exchange(old, by: old.memory.with(supersededBy: memory.id), nil, keepsRow: true)
   }
 
   mutating func putRecord(_ record: MemoryRecord) throws {

@@ -26,9 +26,9 @@ extension WriteTransaction {
     guard let key = draft.dedupeKey, let old = try batch.reader.liveMemoryRecord(dedupeKey: key, of: draft.userID) else {
       return try add(prepared)
     }
-    let changed = prepared.memory(now: batch.now, replacing: old.memory)
+    var changed = prepared.memory(now: batch.now, replacing: old.memory)
     try Limits.check(changed)
-    try supersede(by: changed)
+    changed = try supersede(by: changed, prepared.draft)
     let keepsRow = prepared.components == nil && !prepared.isTextOnly && batch.generation.template.isSame(changed, old.memory)
     try exchange(old, by: changed, prepared.components, keepsRow: keepsRow)
     return Added(

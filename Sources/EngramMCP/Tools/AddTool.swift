@@ -12,7 +12,7 @@ extension Tool {
         .list(
           of: .object([
             Field("text", .text(bytes: 1...262_144), required: true, not: ["content", "memory", "value", "fact", "body", "message"]),
-            Field("kind", .text(bytes: 1...1024), "such as fact or preference", not: ["type", "category"]),
+            Field("kind", .text(bytes: 1...1024), "such as fact", not: ["type", "category"]),
             Field(
               "key", .text(bytes: 1...900), "the same key is stored once; default: the text",
               not: ["id", "dedupekey", "name", "idempotencykey"]),
@@ -22,7 +22,10 @@ extension Tool {
             Field("source", .text(bytes: 1...1024), not: ["origin", "url", "provenance"]),
             Field("trust", .choice(Trust.allCases.map(\.rawValue)), not: ["confidence", "certainty"]),
             Field("tags", .list(of: .text(bytes: 1...128), count: 0...32), not: ["tag", "labels", "keywords"]),
-            Field("replaces", .identifier, "id of the memory that this one corrects", not: ["supersedes", "updates", "replace"]),
+            Field("replaces", .identifier, "id of the memory it corrects", not: ["supersedes", "updates", "replace"]),
+            Field(
+              "combines", .list(of: .identifier, count: 2...64), "ids of memories it sums up and replaces",
+              not: ["merges", "consolidates", "derivedfrom", "summarizes", "sources"]),
           ]), count: 1...50), required: true, not: ["memory", "items", "facts", "texts", "text", "content", "entries"])
     ],
     result: [
@@ -72,7 +75,8 @@ extension Tool {
       importance: memory.number("importance") ?? 0.5,
       expiresAt: memory.duration("expires_in").map { now.addingTimeInterval(Double($0)) },
       dedupeKey: key.text, tags: memory.texts("tags"), source: memory.text("source"),
-      trust: memory.text("trust").flatMap { Trust(rawValue: $0) }, replaces: memory.identifier("replaces"))
+      trust: memory.text("trust").flatMap { Trust(rawValue: $0) },
+      derivedFrom: memory.identifiers("combines"), supersedesOrigins: memory.has("combines"), replaces: memory.identifier("replaces"))
   }
 
   /// The text of a memory that is there twice; one of them would be reported as stored before.

@@ -11,6 +11,7 @@ enum MemoryFields {
     Field("kind", .anyText),
     Field("created_at", .time, required: true),
     Field("session", .anyText),
+    Field("trust", .anyText),
     Field("cut", .boolean(), "the text is longer"),
   ]
 
@@ -33,6 +34,11 @@ enum MemoryFields {
     if let session = memory.sessionID {
       writer.key("session")
       writer.write(session)
+    }
+    // Always shown: who reads the text should know how far to rely on it.
+    if let trust = memory.trust {
+      writer.key("trust")
+      writer.write(trust.rawValue)
     }
   }
 
@@ -60,9 +66,9 @@ enum MemoryFields {
       writer.key("source")
       writer.write(source)
     }
-    if let trust = memory.trust {
-      writer.key("trust")
-      writer.write(trust.rawValue)
+    if !memory.derivedFrom.isEmpty {
+      writer.key("derived_from")
+      writer.write(ids: memory.derivedFrom)
     }
     if let other = memory.replaces {
       writer.key("replaces")
@@ -81,7 +87,7 @@ enum MemoryFields {
     Field("tags", .list(of: .anyText, count: 0...32)),
     Field("expires_at", .time),
     Field("source", .anyText),
-    Field("trust", .anyText),
+    Field("derived_from", .list(of: .identifier, count: 0...64)),
     Field("replaces", .identifier),
     Field("superseded_by", .identifier),
   ]

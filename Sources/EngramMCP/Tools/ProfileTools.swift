@@ -4,7 +4,7 @@ import Formats
 extension Tool {
   static let profileGet = Tool(
     name: "profile_get",
-    note: "What is known of the user at a glance: preferences, topics, familiarity.",
+    note: "What is known of the user: preferences, topics, familiarity.",
     arguments: [], result: Profile.fields + [Field("updated_at", .time)], hints: .reading
   ) { _, call in
     let found = try call.store.versionedContext(for: call.user)

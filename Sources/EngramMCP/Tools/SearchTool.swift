@@ -9,13 +9,14 @@ extension Tool {
     note: "Find what is remembered, by words and meaning; best first. Search before you say that something is not known.",
     arguments: [
       Field(
-        "query", .text(bytes: 1...8192), "what to look for, in plain words", required: true,
+        "query", .text(bytes: 1...8192), "in plain words", required: true,
         not: ["q", "text", "search", "question", "searchquery", "prompt", "keywords", "topic"]),
       Field("limit", .integer(1...50, standard: 8), not: ["topk", "k", "n", "count", "maxresults", "numresults", "size"]),
       Field("max_tokens", .integer(50...20_000, standard: 1500), not: ["tokens", "budget", "tokenbudget"]),
       Field("kind", .text(bytes: 1...1024), "such as fact", not: ["type", "category", "memorytype"]),
       Field("session", .text(bytes: 1...1024), not: ["sessionid", "conversation", "conversationid", "thread", "threadid"]),
       Field("tags", .list(of: .text(bytes: 1...128), count: 0...32), "all of these", not: ["tag", "labels", "keywords"]),
+      Field("trust", .choice(Trust.allCases.map(\.rawValue)), "at least", not: ["confidence", "mintrust", "certainty"]),
       Field("since", .time, "created then or later", not: ["after", "from", "start", "startdate"]),
       Field("until", .time, "created before", not: ["before", "to", "end", "enddate"]),
       Field("min_score", .number(0...10), not: ["threshold", "minscore", "scorethreshold"]),
@@ -32,7 +33,7 @@ extension Tool {
       Field("returned", .integer(0...50), required: true),
       Field("truncated", .boolean(), "more were found", required: true),
       Field("tokens_estimated", .integer(0...Int.max), required: true),
-      Field("words_only", .boolean(), "only words were compared"),
+      Field("words_only", .boolean()),
     ],
     hints: .reading
   ) { arguments, call in
@@ -83,6 +84,7 @@ extension Tool {
     if let kind = arguments.text("kind") { filters.append(.kind(kind)) }
     if let session = arguments.text("session") { filters.append(.session(session)) }
     for tag in arguments.texts("tags") { filters.append(.tag(tag)) }
+    if let trust = arguments.text("trust").flatMap({ Trust(rawValue: $0) }) { filters.append(.trust(atLeast: trust)) }
     let (since, until) = (arguments.time("since"), arguments.time("until"))
     if let since, let until, until <= since { throw ToolFailure("`until` must be later than `since`: nothing can be between them.") }
     if since != nil || until != nil { filters.append(.created(from: since, to: until)) }

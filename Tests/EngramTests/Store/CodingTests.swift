@@ -64,6 +64,7 @@ import Testing
       "createdAt": { $0.createdAt = .distantPast },
       "importance": { $0.importance = 0.75 }, "expiresAt": { $0.expiresAt = .distantFuture }, "dedupeKey": { $0.dedupeKey = "d" },
       "metadata": { $0.metadata = ["a": 1] }, "details": { $0.tags = ["t"] }, "isTextOnly": { $0.isTextOnly = true },
+      "supersedesOrigins": { $0.supersedesOrigins = true },
     ]
     let draft = MemoryDraft(userID: "ada", text: "t")
     #expect(Set(Mirror(reflecting: draft).children.compactMap(\.label)) == Set(changes.keys), "a field was added: change it here, too")

@@ -68,12 +68,19 @@ struct Add: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The id of a memory of the user that it takes the place of; searches find that one no more.", valueName: "id"))
   var replaces: MemoryID?
 
+  @Option(help: ArgumentHelp("The id of a memory of the user that it is made of; may be given more than once.", valueName: "id"))
+  var derivedFrom: [MemoryID] = []
+
+  @Flag(help: "It takes the place of those in --derived-from, as a summary does: searches find them no more. delete --retract undoes it.")
+  var supersedeOrigins = false
+
   @Option(help: ArgumentHelp("Its embedding: a JSON array, or a file that holds one.", valueName: "file|json"))
   var vector: VectorArgument?
 
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if supersedeOrigins, derivedFrom.isEmpty { throw ValidationError("--supersede-origins needs at least one --derived-from <id>.") }
     var keys: Set<String> = []
     for pair in metadata where !keys.insert(pair.key).inserted { throw ValidationError("The metadata key '\(pair.key)' is given twice.") }
   }
@@ -83,7 +90,8 @@ struct Add: AsyncParsableCommand {
       userID: user, text: try InputFile.text(text), embedding: try vector?.embedding(), kind: kind, sessionID: session, speaker: speaker,
       importance: importance, expiresAt: expiresAt?.date, dedupeKey: dedupeKey,
       metadata: Dictionary(metadata.map { ($0.key, $0.value) }) { first, _ in first }, tags: tag,
-      caption: caption, validFrom: validFrom?.date, validUntil: validUntil?.date, source: source, trust: trust, replaces: replaces)
+      caption: caption, validFrom: validFrom?.date, validUntil: validUntil?.date, source: source, trust: trust,
+      derivedFrom: derivedFrom, supersedesOrigins: supersedeOrigins, replaces: replaces)
     let added = try await store.open(.readWrite, embeds: true) { store in try await store.add(draft) }
     switch added.outcome {
     case .added: if Terminal.diagnosticsAreTerminal { Diagnostics.write("memtool: added") }

@@ -30,6 +30,9 @@ struct Delete: AsyncParsableCommand {
   @Flag(help: "Count, and change nothing.")
   var dryRun = false
 
+  @Flag(help: "Make the memories that a deleted one replaced or summed up current again; only with ids.")
+  var retract = false
+
   @Flag(help: "Take what is deleted out of the files, too.")
   var erase = false
 
@@ -42,6 +45,9 @@ struct Delete: AsyncParsableCommand {
 
   func validate() throws {
     if erase, dryRun { throw ValidationError("Give either --erase or --dry-run, not both.") }
+    if retract, erase || dryRun || ids.isEmpty {
+      throw ValidationError("--retract is for ids, without --erase and --dry-run: what it restores would still be in the files.")
+    }
     if prove, !erase { throw ValidationError("--prove belongs to --erase.") }
     if !ids.isEmpty {
       if scope.all || filters.filter != nil { throw ValidationError("Give either ids or conditions, not both.") }
@@ -73,7 +79,13 @@ struct Delete: AsyncParsableCommand {
       }
       if !dryRun {
         try await store.write { transaction in
-          for (id, owner) in found where try !transaction.delete(id, for: owner) { throw Self.missing(id, of: user) }
+          for (id, owner) in found {
+            if retract {
+              try transaction.retract(id, for: owner)
+            } else if try !transaction.delete(id, for: owner) {
+              throw Self.missing(id, of: user)
+            }
+          }
         }
       }
       return found.count

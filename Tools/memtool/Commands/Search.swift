@@ -156,12 +156,15 @@ struct Search: AsyncParsableCommand {
     guard !results.isEmpty else { return }
     let hasParts = results.contains { $0.explanation?.parts != nil }
     let explained = !explain ? [] : hasParts ? Self.partNames : ["row", "coded", "scored", "in scope"]
+    let origins = explain ? Self.origins(of: results.map(\.memory)) : []
     // On a terminal, a user that every line would repeat is left out: the text needs the room.
     let users = Terminal.outputIsTerminal && scope.user != nil ? [] : ["user"]
     var table = Table(
-      ["score"] + users + ["created", "kind"] + explained + ["id", "text"],
+      ["score"] + users + ["created", "kind"] + origins.map(\.name) + explained + ["id", "text"],
       numbers: Set(["score", "row", "coded", "scored", "in scope"] + Self.partNames),
-      giving: ["kind": 10, "created": nil, "user": 16].merging(Self.partNames.map { ($0, nil) }) { first, _ in first })
+      giving: ["kind": 10, "created": nil, "user": 16, "trust": nil, "source": 16].merging(Self.partNames.map { ($0, nil) }) { first, _ in
+        first
+      })
     for result in results {
       let memory = result.memory
       let detail = result.explanation.map { explanation in
@@ -171,15 +174,27 @@ struct Search: AsyncParsableCommand {
       }
       table.add(
         [String(format: "%.4f", result.score)] + users.map { _ in memory.userID } + [Times.shown(memory.createdAt), memory.kind ?? ""]
-          + (detail ?? []) + [memory.id.shown, memory.text])
+          + origins.map { $0.value(memory) ?? "" } + (detail ?? []) + [memory.id.shown, memory.text])
       for neighbor in result.neighbors {
         table.add(
-          [""] + users.map { _ in neighbor.userID } + [Times.shown(neighbor.createdAt), neighbor.kind ?? ""] + explained.map { _ in "" }
+          [""] + users.map { _ in neighbor.userID } + [Times.shown(neighbor.createdAt), neighbor.kind ?? ""]
+            + (origins.map(\.name) + explained).map { _ in "" }
             + [neighbor.id.shown, "  " + neighbor.text])
       }
     }
     try table.print()
     if let explanation = results.first?.explanation { Diagnostics.write(Self.summary(explanation)) }
+  }
+
+  private struct Origin {
+    let name: String
+    let value: (Memory) -> String?
+  }
+
+  /// Where memories come from and how far they can be relied on: a column for each that one of them has.
+  private static func origins(of memories: [Memory]) -> [Origin] {
+    [Origin(name: "trust") { $0.trust?.rawValue }, Origin(name: "source", value: \.source)]
+      .filter { origin in memories.contains { origin.value($0) != nil } }
   }
 
   /// What the search compared, for a person.
