@@ -76,7 +76,8 @@ let package = Package(
       name: "VectorSearchTests", dependencies: ["CBLAS", "Checksums", "Files", "TestSupport", "TestTraps", "VectorSearch"],
       swiftSettings: lifetimes),
     .executableTarget(
-      name: "EngramTestChild", dependencies: ["Engram", "SurfaceCalls"], path: "Tests/EngramTestChild", swiftSettings: strict),
+      name: "EngramTestChild", dependencies: ["Engram", "SurfaceCalls", .product(name: "Metrics", package: "swift-metrics")],
+      path: "Tests/EngramTestChild", swiftSettings: strict),
     .testTarget(
       name: "EngramTests",
       dependencies: [

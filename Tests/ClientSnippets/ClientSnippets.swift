@@ -11,6 +11,7 @@ enum ClientSnippets {
     case "Engram.md": try await overview()
     case "GettingStarted.md": try await gettingStarted()
     case "Lifecycle.md": try await lifecycle()
+    case "Operating.md": try await operating()
     case "Interchange.md": try await interchange()
     case "Conversations.md": try await conversations()
     default: preconditionFailure("no code of \(page) is known: add it to Snippets.swift, and here")

@@ -165,3 +165,16 @@ func conversations() async throws {
   // end
   try await store.close()
 }
+
+func operating() async throws {
+  let store = try await MemoryStore.open(at: URL(fileURLWithPath: "bot.memory"), options: StoreOptions(dimension: 8))
+  // begin Operating.md 1
+  let status = try store.status
+  if let poison = status.poison { print("this process writes no more: \(poison)") }
+  if status.isMoved { print("the store was moved: close it, and open the one to use") }
+  if status.suspendedWriters > 0 { print("writes come faster than the disk takes them: \(status.queueDepth) wait") }
+  if let oldest = status.snapshots.first, oldest.age > .seconds(60) { print("a snapshot is held for \(oldest.age)") }
+  // end
+  print(status.memories)
+  try await store.close()
+}

@@ -13,6 +13,7 @@ import Testing
       ("Engram.md", ["loves ramen with extra egg"]),
       ("GettingStarted.md", ["1", "", #"["works in Faro"]"#, #"["works in Porto"]"#, "1 the last page", #"["dogs"] 6"#]),
       ("Lifecycle.md", []),
+      ("Operating.md", ["0"]),
       ("Interchange.md", ["0 0"]),
       ("Conversations.md", ["0 0 0 []"]),
     ])

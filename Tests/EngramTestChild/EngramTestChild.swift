@@ -48,6 +48,7 @@ enum EngramTestChild {
       case ("every-call", let rest) where rest.count == 2: try await FailedFlush.everyCall(rest[0], backup: rest[1])
       case ("reembed", let rest) where rest.count == 2: try await Reembedding.run(rest[0], stop: rest[1])
       case ("hold-embedder", let rest) where rest.count == 1: try await Reembedding.hold(rest[0])
+      case ("metrics", let rest) where rest.count == 1: try await MetricsCommand.run(rest[0])
       case ("soak", let rest):
         var soak = try Soak(rest)
         try await soak.run()

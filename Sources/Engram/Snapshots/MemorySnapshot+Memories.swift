@@ -169,7 +169,7 @@ extension MemorySnapshot {
   ///   embedding; those of ``search(_:)-(SearchQuery)`` for the embedding; `CancellationError`. The snapshot stays usable.
   /// - Complexity: O(the texts in scope), some microseconds a memory, and O(rows in scope × dimension) with an embedding.
   public func search(_ query: TextQuery) throws -> [SearchResult] {
-    try read { try TextSearch($0).results(query) }
+    try SearchMetrics.measured(1) { try read { try TextSearch($0).results(query) } }
   }
 
   /// The same search, but with words from the memories' records instead of the index: the torture harness compares both.
@@ -181,6 +181,6 @@ extension MemorySnapshot {
   ///
   /// - Returns: For each query, in order, its results.
   public func search(batch queries: [SearchQuery]) throws -> [[SearchResult]] {
-    try read { try ExactSearch($0).results(queries) }
+    try SearchMetrics.measured(queries.count) { try read { try ExactSearch($0).results(queries) } }
   }
 }

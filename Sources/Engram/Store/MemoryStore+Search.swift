@@ -1,5 +1,4 @@
 public import Foundation
-import Metrics
 import VectorSearch
 
 extension MemoryStore {
@@ -18,11 +17,9 @@ extension MemoryStore {
   }
 
   private func search(batch queries: [SearchQuery], check: @escaping () throws -> Void) throws -> [[SearchResult]] {
-    let start = ContinuousClock.now
-    let results = try readOnce { try ExactSearch($0, check: check).results(queries) }
-    StoreMetrics.searches.increment(by: queries.count)
-    StoreMetrics.searchTimer.recordNanoseconds((ContinuousClock.now - start).nanoseconds)
-    return results
+    try SearchMetrics.measured(queries.count) {
+      try readOnce { try ExactSearch($0, check: check).results(queries) }
+    }
   }
 
   /// Memories that a text finds, by words, by meaning, or by both; see ``MemorySnapshot/search(_:)-(TextQuery)``.
@@ -35,14 +32,12 @@ extension MemoryStore {
 
   /// - Parameter embedder: The embedder that made the query's embedding; nil: the caller has given it, or there is none.
   private func search(_ query: TextQuery, embedder: EmbedderIdentity?, check: @escaping () throws -> Void) throws -> [SearchResult] {
-    let start = ContinuousClock.now
-    let results = try readOnce { reader in
-      if let embedder { try reader.require(embedder) }
-      return try TextSearch(reader, check: check).results(query)
+    try SearchMetrics.measured(1) {
+      try readOnce { reader in
+        if let embedder { try reader.require(embedder) }
+        return try TextSearch(reader, check: check).results(query)
+      }
     }
-    StoreMetrics.searches.increment()
-    StoreMetrics.searchTimer.recordNanoseconds((ContinuousClock.now - start).nanoseconds)
-    return results
   }
 
   /// Memories that a text finds: by its words, and by the vector that the store's embedder makes of it. ``TextQuery`` describes the

@@ -194,9 +194,7 @@ public final class MemoryStore: Sendable {
   }
 }
 
-/// The metrics of reads, for swift-metrics. The write coordinator counts the commits.
+/// A metric of reads, for swift-metrics. ``SearchMetrics`` has those of searches, and the write coordinator those of commits.
 enum StoreMetrics {
   static let snapshots = Counter(label: "engram.snapshots")
-  static let searches = Counter(label: "engram.searches")
-  static let searchTimer = Metrics.Timer(label: "engram.search.duration")
 }
