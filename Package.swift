@@ -12,6 +12,12 @@ let strict: [SwiftSetting] = [
 /// `@_lifetime`: lets the compiler prove that a borrowed value does not outlive its transaction or map.
 let lifetimes: [SwiftSetting] = strict + [.enableExperimentalFeature("Lifetimes")]
 
+/// The commit that `memtool --version` names. The scripts in `Tools` set it; a plain build is told none, so that no commit makes it stale.
+let commit = Context.environment["ENGRAM_COMMIT"] ?? ""
+if commit.contains(where: { !$0.isASCII || !($0.isLetter || $0.isNumber || $0 == "+") }) {
+  fatalError("ENGRAM_COMMIT may have letters, digits and '+' only: '\(commit)'")
+}
+
 let package = Package(
   name: "engram",
   products: [
@@ -38,10 +44,11 @@ let package = Package(
     .target(name: "LMDB", dependencies: ["CLMDB", "Checksums", "Files"], swiftSettings: lifetimes),
     .target(name: "VectorSearch", dependencies: ["CBLAS", "CSearchKernels", "Checksums", "Files"], swiftSettings: lifetimes),
     .target(name: "CSearchKernels"),
+    .target(name: "CBuildFacts", cSettings: commit.isEmpty ? [] : [.define("ENGRAM_COMMIT", to: commit)]),
     .target(
       name: "Engram",
       dependencies: [
-        "CSearchKernels", "CStemmer", "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
+        "CBuildFacts", "CSearchKernels", "CStemmer", "Checksums", "Files", "Formats", "LMDB", "VectorSearch",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
       ],

@@ -102,6 +102,17 @@ int search_best_level(void) {
   return !strcmp(most, lower) && supported > 1 ? 1 : supported;
 }
 
+const char *search_level_name(int level) {
+#if defined(__aarch64__)
+  if (level >= search_level_dot) return "NEON with dot products";
+  if (level == search_level_neon) return "NEON";
+#else
+  if (level >= search_level_avx512) return "AVX-512";
+  if (level == search_level_avx2) return "AVX2";
+#endif
+  return "portable";
+}
+
 long search_find_filtered_terms(const void *terms, long count, const uint64_t *filter, uint32_t *found) {
   const unsigned char *bytes = terms;
   long hits = 0;

@@ -18,7 +18,7 @@ struct Memtool: AsyncParsableCommand {
         memtool search bot.memory 'which tea does she drink?' --user maya
         memtool export bot.memory -o backup.jsonl
       """,
-    version: "0.1.0",
+    version: VersionText.text,
     subcommands: [
       Create.self, Import.self, Export.self, Inspect.self, Verify.self, Repair.self, Audit.self, Search.self, Add.self, Get.self,
       Delete.self, Context.self, Embed.self, Reembed.self, Compact.self, Backup.self, Forget.self, Eval.self, MCP.self,

@@ -21,6 +21,9 @@ enum search_level {
 /// The highest level of this processor; a lower one if the environment variable ENGRAM_SEARCH_LEVEL asks for it: portable, or avx2 or neon.
 int search_best_level(void);
 
+/// What people call a level; a constant.
+const char *search_level_name(int level);
+
 /// The places of those terms that are wanted, in ascending order.
 ///
 /// terms: `count` terms of 32 bits at any alignment, in any byte order; wanted: `wantedCount` terms in the same one, at least one; found: room for

@@ -42,7 +42,7 @@ struct MCP: AsyncParsableCommand {
     let output = try Terminal.takeOutput()
     let options = MCPServerOptions(
       user: user.map { .fixed($0) } ?? .argument, isReadOnly: readOnly, allowsForget: allowForget, storeName: store.url.path,
-      version: Memtool.configuration.version)
+      version: EngramBuild.version)
     try await store.open(readOnly ? .readOnly : .readWrite, embeds: true, finishesUpkeep: false) { store in
       if !readOnly { Interruption.hasWritten("what was stored stays") }
       try await MCPServer(store: store, options: options).run(output: output)
