@@ -20,6 +20,9 @@ public struct StoreStatus: Sendable, Codable {
   /// Rows that are searched, and those that the row file holds in all.
   public let rowsLive: Int
   public let rowsAllocated: Int
+  /// Rows of embeddings that were deleted or replaced, which the next compaction leaves out. The other rows that are not searched are
+  /// reserved for new embeddings.
+  public let rowsDead: Int
   /// Writes of this process that wait, at most ``StoreOptions/queueLimit``.
   public let queueDepth: Int
   /// Callers of `write` that are suspended because the queue is full.

@@ -186,11 +186,22 @@ public final class MemoryStore: Sendable {
 
   // MARK: Changes
 
-  /// The changes committed from now on, by this and other processes.
+  /// The changes committed from now on, by this and other processes, or those after a commit that was seen before.
   ///
-  /// - Parameter userID: Only changes of this user; nil: of all users.
-  public func changes(for userID: String? = nil) throws -> ChangeSequence {
-    ChangeSequence(core: core, userID: userID, start: try readOnce { try $0.state().batchSequence })
+  /// - Parameters:
+  ///   - userID: Only changes of this user; nil: of all users.
+  ///   - batchSequence: The sequence begins with the commit after this one, see ``StoreChange/batchSequence``; 0: with the first. If the log
+  ///     no longer has that commit, the first element is ``StoreChange/Kind/lagged``. Nil: from now on.
+  /// - Throws: ``StoreError`` `.invalidArgument` if the store has fewer commits, because the number is another store's, or the store was
+  ///   restored from a backup; `.invalidUserID`, `.corrupted`, `.tooManyReaders`, `.closed`.
+  public func changes(for userID: String? = nil, after batchSequence: UInt64? = nil) throws -> ChangeSequence {
+    if let userID { try Limits.checkUserID(userID) }
+    let last = try readOnce { try $0.state().batchSequence }
+    if let batchSequence, batchSequence > last {
+      throw StoreError(
+        .invalidArgument, "no changes can follow commit \(batchSequence): the last commit of the store is \(last)")
+    }
+    return ChangeSequence(core: core, userID: userID, start: batchSequence ?? last)
   }
 }
 

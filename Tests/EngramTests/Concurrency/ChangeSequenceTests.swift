@@ -61,6 +61,25 @@ import Testing
     try await store.close()
   }
 
+  @Test(.timeLimit(.minutes(5))) func aSequenceGoesOnAfterACommitThatWasSeen() async throws {
+    let store = try await place.open()
+    var ids: [MemoryID] = []
+    for number in 0..<4 { ids.append(try await store.add(TestStore.draft("u", number)).id) }
+    for seen in 0..<4 {
+      let changes = try await next(4 - seen, of: try store.changes(after: UInt64(seen)))
+      #expect(changes.map(\.kind) == ids[seen...].map { .memoryPut($0) } && changes.first?.batchSequence == UInt64(seen) + 1)
+    }
+    // After the last one: only what is committed from now on.
+    let changes = try store.changes(for: "u", after: 4)
+    let later = try await store.add(TestStore.draft("u", 9)).id
+    #expect(try await next(1, of: changes).map(\.kind) == [.memoryPut(later)])
+    for wrong in [6, UInt64.max] {
+      let error = #expect(throws: StoreError.self) { try store.changes(after: wrong) }
+      #expect(error?.code == .invalidArgument)
+    }
+    try await store.close()
+  }
+
   /// One commit with more changes than the log holds.
   @Test(.timeLimit(.minutes(10))) func aConsumerThatMissedChangesIsTold() async throws {
     let store = try await MemoryStore.open(at: place.url)
@@ -76,6 +95,7 @@ import Testing
       if change.kind == .memoryPut(last) { break }
     }
     #expect(kinds.first == .lagged && kinds.dropLast().allSatisfy { $0 == .lagged })
+    #expect(try await next(1, of: try store.changes(after: 0)).first?.kind == .lagged)
     #expect(!kinds.contains(.memoryPut(fresh)))
     #expect(try store.count() == WriteBatch.logLimit + 3)
     try await store.close()
