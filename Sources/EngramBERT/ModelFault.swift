@@ -31,7 +31,7 @@ extension StoreError {
       throw StoreError(
         error.isPermission ? .permissionDenied : .inputOutput, "the model file \(path) cannot be read: \(error.reason)", cause: error)
     } catch {
-      throw StoreError(.inputOutput, "the model file \(path) cannot be read: \(error)", cause: error)
+      throw StoreError(.inputOutput, "the model file \(path) cannot be read: \(SystemErrorText.text(of: error))", cause: error)
     }
   }
 }

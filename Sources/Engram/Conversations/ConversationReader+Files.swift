@@ -1,3 +1,4 @@
+import Formats
 public import Foundation
 
 extension ConversationReader {
@@ -12,7 +13,7 @@ extension ConversationReader {
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: url.path)
     } catch {
-      throw StoreError(.inputOutput, "\(url.path) cannot be read: \((error as NSError).localizedDescription)")
+      throw StoreError(.inputOutput, "\(url.path) cannot be read: \(SystemErrorText.text(of: error))")
     }
     let files = names.filter { $0.hasPrefix("conversations") && $0.hasSuffix(".json") }.sorted()
     guard !files.isEmpty else { throw StoreError(.invalidArgument, "the folder \(url.path) has no conversations*.json") }

@@ -94,7 +94,7 @@ public struct ConversationReader: Sendable {
         number: element.number, conversations: decoding.conversations, isPart: decoding.isPart, leftOut: decoding.leftOut,
         attachments: decoding.attachments, fault: nil, json: bytes, replacedSurrogates: replaced)
     } catch {
-      let message = (error as? StoreError)?.message ?? (error as? ShapeFault)?.message ?? "\(error)"
+      let message = (error as? StoreError)?.message ?? (error as? ShapeFault)?.message ?? SystemErrorText.text(of: error)
       return Element(
         number: element.number, conversations: [], isPart: false, leftOut: [:], attachments: 0,
         fault: fault(message, at: element.number, id: decoding.id), json: (try? element.content.get()) ?? [], replacedSurrogates: 0)

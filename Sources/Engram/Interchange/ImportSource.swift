@@ -1,4 +1,5 @@
 import Files
+import Formats
 public import Foundation
 
 /// Lines to import. An import reads them twice, so anything other than a regular file is copied first.
@@ -27,7 +28,7 @@ public final class ImportSource: Sendable {
     } catch let error as StoreError {
       throw error
     } catch {
-      throw StoreError(.inputOutput, "\(name) cannot be read: \((error as NSError).localizedDescription)")
+      throw StoreError(.inputOutput, "\(name) cannot be read: \(SystemErrorText.text(of: error))")
     }
   }
 

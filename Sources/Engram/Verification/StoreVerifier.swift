@@ -1,3 +1,4 @@
+import Formats
 import LMDB
 import VectorSearch
 
@@ -140,9 +141,9 @@ struct StoreVerifier: ~Escapable {
   static func message(of error: any Error) -> String {
     switch error {
     case let error as StoreError:
-      error.cause.map { "\(error.message): \($0)" } ?? error.message
+      error.cause.map { "\(error.message): \(SystemErrorText.text(of: $0))" } ?? error.message
     case let error as RowFileError: StoreError(error).message
-    default: "\(error)"
+    default: SystemErrorText.text(of: error)
     }
   }
 

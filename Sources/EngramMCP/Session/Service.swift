@@ -68,7 +68,7 @@ final class Service: Sendable {
     } catch {
       try Task.checkCancellation()
       options.logger.error("a tool failed", metadata: ["tool": "\(name)", "error": "\(error)"])
-      return Self.failure("The tool failed: \(TerminalText.excerpt("\(error)", limit: 300))")
+      return Self.failure("The tool failed: \(TerminalText.excerpt(SystemErrorText.text(of: error), limit: 300))")
     }
   }
 
