@@ -134,7 +134,7 @@ import Testing
       (["search", store, "--vector", "[1,2]", "--all", "--recall", "nan"], "Error: The recall is nan, it must be 0.5 to 1.\n"),
       (
         ["search", store, "text", "--all", "--since", "soon"],
-        "Error: The value 'soon' is invalid for '--since <time>': not a time such as "
+        "Error: The value 'soon' is invalid for '--since <time>': not a time: give a date "
       ),
       (
         ["create", store, "--embedder", "gpt:/models"],

@@ -34,7 +34,7 @@ import Testing
   @Test func theMeasuresAreThoseOfTheFile() throws {
     let path = try file(Self.conversations)
     let outcome = try tool.run("eval", path, "--json", "--quiet", "--embedder", "none")
-    #expect(outcome.standardError.contains("1 questions name no turn"))
+    #expect(outcome.standardError.contains("1 question names no turn"))
     var cells: [String: [String: Double]] = [:]
     for line in outcome.standardOutput.split(separator: "\n") {
       let object = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
@@ -75,7 +75,7 @@ import Testing
       """#)
     let outcome = try tool.run("eval", path, "--json", "--embedder", "none")
     #expect(outcome.standardOutput.contains(#""mode":"lexical","category":"single","questions":1,"recall@5":1.0"#))
-    #expect(outcome.standardError.contains("1 questions"))
+    #expect(outcome.standardError.contains("1 question names"))
   }
 
   @Test(arguments: [

@@ -10,7 +10,8 @@ import Testing
 
   static let commands = [
     [], ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["list"], ["users"], ["edit"], ["stats"], ["watch"], ["embed"],
+    ["reembed"], ["compact"], ["backup"], ["forget"],
     ["mcp"],
   ]
 

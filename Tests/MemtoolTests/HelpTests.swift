@@ -16,6 +16,12 @@ import Testing
         Every command works on a live store, beside the processes that use it. Data
         goes to standard output, diagnostics and progress to standard error.
 
+        If MEMTOOL_STORE is set, the store may be left out: the first argument is a
+        store only if the command does not need it for something else, or if it names
+        an existing store. If MEMTOOL_USER is set, --user may be left out where a user
+        is needed, other than by forget; it does not narrow commands that work on all
+        users.
+
         The exit code is 0 for success, 1 for a failure, 3 for damage found in a store,
         and 64 for a command line that is wrong.
 
@@ -38,14 +44,21 @@ import Testing
           export                  Write contexts and memories of one instant as JSON
                                   Lines, CSV or a NumPy array.
           inspect                 Show what a store, a user or a record consists of.
+          stats                   Show how large a store is, how it grows, and what to
+                                  do about it.
+          users                   List the users of a store, with counts, sizes and the
+                                  last change.
           verify                  Check a store for damage.
           repair                  Save what is sound in a damaged store into a new one.
           audit                   Show what retention should look at: sizes, expiry and
                                   duplicates.
           search                  Find the memories that a text or a vector is about.
+          list                    List memories by time, a page at a time.
           add                     Add one memory and print its id.
           get                     Show one memory.
+          edit                    Change a memory; the version before becomes history.
           delete                  Delete memories, by id or by conditions.
+          watch                   Print the committed changes of a store as they come.
           context                 Show, store and list contexts: the immutable profiles
                                   of users.
           embed                   Embed the memories that have no embedding.
@@ -66,7 +79,8 @@ import Testing
 
   @Test(arguments: [
     ["create"], ["import"], ["export"], ["inspect"], ["verify"], ["repair"], ["audit"], ["search"], ["add"], ["get"], ["delete"],
-    ["context", "get"], ["context", "set"], ["context", "list"], ["embed"], ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"],
+    ["context", "get"], ["context", "set"], ["context", "list"], ["list"], ["users"], ["edit"], ["stats"], ["watch"], ["embed"],
+    ["reembed"], ["compact"], ["backup"], ["forget"], ["eval"],
     ["mcp"],
   ])
   func everyCommandHasHelpWithExamples(_ command: [String]) throws {

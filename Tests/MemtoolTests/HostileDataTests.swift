@@ -102,6 +102,10 @@ import TestSupport
       try run(["get", store, Self.id, "--vector"] + json, exit: 0)
       try run(["search", store, "--all", "--vector", "[1,2,3,4]", "--explain"] + json, exit: 0)
       try run(["audit", store] + json, exit: 0)
+      try run(["list", store, "--user", evil, "--limit", "3"] + json, exit: 0)
+      try run(["users", store] + json, exit: 0)
+      try run(["stats", store] + json, exit: 0)
+      try run(["edit", store, "--user", evil, Self.id, "--kind", evil, "--tag", "a"] + json, exit: 0)
       try run(["verify", store, "--deep"] + json, exit: 0)
       try run(["context", "list", store] + json, exit: 0)
       try run(["context", "get", store, "--user", evil, "--type", "Mood"] + json, exit: 0)
@@ -125,6 +129,7 @@ import TestSupport
       ["export", store, "--user", "\(evil)?"], ["export", store, "-o", "\(missing)/file"], ["import", store, missing],
       ["search", store, "--all", "--vector", missing], ["search", store, "--all", "--vector", "[\(evil)]"],
       ["backup", store, store + evil + "/x"],
+      ["list", store, "--user", evil, "--after", evil], ["edit", store, "--user", evil, "--kind", evil, "0000ffff"],
       ["create", store], ["repair", missing, "--into", tool.path("r")], ["add", store, "--user", evil, evil, "--vector", missing],
     ]
     for arguments in arguments { try run(arguments, exit: 1) }

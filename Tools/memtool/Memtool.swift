@@ -10,6 +10,10 @@ struct Memtool: AsyncParsableCommand {
       Every command works on a live store, beside the processes that use it. Data goes to standard output, diagnostics and \
       progress to standard error.
 
+      If MEMTOOL_STORE is set, the store may be left out: the first argument is a store only if the command does not need it for \
+      something else, or if it names an existing store. If MEMTOOL_USER is set, --user may be left out where a user is needed, other than \
+      by forget; it does not narrow commands that work on all users.
+
       The exit code is 0 for success, 1 for a failure, 3 for damage found in a store, and 64 for a command line that is wrong.
 
       EXAMPLES
@@ -20,8 +24,9 @@ struct Memtool: AsyncParsableCommand {
       """,
     version: VersionText.text,
     subcommands: [
-      Create.self, Import.self, Export.self, Inspect.self, Verify.self, Repair.self, Audit.self, Search.self, Add.self, Get.self,
-      Delete.self, Context.self, Embed.self, Reembed.self, Compact.self, Backup.self, Forget.self, Eval.self, MCP.self,
+      Create.self, Import.self, Export.self, Inspect.self, Stats.self, Users.self, Verify.self, Repair.self, Audit.self, Search.self,
+      List.self, Add.self, Get.self, Edit.self, Delete.self, Watch.self, Context.self, Embed.self, Reembed.self, Compact.self, Backup.self,
+      Forget.self, Eval.self, MCP.self,
     ])
 
   static func main() async {

@@ -3,13 +3,15 @@ import Engram
 import Formats
 import Foundation
 
-struct Add: AsyncParsableCommand {
+struct Add: AsyncParsableCommand, TakesDefaultUser {
   static let configuration = CommandConfiguration(
     abstract: "Add one memory and print its id.",
     discussion: """
       The store's embedder makes the embedding, unless one is given. A memory of the same user with the same dedupe key is \
       not added twice: its id is printed, and standard error says so, as for one that has expired already. With --json the key \
       outcome is added, existing or expired.
+
+      \(TimeArgument.help)
 
       EXAMPLES
         memtool add bot.memory --user maya 'Maya is a vegetarian.' \\
@@ -23,7 +25,7 @@ struct Add: AsyncParsableCommand {
   @Argument(help: "The text; - is standard input.")
   var text: String
 
-  @Option(help: ArgumentHelp("Whose memory it is.", valueName: "id"))
+  @Option(help: UserHelp.required("Whose memory it is."))
   var user: String
 
   @Option(help: "What sort of memory it is, such as fact or message.")
@@ -38,7 +40,7 @@ struct Add: AsyncParsableCommand {
   @Option(help: "How important it is, from 0 to 1.")
   var importance = 0.5
 
-  @Option(help: ArgumentHelp("From when on it counts as absent.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  @Option(help: ArgumentHelp("From when on it counts as absent; 7d is in seven days.", valueName: "time"), transform: TimeArgument.future)
   var expiresAt: TimeArgument?
 
   @Option(help: ArgumentHelp("A key that no other memory of the user has.", valueName: "key"))
@@ -53,10 +55,10 @@ struct Add: AsyncParsableCommand {
   @Option(help: "What a picture that belongs to it shows.")
   var caption: String?
 
-  @Option(help: ArgumentHelp("When what it says begins to hold.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  @Option(help: ArgumentHelp("When what it says begins to hold.", valueName: "time"), transform: TimeArgument.past)
   var validFrom: TimeArgument?
 
-  @Option(help: ArgumentHelp("From when on it no longer holds.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  @Option(help: ArgumentHelp("From when on it no longer holds.", valueName: "time"), transform: TimeArgument.future)
   var validUntil: TimeArgument?
 
   @Option(help: ArgumentHelp("Where it comes from, such as an address.", valueName: "words"))

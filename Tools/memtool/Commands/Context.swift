@@ -8,36 +8,42 @@ struct Context: AsyncParsableCommand {
     subcommands: [ContextGet.self, ContextSet.self, ContextList.self])
 }
 
-struct ContextGet: AsyncParsableCommand {
+struct ContextGet: AsyncParsableCommand, TakesDefaultUser {
   static let configuration = CommandConfiguration(
     commandName: "get",
-    abstract: "Print a context as JSON.",
+    abstract: "Print a context.",
     discussion: """
+      On a terminal, one field a line, with the times of a UserContext as dates. Otherwise, and with --raw or --json, the record as JSON, \
+      which context set takes back.
+
       EXAMPLES
         memtool context get bot.memory --user maya
-        memtool context get bot.memory --user maya --type Mood
+        memtool context get bot.memory --user maya --type Mood --raw
       """)
 
   @OptionGroup var store: StoreArgument
   @OptionGroup var reading: ReadingOptions
 
-  @Option(help: ArgumentHelp("Whose context.", valueName: "id"))
+  @Option(help: UserHelp.required("Whose context."))
   var user: String
 
   @Option(help: ArgumentHelp("The type of record.", valueName: "name"))
   var type = UserContext.recordType
+
+  @Flag(help: "Print the record as it is, as JSON.")
+  var raw = false
 
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     let value = try await store.open(reading.access) { store in try store.contextJSON(type, for: user) }
     guard let value else { throw StoreError(.notFound, "the user '\(user)' has no \(type)") }
-    // Printed as JSON even without --json: a context has no fixed shape that a table could show.
-    try Output.json { $0.write(json: value) }
+    guard Terminal.outputIsTerminal, !raw, !output.json else { return try Output.json { $0.write(json: value) } }
+    try ContextFacts.print(json: value, recordType: type, userID: user)
   }
 }
 
-struct ContextSet: AsyncParsableCommand {
+struct ContextSet: AsyncParsableCommand, TakesDefaultUser {
   static let configuration = CommandConfiguration(
     commandName: "set",
     abstract: "Store a context; the one it replaces becomes history.",
@@ -56,7 +62,7 @@ struct ContextSet: AsyncParsableCommand {
   @Argument(help: "A JSON object; - is standard input.")
   var json: String
 
-  @Option(help: ArgumentHelp("Whose context.", valueName: "id"))
+  @Option(help: UserHelp.required("Whose context."))
   var user: String
 
   @Option(help: ArgumentHelp("The type of record.", valueName: "name"))

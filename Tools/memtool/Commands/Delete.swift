@@ -2,7 +2,7 @@ import ArgumentParser
 import Engram
 import Formats
 
-struct Delete: AsyncParsableCommand {
+struct Delete: AsyncParsableCommand, TakesDefaultUser {
   static let configuration = CommandConfiguration(
     abstract: "Delete memories, by id or by conditions.",
     discussion: """
@@ -10,6 +10,8 @@ struct Delete: AsyncParsableCommand {
       are enough: at least four, as many as only one memory of the user has. All of them are deleted in one \
       transaction, or none. Deleted memories are hidden at once, and stay in the files until the next compaction; with --erase \
       the files are rebuilt without them before the command ends, as by forget.
+
+      \(TimeArgument.help)
 
       EXAMPLES
         memtool delete bot.memory 019b76da-a800-7000-8000-000000000000

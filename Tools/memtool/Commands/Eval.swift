@@ -60,12 +60,16 @@ struct Eval: AsyncParsableCommand {
       throw error
     }
     try await store.close()
-    if set.leftOut > 0 { Diagnostics.write("\(set.leftOut) questions name no turn of their conversation and are left out") }
+    if set.leftOut > 0 {
+      Diagnostics.write(
+        "\(Amounts.count(set.leftOut, "question names", "questions name")) no turn of \(set.leftOut == 1 ? "its" : "their") conversation and \(set.leftOut == 1 ? "is" : "are") left out"
+      )
+    }
     if let svg {
       do {
         try Data(EvalPlot(table: table).svg.utf8).write(to: svg, options: .atomic)
       } catch {
-        throw StoreError(.inputOutput, "\(svg.path) cannot be written: \(error.localizedDescription)")
+        throw StoreError(.inputOutput, "\(svg.path) cannot be written: \(Failure.message(of: error))")
       }
     }
     try print(table, set, embedder: name)
@@ -123,7 +127,8 @@ struct Eval: AsyncParsableCommand {
       return
     }
     try Output.line(
-      "\(set.conversations.count) conversations, \(set.turnCount) turns, \(set.questionCount) questions; embedder \(embedder)")
+      "\(Amounts.count(set.conversations.count, "conversation")), \(Amounts.count(set.turnCount, "turn")), "
+        + "\(Amounts.count(set.questionCount, "question")); embedder \(embedder)")
     try Output.line("")
     var shown = Table(["mode", "category", "questions"] + EvalMeasures.names, numbers: Set(["questions"] + EvalMeasures.names))
     for mode in table.modes {

@@ -16,6 +16,8 @@ struct Export: AsyncParsableCommand {
       A file appears whole or not at all, and only its owner can read it; links, pipes and devices are not written to. What a terminal \
       could obey is escaped on one.
 
+      \(TimeArgument.help)
+
       EXAMPLES
         memtool export bot.memory -o backup.jsonl
         memtool export bot.memory --user maya --since 2026-01-01 | jq .text
@@ -30,8 +32,8 @@ struct Export: AsyncParsableCommand {
   var user: String?
 
   @Option(
-    help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"),
-    transform: TimeArgument.init(parsing:))
+    help: ArgumentHelp("Only memories created at this time or later, such as 2026-01-02 or 7d.", valueName: "time"),
+    transform: TimeArgument.past)
   var since: TimeArgument?
 
   @Flag(help: "Only contexts.")

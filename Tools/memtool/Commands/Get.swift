@@ -48,13 +48,13 @@ struct Get: AsyncParsableCommand {
       try Output.json { json in
         json.beginObject()
         json.writeFields(of: memory)
+        json.key("version")
+        json.write(memory.version)
         if vector {
           json.key("embedding")
           if let embedding { json.writeFloats(embedding.values) } else { json.writeNull() }
         }
         if history {
-          json.key("version")
-          json.write(memory.version)
           json.key("history")
           json.beginArray()
           for version in versions {

@@ -4,7 +4,7 @@ import EngramMCP
 import Formats
 import Foundation
 
-struct MCP: AsyncParsableCommand {
+struct MCP: AsyncParsableCommand, TakesDefaultUser {
   static let configuration = CommandConfiguration(
     commandName: "mcp",
     abstract: "Serve a user's memories to an assistant, by the Model Context Protocol.",
@@ -21,7 +21,7 @@ struct MCP: AsyncParsableCommand {
 
   @OptionGroup var store: StoreArgument
 
-  @Option(help: ArgumentHelp("Whose memories are served.", valueName: "id"))
+  @Option(help: UserHelp.required("Whose memories are served."))
   var user: String?
 
   @Flag(help: "Let each call of a tool name the user.")

@@ -3,7 +3,7 @@ import Engram
 import Formats
 import Foundation
 
-struct Search: AsyncParsableCommand {
+struct Search: AsyncParsableCommand, TakesDefaultUser {
   static let configuration = CommandConfiguration(
     abstract: "Find the memories that a text or a vector is about.",
     discussion: """
@@ -11,6 +11,8 @@ struct Search: AsyncParsableCommand {
       and a store without an embedder goes by words. \
       Conditions are applied before the best are chosen, so as many results come back as match. \
       A higher score is better; equal scores come in the order of ids.
+
+      \(TimeArgument.help)
 
       EXAMPLES
         memtool search bot.memory 'which tea does she drink?' --user maya
@@ -53,7 +55,7 @@ struct Search: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Search what was there at this time: what was created by then, and replaced later or not at all. Deleted memories are not found.",
-      valueName: "time"), transform: TimeArgument.init(parsing:))
+      valueName: "time"), transform: TimeArgument.past)
   var asOf: TimeArgument?
 
   @Option(help: ArgumentHelp("Prefer what is new: what its age adds to a score halves in this many days.", valueName: "days"))

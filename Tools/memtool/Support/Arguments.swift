@@ -3,20 +3,6 @@ import Engram
 import Formats
 import Foundation
 
-/// A time on the command line.
-struct TimeArgument {
-  /// Since 1970.
-  let milliseconds: Int64
-
-  /// - Throws: ``ValidationError`` that says what is wrong.
-  init(parsing argument: String) throws {
-    guard let milliseconds = TimestampText.milliseconds(argument) else { throw ValidationError(TimestampText.fault(argument)) }
-    self.milliseconds = milliseconds
-  }
-
-  var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
-}
-
 /// `key=value` on the command line. The value is a number, `true` or `false` if it reads as one, a JSON string if it begins with a
 /// quote, and a text otherwise.
 struct MetadataArgument: ExpressibleByArgument {
@@ -88,7 +74,7 @@ enum InputFile {
 
 /// The options for the users whose memories a command works on.
 struct ScopeOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Only the memories of this user.", valueName: "id"))
+  @Option(help: ArgumentHelp("Only the memories of this user; MEMTOOL_USER if neither this nor --all is given.", valueName: "id"))
   var user: String?
 
   @Flag(help: "The memories of all users.")
@@ -117,11 +103,11 @@ struct FilterOptions: ParsableArguments {
   var speaker: String?
 
   @Option(
-    help: ArgumentHelp("Only memories created at this time or later (2026-01-02 or 2026-01-02T03:04:05Z).", valueName: "time"),
-    transform: TimeArgument.init(parsing:))
+    help: ArgumentHelp("Only memories created at this time or later, such as 2026-01-02 or 7d.", valueName: "time"),
+    transform: TimeArgument.past)
   var since: TimeArgument?
 
-  @Option(help: ArgumentHelp("Only memories created before this time.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  @Option(help: ArgumentHelp("Only memories created before this time.", valueName: "time"), transform: TimeArgument.past)
   var until: TimeArgument?
 
   @Option(help: ArgumentHelp("Only memories that have this tag; may be given more than once.", valueName: "tag"))
@@ -133,7 +119,7 @@ struct FilterOptions: ParsableArguments {
   @Option(help: "Only memories that can be relied on as far as this, at least.")
   var trust: Trust?
 
-  @Option(help: ArgumentHelp("Only what holds at this time.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  @Option(help: ArgumentHelp("Only what holds at this time.", valueName: "time"), transform: TimeArgument.past)
   var validAt: TimeArgument?
 
   @Flag(help: "Only memories in whose place others were added, which a search leaves out otherwise.")

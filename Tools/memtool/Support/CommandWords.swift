@@ -14,12 +14,15 @@ struct CommandWords {
   }
 
   private let options: CommandOptions
+  private let defaults: EnvironmentDefaults
   private let head: [String]
   private let rest: [String]
 
-  /// - Parameter words: Without the program's own name.
+  /// - Parameters:
+  ///   - words: Without the program's own name.
+  ///   - defaults: What the environment names, for a command that needs it and is not given it.
   /// - Throws: ``Misspelled`` for an unknown command.
-  init(_ words: [String], of root: any ParsableCommand.Type) throws {
+  init(_ words: [String], of root: any ParsableCommand.Type, defaults: EnvironmentDefaults = .ofProcess) throws {
     var command = root
     var index = 0
     while index < words.count, !words[index].hasPrefix("-"), !command.configuration.subcommands.isEmpty {
@@ -32,6 +35,7 @@ struct CommandWords {
       index += 1
     }
     options = CommandOptions(command)
+    self.defaults = defaults
     (head, rest) = (Array(words[..<index]), Array(words[index...]))
   }
 
@@ -40,9 +44,11 @@ struct CommandWords {
   /// - Throws: ``Misspelled`` for an unknown option.
   func parserWords() throws -> [String] {
     var (words, positionals): ([String], [String]) = ([], [])
+    var (texts, names): ([String], Set<String>) = ([], [])
     var needsTerminator = false
     var index = 0
     func add(positional word: String) {
+      texts.append(word)
       if word.hasPrefix("-"), word != "-" { needsTerminator = true }
       // From the first text with a hyphen on, all follow the terminator, in their order.
       if needsTerminator { positionals.append(word) } else { words.append(word) }
@@ -53,6 +59,7 @@ struct CommandWords {
       if word == "--" {
         needsTerminator = true
         positionals += rest[index...]
+        texts += rest[index...]
         break
       }
       guard let name = Self.optionName(word) else {
@@ -62,6 +69,7 @@ struct CommandWords {
       guard options.isKnown(name) else {
         throw Misspelled(message: Spelling.unknown("option", name, options.names), command: options.command)
       }
+      names.insert(name)
       guard options.takesValue(name), name == word, index < rest.count else {
         words.append(word)
         continue
@@ -75,7 +83,24 @@ struct CommandWords {
       index += 1
     }
     if needsTerminator { words += ["--"] + positionals }
-    return head + words
+    return head + defaultWords(texts, names) + words
+  }
+
+  /// The store and the user of the environment, as far as the command needs them and the command line leaves them out.
+  private func defaultWords(_ texts: [String], _ names: Set<String>) -> [String] {
+    guard names.isDisjoint(with: ["--help", "-h", "--version"]) else { return [] }
+    var words: [String] = []
+    if let store = defaults.store, options.lacksStore(texts) {
+      EnvironmentDefaults.note("MEMTOOL_STORE", store)
+      words.append(store.hasPrefix("-") ? "./" + store : store)
+    }
+    if let user = defaults.user, options.command is any TakesDefaultUser.Type,
+      names.isDisjoint(with: ["--user", "--all", "--user-argument"])
+    {
+      EnvironmentDefaults.note("MEMTOOL_USER", user)
+      words.append("--user=\(user)")
+    }
+    return words
   }
 
   /// Whether a word with a hyphen at its beginning is meant as the value of the option before it: it is none of the command's options, and
@@ -102,12 +127,16 @@ private struct CommandOptions {
   private var valueNames: Set<String> = []
   private var flagNames: Set<String> = ["--help", "-h", "--version", "--experimental-dump-help", "--generate-completion-script"]
   private var longNames: [String: String] = [:]
+  private var positionals: [Dump.Argument] = []
 
   private struct Dump: Decodable {
     struct Command: Decodable { let arguments: [Argument]? }
     struct Argument: Decodable {
       let kind: String
       let names: [Name]?
+      let valueName: String?
+      let isOptional: Bool
+      let isRepeating: Bool
     }
     struct Name: Decodable {
       let kind: String
@@ -119,7 +148,11 @@ private struct CommandOptions {
   init(_ command: any ParsableCommand.Type) {
     self.command = command
     let dump = try? JSONDecoder().decode(Dump.self, from: Data(command._dumpHelp().utf8))
-    for argument in dump?.command.arguments ?? [] where argument.kind != "positional" {
+    for argument in dump?.command.arguments ?? [] {
+      if argument.kind == "positional" {
+        positionals.append(argument)
+        continue
+      }
       let names = (argument.names ?? []).map { ($0.kind == "long" ? "--" : "-") + $0.name }
       if argument.kind == "flag" { flagNames.formUnion(names) } else { valueNames.formUnion(names) }
       if let long = names.first(where: { $0.hasPrefix("--") }) { for name in names { longNames[name] = long } }
@@ -128,6 +161,17 @@ private struct CommandOptions {
 
   /// The names that can be suggested for a misspelled one.
   var names: [String] { valueNames.union(flagNames).subtracting(["--experimental-dump-help", "--generate-completion-script"]).sorted() }
+
+  /// Whether the texts of a command line do not begin with a store, although the command works on one.
+  ///
+  /// If both readings have as many texts as the command takes, the first is a store if one of that name exists.
+  func lacksStore(_ texts: [String]) -> Bool {
+    guard positionals.first?.valueName == "store" else { return false }
+    let others = positionals.dropFirst()
+    if texts.count <= others.count(where: { !$0.isOptional }) { return true }
+    if !others.contains(where: \.isRepeating), texts.count > others.count { return false }
+    return !EnvironmentDefaults.isStore(texts[0])
+  }
 
   func isKnown(_ name: String) -> Bool { valueNames.contains(name) || flagNames.contains(name) }
   func takesValue(_ name: String) -> Bool { valueNames.contains(name) }

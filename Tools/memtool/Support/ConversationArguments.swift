@@ -68,7 +68,7 @@ struct ConversationArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Of messages that were edited or made again: those that are shown, or all.", valueName: "current|all"))
   var branches: ConversationOptions.Branches = .current
 
-  @Option(help: ArgumentHelp("The time of conversations that have none.", valueName: "time"), transform: TimeArgument.init(parsing:))
+  @Option(help: ArgumentHelp("The time of conversations that have none.", valueName: "time"), transform: TimeArgument.past)
   var createdAt: TimeArgument?
 
   func options(isLossy: Bool, isDryRun: Bool) throws -> ConversationOptions {

@@ -11,25 +11,27 @@ enum Failure {
   /// Prints one line, `memtool: what was wrong`, and ends the program.
   static func exit(with error: any Error) -> Never {
     switch error {
-    case is StoreError, is JSONError, is CancellationError, is CocoaError, is POSIXError:
-      report(error)
-      Foundation.exit(code(of: error))
     case let advised as Advised:
       report(advised.error, advised.advice)
       Foundation.exit(code(of: advised.error))
     case let error as AmbiguousID:
       Diagnostics.write("memtool: " + error.lines.joined(separator: "\n"))
       Foundation.exit(failed)
-    default:
+    case is ExitCode:
       exitAsParser(with: error)
+    default:
+      // Requests for help and wrong usage; the parser would report any other error in Foundation's words.
+      if Memtool.exitCode(for: error) != .failure { exitAsParser(with: error) }
+      report(error)
+      Foundation.exit(code(of: error))
     }
   }
 
   private static func report(_ error: any Error, _ advice: String? = nil) {
-    let advice = advice.map { " (\($0))" } ?? ""
+    let advice = [advice, EnvironmentDefaults.remark].compactMap { $0.map { " (\($0))" } }.joined()
     if let faults = (error as? StoreError)?.cause as? ImportFaults {
       for fault in faults.first { Diagnostics.write("memtool: \(TerminalText.escaped("\(fault)"))") }
-      Diagnostics.write("memtool: \(faults.count) lines are wrong; nothing was imported\(advice)")
+      Diagnostics.write("memtool: \(Amounts.count(faults.count, "line is", "lines are")) wrong; nothing was imported\(advice)")
     } else {
       Diagnostics.write("memtool: \(TerminalText.escaped(message(of: error)))\(advice)")
     }
@@ -48,15 +50,14 @@ enum Failure {
     let (code, message) = (Memtool.exitCode(for: error), Memtool.fullMessage(for: error))
     if code.isSuccess || message.isEmpty { Memtool.exit(withError: error) }
     Diagnostics.write(message)
+    if let remark = EnvironmentDefaults.remark { Diagnostics.write("  \(remark)") }
     Foundation.exit(code.rawValue)
   }
 
   static func message(of error: any Error) -> String {
     switch error {
     case let error as StoreError: error.detailedMessage
-    case let error as JSONError: error.description
-    case is CancellationError: "cancelled"
-    default: (error as NSError).localizedDescription
+    default: SystemErrorText.text(of: error)
     }
   }
 

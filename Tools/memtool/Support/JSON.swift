@@ -17,6 +17,17 @@ extension JSONWriter {
   /// Writes the keys of a memory, from `id` to `metadata`, into the open object.
   mutating func writeFields(of memory: Memory) { writeMembers(ofJSON: memory.json) }
 
+  /// Writes a memory as an object: its keys, its version, and when that was stored.
+  mutating func writeObject(of memory: Memory) {
+    beginObject()
+    writeFields(of: memory)
+    key("version")
+    write(memory.version)
+    key("updatedAt")
+    write(time: memory.updatedAt)
+    endObject()
+  }
+
   mutating func write(_ embedder: EmbedderIdentity?) {
     guard let embedder else { return writeNull() }
     beginObject()

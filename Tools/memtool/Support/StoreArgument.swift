@@ -5,7 +5,7 @@ import Foundation
 
 /// The store that a command works on.
 struct StoreArgument: ParsableArguments {
-  @Argument(help: "The store's directory.", completion: .directory)
+  @Argument(help: "The store's directory; MEMTOOL_STORE if it is left out.", completion: .directory)
   var store: String
 
   var url: URL { URL(fileURLWithPath: store) }
@@ -109,7 +109,8 @@ extension MemoryStore {
   @discardableResult
   func saysIfUnknown(_ userID: String?) throws -> Bool {
     guard let userID, try inspection(of: userID, newest: 1) == nil else { return false }
-    Diagnostics.write("memtool: the store has no user '\(TerminalText.escaped(userID))'")
+    let remark = EnvironmentDefaults.remark.map { " (\($0))" } ?? ""
+    Diagnostics.write("memtool: the store has no user '\(TerminalText.escaped(userID))'\(remark)")
     return true
   }
 }

@@ -78,7 +78,7 @@ struct Facts {
   private var facts: [(name: String, value: String)] = []
 
   mutating func add(_ name: String, _ value: String?) {
-    if let value { facts.append((name, TerminalText.escaped(value))) }
+    if let value { facts.append((TerminalText.escaped(name), TerminalText.escaped(value))) }
   }
 
   func print() throws {

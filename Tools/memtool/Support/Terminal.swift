@@ -61,6 +61,28 @@ enum Terminal {
     return output
   }
 
+  /// From then on, writing to a reader that is gone fails instead of ending the process.
+  static func ignoreBrokenPipe() { _ = signal(SIGPIPE, SIG_IGN) }
+
+  /// Whether nobody reads standard output any more: the reader of the pipe has ended, or the terminal was closed.
+  static var outputIsClosed: Bool {
+    var polled = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+    // SAFETY: `poll` reads and fills the one struct.
+    return unsafe poll(&polled, 1, 0) > 0
+  }
+
+  /// Calls `body` on a thread of its own once ``outputIsClosed``.
+  static func whenOutputCloses(_ body: @escaping @Sendable () -> Void) {
+    let thread = Thread {
+      var polled = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+      // SAFETY: `poll` reads and fills the one struct.
+      while unsafe poll(&polled, 1, -1) < 0 { guard errno == EINTR || errno == EAGAIN else { return } }
+      body()
+    }
+    thread.name = "output"
+    thread.start()
+  }
+
   /// `memtool export … | head` ends the program without a message, also if a parent process ignores the signal.
   static func restoreBrokenPipeSignal() { _ = signal(SIGPIPE, SIG_DFL) }
 }
