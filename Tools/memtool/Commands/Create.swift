@@ -62,7 +62,7 @@ struct Create: AsyncParsableCommand {
         json.endObject()
       }
     } else {
-      let shape = identity.dimension.map { "\($0) dimensions, \(identity.metric.rawValue)" } ?? "no embeddings"
+      let shape = identity.dimension.map { "\(Amounts.count($0, "dimension")), \(identity.metric.rawValue)" } ?? "no embeddings"
       try Output.line("created \(TerminalText.escaped(store.store)) (\(shape), embedder: \(identity.embedder?.name ?? "none"))")
     }
   }

@@ -82,7 +82,7 @@ struct Inspect: AsyncParsableCommand {
     var facts = Facts()
     facts.add("store", identity.storeID.uuidString.lowercased())
     facts.add("format", "\(identity.format), generation \(status.generation)")
-    facts.add("embeddings", identity.dimension.map { "\($0) dimensions, \(identity.metric.rawValue)" } ?? "none")
+    facts.add("embeddings", identity.dimension.map { "\(Amounts.count($0, "dimension")), \(identity.metric.rawValue)" } ?? "none")
     facts.add("embedder", identity.embedder?.description ?? "none")
     facts.add("language", identity.language.rawValue)
     facts.add("memories", "\(status.memories)")
@@ -95,7 +95,10 @@ struct Inspect: AsyncParsableCommand {
     facts.add("last commit", status.lastCommit.map(Times.text) ?? "none")
     if let jump = status.clockJump {
       let hours = jump.components.seconds / 3600
-      facts.add("clock", "moved \(abs(hours)) hours \(hours < 0 ? "back" : "ahead") since the last commit, against the clock of the boot")
+      facts.add(
+        "clock",
+        "moved \(Amounts.count(Int(abs(hours)), "hour")) \(hours < 0 ? "back" : "ahead") since the last commit, against the clock of the boot"
+      )
     }
     try facts.print()
     try Output.line("")

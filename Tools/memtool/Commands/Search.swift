@@ -94,10 +94,10 @@ struct Search: AsyncParsableCommand, TakesDefaultUser {
     if let minScore, minScore.isNaN { throw ValidationError("The least score must be a number.") }
     if !(0...64 ~= neighbors) { throw ValidationError("The neighbors are \(neighbors), they must be 0 to 64.") }
     if let halfLife, !(0.000_01...1_000_000 ~= halfLife) {
-      throw ValidationError("The half-life is \(halfLife) days, it must be more than 0 and at most 1000000.")
+      throw ValidationError("The half-life is \(halfLife), it must be more than 0 and at most 1000000 days.")
     }
     if !(0...10 ~= importanceWeight) { throw ValidationError("The weight of importance is \(importanceWeight), it must be 0 to 10.") }
-    if let maxTokens, maxTokens < 1 { throw ValidationError("The budget is \(maxTokens) tokens, it must be at least 1.") }
+    if let maxTokens, maxTokens < 1 { throw ValidationError("The budget is \(maxTokens), it must be at least 1 token.") }
     if vector != nil, mode != nil || minScore != nil || ranking != TextRanking() {
       throw ValidationError("--mode, --min-score, --half-life and --importance-weight are for texts; a vector has its --threshold.")
     }

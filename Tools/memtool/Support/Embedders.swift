@@ -45,7 +45,7 @@ enum Embedders {
       directory, dimension in
       let bert = try BertEmbedder(directory: URL(fileURLWithPath: directory, isDirectory: true))
       guard dimension == nil || dimension == bert.identity.dimension else {
-        throw ValidationError("The model has \(bert.identity.dimension) dimensions: leave --dimension out.")
+        throw ValidationError("The model has \(Amounts.count(bert.identity.dimension, "dimension")): leave --dimension out.")
       }
       return bert
     },
