@@ -12,6 +12,8 @@ enum ClientSnippets {
     case "GettingStarted.md": try await gettingStarted()
     case "Lifecycle.md": try await lifecycle()
     case "Operating.md": try await operating()
+    case "Searching.md": try await searching()
+    case "ChoosingAnEmbedder.md": try await choosingAnEmbedder()
     case "Interchange.md": try await interchange()
     case "Conversations.md": try await conversations()
     default: preconditionFailure("no code of \(page) is known: add it to Snippets.swift, and here")

@@ -178,3 +178,34 @@ func operating() async throws {
   print(status.memories)
   try await store.close()
 }
+
+func searching() async throws {
+  let store = try await MemoryStore.open(
+    at: URL(fileURLWithPath: "bot.memory"), options: StoreOptions(embedder: HashingEmbedder()))
+  try await store.add(MemoryDraft(userID: "ada", text: "likes green tea", kind: "fact", trust: .high))
+  // begin Searching.md 1
+  let question = "which tea does she like?"
+  let hits = try await store.search(
+    question, scope: .user("ada"), limit: 20, filter: .kind("fact") || .kind("message"), neighbors: 1, includesExplanation: true)
+  let prompt = hits.fitting(maxTokens: 800)
+  for hit in prompt.kept { print(hit.score, hit.memory.text, hit.explanation?.parts?.words ?? 0) }
+  if !prompt.omitted.isEmpty { print("\(prompt.omitted.count) more did not fit") }
+  // end
+  // begin Searching.md 2
+  let lately = Filter.created(from: Date(timeIntervalSinceNow: -30 * 86_400), to: nil)
+  let reliable = lately && .trust(atLeast: .medium) && !.tag("draft")
+  let recent = try await store.search(question, scope: .user("ada"), filter: reliable)
+  // end
+  print("ok \(recent.count)")
+  try await store.close()
+}
+
+func choosingAnEmbedder() async throws {
+  let url = URL(fileURLWithPath: "bot.memory")
+  // begin ChoosingAnEmbedder.md 1
+  let words = HashingEmbedder()  // no model, no download: compares words and parts of words
+  let store = try await MemoryStore.open(at: url, options: StoreOptions(embedder: words))
+  print(store.identity.embedder?.name ?? "none")  // the store is pinned to it from now on
+  // end
+  try await store.close()
+}

@@ -14,6 +14,8 @@ import Testing
       ("GettingStarted.md", ["1", "", #"["works in Faro"]"#, #"["works in Porto"]"#, "1 the last page", #"["dogs"] 6"#]),
       ("Lifecycle.md", []),
       ("Operating.md", ["0"]),
+      ("Searching.md", ["", "ok 1"]),
+      ("ChoosingAnEmbedder.md", ["hashing"]),
       ("Interchange.md", ["0 0"]),
       ("Conversations.md", ["0 0 0 []"]),
     ])

@@ -64,8 +64,8 @@ extension WriteTransaction {
   /// - Returns: The memory's id, what became of the draft, and whether the memory has an embedding. If the user has a memory with the same
   ///   dedupe key, nothing is stored, and the id is that of the existing memory.
   /// - Throws: ``StoreError`` for a draft out of bounds, `.embeddingRequired`, `.conflict` if the id is taken, `.notFound` or `.conflict`
-  ///   if a memory that it supersedes does not exist or was superseded before, `.invalidArgument` if it supersedes another and has
-  ///   expired; the transaction can go on.
+  ///   if a memory that it supersedes does not exist or was superseded before, `.invalidArgument` if it supersedes its origins and has
+  ///   expired or names none; the transaction can go on.
   @discardableResult
   public mutating func add(_ draft: MemoryDraft) throws -> Added {
     try surfacing(.user(draft.userID)) { transaction in

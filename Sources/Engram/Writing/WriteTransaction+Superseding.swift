@@ -8,7 +8,7 @@ extension WriteTransaction {
   ///   - draft: What it is made of.
   /// - Returns: The memory to store: if it supersedes its origins and the draft has no trust, with the lowest trust of these.
   /// - Throws: ``StoreError`` `.notFound` if the user has no such memory, `.conflict` if another has superseded it before,
-  ///   `.invalidArgument` if there are no origins, or if the memory has expired; nothing is changed.
+  ///   `.invalidArgument` if it is to supersede its origins and has none, or has expired; nothing is changed.
   mutating func supersede(by memory: Memory, _ draft: MemoryDraft) throws -> Memory {
     var ids = memory.replaces.map { [$0] } ?? []
     if draft.supersedesOrigins {
@@ -17,9 +17,8 @@ extension WriteTransaction {
       }
       ids += memory.derivedFrom
     }
-    if ids.isEmpty { return memory }
-    if batch.reader.isExpired(memory) {
-      throw StoreError(.invalidArgument, "a memory of '\(memory.userID)' has expired, so it cannot take the place of \(ids[0])")
+    if draft.supersedesOrigins, batch.reader.isExpired(memory) {
+      throw StoreError(.invalidArgument, "a memory of '\(memory.userID)' has expired, so it cannot take the place of its origins")
     }
     var superseded: [MemoryRecord] = []
     var seen: Set<MemoryID> = []
@@ -32,7 +31,10 @@ extension WriteTransaction {
       }
       superseded.append(old)
     }
-    for old in superseded { try exchange(old, by: old.memory.with(supersededBy: memory.id), nil, keepsRow: true) }
+    // An upsert may name memories that an earlier version of the same memory superseded.
+    for old in superseded where old.memory.supersededBy == nil {
+      try exchange(old, by: old.memory.with(supersededBy: memory.id), nil, keepsRow: true)
+    }
     guard draft.supersedesOrigins, draft.trust == nil else { return memory }
     let origins = superseded.filter { memory.derivedFrom.contains($0.memory.id) }.map(\.memory.trust)
     return origins.contains(nil) ? memory : memory.with(trust: .some(origins.compactMap(\.self).min()))
