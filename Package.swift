@@ -12,7 +12,7 @@ let strict: [SwiftSetting] = [
 /// `@_lifetime`: lets the compiler prove that a borrowed value does not outlive its transaction or map.
 let lifetimes: [SwiftSetting] = strict + [.enableExperimentalFeature("Lifetimes")]
 
-/// The commit that `memtool --version` names. The scripts in `Tools` set it; a plain build is told none, so that no commit makes it stale.
+/// The commit that `memtool --version` names. The scripts in `Tools` set it; a plain build has none, so that a new commit alone rebuilds nothing.
 let commit = Context.environment["ENGRAM_COMMIT"] ?? ""
 if commit.contains(where: { !$0.isASCII || !($0.isLetter || $0.isNumber || $0 == "+") }) {
   fatalError("ENGRAM_COMMIT may have letters, digits and '+' only: '\(commit)'")

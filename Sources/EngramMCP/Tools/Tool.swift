@@ -1,7 +1,7 @@
 import Engram
 import Formats
 
-/// A tool: what the client is told of it, and what it does.
+/// A tool: its description for the client, and what it does.
 struct Tool: Sendable {
   /// What a host may know before it lets a model call the tool. No tool reaches beyond the store.
   struct Hints: Sendable, Equatable {

@@ -11,7 +11,7 @@ enum Descriptors {
     case ready
     /// The other descriptor, which wakes the waiting thread, has data.
     case woken
-    /// Nobody reads the output any more.
+    /// The output has no reader any more.
     case broken
     case timedOut
   }

@@ -73,7 +73,7 @@ struct Add: AsyncParsableCommand, TakesDefaultUser {
   @Option(help: ArgumentHelp("The id of a memory of the user that it is made of; may be given more than once.", valueName: "id"))
   var derivedFrom: [MemoryID] = []
 
-  @Flag(help: "It takes the place of those in --derived-from, as a summary does: searches find them no more. delete --retract undoes it.")
+  @Flag(help: "It takes the place of those in --derived-from, as a summary does: searches leave them out. delete --retract undoes it.")
   var supersedeOrigins = false
 
   @Option(help: ArgumentHelp("Its embedding: a JSON array, or a file that holds one.", valueName: "file|json"))
